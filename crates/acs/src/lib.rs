@@ -1,0 +1,1 @@
+//! CWMP HTTP server and connection requests

@@ -1,0 +1,1 @@
+//! CWMP (TR-069) codec, sessions and digest authentication; sans-IO

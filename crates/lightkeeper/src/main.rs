@@ -1,0 +1,2 @@
+//! Lightkeeper binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Vendor data (CPE families, OLT dialects) loaded and checked

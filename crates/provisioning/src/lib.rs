@@ -1,0 +1,1 @@
+//! The hard provisioning state machine and planner; pure

@@ -1,0 +1,1 @@
+//! Simulated OLTs and CPE fleets with the quirks of real ones

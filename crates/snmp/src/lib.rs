@@ -1,0 +1,1 @@
+//! SNMP: OID maps and samples

@@ -1,0 +1,20 @@
+//! Words shared by every part of Lightkeeper: typed ids, serial numbers, addresses, secrets, money and time.
+//!
+//! **Invariant: no I/O.** Nothing here reads a clock, a socket or a file except [`SystemClock`], which edges
+//! pass in as a [`Clock`] so that everything else can be driven by a clock that a test moves by hand.
+
+mod id;
+mod mac;
+mod money;
+mod pon;
+mod secret;
+mod serial;
+mod time;
+
+pub use id::*;
+pub use mac::Mac;
+pub use money::{Currency, Money, MoneyError};
+pub use pon::{PonPath, PonPathError};
+pub use secret::Secret;
+pub use serial::{Serial, SerialError};
+pub use time::{Clock, ManualClock, SystemClock, UtcMs};

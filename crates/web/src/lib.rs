@@ -1,0 +1,1 @@
+//! Pages, REST API with OpenAPI, live updates
