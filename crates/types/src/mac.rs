@@ -32,7 +32,9 @@ impl FromStr for Mac {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || MacError(text.chars().take(40).collect());
         let trimmed = text.trim();
-        if trimmed.len() > 17 || !trimmed.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '-' | '.')) {
+        if trimmed.len() > 17
+            || !trimmed.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '-' | '.'))
+        {
             return Err(error());
         }
         let digits: String = trimmed.chars().filter(char::is_ascii_hexdigit).collect();
@@ -60,7 +62,9 @@ mod tests {
     #[test]
     fn every_notation_is_the_same_address() {
         let want = Mac([0x00, 0x25, 0x9E, 0x12, 0x34, 0xAB]);
-        for text in ["00:25:9E:12:34:AB", "00-25-9e-12-34-ab", "0025.9e12.34ab", "0025-9e12-34ab", "00259E1234ab"] {
+        for text in
+            ["00:25:9E:12:34:AB", "00-25-9e-12-34-ab", "0025.9e12.34ab", "0025-9e12-34ab", "00259E1234ab"]
+        {
             assert_eq!(text.parse(), Ok(want), "{text}");
         }
         assert_eq!(want.to_string(), "00:25:9E:12:34:AB");

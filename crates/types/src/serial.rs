@@ -10,7 +10,9 @@ pub struct Serial([u8; 8]);
 
 /// The text is no PON serial number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a PON serial number: {0:?} (wanted 16 hex digits, or 4 letters and 8 hex digits like HWTC7D4733C3)")]
+#[error(
+    "not a PON serial number: {0:?} (wanted 16 hex digits, or 4 letters and 8 hex digits like HWTC7D4733C3)"
+)]
 pub struct SerialError(String);
 
 impl Serial {
@@ -127,7 +129,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(want), "{text}");
         }
         assert_eq!((want.hex16().as_str(), want.ascii().as_str()), ("485754437D4733C3", "HWTC7D4733C3"));
-        for bad in ["", "HWTC", "HWTC7D4733C", "HWTC7D4733C3X", "ÄWTC7D4733C3", "HW-C7D4733C3", "zzzz54437D4733C3"] {
+        for bad in
+            ["", "HWTC", "HWTC7D4733C", "HWTC7D4733C3X", "ÄWTC7D4733C3", "HW-C7D4733C3", "zzzz54437D4733C3"]
+        {
             assert!(bad.parse::<Serial>().is_err(), "{bad}");
         }
     }

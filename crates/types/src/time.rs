@@ -127,7 +127,10 @@ mod tests {
     fn prints_as_people_write_it() {
         let moment = UtcMs::from_s(1_795_269_000);
         assert_eq!(moment.to_string(), "2026-11-21T14:30:00Z");
-        assert_eq!((moment.hh_mm().as_str(), moment.date().as_str(), moment.year()), ("14:30", "2026-11-21", 2026));
+        assert_eq!(
+            (moment.hh_mm().as_str(), moment.date().as_str(), moment.year()),
+            ("14:30", "2026-11-21", 2026)
+        );
         assert_eq!(moment.plus_s(60).since(moment), Duration::from_secs(60));
         assert_eq!(moment.since(moment.plus_s(60)), Duration::ZERO);
     }

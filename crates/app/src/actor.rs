@@ -1,0 +1,238 @@
+//! Who acts, and what each role may do.
+
+use serde::{Deserialize, Serialize};
+use types::{ApiKeyId, UserId};
+
+/// What a person at a desk may do, from widest to narrowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything, users and keys included.
+    Admin,
+    /// Network operations: OLTs, ONUs, CPEs.
+    Noc,
+    /// Customers and their services; no OLT settings.
+    Support,
+    /// In the field: authorise what is in front of them, read.
+    Technician,
+    /// Look, touch nothing.
+    Viewer,
+}
+
+impl Role {
+    /// Every role, widest first.
+    pub const ALL: [Role; 5] = [Role::Admin, Role::Noc, Role::Support, Role::Technician, Role::Viewer];
+
+    /// As stored and as the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Noc => "noc",
+            Role::Support => "support",
+            Role::Technician => "technician",
+            Role::Viewer => "viewer",
+        }
+    }
+
+    /// Reads [`Role::as_str`] back.
+    pub fn parse(text: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// True if a person in this role may do it.
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission::*;
+        match self {
+            Role::Admin => true,
+            Role::Noc => !matches!(permission, ManageUsers | ManageKeys),
+            Role::Support => matches!(permission, Read | WriteCustomers | WriteServices | OperateCpe | AuthoriseOnu),
+            Role::Technician => matches!(permission, Read | AuthoriseOnu | OperateCpe),
+            Role::Viewer => matches!(permission, Read),
+        }
+    }
+}
+
+/// One thing somebody may be allowed to do. Routes and commands name exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// See everything but secrets.
+    Read,
+    /// Create and change customers.
+    WriteCustomers,
+    /// Create services, change intents, suspend and resume.
+    WriteServices,
+    /// Change plans.
+    WritePlans,
+    /// Authorise a detected ONU on an OLT.
+    AuthoriseOnu,
+    /// Hold, retry, call or claim a CPE.
+    OperateCpe,
+    /// Add and change OLTs.
+    WriteOlts,
+    /// Change settings such as the ACS policy.
+    WriteSettings,
+    /// Read the audit log.
+    ReadAudit,
+    /// Create and change logins.
+    ManageUsers,
+    /// Create and revoke API keys.
+    ManageKeys,
+}
+
+impl Permission {
+    /// Every permission; API key scopes are these names.
+    pub const ALL: [Permission; 11] = [
+        Permission::Read,
+        Permission::WriteCustomers,
+        Permission::WriteServices,
+        Permission::WritePlans,
+        Permission::AuthoriseOnu,
+        Permission::OperateCpe,
+        Permission::WriteOlts,
+        Permission::WriteSettings,
+        Permission::ReadAudit,
+        Permission::ManageUsers,
+        Permission::ManageKeys,
+    ];
+
+    /// The scope name, e.g. `onus:authorise`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::WriteCustomers => "customers:write",
+            Permission::WriteServices => "services:write",
+            Permission::WritePlans => "plans:write",
+            Permission::AuthoriseOnu => "onus:authorise",
+            Permission::OperateCpe => "cpes:operate",
+            Permission::WriteOlts => "olts:write",
+            Permission::WriteSettings => "settings:write",
+            Permission::ReadAudit => "audit:read",
+            Permission::ManageUsers => "users:manage",
+            Permission::ManageKeys => "keys:manage",
+        }
+    }
+
+    /// Reads [`Permission::as_str`] back.
+    pub fn parse(text: &str) -> Option<Permission> {
+        Permission::ALL.into_iter().find(|permission| permission.as_str() == text)
+    }
+
+    /// For refusals: "you may not …".
+    pub fn verb(self) -> &'static str {
+        match self {
+            Permission::Read => "see this",
+            Permission::WriteCustomers => "change customers",
+            Permission::WriteServices => "change services",
+            Permission::WritePlans => "change plans",
+            Permission::AuthoriseOnu => "authorise ONUs",
+            Permission::OperateCpe => "operate CPEs",
+            Permission::WriteOlts => "change OLTs",
+            Permission::WriteSettings => "change settings",
+            Permission::ReadAudit => "read the audit log",
+            Permission::ManageUsers => "manage logins",
+            Permission::ManageKeys => "manage API keys",
+        }
+    }
+}
+
+/// Who does it: shown on every timeline line and audit row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A person who logged in.
+    User {
+        /// Their login.
+        id: UserId,
+        /// Its name.
+        name: String,
+        /// What they may do.
+        role: Role,
+        /// Where the request came from.
+        address: Option<String>,
+    },
+    /// A program with an API key.
+    ApiKey {
+        /// The key.
+        id: ApiKeyId,
+        /// Its name.
+        name: String,
+        /// What it may do.
+        scopes: Vec<Permission>,
+        /// Where the request came from.
+        address: Option<String>,
+    },
+    /// Lightkeeper itself; the word says which part (`provisioning`, `autofind`, `demo`).
+    System(&'static str),
+}
+
+impl Actor {
+    /// `nino`, `key:billing`, `system:provisioning`.
+    pub fn label(&self) -> String {
+        match self {
+            Actor::User { name, .. } => name.clone(),
+            Actor::ApiKey { name, .. } => format!("key:{name}"),
+            Actor::System(part) => format!("system:{part}"),
+        }
+    }
+
+    /// Where the request came from, if it came over a network.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Actor::User { address, .. } | Actor::ApiKey { address, .. } => address.as_deref(),
+            Actor::System(_) => None,
+        }
+    }
+
+    /// True if this actor may do it.
+    pub fn may(&self, permission: Permission) -> bool {
+        match self {
+            Actor::User { role, .. } => role.may(permission),
+            Actor::ApiKey { scopes, .. } => scopes.contains(&permission),
+            Actor::System(_) => true,
+        }
+    }
+
+    /// The same as a result, for `?`.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`](crate::AppError::Forbidden) with who and what.
+    pub fn require(&self, permission: Permission) -> Result<(), crate::AppError> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        Err(crate::AppError::Forbidden(format!(
+            "{} may not {} (needs the permission {}).",
+            self.label(),
+            permission.verb(),
+            permission.as_str()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrower_role_never_gains() {
+        let count = |role: Role| Permission::ALL.iter().filter(|p| role.may(**p)).count();
+        assert_eq!(count(Role::Admin), Permission::ALL.len());
+        assert_eq!(count(Role::Viewer), 1);
+        for permission in Permission::ALL {
+            for role in Role::ALL {
+                assert!(Role::Admin.may(permission) || !role.may(permission));
+            }
+            assert_eq!(Permission::parse(permission.as_str()), Some(permission));
+        }
+        assert!(!Role::Support.may(Permission::WriteOlts));
+        assert!(!Role::Noc.may(Permission::ManageUsers));
+    }
+
+    #[test]
+    fn a_key_may_only_what_its_scopes_say() {
+        let key = Actor::ApiKey { id: ApiKeyId(1), name: "x".into(), scopes: vec![Permission::Read], address: None };
+        assert!(key.require(Permission::Read).is_ok());
+        let refusal = key.require(Permission::WriteOlts).expect_err("not in its scopes");
+        assert_eq!(refusal.to_string(), "key:x may not change OLTs (needs the permission olts:write).");
+    }
+}
