@@ -1,1 +1,15 @@
-//! OLT drivers: sans-IO dialogue engine, parsers, pure plans, SSH and Telnet transports
+//! OLT drivers: sans-IO dialogue engine, parsers, pure plans, SSH and Telnet transports.
+//!
+//! Read in this order: [`clean`] (a terminal just good enough), [`machine`] (the dialogue), [`dialect`] (what a
+//! vendor is, as data), [`plan`] (what will be sent, pure), [`saga`] (how it is sent so that OLT and database agree
+//! whatever dies in between), [`queue`] (one writer per OLT).
+//!
+//! **Invariants.** A sent command is never a success: only reading back is. Nothing that existed before the first
+//! step is ever removed. After a timeout the session is closed and the outcome is unknown until it is read back.
+
+pub mod clean;
+pub mod dialect;
+pub mod limits;
+pub mod machine;
+pub mod sanitise;
+pub mod template;
