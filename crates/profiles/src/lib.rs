@@ -1,1 +1,6 @@
-//! Vendor data (CPE families, OLT dialects) loaded and checked
+//! Vendor data (CPE families, OLT dialects) loaded and checked.
+//!
+//! Vendors are data: a device family is a TOML file, never an `if vendor ==`. Wrong data is refused at load with
+//! a sentence that names the file, the key and what was expected.
+
+pub mod cpe;

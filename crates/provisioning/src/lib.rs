@@ -1,1 +1,65 @@
-//! The hard provisioning state machine and planner; pure
+//! The hard provisioning state machine: the only code that decides what a CPE is told, and the only writer of a
+//! device's state.
+//!
+//! ```text
+//! step(device, event, context, now) -> { next device, effects, transitions, reasons }
+//! ```
+//!
+//! **Invariant: pure.** No clock, socket, database or randomness: the same inputs give the same answer. The shell
+//! around it feeds events and carries out effects.
+//!
+//! # What the shell promises
+//! - One step at a time per device; the next device is persisted **before** any effect leaves the process.
+//!   [`Device::durable`] is what to persist; the whole [`Device`] may be kept in memory while a CWMP session is
+//!   open. Losing the rest in a crash is harmless: the CPE informs again and the tree is read again.
+//! - Order inside a CWMP session: `InformReceived`, then `LinkResolved`, then `SessionReady` when the CPE has
+//!   nothing more to say, then `ReplyReceived` for every answer, then `SessionEnded`. The step for `SessionReady`
+//!   and every `ReplyReceived` holds exactly one of [`Effect::Request`] and [`Effect::FinishSession`].
+//! - Timers and connection-request outcomes come back as events; a timer that fires twice or late does no harm.
+//!
+//! # Where to read on
+//! `machine` is the table of states and events; `gates` says what keeps a device from READY; `observe` reads the
+//! device, `detect` says what its WANs are, `plan` makes the ordered steps, `run` carries them out one request at a
+//! time, `verify` and `rollback` end it. `reason` is every sentence an operator ever reads about it.
+
+// mod clock;
+// mod connection;
+// mod detect;
+mod device;
+mod effect;
+mod event;
+// mod gates;
+mod intent;
+mod machine;
+// mod observe;
+// mod ownership;
+// mod plan;
+mod policy;
+mod reason;
+// mod rollback;
+// mod run;
+mod session;
+mod talk;
+mod tree;
+// mod verify;
+
+// pub use clock::{ClockReading, read_clock};
+pub use device::{
+    ClockFacts, ConnectionFacts, Device, FollowUp, Hold, Identity, Layer, LayerRecord, Ownership, ProfileRef,
+    Run, State, StoredObject,
+};
+pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, Step, Transition};
+pub use event::{
+    AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,
+};
+pub use intent::{
+    AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
+    WifiSecurity,
+};
+pub use machine::{Context, step};
+pub use policy::{OwnershipCredentials, Policy};
+pub use reason::{Reason, ReasonCode, Severity};
+pub use talk::{
+    DeviceFault, DeviceReply, DeviceRequest, NameInfo, ParamValue, ParameterFault, SetValue, ValueKind,
+    WriteValue,
+};

@@ -1,0 +1,393 @@
+//! Everything the machine remembers about one device.
+
+use crate::{
+    AuthLevel, ConnectionRequestOutcome, Link, Reason,
+    session::{PendingAdd, Rollback, Session},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use types::UtcMs;
+
+/// Where a device stands on its way to service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// The ONU is known; its CPE has never spoken to us.
+    Discovered,
+    /// It spoke; it is not ours yet.
+    Informed,
+    /// It is ours; its clock is unknown or wrong.
+    Owned,
+    /// The clock is right; a gate is closed.
+    TimeSynced,
+    /// Allowed to be configured.
+    Ready,
+    /// A plan is being carried out.
+    Provisioning,
+    /// The next step needs a session and none could be forced.
+    WaitingInform,
+    /// Verified on the device.
+    Active,
+    /// Soft failure: back-off, then through the gates again.
+    Failed,
+}
+
+impl State {
+    /// Every state, in order of progress.
+    pub const ALL: [State; 9] = [
+        State::Discovered,
+        State::Informed,
+        State::Owned,
+        State::TimeSynced,
+        State::Ready,
+        State::Provisioning,
+        State::WaitingInform,
+        State::Active,
+        State::Failed,
+    ];
+
+    /// `WAITING_INFORM`: for rows, API and pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Discovered => "DISCOVERED",
+            State::Informed => "INFORMED",
+            State::Owned => "OWNED",
+            State::TimeSynced => "TIME_SYNCED",
+            State::Ready => "READY",
+            State::Provisioning => "PROVISIONING",
+            State::WaitingInform => "WAITING_INFORM",
+            State::Active => "ACTIVE",
+            State::Failed => "FAILED",
+        }
+    }
+
+    /// Back from [`State::as_str`].
+    pub fn parse(text: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A part of the configuration with an intent, a hash and evidence of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Ownership, time, identity.
+    Core,
+    /// WAN towards the internet.
+    Internet,
+    /// Wi-Fi, LAN, DHCP server.
+    Access,
+    /// IPTV, guest Wi-Fi, VoIP.
+    Extras,
+}
+
+impl Layer {
+    /// Stable word for rows and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::Core => "core",
+            Layer::Internet => "internet",
+            Layer::Access => "access",
+            Layer::Extras => "extras",
+        }
+    }
+
+    /// For sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Layer::Core => "Core",
+            Layer::Internet => "Internet",
+            Layer::Access => "Access",
+            Layer::Extras => "Extras",
+        }
+    }
+}
+
+/// Plain data; holds no secret in the clear, only keyed fingerprints. Stored as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub(crate) state: State,
+    /// In this state since.
+    pub since: UtcMs,
+    /// The last word on this device, for people.
+    pub reason: Option<Reason>,
+    /// Which service it belongs to.
+    pub link: Option<Link>,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// Which profile speaks its dialect.
+    pub profile: Option<ProfileRef>,
+    /// What is known of its clock.
+    pub clock: ClockFacts,
+    /// Our own management settings on it.
+    pub ownership: Ownership,
+    /// Connection requests.
+    pub connection: ConnectionFacts,
+    /// What was applied, per layer.
+    pub layers: BTreeMap<Layer, LayerRecord>,
+    /// Objects on the device that carry our service, by slot (`container`, `connection`, `policy_route` …).
+    pub objects: BTreeMap<String, StoredObject>,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// FAILED does nothing before.
+    pub next_attempt_at: Option<UtcMs>,
+    /// The last attempt began.
+    pub last_attempt_began_at: Option<UtcMs>,
+    /// The attempt under way: the durable cursor.
+    pub run: Option<Run>,
+    /// An operator's stop.
+    pub hold: Option<Hold>,
+    /// The last Inform came.
+    pub last_inform_at: Option<UtcMs>,
+    /// The next periodic one is expected by.
+    pub next_inform_by: Option<UtcMs>,
+    /// PeriodicInformInterval as last read back or set, seconds.
+    pub inform_interval_s: Option<u32>,
+    /// What to do when the session is over.
+    pub follow_up: FollowUp,
+    /// WAITING_INFORM resumes here.
+    pub resume: Option<State>,
+    /// ACTIVE was last compared with the intent.
+    pub drift_checked_at: Option<UtcMs>,
+    /// The ONU left and came back this often since the last ACTIVE.
+    pub flaps: u32,
+    /// Answers of this very unit that beat the profile: path → fact.
+    pub learned: BTreeMap<String, String>,
+    /// The open session. Not needed after a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<Box<Session>>,
+}
+
+impl Device {
+    /// A device nobody has heard of yet.
+    pub fn new(now: UtcMs) -> Self {
+        Device {
+            state: State::Discovered,
+            since: now,
+            reason: None,
+            link: None,
+            identity: Identity::default(),
+            profile: None,
+            clock: ClockFacts::default(),
+            ownership: Ownership::default(),
+            connection: ConnectionFacts::default(),
+            layers: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            attempts: 0,
+            next_attempt_at: None,
+            last_attempt_began_at: None,
+            run: None,
+            hold: None,
+            last_inform_at: None,
+            next_inform_by: None,
+            inform_interval_s: None,
+            follow_up: FollowUp::Nothing,
+            resume: None,
+            drift_checked_at: None,
+            flaps: 0,
+            learned: BTreeMap::new(),
+            session: None,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// A CWMP session is open, as far as the machine knows.
+    pub fn in_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Not linked to exactly one service: it is told nothing.
+    pub fn quarantined(&self) -> bool {
+        self.link.as_ref().and_then(Link::service).is_none()
+    }
+
+    /// What must survive a crash: everything but the open session.
+    pub fn durable(&self) -> Device {
+        Device { session: None, ..self.clone() }
+    }
+
+    /// Which layers differ from this intent, by hash, or are not verified.
+    pub(crate) fn layer_is_current(&self, layer: Layer, hash: Option<&str>) -> bool {
+        let record = self.layers.get(&layer);
+        hash.is_some()
+            && record.is_some_and(|record| {
+                record.applied_hash.as_deref() == hash && record.verified_at.is_some() && !record.drifted
+            })
+    }
+}
+
+/// Identity and firmware as the device tells them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub manufacturer: String,
+    pub oui: String,
+    pub product_class: String,
+    pub serial_number: String,
+    pub model: String,
+    pub hardware_version: String,
+    pub software_version: String,
+    /// `InternetGatewayDevice` (TR-098) or `Device` (TR-181).
+    pub root: String,
+}
+
+/// The profile in use and how sure it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileRef {
+    /// Profile id.
+    pub id: String,
+    /// It was chosen for this firmware; another one is probed again.
+    pub software_version: String,
+    /// The nodes that decided it.
+    pub evidence: Vec<String>,
+}
+
+/// What is known of the device's clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClockFacts {
+    /// As last reported, verbatim.
+    pub reported: String,
+    /// The year in it; `None` = no time at all.
+    pub year: Option<i32>,
+    /// The year reached the floor at the last look.
+    pub valid: bool,
+    /// NTP was set this often since the clock was last right.
+    pub ntp_pushes: u32,
+    /// An operator lets it pass.
+    pub overridden_by: Option<String>,
+}
+
+/// Our own management settings on the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ownership {
+    /// Fingerprint of the credentials that were written.
+    pub fingerprint: Option<String>,
+    /// Written.
+    pub written_at: Option<UtcMs>,
+    /// Everything readable was read back as written.
+    pub confirmed_at: Option<UtcMs>,
+    /// An Inform arrived that was authenticated with them.
+    pub proven_at: Option<UtcMs>,
+    /// Credentials were last repaired (once a day at most).
+    pub repaired_at: Option<UtcMs>,
+    /// Something differs: look again at the next chance.
+    pub repair_due: bool,
+    /// How far the last Inform proved who it is.
+    pub auth: AuthLevel,
+    /// The factory state was seen since the credentials were proven: a first contact again.
+    pub first_contact: bool,
+}
+
+/// Connection requests to the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectionFacts {
+    /// ConnectionRequestURL as last told.
+    pub url: Option<String>,
+    /// Source address of the last Inform.
+    pub peer: Option<String>,
+    /// One is under way since.
+    pub outstanding_since: Option<UtcMs>,
+    /// The last one was sent.
+    pub last_at: Option<UtcMs>,
+    /// What became of it.
+    pub last_outcome: Option<ConnectionRequestOutcome>,
+    /// 401 since: forcing is off until the credentials are repaired.
+    pub unauthorized_since: Option<UtcMs>,
+}
+
+/// What was applied for one layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LayerRecord {
+    /// Fingerprint of the intent that was applied.
+    pub applied_hash: Option<String>,
+    /// Its version.
+    pub applied_version: u64,
+    /// Written completely.
+    pub applied_at: Option<UtcMs>,
+    /// Seen in force.
+    pub verified_at: Option<UtcMs>,
+    /// The device no longer matches.
+    pub drifted: bool,
+    /// Keyed fingerprints of the secrets last accepted, by what they are for.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// An object on the device that carries our service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// Instance path with its trailing dot.
+    pub path: String,
+    /// We created it (false: it was there and we use it).
+    pub created: bool,
+    /// Stored.
+    pub at: UtcMs,
+    /// A factory reset came since: it counts only if it still looks like ours.
+    pub stale: bool,
+}
+
+/// One attempt: the durable cursor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Began.
+    pub began_at: UtcMs,
+    /// Layers this attempt works on.
+    pub layers: Vec<Layer>,
+    /// Steps done so far (AddObject, SetParameterValues calls that were read back).
+    pub steps_done: u32,
+    /// The step at the cursor, in words.
+    pub at_step: String,
+    /// An AddObject left and its answer is not in yet.
+    pub pending_add: Option<PendingAdd>,
+    /// The last write to the Internet layer: verification's grace window starts here.
+    pub last_write_at: Option<UtcMs>,
+    /// Looks at the connection that failed.
+    pub checks: u32,
+    /// Next look not before.
+    pub next_check_at: Option<UtcMs>,
+    /// Values before this run of what it changed on an object it did not create: path → value.
+    pub before: BTreeMap<String, String>,
+    /// The WAN was carrying traffic before this run.
+    pub was_carrying: bool,
+    /// Paths that took a write and kept another value, with the number of tries.
+    pub stubborn: BTreeMap<String, u32>,
+    /// Most parameters per call that this device took in this run.
+    pub batch_limit: Option<u32>,
+    /// Undoing, because of this.
+    pub rollback: Option<Rollback>,
+}
+
+/// An operator's stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub by: String,
+    /// Since.
+    pub since: UtcMs,
+}
+
+/// What to do when the session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowUp {
+    /// Wait for whatever comes.
+    #[default]
+    Nothing,
+    /// The next step needs a new session now.
+    SeekSession,
+}

@@ -1,0 +1,165 @@
+//! What the shell must do, and what it must remember. Imperative: it is yet to be done.
+
+use crate::{
+    Device, Layer, Reason, State, Timer,
+    talk::{DeviceRequest, ParamValue},
+};
+use serde::{Deserialize, Serialize};
+use types::UtcMs;
+
+/// The answer to one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The device from now on. Persist it before carrying out an effect.
+    pub next: Device,
+    /// To be carried out in order.
+    pub effects: Vec<Effect>,
+    /// Every change of state, in order; each is a line of the timeline.
+    pub transitions: Vec<Transition>,
+    /// Everything worth telling an operator that is not a change of state. The last word on the device is
+    /// `next.reason`.
+    pub reasons: Vec<Reason>,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Before.
+    pub from: State,
+    /// After.
+    pub to: State,
+    /// When.
+    pub at: UtcMs,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this in the open session. At most one per step.
+    Request(DeviceRequest),
+    /// Tell the CPE that we have nothing more.
+    FinishSession,
+    /// Ask the CPE to open a session. The outcome comes back as an event.
+    RequestConnection,
+    /// Start or move the timer.
+    StartTimer {
+        /// Which.
+        timer: Timer,
+        /// When it is due.
+        at: UtcMs,
+    },
+    /// Stop the timer if it runs.
+    StopTimer {
+        /// Which.
+        timer: Timer,
+    },
+    /// Store the evidence for one setting (replaces the previous one).
+    RecordEvidence(Evidence),
+    /// Store values read from the device. Never holds a secret.
+    RecordObserved(Vec<ParamValue>),
+    /// Store a fault for the faults page.
+    RecordFault(FaultRecord),
+    /// Remember for every device of the same model and firmware.
+    Learn(LearnedFact),
+    /// The device is linked but there are no credentials for it: make some, then feed `CallRequested` or wait.
+    MakeCredentials,
+}
+
+/// How a setting is known to be in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Read back and equal.
+    ReadBack,
+    /// Not readable, but its effect was seen (PPPoE connected, Inform authenticated).
+    Effect,
+    /// Not readable and without a visible effect: the device accepted it, no more is known.
+    Accepted,
+    /// Read back and different, or the effect is missing.
+    Missing,
+}
+
+/// What was wanted and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Which layer.
+    pub layer: Layer,
+    /// The setting in words, e.g. `VLAN`, `PPPoE user name`, `Wi-Fi 2.4GHz name`.
+    pub setting: String,
+    /// The path on this device.
+    pub path: String,
+    /// Wanted value; dots for a secret.
+    pub wanted: String,
+    /// Observed value; dots or words for a secret.
+    pub observed: String,
+    /// As wanted.
+    pub verified: bool,
+    /// How that is known.
+    pub proof: Proof,
+}
+
+/// Whose trouble a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultClass {
+    /// We asked for something this device does not have or take (9002, 9003, 9005–9008).
+    ProvisioningLogic,
+    /// No session could be had (connection request refused, unreachable, no Inform, session torn).
+    SessionTriggering,
+    /// The device failed (9001, 9004, 9010 …).
+    Device,
+    /// The service did not come up (PPPoE refused, no address).
+    Service,
+    /// Ours (8xxx, unexpected answers).
+    Ours,
+}
+
+impl FaultClass {
+    /// Stable word for rows and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FaultClass::ProvisioningLogic => "provisioning_logic",
+            FaultClass::SessionTriggering => "session_triggering",
+            FaultClass::Device => "device",
+            FaultClass::Service => "service",
+            FaultClass::Ours => "ours",
+        }
+    }
+
+    /// The class of a CWMP fault code.
+    pub fn of_code(code: u32) -> Self {
+        match code {
+            9000 | 9002 | 9003 | 9005..=9008 => FaultClass::ProvisioningLogic,
+            9001 | 9004 | 9009..=9899 => FaultClass::Device,
+            _ => FaultClass::Ours,
+        }
+    }
+}
+
+/// One line of the faults page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Whose trouble.
+    pub class: FaultClass,
+    /// CWMP fault code, if it was one.
+    pub code: Option<u32>,
+    /// FaultString, or our own words.
+    pub text: String,
+    /// The path at fault, if known.
+    pub path: Option<String>,
+    /// The RPC at fault, if any.
+    pub rpc: Option<String>,
+    /// What the machine made of it.
+    pub reason_code: String,
+}
+
+/// Something learned about a model and firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedFact {
+    /// The path, with instance numbers as `{i}`.
+    pub path: String,
+    /// `missing`, `read_only`, `bad_type`, `bad_value`, `batch_limit=3`.
+    pub fact: String,
+}
