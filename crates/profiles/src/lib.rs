@@ -4,3 +4,4 @@
 //! a sentence that names the file, the key and what was expected.
 
 pub mod cpe;
+pub mod fixtures;
