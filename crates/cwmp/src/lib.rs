@@ -11,14 +11,16 @@
 //! - [`fault`], [`event`]: what codes mean, for machines and for people.
 
 pub mod codec;
-
+pub mod digest;
 mod error;
 pub mod event;
 pub mod fault;
 mod limits;
+pub mod machine;
 
 pub use codec::{Body, CwmpVersion, EncodeOptions, Envelope, decode, encode, is_empty_body};
 pub use error::CodecError;
 pub use event::EventCode;
 pub use fault::{FaultClass, FaultInfo};
 pub use limits::Limits;
+pub use machine::{Input, Outcome, Output, SessionMachine};

@@ -68,6 +68,14 @@ macro_rules! bodies {
                 }
             }
 
+            /// [`Body::method`] of the messages that CWMP knows.
+            pub(crate) fn static_method(&self) -> Option<&'static str> {
+                match self {
+                    $( bodies!(@pattern $variant $(($type))?) => Some($method), )*
+                    Body::Fault(_) | Body::Unknown { .. } | Body::Empty => None,
+                }
+            }
+
             /// Who sends it.
             pub fn role(&self) -> Role {
                 match self {
