@@ -11,6 +11,9 @@ use serde::Deserialize;
 use crate::proc;
 use crate::report::Skip;
 
+/// All browser tests together take a few minutes.
+const LIMIT: Duration = Duration::from_secs(1_200);
+
 /// What the browser tests came to.
 pub(crate) enum Outcome {
     /// They ran.
@@ -58,7 +61,7 @@ pub(crate) fn run(root: &Path, folder: &Path) -> Result<Outcome> {
     fs::remove_file(&results).ok();
     let mut command = tools.node(root, "run.mjs");
     command.env("LIGHTKEEPER_BIN", &binary).env("LIGHTKEEPER_E2E_RESULTS", &results);
-    let succeeded = proc::shown(&mut command)?;
+    let succeeded = proc::shown_bounded(&mut command, LIMIT)?;
     let Ok(text) = fs::read_to_string(&results) else {
         bail!("the browser tests ended before they could say how they went");
     };
@@ -78,7 +81,7 @@ pub(crate) fn screenshots() -> Result<bool> {
     let binary = build(&root)?;
     let mut command = tools.node(&root, "screenshots.mjs");
     command.env("LIGHTKEEPER_BIN", &binary);
-    proc::shown(&mut command)
+    proc::shown_bounded(&mut command, LIMIT)
 }
 
 /// Builds the binary whose pages are looked at.

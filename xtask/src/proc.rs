@@ -3,10 +3,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::cleanup::Cleanup;
 
 /// The folder that holds the workspace's Cargo.toml.
 pub(crate) fn root() -> Result<PathBuf> {
@@ -88,6 +90,42 @@ pub(crate) fn shown(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
+/// As [`shown`], for a program that starts others: it is asked to stop when we are, and ended after `limit`.
+pub(crate) fn shown_bounded(command: &mut Command, limit: Duration) -> Result<bool> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
+    let id = child.id().to_string();
+    let ask = move || {
+        output_of(Command::new("kill").args(["-TERM", &id])).ok();
+    };
+    let guard = Cleanup::new(ask);
+    let status = wait(&mut child, limit)?;
+    let Some(status) = status else {
+        drop(guard);
+        if wait(&mut child, Duration::from_secs(20))?.is_none() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+        bail!("{name} was not done within {} s", limit.as_secs());
+    };
+    // Its number may belong to another process by now.
+    guard.forget();
+    Ok(status.success())
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    let until = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() > until {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Runs a program that may hang on the network; its output goes to `log`, and it is ended after `limit`.
 pub(crate) fn bounded(command: &mut Command, log: &Path, limit: Duration) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -99,17 +137,10 @@ pub(crate) fn bounded(command: &mut Command, log: &Path, limit: Duration) -> Res
         .stderr(err)
         .spawn()
         .with_context(|| format!("cannot start {name}"))?;
-    let until = std::time::Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if std::time::Instant::now() > until {
-            child.kill().ok();
-            child.wait().ok();
-            bail!("{name} gave no result within {} s", limit.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    let Some(status) = wait(&mut child, limit)? else {
+        child.kill().ok();
+        child.wait().ok();
+        bail!("{name} gave no result within {} s", limit.as_secs());
     };
     if status.success() {
         return Ok(());
@@ -153,6 +184,17 @@ mod tests {
         let log = folder.path().join("log");
         let error = bounded(Command::new("sleep").arg("60"), &log, Duration::from_millis(100)).unwrap_err();
         assert!(error.to_string().contains("gave no result"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_asked_to_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("stopped");
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap 'touch \"$0\"; exit 0' TERM; while :; do sleep 0.02; done"]).arg(&mark);
+        let error = shown_bounded(&mut command, Duration::from_millis(300)).unwrap_err();
+        assert!(error.to_string().contains("was not done within"), "{error}");
+        assert!(mark.exists(), "it was not given the chance to clean up");
     }
 
     #[test]

@@ -129,6 +129,8 @@ struct Reader {
     failed: usize,
     skipped: BTreeSet<Skip>,
     failures: BTreeSet<String>,
+    /// Inside the list of what held, which `cargo test --show-output` prints besides the outputs.
+    in_list: bool,
 }
 
 #[derive(PartialEq)]
@@ -148,6 +150,7 @@ impl Reader {
             failed: 0,
             skipped: BTreeSet::new(),
             failures: BTreeSet::new(),
+            in_list: false,
         }
     }
 
@@ -203,7 +206,13 @@ impl Reader {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
             self.test.clear();
+            self.in_list = false;
             return true;
+        }
+        if words == "successes:" || words == "failures:" {
+            self.in_list = words == "successes:";
+            self.test.clear();
+            return !self.in_list;
         }
         if let Some(name) = words.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
             self.test = name.to_owned();
@@ -220,7 +229,7 @@ impl Reader {
         if !self.test.is_empty() {
             return self.failures.contains(&self.test);
         }
-        true
+        !self.in_list
     }
 
     fn finish(self, succeeded: bool) -> Outcome {
@@ -319,6 +328,10 @@ test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         let (outcome, shown) = read(Runner::Plain, text, false);
         assert_eq!((outcome.passed, outcome.failed, outcome.skipped.len()), (3, 1, 1));
         assert!(shown.iter().any(|line| line == "assertion failed"));
+        assert!(
+            !shown.iter().any(|line| line.contains("corpus::decodes")),
+            "what held stays quiet: {shown:?}"
+        );
     }
 
     #[test]
