@@ -17,7 +17,7 @@ use crate::{
     CodecError,
     codec::{
         Body, CwmpVersion, Envelope, Fault, GetRpcMethodsResponse, Inform, InformResponse, KickedResponse,
-        Role, encode,
+        Role,
     },
 };
 
