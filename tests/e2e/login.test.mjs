@@ -22,7 +22,7 @@ test("login: a wrong password is refused in words and tells nothing", async ({ a
   assert.ok(known.trim().length > 0, "the refusal says nothing");
   await page.locator('input[autocomplete="username"]').fill("nobody-of-this-name");
   await page.locator('input[type="password"]').fill("something-else");
-  await Promise.all([page.waitForResponse((response) => response.request().method() === "POST"), page.keyboard.press("Enter")]);
+  await Promise.all([page.waitForEvent("framenavigated"), page.keyboard.press("Enter")]);
   await page.locator('[role="alert"]').waitFor();
   const unknown = await page.locator('[role="alert"]').innerText();
   assert.equal(unknown, known, "the answer tells whether the name exists");

@@ -33,6 +33,13 @@ enum Chore {
     Test(test::Options),
     /// Checks the rules of the source tree that the compiler does not know.
     Tidy,
+    /// Runs one command with a private PostgreSQL cluster in LIGHTKEEPER_TEST_POSTGRES:
+    /// `cargo xtask with-postgres cargo test -p lightkeeper-store`.
+    WithPostgres {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Runs the benchmarks and prints their figures.
     Bench(bench::Options),
     /// Rewrites the snapshot of the API description after an intended change, and shows the difference.
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
     let result = cleanup::install_handler().and_then(|()| match arguments.command {
         Chore::Test(options) => test::run(&options),
         Chore::Tidy => tidy::run(),
+        Chore::WithPostgres { command } => postgres::with(&command),
         Chore::Bench(options) => bench::run(&options),
         Chore::Openapi => openapi::run(),
         Chore::Screenshots => e2e::screenshots(),

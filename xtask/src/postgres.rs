@@ -46,6 +46,19 @@ pub(crate) fn find() -> Option<PathBuf> {
     })
 }
 
+/// `cargo xtask with-postgres`: runs a command while a cluster is there; true when it succeeded.
+pub(crate) fn with(command: &[String]) -> Result<bool> {
+    let Some((program, arguments)) = command.split_first() else { bail!("no command was given") };
+    let cluster = start()?;
+    eprintln!("{} started for this command", cluster.version);
+    proc::shown(
+        Command::new(program)
+            .args(arguments)
+            .env("PATH", proc::search_path())
+            .env("LIGHTKEEPER_TEST_POSTGRES", &cluster.url),
+    )
+}
+
 /// Starts a cluster of its own for this run.
 pub(crate) fn start() -> Result<Cluster> {
     let Some(bin) = find() else { bail!("no PostgreSQL server is installed") };
