@@ -9,7 +9,10 @@
 
 pub mod clean;
 pub mod dialect;
+pub mod huawei;
 pub mod limits;
 pub mod machine;
+pub mod model;
+pub mod parser;
 pub mod sanitise;
 pub mod template;
