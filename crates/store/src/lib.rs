@@ -1,1 +1,41 @@
-//! The only crate that knows the database
+//! The only crate that knows the database.
+//!
+//! **Invariant: no ORM type leaves this crate**, and nothing is served from a database that is not exactly as the code
+//! expects it. Read in this order: [`entities`](rows) (what there is), `migrations/*.sql` (how it came about),
+//! [`Store`] (how it is opened), `unit` (how writes reach the disk), then the modules named after the tables.
+//!
+//! - Reading: [`Db`], which [`Store`] and [`Tx`] deref to: `store.get::<rows::Service>(id)`, `services::by_code(&store, …)`.
+//! - Writing: [`Store::write`] with a closure that gets a [`Tx`]: `tx.insert(&row)`, `tx.update(&row)`, and the functions
+//!   of the modules. Nothing is written outside a unit of work.
+//! - A state column is only changed by a guarded update that answers [`Guarded`].
+
+mod cell;
+mod db;
+mod entities;
+mod error;
+mod migrations;
+mod open;
+pub mod read;
+mod record;
+mod sealing;
+mod start;
+mod unit;
+mod words;
+
+pub use db::{Db, Tx};
+pub use error::{Guarded, SchemaProblem, StartError, StoreError};
+pub use open::{Store, StoreConfig};
+pub use record::{NumberedRecord, Record, VersionedRecord};
+pub use sealing::{KeySource, Sealed, SealingKey, Slot};
+pub use start::Report;
+pub use unit::WriteLimits;
+pub use words::*;
+
+/// The rows of all tables, as plain structs.
+pub mod rows {
+    pub use crate::entities::{
+        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, CpeTimer, Customer,
+        DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskLine,
+        Onu, OutboxEvent, Plan, PonPort, Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
+    };
+}

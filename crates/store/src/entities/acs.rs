@@ -1,0 +1,221 @@
+//! ACS: the CPEs, what they said, what was proven on them, and their timers.
+
+use crate::{
+    cell::{Cell, Raw, read},
+    error::StoreError,
+    record::{
+        ColumnSpec, TableSpec,
+        stored::{Guardable, Numbered, PrimaryKeyOf, Stored},
+        table,
+    },
+    sealing::Sealed,
+};
+use sea_orm::ActiveValue::Set;
+use serde_json::Value as Document;
+use types::*;
+
+table! { versioned "cpes"
+    /// A CPE that speaks TR-069 to us.
+    #[derive(Default)]
+    cpes => Cpe[CpeId] {
+        /// OUI, as CWMP says.
+        oui: String,
+        /// Product class, as CWMP says.
+        product_class: String,
+        /// Serial number, as CWMP says.
+        serial_number: String,
+        /// PON serial, when it could be read out of what it says.
+        pon_serial: Option<Serial>,
+        /// Manufacturer.
+        manufacturer: String,
+        /// Model name.
+        model: String,
+        /// Hardware version.
+        hardware_version: String,
+        /// Software version.
+        software_version: String,
+        /// `tr098` or `tr181`; empty if unknown.
+        data_model: String,
+        /// The CPE profile in use.
+        profile_id: Option<String>,
+        /// State of the provisioning machine, `ACTIVE` …
+        state: String,
+        /// Since when.
+        state_since: UtcMs,
+        /// Why, as a code.
+        reason_code: String,
+        /// Why, as a sentence.
+        reason_text: String,
+        /// What happens next, as a sentence.
+        reason_next: Option<String>,
+        /// True while nobody may give it secrets.
+        quarantine: bool,
+        /// The service it belongs to; kept equal to `services.cpe_id` by [`crate::services::link_cpe`].
+        service_id: Option<ServiceId>,
+        /// Everything the provisioning machine remembers. No secrets in plain text.
+        machine: Document,
+        /// Not to be touched before.
+        next_attempt_at: Option<UtcMs>,
+        /// Last Inform.
+        last_inform_at: Option<UtcMs>,
+        /// When the next Inform is due.
+        next_inform_by: Option<UtcMs>,
+        /// Its inform interval.
+        inform_interval_s: Option<i64>,
+        /// Where its last session came from.
+        peer_address: String,
+        /// Where it takes connection requests.
+        connection_request_url: Option<String>,
+        /// Its ownership credentials as JSON; written by [`crate::Tx::put_secret`].
+        credentials_sealed: Option<Sealed>,
+        /// The user name it authenticates with; unique.
+        auth_username: Option<String>,
+        /// First contact.
+        created_at: UtcMs,
+    }
+}
+
+table! { keyed "cpe_parameters"
+    /// A parameter as last read.
+    #[derive(Default)]
+    cpe_parameters => CpeParameter by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// Full path.
+        path: String,
+    } and {
+        /// Value; never a secret.
+        value: String,
+        /// CWMP type: `string`, `boolean` …
+        kind: String,
+        /// Whether the CPE says it can be written, if it was asked.
+        writable: Option<bool>,
+        /// When it was read.
+        read_at: UtcMs,
+    }
+}
+
+table! { keyed "evidence"
+    /// What was wanted and what was found for one setting: the proof behind ACTIVE.
+    #[derive(Default)]
+    evidence => EvidenceItem by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// Layer, as the machine names it.
+        layer: String,
+        /// Setting.
+        setting: String,
+    } and {
+        /// Wanted; masked if secret.
+        wanted: String,
+        /// Observed; masked if secret.
+        observed: String,
+        /// Whether that proves it.
+        verified: bool,
+        /// When.
+        at: UtcMs,
+        /// By what means: `read_back`, `status` …
+        source: String,
+    }
+}
+
+table! { numbered "cpe_sessions"
+    /// One CWMP session.
+    #[derive(Default)]
+    cpe_sessions => CpeSession[CpeSessionId] {
+        /// CPE.
+        cpe_id: CpeId,
+        /// First byte.
+        began_at: UtcMs,
+        /// Last byte; empty while it runs.
+        ended_at: Option<UtcMs>,
+        /// Event codes of its Inform.
+        events: String,
+        /// RPCs we sent.
+        requests: i64,
+        /// Faults among the answers.
+        faults: i64,
+        /// How it ended.
+        outcome: Option<String>,
+        /// Where it came from.
+        peer_address: String,
+        /// RPC by RPC, in short.
+        detail: Document,
+    }
+}
+
+table! { numbered "cpe_faults"
+    /// A fault, with what is needed to group them.
+    #[derive(Default)]
+    cpe_faults => CpeFault[i64] {
+        /// CPE.
+        cpe_id: CpeId,
+        /// When.
+        at: UtcMs,
+        /// `provisioning_logic`, `session_triggering`, `device`, `ours`.
+        class: String,
+        /// CWMP fault code; 0 if it has none.
+        code: i64,
+        /// The device's own words.
+        text: String,
+        /// Parameter or object.
+        path: String,
+        /// RPC that failed.
+        rpc: String,
+        /// Model at that time.
+        model: String,
+        /// Software at that time.
+        software_version: String,
+        /// Reason code of the machine.
+        reason_code: String,
+    }
+}
+
+table! { numbered "connection_requests"
+    /// A connection request and what came of it.
+    #[derive(Default)]
+    connection_requests => ConnectionRequest[i64] {
+        /// CPE.
+        cpe_id: CpeId,
+        /// When.
+        at: UtcMs,
+        /// `accepted`, `unauthorized`, `timeout` …
+        outcome: String,
+        /// In words.
+        detail: String,
+    }
+}
+
+table! { keyed "cpe_timers"
+    /// A running timer of a CPE's machine.
+    #[derive(Default)]
+    cpe_timers => CpeTimer by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// Which.
+        timer: String,
+    } and {
+        /// When it fires.
+        at: UtcMs,
+    }
+}
+
+table! { keyed "learned"
+    /// What was learned about a firmware by trying; beats every profile.
+    #[derive(Default)]
+    learned => LearnedFact by {
+        /// OUI.
+        oui: String,
+        /// Product class.
+        product_class: String,
+        /// Software version.
+        software_version: String,
+        /// Path or subject.
+        path: String,
+    } and {
+        /// What is known now.
+        fact: String,
+        /// Since when.
+        at: UtcMs,
+    }
+}

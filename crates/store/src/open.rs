@@ -1,0 +1,130 @@
+//! Opening a store.
+
+use crate::{
+    db::{Db, Shared, Tx},
+    error::{StartError, StoreError},
+    sealing::KeySource,
+    start::{self, Address, Report},
+    unit::{WriteLimits, Writer},
+};
+use futures::future::BoxFuture;
+use std::{ops::Deref, sync::Arc};
+use types::{Clock, SystemClock};
+
+/// What a store is opened with.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `sqlite:///path/to/file.db` (or `sqlite:relative.db`), or `postgres://user@host/name`.
+    pub url: String,
+    /// The key that seals secrets.
+    pub key: KeySource,
+    /// Where `now` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Bounds on the writing side.
+    pub limits: WriteLimits,
+}
+
+impl StoreConfig {
+    /// With the machine's clock and the usual limits.
+    pub fn new(url: impl Into<String>, key: KeySource) -> Self {
+        StoreConfig { url: url.into(), key, clock: Arc::new(SystemClock), limits: WriteLimits::default() }
+    }
+}
+
+/// The database, open, migrated and checked. Cheap to clone. Reads go through [`Db`], to which it derefs; writes
+/// through [`Store::write`].
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    writer: Writer,
+    place: String,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.0.place)
+    }
+}
+
+impl Deref for Store {
+    type Target = Db;
+    fn deref(&self) -> &Db {
+        &self.0.db
+    }
+}
+
+impl Store {
+    /// Takes the start lock, migrates, compares every table and column with what the code expects, tries the key,
+    /// and opens. Nothing is served and nothing is changed when any of it is not right.
+    ///
+    /// # Errors
+    /// A [`StartError`] is a sentence for the operator.
+    pub async fn open(config: StoreConfig) -> Result<Store, StartError> {
+        let address = Address::parse(&config.url)?;
+        let (_, key) = start::prepare(&address, &config).await?;
+        let shared = Arc::new(Shared { key, clock: Arc::clone(&config.clock) });
+        let (readers, writer) = match &address {
+            Address::Sqlite(file) => {
+                let writer =
+                    Writer::grouped(file.connect_writer().await?, config.limits.clone(), Arc::clone(&shared));
+                (file.connect_readers(config.limits.connections).await?, writer)
+            }
+            Address::Postgres(server) => {
+                let pool = server.connect(config.limits.connections).await?;
+                let writer = Writer::pooled(pool.clone(), config.limits.clone(), Arc::clone(&shared));
+                (pool, writer)
+            }
+        };
+        Ok(Store(Arc::new(Inner { db: Db::pool(readers, shared), writer, place: address.to_string() })))
+    }
+
+    /// Migrates and checks, and says what was done; for `lightkeeper migrate`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn migrate(config: &StoreConfig) -> Result<Report, StartError> {
+        let address = Address::parse(&config.url)?;
+        Ok(start::prepare(&address, config).await?.0)
+    }
+
+    /// Checks and changes nothing; for `lightkeeper check`.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StartError::Pending`] when migrations are waiting.
+    pub async fn check(config: &StoreConfig) -> Result<Report, StartError> {
+        let address = Address::parse(&config.url)?;
+        start::check(&address, config).await
+    }
+
+    /// Runs a unit of work. Everything it writes is durable when this returns `Ok`, and nothing of it is there when it
+    /// returns `Err`. The unit gets a [`Tx`] and must not wait for anything but the database.
+    ///
+    /// The unit may be run more than once (that is why it is `Clone`: every closure is whose captures are), so
+    /// whatever else it does must bear that; to tell others of success use [`Tx::after_commit`].
+    ///
+    /// ```ignore
+    /// let id = store.write(move |tx| Box::pin(async move {
+    ///     let id = tx.insert(&customer).await?;
+    ///     timeline::append(tx, entry).await?;
+    ///     Ok::<_, StoreError>(id)
+    /// })).await?;
+    /// ```
+    ///
+    /// # Errors
+    /// Whatever the unit returned, or the [`StoreError`] that kept it from being committed.
+    pub async fn write<F, T, E>(&self, unit: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Clone + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.0.writer.write(unit).await
+    }
+
+    /// Where the database is, without any password; for logs and the about page.
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
+}

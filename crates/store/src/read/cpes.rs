@@ -1,0 +1,251 @@
+//! CPEs with their parameters, evidence, sessions and connection requests.
+
+use super::{Listed, Page, Read, Sort, serial_needle, sql::Sql};
+use crate::StoreError;
+use sea_orm::FromQueryResult;
+
+/// Which CPEs.
+#[derive(Debug, Clone, Default)]
+pub struct CpeFilter {
+    /// Serial in any notation, model, software version, address, service code or customer.
+    pub q: String,
+    /// A state, e.g. `WAITING_INFORM`; `not_active` for all but `ACTIVE`.
+    pub state: Option<String>,
+    /// Only this reason.
+    pub reason_code: Option<String>,
+    /// Only this model.
+    pub model: Option<String>,
+    /// Only those in quarantine, or only those not.
+    pub quarantine: Option<bool>,
+}
+
+/// A CPE with its service.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct CpeRow {
+    pub id: i64,
+    pub oui: String,
+    pub product_class: String,
+    pub serial_number: String,
+    pub pon_serial: Option<String>,
+    pub manufacturer: String,
+    pub model: String,
+    pub hardware_version: String,
+    pub software_version: String,
+    pub data_model: String,
+    pub profile_id: Option<String>,
+    pub state: String,
+    pub state_since: i64,
+    pub reason_code: String,
+    pub reason_text: String,
+    pub reason_next: Option<String>,
+    pub quarantine: bool,
+    pub machine: String,
+    pub next_attempt_at: Option<i64>,
+    pub last_inform_at: Option<i64>,
+    pub next_inform_by: Option<i64>,
+    pub inform_interval_s: Option<i64>,
+    pub peer_address: String,
+    pub connection_request_url: Option<String>,
+    pub service_id: Option<i64>,
+    pub service_code: Option<String>,
+    pub service_state: Option<String>,
+    pub customer_id: Option<i64>,
+    pub customer_name: Option<String>,
+}
+
+/// A parameter as it was last read.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct ParameterRow {
+    pub path: String,
+    pub value: String,
+    pub kind: String,
+    pub writable: Option<bool>,
+    pub read_at: i64,
+}
+
+/// Which parameters of a CPE.
+#[derive(Debug, Clone, Default)]
+pub struct ParameterFilter {
+    /// Part of the path or of the value.
+    pub q: String,
+    /// Only below this path, e.g. `InternetGatewayDevice.WANDevice.`.
+    pub branch: String,
+}
+
+/// Wanted, observed and proof of one setting.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct EvidenceRow {
+    pub layer: String,
+    pub setting: String,
+    pub wanted: String,
+    pub observed: String,
+    pub verified: bool,
+    pub at: i64,
+    pub source: String,
+}
+
+/// A CWMP session that was.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct CpeSessionRow {
+    pub id: i64,
+    pub began_at: i64,
+    pub ended_at: Option<i64>,
+    pub events: String,
+    pub requests: i64,
+    pub faults: i64,
+    pub outcome: Option<String>,
+    pub peer_address: String,
+    pub detail: String,
+}
+
+/// A connection request and what came of it.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct ConnectionRequestRow {
+    pub id: i64,
+    pub at: i64,
+    pub outcome: String,
+    pub detail: String,
+}
+
+/// A timer that is set.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct TimerRow {
+    pub timer: String,
+    pub at: i64,
+}
+
+const SELECT: &str = "SELECT p.id, p.oui, p.product_class, p.serial_number, p.pon_serial, p.manufacturer, p.model, \
+     p.hardware_version, p.software_version, p.data_model, p.profile_id, p.state, p.state_since, p.reason_code, \
+     p.reason_text, p.reason_next, p.quarantine, p.machine, p.next_attempt_at, p.last_inform_at, p.next_inform_by, \
+     p.inform_interval_s, p.peer_address, p.connection_request_url, \
+     s.id AS service_id, s.code AS service_code, s.state AS service_state, c.id AS customer_id, c.name AS customer_name";
+
+const FROM: &str = "FROM cpes p LEFT JOIN services s ON s.id = p.service_id LEFT JOIN customers c ON c.id = s.customer_id";
+
+const SORTS: &[(&str, &str)] = &[
+    ("serial", "p.serial_number"),
+    ("model", "p.model"),
+    ("software", "p.software_version"),
+    ("state", "p.state"),
+    ("since", "p.state_since"),
+    ("inform", "COALESCE(p.last_inform_at, 0)"),
+    ("customer", "c.name"),
+];
+
+fn conditions(filter: &CpeFilter) -> Sql {
+    let mut sql = Sql::new(FROM);
+    match filter.state.as_deref() {
+        Some("not_active") => drop(sql.and("p.state <> 'ACTIVE'")),
+        Some(state) => drop(sql.and_is("p.state", Some(state.to_owned()))),
+        None => {}
+    }
+    sql.and_is("p.reason_code", filter.reason_code.clone());
+    sql.and_is("p.model", filter.model.clone());
+    sql.and_is("p.quarantine", filter.quarantine);
+    let q = filter.q.trim();
+    let columns = ["p.serial_number", "p.model", "p.software_version", "p.peer_address", "s.code", "c.name"];
+    match serial_needle(q) {
+        Some(hex) => {
+            sql.and("(").push("p.pon_serial LIKE").bind(format!("%{hex}%"));
+            for column in columns {
+                sql.push(&format!("OR LOWER({column}) LIKE")).bind(format!("%{}%", q.to_lowercase()));
+            }
+            sql.push(")");
+        }
+        None => {
+            sql.and_contains(&columns, q);
+        }
+    }
+    sql
+}
+
+impl Read<'_> {
+    /// CPEs, failed ones first unless sorted otherwise.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpes(&self, filter: &CpeFilter, sort: &Sort, page: Page) -> Result<Listed<CpeRow>, StoreError> {
+        let worst = "CASE p.state WHEN 'FAILED' THEN 0 WHEN 'INFORMED' THEN 1 WHEN 'OWNED' THEN 2 \
+             WHEN 'WAITING_INFORM' THEN 3 WHEN 'ACTIVE' THEN 9 ELSE 4 END, p.state_since DESC";
+        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, worst, "p.id")), page).await
+    }
+
+    /// One CPE.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe(&self, id: i64) -> Result<Option<CpeRow>, StoreError> {
+        let mut sql = Sql::new(SELECT);
+        sql.push(FROM).and_is("p.id", Some(id));
+        self.one(sql).await
+    }
+
+    /// Parameters of a CPE by path.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_parameters(
+        &self,
+        cpe_id: i64,
+        filter: &ParameterFilter,
+        page: Page,
+    ) -> Result<Listed<ParameterRow>, StoreError> {
+        let mut from = Sql::new("FROM cpe_parameters");
+        from.and_is("cpe_id", Some(cpe_id));
+        if !filter.branch.is_empty() {
+            from.and("substr(path, 1,").push(&filter.branch.chars().count().to_string()).push(") =").bind(filter.branch.clone());
+        }
+        from.and_contains(&["path", "value"], filter.q.trim());
+        let select = "SELECT path, value, kind, writable, read_at";
+        self.listed(select, from, |sql| drop(sql.push("ORDER BY path")), page).await
+    }
+
+    /// Wanted and found, setting by setting, in the order layers are applied.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_evidence(&self, cpe_id: i64) -> Result<Vec<EvidenceRow>, StoreError> {
+        let mut sql = Sql::new("SELECT layer, setting, wanted, observed, verified, at, source FROM evidence");
+        sql.and_is("cpe_id", Some(cpe_id)).push(
+            "ORDER BY CASE layer WHEN 'core' THEN 0 WHEN 'internet' THEN 1 WHEN 'access' THEN 2 ELSE 3 END, setting",
+        );
+        self.all(sql).await
+    }
+
+    /// Sessions, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_sessions(&self, cpe_id: i64, page: Page) -> Result<Listed<CpeSessionRow>, StoreError> {
+        let mut from = Sql::new("FROM cpe_sessions");
+        from.and_is("cpe_id", Some(cpe_id));
+        let select = "SELECT id, began_at, ended_at, events, requests, faults, outcome, peer_address, detail";
+        self.listed(select, from, |sql| drop(sql.push("ORDER BY id DESC")), page).await
+    }
+
+    /// Connection requests, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connection_requests(&self, cpe_id: i64, limit: u32) -> Result<Vec<ConnectionRequestRow>, StoreError> {
+        let mut sql = Sql::new("SELECT id, at, outcome, detail FROM connection_requests");
+        sql.and_is("cpe_id", Some(cpe_id)).push("ORDER BY id DESC").page(Page::first(limit));
+        self.all(sql).await
+    }
+
+    /// Timers that are set, soonest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_timers(&self, cpe_id: i64) -> Result<Vec<TimerRow>, StoreError> {
+        let mut sql = Sql::new("SELECT timer, at FROM cpe_timers");
+        sql.and_is("cpe_id", Some(cpe_id)).push("ORDER BY at");
+        self.all(sql).await
+    }
+}

@@ -1,0 +1,226 @@
+//! One box for everything: serial in any notation, MAC, name, phone, PPPoE login, service code, address.
+
+use super::{Page, Read, sql::Sql};
+use crate::StoreError;
+use sea_orm::FromQueryResult;
+
+/// What a hit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HitKind {
+    /// A service.
+    Service,
+    /// A customer.
+    Customer,
+    /// An ONU row.
+    Onu,
+    /// An ONU seen and not planned.
+    Detected,
+    /// A CPE.
+    Cpe,
+    /// An OLT.
+    Olt,
+}
+
+/// Something found.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// What it is.
+    pub kind: HitKind,
+    /// Its id.
+    pub id: i64,
+    /// Its name for people.
+    pub title: String,
+    /// What else helps to recognise it.
+    pub detail: String,
+    /// Its state word as stored, if it has one.
+    pub state: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct Found {
+    id: i64,
+    title: String,
+    detail: Option<String>,
+    more: Option<String>,
+    state: Option<String>,
+}
+
+/// The part of a canonical serial (16 hex digits) that `q` can be: a whole serial in any notation, the start of one
+/// with its vendor letters (`HWTC-9A4`), or at least four hex digits of it.
+pub fn serial_needle(q: &str) -> Option<String> {
+    let q = q.trim().trim_matches('"');
+    if let Ok(serial) = q.parse::<types::Serial>() {
+        return Some(serial.hex16());
+    }
+    let bare: String = q.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | '.')).collect();
+    if bare.len() < 4 || bare.len() > 16 || !bare.is_ascii() {
+        return None;
+    }
+    if bare.bytes().all(|b| b.is_ascii_hexdigit()) && bare.bytes().any(|b| b.is_ascii_digit()) {
+        return Some(bare.to_ascii_uppercase());
+    }
+    let (vendor, rest) = bare.split_at(4);
+    let letters = vendor.bytes().all(|b| b.is_ascii_alphabetic());
+    let digits = !rest.is_empty() && rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    (letters && digits).then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
+}
+
+/// The notations of a MAC that devices report.
+fn mac_needles(q: &str) -> Vec<String> {
+    let Ok(mac) = q.trim().parse::<types::Mac>() else { return Vec::new() };
+    let bare: String = mac.to_string().chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
+    let with = |separator: &str| {
+        (0..6).map(|i| bare[2 * i..2 * i + 2].to_owned()).collect::<Vec<_>>().join(separator)
+    };
+    let upper = [with(":"), with("-"), bare.clone()];
+    upper.iter().cloned().chain(upper.iter().map(|text| text.to_ascii_lowercase())).collect()
+}
+
+/// Letters and digits of a phone number, so that `+357 99-000142` finds `+357 99 000 142`.
+fn phone_digits(q: &str) -> Option<String> {
+    let digits: String = q.chars().filter(char::is_ascii_digit).collect();
+    let plain = q.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')' | '.' | '/'));
+    (plain && digits.len() >= 5).then_some(digits)
+}
+
+impl Read<'_> {
+    async fn hits(&self, kind: HitKind, sql: Sql, hits: &mut Vec<Hit>) -> Result<(), StoreError> {
+        for found in self.all::<Found>(sql).await? {
+            if hits.iter().any(|hit| hit.kind == kind && hit.id == found.id) {
+                continue;
+            }
+            let detail = [found.detail, found.more].into_iter().flatten().filter(|part| !part.is_empty());
+            hits.push(Hit {
+                kind,
+                id: found.id,
+                title: found.title,
+                detail: detail.collect::<Vec<_>>().join(" · "),
+                state: found.state,
+            });
+        }
+        Ok(())
+    }
+
+    /// Everything that `q` can mean, best first, `limit` of each kind at most. Fewer than two characters find nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn search(&self, q: &str, limit: u32) -> Result<Vec<Hit>, StoreError> {
+        let q: String = q.trim().chars().take(100).collect();
+        let mut hits = Vec::new();
+        if q.chars().count() < 2 {
+            return Ok(hits);
+        }
+        let page = Page::first(limit.min(50));
+        let serial = serial_needle(&q);
+        let macs = mac_needles(&q);
+        let phone = phone_digits(&q);
+        let serial_pattern = serial.as_ref().map(|hex| format!("%{hex}%"));
+
+        let mut sql = Sql::new(
+            "SELECT s.id, s.code AS title, c.name AS detail, COALESCE(o.serial, s.expected_serial, s.pppoe_login) AS more, \
+             COALESCE(p.state, s.state) AS state FROM services s JOIN customers c ON c.id = s.customer_id \
+             LEFT JOIN onus o ON o.id = s.onu_id LEFT JOIN cpes p ON p.id = s.cpe_id",
+        );
+        sql.and_contains(&["s.code", "s.pppoe_login", "c.name", "s.address"], &q);
+        if let Some(pattern) = &serial_pattern {
+            sql.push("OR o.serial LIKE").bind(pattern.clone()).push("OR s.expected_serial LIKE").bind(pattern.clone());
+        }
+        if let Some(digits) = &phone {
+            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE").bind(format!("%{digits}%"));
+        }
+        sql.push("ORDER BY s.code").page(page);
+        self.hits(HitKind::Service, sql, &mut hits).await?;
+
+        let mut sql = Sql::new("SELECT c.id, c.name AS title, c.code AS detail, c.phone AS more, NULL AS state FROM customers c");
+        sql.and_contains(&["c.name", "c.code", "c.phone", "c.email"], &q);
+        if let Some(digits) = &phone {
+            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE").bind(format!("%{digits}%"));
+        }
+        sql.push("ORDER BY c.name, c.id").page(page);
+        self.hits(HitKind::Customer, sql, &mut hits).await?;
+
+        let mut sql = Sql::new(
+            "SELECT o.id, o.serial AS title, t.name AS detail, o.pon AS more, o.presence AS state \
+             FROM onus o JOIN olts t ON t.id = o.olt_id",
+        );
+        match &serial_pattern {
+            Some(pattern) => drop(sql.and("o.serial LIKE").bind(pattern.clone())),
+            None => drop(sql.and_contains(&["o.description"], &q)),
+        }
+        sql.push("ORDER BY o.serial, o.id").page(page);
+        self.hits(HitKind::Onu, sql, &mut hits).await?;
+
+        if let Some(pattern) = &serial_pattern {
+            let mut sql = Sql::new(
+                "SELECT d.id, d.serial AS title, t.name AS detail, d.pon AS more, d.state AS state \
+                 FROM detected_onus d JOIN olts t ON t.id = d.olt_id",
+            );
+            sql.and("d.state = 'waiting'").and("d.serial LIKE").bind(pattern.clone());
+            sql.push("ORDER BY d.last_seen_at DESC, d.id").page(page);
+            self.hits(HitKind::Detected, sql, &mut hits).await?;
+        }
+
+        let mut sql = Sql::new(
+            "SELECT p.id, p.serial_number AS title, p.model AS detail, p.peer_address AS more, p.state AS state FROM cpes p",
+        );
+        sql.and_contains(&["p.serial_number", "p.model", "p.peer_address"], &q);
+        if let Some(pattern) = &serial_pattern {
+            sql.push("OR p.pon_serial LIKE").bind(pattern.clone());
+        }
+        sql.push("ORDER BY p.serial_number, p.id").page(page);
+        self.hits(HitKind::Cpe, sql, &mut hits).await?;
+
+        if !macs.is_empty() {
+            let mut sql = Sql::new(
+                "SELECT p.id, p.serial_number AS title, p.model AS detail, x.path AS more, p.state AS state \
+                 FROM cpe_parameters x JOIN cpes p ON p.id = x.cpe_id WHERE x.value IN (",
+            );
+            for (index, mac) in macs.into_iter().enumerate() {
+                if index > 0 {
+                    sql.push(",");
+                }
+                sql.bind(mac);
+            }
+            sql.push(") ORDER BY p.id").page(page);
+            self.hits(HitKind::Cpe, sql, &mut hits).await?;
+        }
+
+        let mut sql = Sql::new("SELECT t.id, t.name AS title, t.address AS detail, NULL AS more, t.observed_state AS state FROM olts t");
+        sql.and_contains(&["t.name", "t.address"], &q);
+        sql.push("ORDER BY t.name, t.id").page(page);
+        self.hits(HitKind::Olt, sql, &mut hits).await?;
+        Ok(hits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_serial_in_five_notations() {
+        for q in ["485754437D4733C3", "HWTC7D4733C3", "hwtc-7d4733c3", "HWTC:7D4733C3", "485754437D4733C3 (HWTC-7D4733C3)"] {
+            assert_eq!(serial_needle(q).as_deref(), Some("485754437D4733C3"), "{q}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_serial() {
+        assert_eq!(serial_needle("HWTC-7D47").as_deref(), Some("485754437D47"));
+        assert_eq!(serial_needle("7d4733").as_deref(), Some("7D4733"));
+        assert_eq!(serial_needle("4857 5443").as_deref(), Some("48575443"));
+        assert_eq!(serial_needle("amina"), None);
+        assert_eq!(serial_needle("cafe"), None, "a word, not a number");
+        assert_eq!(serial_needle("S-20417"), None);
+        assert_eq!(serial_needle("Ω"), None);
+    }
+
+    #[test]
+    fn phones_and_macs() {
+        assert_eq!(phone_digits("+357 99-000142").as_deref(), Some("35799000142"));
+        assert_eq!(phone_digits("S-20417"), None);
+        assert!(mac_needles("00:25:9e:aa:bb:cc").contains(&"00:25:9E:AA:BB:CC".to_owned()));
+        assert!(mac_needles("Anna").is_empty());
+    }
+}

@@ -1,0 +1,193 @@
+//! A statement that is put together from pieces. Values are always bound, never spliced; both engines read `$1`.
+
+use super::{Listed, Page, Read, Sort};
+use crate::StoreError;
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+/// SQL text with its bound values.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sql {
+    text: String,
+    values: Vec<Value>,
+    conditions: usize,
+}
+
+impl Sql {
+    pub(super) fn new(text: &str) -> Self {
+        Sql { text: text.to_owned(), values: Vec::new(), conditions: 0 }
+    }
+
+    /// Appends text that comes from this crate, never from a caller.
+    pub(super) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push(' ');
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a placeholder for `value`.
+    pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.text.push_str(&format!(" ${}", self.values.len()));
+        self
+    }
+
+    /// Starts the next condition: `WHERE` for the first one, `AND` for all others.
+    pub(super) fn and(&mut self, text: &str) -> &mut Self {
+        let word = if self.conditions == 0 { "WHERE" } else { "AND" };
+        self.conditions += 1;
+        self.push(word).push(text)
+    }
+
+    /// `AND column = value` if there is a value.
+    pub(super) fn and_is(&mut self, column: &str, value: Option<impl Into<Value>>) -> &mut Self {
+        if let Some(value) = value {
+            self.and(&format!("{column} =")).bind(value);
+        }
+        self
+    }
+
+    /// `AND (a LIKE … OR b LIKE …)`, both sides in lower case, the needle taken literally.
+    pub(super) fn and_contains(&mut self, columns: &[&str], needle: &str) -> &mut Self {
+        if needle.is_empty() {
+            return self;
+        }
+        self.and("(");
+        let pattern = like_pattern(needle);
+        for (index, column) in columns.iter().enumerate() {
+            if index > 0 {
+                self.push("OR");
+            }
+            self.push(&format!("LOWER({column}) LIKE")).bind(pattern.clone()).push("ESCAPE '!'");
+        }
+        self.push(")")
+    }
+
+    /// `ORDER BY` with the first entry of `columns` that the caller named, else `otherwise`; `id` breaks ties so that
+    /// pages never overlap.
+    pub(super) fn order(&mut self, sort: &Sort, columns: &[(&str, &str)], otherwise: &str, id: &str) -> &mut Self {
+        let found = columns.iter().find(|(name, _)| *name == sort.column);
+        match found {
+            Some((_, expression)) => {
+                let direction = if sort.descending { "DESC" } else { "ASC" };
+                self.push(&format!("ORDER BY {expression} {direction}, {id}"))
+            }
+            None => self.push(&format!("ORDER BY {otherwise}, {id}")),
+        }
+    }
+
+    pub(super) fn page(&mut self, page: Page) -> &mut Self {
+        let offset = i64::try_from(page.offset()).unwrap_or(i64::MAX);
+        self.push("LIMIT").bind(i64::from(page.size)).push("OFFSET").bind(offset)
+    }
+
+    /// Joins the text and values of another piece; its placeholders are renumbered.
+    pub(super) fn append(&mut self, other: &Sql) -> &mut Self {
+        let base = self.values.len();
+        self.text.push(' ');
+        let mut rest = other.text.as_str();
+        while let Some(at) = rest.find('$') {
+            let (before, after) = rest.split_at(at + 1);
+            let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let number: usize = after[..digits].parse().unwrap_or(0);
+            self.text.push_str(before);
+            self.text.push_str(&(number + base).to_string());
+            rest = &after[digits..];
+        }
+        self.text.push_str(rest);
+        self.values.extend(other.values.iter().cloned());
+        self.conditions += other.conditions;
+        self
+    }
+}
+
+/// `%needle%` in lower case with `%`, `_` and the escape character itself taken literally.
+fn like_pattern(needle: &str) -> String {
+    let mut pattern = String::with_capacity(needle.len() + 2);
+    pattern.push('%');
+    for c in needle.chars().take(200).flat_map(char::to_lowercase) {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[derive(FromQueryResult)]
+struct Count {
+    n: i64,
+}
+
+impl Read<'_> {
+    fn statement(&self, sql: Sql) -> Statement {
+        Statement::from_sql_and_values(self.db.get_database_backend(), sql.text, sql.values)
+    }
+
+    pub(super) async fn all<T: FromQueryResult>(&self, sql: Sql) -> Result<Vec<T>, StoreError> {
+        let rows = self.db.query_all_raw(self.statement(sql)).await?;
+        Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<Vec<T>, _>>()?)
+    }
+
+    pub(super) async fn one<T: FromQueryResult>(&self, sql: Sql) -> Result<Option<T>, StoreError> {
+        let row = self.db.query_one_raw(self.statement(sql)).await?;
+        Ok(row.map(|row| T::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// The one number of a statement that names it `n`.
+    pub(super) async fn number(&self, sql: Sql) -> Result<u64, StoreError> {
+        let count: Option<Count> = self.one(sql).await?;
+        Ok(count.map_or(0, |count| u64::try_from(count.n).unwrap_or(0)))
+    }
+
+    /// `select`, `from` with its conditions, the order and the page: rows and total.
+    pub(super) async fn listed<T: FromQueryResult>(
+        &self,
+        select: &str,
+        from: Sql,
+        order: impl FnOnce(&mut Sql),
+        page: Page,
+    ) -> Result<Listed<T>, StoreError> {
+        let mut count = Sql::new("SELECT COUNT(*) AS n");
+        count.append(&from);
+        let total = self.number(count).await?;
+        if page.offset() >= total {
+            return Ok(Listed { rows: Vec::new(), total });
+        }
+        let mut rows = Sql::new(select);
+        rows.append(&from);
+        order(&mut rows);
+        rows.page(page);
+        Ok(Listed { rows: self.all(rows).await?, total })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_needle_is_taken_literally() {
+        assert_eq!(like_pattern("50%_A!"), "%50!%!_a!!%");
+    }
+
+    #[test]
+    fn pieces_are_renumbered() {
+        let mut tail = Sql::new("FROM x");
+        tail.and_is("a", Some(1_i64)).and_contains(&["b", "c"], "z");
+        let mut all = Sql::new("SELECT");
+        all.bind(7_i64).append(&tail);
+        assert_eq!(
+            all.text,
+            "SELECT $1 FROM x WHERE a = $2 AND ( LOWER(b) LIKE $3 ESCAPE '!' OR LOWER(c) LIKE $4 ESCAPE '!' )"
+        );
+        assert_eq!(all.values.len(), 4);
+    }
+
+    #[test]
+    fn an_unknown_column_never_reaches_the_statement() {
+        let mut sql = Sql::new("SELECT 1");
+        sql.order(&Sort::parse("-id; DROP TABLE x"), &[("name", "t.name")], "t.at DESC", "t.id");
+        assert_eq!(sql.text, "SELECT 1 ORDER BY t.at DESC, t.id");
+    }
+}

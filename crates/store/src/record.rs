@@ -1,0 +1,322 @@
+//! What every table has in common: a row struct, its columns, and the few statements that are the same for all.
+
+use crate::{
+    cell::TypeClass,
+    db::{Db, Tx},
+    error::{Guarded, StoreError},
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::Expr,
+};
+
+/// A column as the code expects it.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnSpec {
+    pub(crate) name: &'static str,
+    pub(crate) class: TypeClass,
+    pub(crate) nullable: bool,
+}
+
+/// A table as the code expects it.
+#[derive(Debug, Clone, Copy)]
+pub struct TableSpec {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [ColumnSpec],
+}
+
+/// The ORM side of a row; private, so that no ORM type can be named outside this crate.
+pub(crate) mod stored {
+    use super::*;
+
+    pub trait Stored: Sized + Clone + Send + Sync + 'static {
+        type Entity: EntityTrait<Model = Self::Model, ActiveModel = Self::Active>;
+        type Model: sea_orm::ModelTrait<Entity = Self::Entity>
+            + sea_orm::FromQueryResult
+            + sea_orm::IntoActiveModel<Self::Active>
+            + Send
+            + Sync;
+        type Active: sea_orm::ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
+        const SPEC: TableSpec;
+
+        fn from_model(model: Self::Model) -> Result<Self, StoreError>;
+        /// Every column set.
+        fn into_active(self) -> Self::Active;
+    }
+
+    pub type PrimaryKeyOf<R> =
+        <<<R as Stored>::Entity as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
+
+    pub trait Numbered: Stored {
+        type Id: Copy + From<i64> + Into<i64> + std::fmt::Display + Send + Sync;
+        /// Every column but the id set, for an insert.
+        fn into_new(self) -> Self::Active;
+        fn id_of(key: PrimaryKeyOf<Self>) -> Self::Id;
+    }
+
+    pub trait Guardable: Numbered {
+        /// The columns that people and use cases own: not the id, not the version, not what polls observed.
+        fn into_change(self) -> Self::Active;
+        fn identity(&self) -> Self::Id;
+        fn version_held(&self) -> i64;
+    }
+}
+
+use stored::{Guardable, Numbered, Stored};
+
+/// A row of some table.
+pub trait Record: Stored {}
+impl<T: Stored> Record for T {}
+
+/// A row with an id that the database gives.
+pub trait NumberedRecord: Record + Numbered {}
+impl<T: Record + Numbered> NumberedRecord for T {}
+
+/// A row with a version: it is only ever changed by somebody who has seen its latest form.
+pub trait VersionedRecord: NumberedRecord + Guardable {}
+impl<T: NumberedRecord + Guardable> VersionedRecord for T {}
+
+pub(crate) type ColumnOf<R> = <<R as Stored>::Entity as EntityTrait>::Column;
+
+fn id_column<R: Numbered>() -> ColumnOf<R> {
+    <R::Entity as EntityTrait>::PrimaryKey::iter()
+        .next()
+        .expect("a numbered table has a primary key")
+        .into_column()
+}
+
+/// Turns models into rows.
+pub(crate) fn rows<R: Stored>(models: Vec<R::Model>) -> Result<Vec<R>, StoreError> {
+    models.into_iter().map(R::from_model).collect()
+}
+
+impl Db {
+    /// The row with this id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn get<R: NumberedRecord>(&self, id: R::Id) -> Result<Option<R>, StoreError> {
+        let found = R::Entity::find().filter(id_column::<R>().eq(Into::<i64>::into(id))).one(self).await?;
+        found.map(R::from_model).transpose()
+    }
+
+    /// The row with this id, which must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such row.
+    pub async fn require<R: NumberedRecord>(&self, id: R::Id) -> Result<R, StoreError> {
+        self.get(id).await?.ok_or_else(|| StoreError::Missing { table: R::SPEC.name, key: id.to_string() })
+    }
+
+    /// Up to `limit` rows with an id above `after`, by id: a page for loops that walk a whole table.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn page<R: NumberedRecord>(&self, after: i64, limit: u64) -> Result<Vec<R>, StoreError> {
+        let id = id_column::<R>();
+        rows(R::Entity::find().filter(id.gt(after)).order_by_asc(id).limit(limit).all(self).await?)
+    }
+
+    /// How many rows the table has.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn count<R: Record>(&self) -> Result<u64, StoreError> {
+        let column = ColumnOf::<R>::iter().next().expect("a table has columns");
+        let count: Option<i64> =
+            R::Entity::find().select_only().expr(column.count()).into_tuple().one(self).await?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+
+    pub(crate) async fn find_one<R: Record>(
+        &self,
+        filter: impl sea_orm::sea_query::IntoCondition,
+    ) -> Result<Option<R>, StoreError> {
+        R::Entity::find().filter(filter).one(self).await?.map(R::from_model).transpose()
+    }
+}
+
+impl Tx {
+    /// Writes a new row; its `id` is ignored and the one it got is returned.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when a unique value is taken, [`StoreError::Dangling`] when it points nowhere.
+    pub async fn insert<R: NumberedRecord>(&self, row: &R) -> Result<R::Id, StoreError> {
+        let done = R::Entity::insert(row.clone().into_new()).exec(self.db()).await?;
+        Ok(R::id_of(done.last_insert_id))
+    }
+
+    /// Writes many new rows at once; their ids are ignored.
+    ///
+    /// # Errors
+    /// As [`Tx::insert`].
+    pub async fn insert_many<R: NumberedRecord>(&self, rows: &[R]) -> Result<(), StoreError> {
+        for some in rows.chunks(rows_per_statement::<R>()) {
+            R::Entity::insert_many(some.iter().cloned().map(R::into_new))
+                .exec_without_returning(self.db())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the row if its version is still the one in `row`, and counts the version up. What polls observed is
+    /// not touched: it has functions of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] or [`StoreError::Dangling`] as for an insert. A changed version is no error but
+    /// [`Guarded::NotAsExpected`].
+    pub async fn update<R: VersionedRecord>(&self, row: &R) -> Result<Guarded, StoreError> {
+        let id: i64 = row.identity().into();
+        let done = R::Entity::update_many()
+            .set(row.clone().into_change())
+            .col_expr("version", Expr::col("version").add(1))
+            .filter(id_column::<R>().eq(id))
+            .filter(Expr::col("version").eq(row.version_held()))
+            .exec(self.db())
+            .await?;
+        if done.rows_affected > 0 {
+            return Ok(Guarded::Changed);
+        }
+        Ok(match self.get::<R>(row.identity()).await? {
+            Some(other) => Guarded::NotAsExpected { found: format!("version {}", other.version_held()) },
+            None => Guarded::NotFound,
+        })
+    }
+
+    /// Removes the row; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Dangling`] when other rows still point to it.
+    pub async fn delete<R: NumberedRecord>(&self, id: R::Id) -> Result<bool, StoreError> {
+        let done = R::Entity::delete_many()
+            .filter(id_column::<R>().eq(Into::<i64>::into(id)))
+            .exec(self.db())
+            .await?;
+        Ok(done.rows_affected > 0)
+    }
+}
+
+/// SQLite takes 32,766 bound values in a statement and PostgreSQL 65,535; half of the smaller is plenty.
+pub(crate) fn rows_per_statement<R: Stored>() -> usize {
+    (16_000 / R::SPEC.columns.len()).max(1)
+}
+
+/// Declares a table: the public row struct and the private entity behind it, from one list of columns.
+///
+/// `numbered` tables have an id from the database and are appended to; `versioned` ones also have a version and are
+/// changed under guard; `keyed` ones are identified by their own columns. Columns under `observed` are written by
+/// polls only, so that a poll and an edit never overwrite each other.
+macro_rules! table {
+    (numbered $name:literal $(#[$doc:meta])* $module:ident => $row:ident[$id:ty] {
+        $($(#[$cdoc:meta])* $col:ident: $ty:ty,)*
+    }) => {
+        table!(@entity $name $module, $(#[$doc])* $row,
+            keys { [primary_key] /// Given by the database.
+                id: $id, }
+            cells { $($(#[$cdoc])* $col: $ty,)* });
+        table!(@numbered $module, $row[$id], { $($col)* });
+    };
+    (versioned $name:literal $(#[$doc:meta])* $module:ident => $row:ident[$id:ty] {
+        $($(#[$cdoc:meta])* $col:ident: $ty:ty,)*
+    } $(observed {
+        $($(#[$odoc:meta])* $ocol:ident: $oty:ty,)*
+    })?) => {
+        table!(@entity $name $module, $(#[$doc])* $row,
+            keys { [primary_key] /// Given by the database.
+                id: $id, }
+            cells { $($(#[$cdoc])* $col: $ty,)* $($($(#[$odoc])* $ocol: $oty,)*)?
+                /// Counts changes; an update must name the one it saw.
+                version: i64, });
+        table!(@numbered $module, $row[$id], { $($col)* $($($ocol)*)? version });
+        impl Guardable for $row {
+            fn into_change(self) -> $module::ActiveModel {
+                $module::ActiveModel {
+                    $($col: Set(self.$col.into_raw()),)*
+                    ..Default::default()
+                }
+            }
+            fn identity(&self) -> $id { self.id }
+            fn version_held(&self) -> i64 { self.version }
+        }
+    };
+    (keyed $name:literal $(#[$doc:meta])* $module:ident => $row:ident by {
+        $($(#[$kdoc:meta])* $key:ident: $kty:ty,)+
+    } and {
+        $($(#[$cdoc:meta])* $col:ident: $ty:ty,)*
+    }) => {
+        table!(@entity $name $module, $(#[$doc])* $row,
+            keys { $([primary_key, auto_increment = false] $(#[$kdoc])* $key: $kty,)+ }
+            cells { $($(#[$cdoc])* $col: $ty,)* });
+    };
+    (@numbered $module:ident, $row:ident[$id:ty], { $($col:ident)* }) => {
+        impl Numbered for $row {
+            type Id = $id;
+            fn into_new(self) -> $module::ActiveModel {
+                $module::ActiveModel {
+                    id: sea_orm::ActiveValue::NotSet,
+                    $($col: Set(self.$col.into_raw()),)*
+                }
+            }
+            fn id_of(key: PrimaryKeyOf<Self>) -> $id { <$id>::from(key) }
+        }
+    };
+    (@entity $name:literal $module:ident, $(#[$doc:meta])* $row:ident,
+        keys { $([$($katt:tt)*] $(#[$kdoc:meta])* $key:ident: $kty:ty,)+ }
+        cells { $($(#[$cdoc:meta])* $col:ident: $ty:ty,)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $row {
+            $($(#[$kdoc])* pub $key: $kty,)+
+            $($(#[$cdoc])* pub $col: $ty,)*
+        }
+
+        #[allow(unused_imports, reason = "which types a table needs differs")]
+        pub(crate) mod $module {
+            use super::*;
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $name)]
+            pub struct Model {
+                $(#[sea_orm($($katt)*)] pub $key: Raw<$kty>,)+
+                $(pub $col: Raw<$ty>,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+
+        impl Stored for $row {
+            type Entity = $module::Entity;
+            type Model = $module::Model;
+            type Active = $module::ActiveModel;
+            const SPEC: TableSpec = TableSpec {
+                name: $name,
+                columns: &[
+                    $(ColumnSpec {
+                        name: stringify!($key), class: <$kty as Cell>::CLASS, nullable: <$kty as Cell>::NULLABLE,
+                    },)+
+                    $(ColumnSpec {
+                        name: stringify!($col), class: <$ty as Cell>::CLASS, nullable: <$ty as Cell>::NULLABLE,
+                    },)*
+                ],
+            };
+            fn from_model(model: $module::Model) -> Result<Self, StoreError> {
+                Ok($row {
+                    $($key: read::<$kty>(model.$key, $name, stringify!($key))?,)+
+                    $($col: read::<$ty>(model.$col, $name, stringify!($col))?,)*
+                })
+            }
+            fn into_active(self) -> $module::ActiveModel {
+                $module::ActiveModel {
+                    $($key: Set(self.$key.into_raw()),)+
+                    $($col: Set(self.$col.into_raw()),)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use table;
