@@ -23,7 +23,7 @@ USER lightkeeper
 WORKDIR /data
 VOLUME /data
 ENV LIGHTKEEPER_DATA_DIR=/data \
-    LIGHTKEEPER_KEY_FILE=/data/lightkeeper.key \
+    LIGHTKEEPER_KEY_FILE=/data/secrets.key \
     LIGHTKEEPER_WEB_LISTEN=0.0.0.0:8080 \
     LIGHTKEEPER_ACS_LISTEN=0.0.0.0:7547
 # 8080 pages and API, 7547 CWMP for the CPEs.

@@ -199,19 +199,19 @@ fn the_entry_command_serves_on_postgres_and_comes_back() {
     let first = Container::start(&environment);
     first.wait_until_healthy(web);
     assert!(
-        data.path().join("lightkeeper.key").is_file(),
+        data.path().join("secrets.key").is_file(),
         "the key is made at the first start, in the volume"
     );
     assert!(http_answers(web, "GET / HTTP/1.1"), "no page on the web port");
     assert!(http_answers(acs, "GET / HTTP/1.1"), "no answer on the CWMP port");
-    let key = fs::read(data.path().join("lightkeeper.key")).unwrap();
+    let key = fs::read(data.path().join("secrets.key")).unwrap();
     let (status, _) = first.stop();
     assert!(status.success(), "SIGTERM, as `docker compose stop` sends it, ended it with {status}");
 
     // `restart: unless-stopped`: the same volume and database again.
     let second = Container::start(&environment);
     second.wait_until_healthy(web);
-    assert_eq!(fs::read(data.path().join("lightkeeper.key")).unwrap(), key, "the key must not change");
+    assert_eq!(fs::read(data.path().join("secrets.key")).unwrap(), key, "the key must not change");
     let (status, output) = second.stop();
     assert!(status.success(), "the second run ended with {status}: {output}");
     let password = database.url.split(['@', ':']).nth(2).unwrap().to_owned();
