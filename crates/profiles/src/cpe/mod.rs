@@ -1,15 +1,30 @@
 //! CPE families: which paths they have, in what order they like to be written, what they cannot do.
+//!
+//! A profile describes objects by **slots** (named places such as `container`, `ppp`, `route`) and what to write
+//! by **settings** (`ppp:X_HW_VLAN` ← `$vlan`). The planner knows slots and settings only; it never sees a vendor.
+//!
+//! Families extend each other (`extends`): tables are merged, lists and values replaced, `""` means the family
+//! does not have it. Identity only nominates a family; what the device *has* decides ([`ProfileSet::decide`]).
 
-use std::sync::Arc;
+mod load;
+mod schema;
+mod select;
 
-/// One family of CPEs.
-#[derive(Debug, Clone)]
-pub struct CpeProfile {
-    /// Stable id, e.g. `huawei_x_hw`.
-    pub id: String,
-    /// For people.
-    pub title: String,
-}
+pub use load::ProfileError;
+pub use schema::*;
+pub use select::{Candidate, Decision, Identity};
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
+
+/// The files that come with the program.
+const BUILTIN: &[(&str, &str)] = &[
+    ("std_tr098.toml", include_str!("../../cpe/std_tr098.toml")),
+    ("std_tr181.toml", include_str!("../../cpe/std_tr181.toml")),
+    ("huawei_x_hw.toml", include_str!("../../cpe/huawei_x_hw.toml")),
+];
 
 /// Every family we know.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +33,25 @@ pub struct ProfileSet {
 }
 
 impl ProfileSet {
-    /// The families that come with the program.
+    /// The families that come with the program. They are checked by the tests; the program does not start
+    /// without them.
     pub fn builtin() -> Arc<ProfileSet> {
-        Arc::new(ProfileSet::default())
+        static SET: LazyLock<Arc<ProfileSet>> = LazyLock::new(|| {
+            let files = BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            match ProfileSet::from_files(files) {
+                Ok(set) => Arc::new(set),
+                Err(error) => panic!("a built-in CPE profile is wrong: {error}"),
+            }
+        });
+        SET.clone()
+    }
+
+    /// Reads `(file name, TOML)` pairs.
+    ///
+    /// # Errors
+    /// The first mistake, with the file, the key and what was expected.
+    pub fn from_files(files: impl IntoIterator<Item = (String, String)>) -> Result<ProfileSet, ProfileError> {
+        Ok(ProfileSet { profiles: load::load(files)?.into_iter().map(Arc::new).collect() })
     }
 
     /// By id.
@@ -32,4 +63,56 @@ impl ProfileSet {
     pub fn all(&self) -> &[Arc<CpeProfile>] {
         &self.profiles
     }
+
+    /// True if a name is worth remembering for any family of its root. A big device lists thousands.
+    pub fn is_interesting(&self, path: &str) -> bool {
+        let pattern = pattern_of(path);
+        self.profiles
+            .iter()
+            .any(|profile| profile.patterns.contains(&pattern) || profile.mark(path).is_some())
+    }
 }
+
+impl CpeProfile {
+    /// True if the family reads or writes this leaf or walks through this object.
+    pub fn is_interesting(&self, path: &str) -> bool {
+        self.patterns.contains(&pattern_of(path))
+    }
+
+    /// Title of the other family whose mark this path bears, if the profile knows the mark.
+    pub fn mark(&self, path: &str) -> Option<&str> {
+        let found =
+            self.foreign.iter().find(|mark| path.split('.').any(|part| part.starts_with(&mark.prefix)))?;
+        Some(&found.title)
+    }
+
+    /// Every leaf pattern the family reads or writes (`?` for instance numbers).
+    pub fn patterns(&self) -> &HashSet<String> {
+        &self.patterns
+    }
+
+    /// True if a leaf holds a secret, whatever the device answers for it.
+    pub fn is_secret(&self, path: &str) -> bool {
+        self.secrets.contains(&pattern_of(path))
+    }
+}
+
+/// The path with `?` for every instance number.
+pub fn pattern_of(path: &str) -> String {
+    let parts: Vec<&str> = path
+        .split('.')
+        .map(|part| if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) { "?" } else { part })
+        .collect();
+    parts.join(".")
+}
+
+/// Leaves that hold secrets in every family, by the end of their name: for whatever reads a whole device.
+pub fn looks_secret(path: &str) -> bool {
+    let leaf = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    ["password", "passphrase", "presharedkey", "wepkey", "secret", "passwd", "radiuskey", "authkey"]
+        .iter()
+        .any(|word| leaf.contains(word))
+}
+
+#[cfg(test)]
+mod tests;
