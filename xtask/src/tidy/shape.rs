@@ -12,12 +12,25 @@ const GENERATED: &[&str] = &["vendor", "golden", "snapshots"];
 /// Hosts that pages may name: they are never fetched.
 const HARMLESS_HOSTS: &[&str] = &["www.w3.org", "localhost", "example.com", "example.net", "example.org"];
 
+/// Whoever runs continuous integration calls `.ci/run`; what it does stands in xtask, for people and machines alike.
+const FOREIGN_CI: &[&str] =
+    &[".github/workflows/", ".gitlab-ci.yml", ".circleci/", ".travis.yml", "Jenkinsfile"];
+
 pub(super) fn check(tree: &Tree, findings: &mut Findings) {
+    foreign_ci(tree, findings);
     lengths(tree, findings);
     crate_docs(tree, findings);
     map_of_crates(tree, findings);
     golden_files(tree, findings);
     pages(tree, findings);
+}
+
+fn foreign_ci(tree: &Tree, findings: &mut Findings) {
+    for file in &tree.files {
+        if FOREIGN_CI.iter().any(|start| file.path.starts_with(start)) {
+            findings.add(&*file.path, "ci", "continuous integration is .ci/run, on any service");
+        }
+    }
 }
 
 fn lengths(tree: &Tree, findings: &mut Findings) {
@@ -158,6 +171,16 @@ mod tests {
         assert_eq!(
             found(lengths, &files),
             ["crates/a/src/long.rs: 901 lines, more than 900: find the seam and split it [length]"]
+        );
+    }
+
+    #[test]
+    fn continuous_integration_is_one_script() {
+        let files = [(".github/workflows/test.yml", ""), (".github/CODEOWNERS", ""), (".ci/run", "")];
+        let problems = found(foreign_ci, &files);
+        assert_eq!(
+            problems,
+            [".github/workflows/test.yml: continuous integration is .ci/run, on any service [ci]"]
         );
     }
 
