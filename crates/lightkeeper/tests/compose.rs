@@ -198,10 +198,7 @@ fn the_entry_command_serves_on_postgres_and_comes_back() {
 
     let first = Container::start(&environment);
     first.wait_until_healthy(web);
-    assert!(
-        data.path().join("secrets.key").is_file(),
-        "the key is made at the first start, in the volume"
-    );
+    assert!(data.path().join("secrets.key").is_file(), "the key is made at the first start, in the volume");
     assert!(http_answers(web, "GET / HTTP/1.1"), "no page on the web port");
     assert!(http_answers(acs, "GET / HTTP/1.1"), "no answer on the CWMP port");
     let key = fs::read(data.path().join("secrets.key")).unwrap();
