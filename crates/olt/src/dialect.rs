@@ -586,6 +586,24 @@ impl Dialect {
         })
     }
 
+    /// A line planned earlier, exactly as planned, with what its command may take and be asked.
+    ///
+    /// # Errors
+    /// When there is no such command any more.
+    pub fn planned(&self, name: &str, line: &str, mode: &ModePath) -> Result<Command, TemplateError> {
+        let template =
+            self.commands.get(name).ok_or_else(|| TemplateError::NoSuchCommand(name.to_owned()))?;
+        Ok(Command {
+            name: name.to_owned(),
+            line: line.to_owned(),
+            mode: mode.clone(),
+            timeout: template.timeout,
+            confirm: template.confirm.clone().into(),
+            success: template.success.clone(),
+            failure: template.failure.clone(),
+        })
+    }
+
     /// True if this family has that command.
     pub fn knows(&self, command: &str) -> bool {
         self.commands.contains_key(command)

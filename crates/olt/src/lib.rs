@@ -9,10 +9,14 @@
 
 pub mod clean;
 pub mod dialect;
+pub mod driver;
 pub mod huawei;
 pub mod limits;
 pub mod machine;
 pub mod model;
 pub mod parser;
+pub mod plan;
 pub mod sanitise;
+pub mod session;
 pub mod template;
+pub mod transport;

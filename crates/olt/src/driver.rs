@@ -1,0 +1,607 @@
+//! Reading an OLT: one pooled session, reopened when it is lost. Reads are repeated once on a new session; writes
+//! never are (see [`crate::saga`]).
+
+use crate::{
+    dialect::{Command, Dialect, ErrorClass, Verdict},
+    machine::Reply,
+    model::{
+        Board, DbaProfile, DetectedOnu, LineProfile, ManagementRow, OnuOptics, OnuRecord, OnuRow, OnuSummary,
+        PonPort, ProfileRow, RunState, ServicePortRow, Version,
+    },
+    parser::{ParseError, ReplyParser, parser_named},
+    plan::{Existing, Facts, Line, Lookup, OnuRef, Operation, Snapshot, place},
+    session::{Effect, Session, SessionError},
+    template::{Parameters, TemplateError, parameters},
+    transport::ConnectError,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use types::{PonPath, Serial};
+
+/// Opens sessions to one OLT.
+#[async_trait::async_trait]
+pub trait Connector: Send + Sync {
+    /// A fresh, logged-in session.
+    ///
+    /// # Errors
+    /// [`OltError::Connect`] or [`OltError::Session`].
+    async fn connect(&self) -> Result<Session, OltError>;
+}
+
+/// Why an OLT did not give what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum OltError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The session failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The reply cannot be trusted.
+    #[error("{source} (answer to `{command}`)")]
+    Parse {
+        /// The command.
+        command: String,
+        /// What is wrong.
+        source: ParseError,
+    },
+    /// The OLT said no.
+    #[error("the OLT refused `{command}`: {message}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// What it means.
+        class: ErrorClass,
+        /// The OLT's words.
+        message: String,
+    },
+    /// The dialect does not give the command.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The OLT's settings are not usable.
+    #[error("{0}")]
+    Setup(String),
+    /// The queue of this OLT is full or closed.
+    #[error("{0}")]
+    Queue(String),
+}
+
+impl OltError {
+    /// True if the OLT could not be talked to: trying again later may help.
+    pub fn is_transport(&self) -> bool {
+        match self {
+            OltError::Connect(error) => {
+                !matches!(error, ConnectError::LoginRefused { .. } | ConnectError::HostKeyChanged { .. })
+            }
+            OltError::Session(error) => !matches!(error.reason, crate::machine::EngineError::LoginRefused(_)),
+            OltError::Parse { .. }
+            | OltError::Refused { .. }
+            | OltError::Template(_)
+            | OltError::Setup(_)
+            | OltError::Queue(_) => false,
+        }
+    }
+
+    /// Whether a command may have taken effect nevertheless.
+    pub fn effect(&self) -> Effect {
+        match self {
+            OltError::Session(error) => error.effect,
+            _ => Effect::None,
+        }
+    }
+}
+
+/// State of one registered ONU, from all that a PON's lists say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnuState {
+    /// The list row.
+    pub row: OnuRow,
+    /// Cause, distance and light, where the OLT gives them.
+    pub summary: Option<OnuSummary>,
+}
+
+/// All profiles of an OLT that an authorisation can name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Profiles {
+    /// Line profiles.
+    pub line: Vec<ProfileRow>,
+    /// Service profiles.
+    pub service: Vec<ProfileRow>,
+    /// ACS profiles.
+    pub acs: Vec<ProfileRow>,
+    /// DBA profiles.
+    pub dba: Vec<DbaProfile>,
+}
+
+/// How patient we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How often a busy OLT is asked again.
+    pub busy_retries: u32,
+    /// Between two such tries.
+    pub busy_pause: Duration,
+    /// How often a lost connection is opened again within one task.
+    pub reconnects: u32,
+    /// Before each of them, growing with their number.
+    pub reconnect_pause: Duration,
+    /// After a lost connection, before reading back: a command may still be at work.
+    pub settle: Duration,
+    /// How often compensation is tried as a whole.
+    pub undo_attempts: u32,
+    /// Between two such tries.
+    pub undo_pause: Duration,
+    /// How often a new ONU's state is looked at before it is reported as registered but offline.
+    pub online_looks: u32,
+    /// Between two such looks.
+    pub online_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            busy_retries: 8,
+            busy_pause: Duration::from_secs(3),
+            reconnects: 4,
+            reconnect_pause: Duration::from_secs(2),
+            settle: Duration::from_secs(1),
+            undo_attempts: 4,
+            undo_pause: Duration::from_secs(3),
+            online_looks: 6,
+            online_pause: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The answer to a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Text to be parsed.
+    Text(String),
+    /// No rows.
+    Empty,
+    /// No such thing.
+    NotFound,
+    /// The OLT does not know the question.
+    NotKnown(String),
+}
+
+/// The driver of one OLT. Not shared: [`crate::queue`] owns it.
+pub struct Driver {
+    connector: Arc<dyn Connector>,
+    dialect: Arc<Dialect>,
+    parser: &'static dyn ReplyParser,
+    session: Option<Session>,
+    pub(crate) patience: Patience,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("dialect", &self.dialect.name).field("session", &self.session).finish()
+    }
+}
+
+fn parsed<T>(command: &str, result: Result<T, ParseError>) -> Result<T, OltError> {
+    result.map_err(|source| OltError::Parse { command: command.to_owned(), source })
+}
+
+impl Driver {
+    /// A driver; connects when first used.
+    ///
+    /// # Errors
+    /// [`OltError::Setup`] when the dialect names a parser that is not there.
+    pub fn new(
+        connector: Arc<dyn Connector>,
+        dialect: Arc<Dialect>,
+        patience: Patience,
+    ) -> Result<Self, OltError> {
+        let parser = parser_named(&dialect.parser).ok_or_else(|| {
+            OltError::Setup(format!(
+                "the dialect {} names a reply parser {:?} that does not exist",
+                dialect.name, dialect.parser
+            ))
+        })?;
+        Ok(Driver { connector, dialect, parser, session: None, patience })
+    }
+
+    /// How this OLT talks.
+    pub fn dialect(&self) -> &Arc<Dialect> {
+        &self.dialect
+    }
+
+    /// True if a session is open.
+    pub fn is_connected(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| !s.is_tainted())
+    }
+
+    /// Closes the session; the next command opens one.
+    pub async fn disconnect(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    /// Keeps an open session alive; a dead one is dropped.
+    pub async fn keep_alive(&mut self) {
+        if let Some(session) = &mut self.session
+            && session.keep_alive().await.is_err()
+        {
+            self.session = None;
+        }
+    }
+
+    /// Sends one command once and gives its reply.
+    ///
+    /// # Errors
+    /// [`OltError::Connect`] and [`OltError::Session`]; the session is dropped then.
+    pub async fn send(&mut self, command: &Command) -> Result<Reply, OltError> {
+        let reusable = self.session.take().filter(|s| !s.is_tainted());
+        let mut session = match reusable {
+            Some(session) => session,
+            None => self.connector.connect().await?,
+        };
+        // Put back only after an answer: a dropped future or an error leaves no tainted session behind.
+        let reply = session.run(command).await?;
+        self.session = Some(session);
+        Ok(reply)
+    }
+
+    /// Sends a planned line exactly as planned, with the time limit and questions its dialect command allows.
+    ///
+    /// # Errors
+    /// As [`Driver::send`].
+    pub async fn send_line(&mut self, line: &Line) -> Result<(Command, Reply), OltError> {
+        let command = self.dialect.planned(&line.command, &line.text, &line.context)?;
+        let reply = self.send(&command).await?;
+        Ok((command, reply))
+    }
+
+    /// Asks something. Lost sessions and busy OLTs are asked again: a question changes nothing.
+    ///
+    /// # Errors
+    /// [`OltError`]; [`OltError::Refused`] for refusals other than "empty", "not found" and "unknown command".
+    pub async fn read(&mut self, name: &str, parameters: &Parameters) -> Result<(String, Answer), OltError> {
+        let command = self.dialect.command(name, parameters)?;
+        let (mut lost, mut busy) = (0, 0);
+        loop {
+            let reply = match self.send(&command).await {
+                Ok(reply) => reply,
+                Err(error @ OltError::Session(_)) if error.is_transport() && lost == 0 => {
+                    lost += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let answer = match reply.verdict {
+                Verdict::Accepted => Answer::Text(reply.text),
+                Verdict::Rejected { class, message } => match class {
+                    ErrorClass::Empty => Answer::Empty,
+                    ErrorClass::NotFound => Answer::NotFound,
+                    ErrorClass::Syntax => Answer::NotKnown(message),
+                    ErrorClass::Busy if busy < self.patience.busy_retries => {
+                        busy += 1;
+                        tokio::time::sleep(self.patience.busy_pause).await;
+                        continue;
+                    }
+                    class => return Err(OltError::Refused { command: command.line, class, message }),
+                },
+            };
+            return Ok((command.line, answer));
+        }
+    }
+
+    /// [`Driver::read`], where an empty list is an empty list.
+    async fn list<T>(
+        &mut self,
+        name: &str,
+        parameters: &Parameters,
+        parse: fn(&dyn ReplyParser, &str) -> Result<Vec<T>, ParseError>,
+    ) -> Result<Vec<T>, OltError> {
+        let (command, answer) = self.read(name, parameters).await?;
+        match answer {
+            Answer::Text(text) => parsed(&command, parse(self.parser, &text)),
+            Answer::Empty | Answer::NotFound => Ok(Vec::new()),
+            Answer::NotKnown(message) => {
+                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
+            }
+        }
+    }
+
+    /// Which OLT this is.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn probe(&mut self) -> Result<Facts, OltError> {
+        let (command, answer) = self.read("version", &Parameters::new()).await?;
+        let Answer::Text(text) = answer else {
+            return Err(OltError::Refused {
+                command,
+                class: ErrorClass::Unknown,
+                message: "it does not say its version".to_owned(),
+            });
+        };
+        let version: Version = parsed(&command, self.parser.version(&text))?;
+        Ok(Facts { dialect: Arc::clone(&self.dialect), version })
+    }
+
+    /// ONUs that announce themselves and are not registered.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn discover(&mut self) -> Result<Vec<DetectedOnu>, OltError> {
+        self.list("autofind", &Parameters::new(), |p, t| p.autofind(t)).await
+    }
+
+    /// All ONUs registered on a PON.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn onus(&mut self, pon: PonPath) -> Result<Vec<OnuRow>, OltError> {
+        let onus =
+            self.list("onus_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.onus_of_pon(t)).await?;
+        Ok(onus.into_iter().filter(|o| o.pon == pon).collect())
+    }
+
+    /// State, cause, distance and light of all ONUs on a PON.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn onu_states(&mut self, pon: PonPath) -> Result<Vec<OnuState>, OltError> {
+        let rows = self.onus(pon).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let summary = self
+            .list("onu_summary_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.onu_summary_of_pon(t))
+            .await;
+        let mut summaries: BTreeMap<u16, OnuSummary> = match summary {
+            Ok(list) => list.into_iter().map(|s| (s.onu_id, s)).collect(),
+            // Older software has no summary; states alone are still worth showing.
+            Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| OnuState {
+                summary: summaries.remove(&row.onu_id).filter(|s| s.serial_text == row.serial_text),
+                row,
+            })
+            .collect())
+    }
+
+    /// Optics of all ONUs on a PON.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn optics(&mut self, pon: PonPath) -> Result<Vec<OnuOptics>, OltError> {
+        self.list("optics_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.optics_of_pon(t)).await
+    }
+
+    /// Service ports of a PON.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn service_ports(&mut self, pon: PonPath) -> Result<Vec<ServicePortRow>, OltError> {
+        let ports = self
+            .list("service_ports_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.service_ports(t))
+            .await?;
+        Ok(ports.into_iter().filter(|p| p.pon == pon).collect())
+    }
+
+    /// Service ports of one ONU, registered or not.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn service_ports_of(&mut self, onu: OnuRef) -> Result<Vec<ServicePortRow>, OltError> {
+        let ports = self.list("service_ports_of_onu", &place(onu), |p, t| p.service_ports(t)).await?;
+        Ok(ports.into_iter().filter(|p| p.pon == onu.pon && p.onu_id == Some(onu.onu_id)).collect())
+    }
+
+    /// Management addresses of one ONU.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn management_of(&mut self, onu: OnuRef) -> Result<Vec<ManagementRow>, OltError> {
+        self.list("management_of_onu", &place(onu), |p, t| p.management_of_onu(t)).await
+    }
+
+    /// The record of one place.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn onu(&mut self, onu: OnuRef) -> Result<Option<OnuRecord>, OltError> {
+        let (command, answer) = self.read("onu", &place(onu)).await?;
+        match answer {
+            Answer::Text(text) => parsed(&command, self.parser.onu(&text)).map(Some),
+            Answer::Empty | Answer::NotFound => Ok(None),
+            Answer::NotKnown(message) => {
+                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
+            }
+        }
+    }
+
+    /// Where a serial is registered on this OLT.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn onu_by_serial(&mut self, serial: Serial) -> Result<Option<OnuRecord>, OltError> {
+        let parameters = parameters([("serial", self.dialect.serial(serial).into())]);
+        let (command, answer) = self.read("onu_by_serial", &parameters).await?;
+        match answer {
+            Answer::Text(text) => {
+                let record = parsed(&command, self.parser.onu(&text))?;
+                // An OLT that answers about another ONU must not be believed.
+                if record.serial == Some(serial) {
+                    Ok(Some(record))
+                } else {
+                    let row = format!("{} instead of {}", record.serial_text, serial.hex16());
+                    Err(OltError::Parse { command, source: ParseError::Row { what: "ONU information", row } })
+                }
+            }
+            Answer::Empty | Answer::NotFound => Ok(None),
+            Answer::NotKnown(message) => {
+                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
+            }
+        }
+    }
+
+    /// An ONU with everything configured for it, wherever it is on this OLT.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn existing(&mut self, serial: Serial) -> Result<Option<Existing>, OltError> {
+        let Some(found) = self.onu_by_serial(serial).await? else { return Ok(None) };
+        let at = OnuRef { pon: found.pon, onu_id: found.onu_id };
+        // The answer by serial is shorter on some versions; the record of the place is complete.
+        let record = self.onu(at).await?.filter(|r| r.serial == Some(serial)).unwrap_or(found);
+        let service_ports = self.service_ports_of(at).await?;
+        let management = match self.management_of(at).await {
+            Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => Vec::new(),
+            other => other?,
+        };
+        Ok(Some(Existing { record, service_ports, management }))
+    }
+
+    /// All profiles.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn profiles(&mut self) -> Result<Profiles, OltError> {
+        let none = Parameters::new();
+        let optional = |result| match result {
+            Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => Ok(Vec::new()),
+            other => other,
+        };
+        Ok(Profiles {
+            line: self.list("line_profiles", &none, |p, t| p.profiles(t)).await?,
+            service: self.list("service_profiles", &none, |p, t| p.profiles(t)).await?,
+            acs: optional(self.list("acs_profiles", &none, |p, t| p.profiles(t)).await)?,
+            dba: self.list("dba_profiles", &none, |p, t| p.dba_profiles(t)).await?,
+        })
+    }
+
+    /// One line profile.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn line_profile(&mut self, id: u32) -> Result<Lookup<LineProfile>, OltError> {
+        let (command, answer) =
+            self.read("line_profile", &parameters([("line_profile_id", id.into())])).await?;
+        Ok(match answer {
+            Answer::Text(text) => Lookup::Found(parsed(&command, self.parser.line_profile(&text))?),
+            Answer::Empty | Answer::NotFound => Lookup::Missing,
+            Answer::NotKnown(_) => Lookup::Unknown,
+        })
+    }
+
+    async fn is_there(&mut self, name: &str, key: &str, id: u32) -> Result<Lookup<()>, OltError> {
+        let (_, answer) = self.read(name, &parameters([(key, id.into())])).await?;
+        Ok(match answer {
+            Answer::Text(_) => Lookup::Found(()),
+            Answer::Empty | Answer::NotFound => Lookup::Missing,
+            Answer::NotKnown(_) => Lookup::Unknown,
+        })
+    }
+
+    /// Boards of a frame.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn boards(&mut self, frame: u8) -> Result<Vec<Board>, OltError> {
+        self.list("boards", &parameters([("frame", frame.into())]), |p, t| p.boards(t)).await
+    }
+
+    /// PON ports of all boards of a frame.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn pon_ports(&mut self, frame: u8) -> Result<Vec<(PonPath, PonPort)>, OltError> {
+        let mut out = Vec::new();
+        for board in self.boards(frame).await? {
+            let parameters = parameters([("frame", frame.into()), ("slot", board.slot.into())]);
+            // Boards without PON ports answer something else; they have none.
+            let ports = match self.list("board", &parameters, |p, t| p.pon_ports(t)).await {
+                Err(OltError::Refused { .. }) => Vec::new(),
+                other => other?,
+            };
+            out.extend(ports.into_iter().map(|p| (PonPath { frame, slot: board.slot, port: p.port }, p)));
+        }
+        Ok(out)
+    }
+
+    /// Reads everything a plan needs.
+    ///
+    /// # Errors
+    /// [`OltError`]; nothing was changed.
+    pub async fn snapshot(&mut self, operation: &Operation) -> Result<Snapshot, OltError> {
+        let existing = self.existing(operation.serial()).await?;
+        let pon = operation.pon();
+        let mut snapshot = Snapshot {
+            existing,
+            onus: self.onus(pon).await?,
+            ids_with_service_ports: self.service_ports(pon).await?.iter().filter_map(|p| p.onu_id).collect(),
+            detected_on: None,
+            line_profile: Lookup::Unknown,
+            service_profile: Lookup::Unknown,
+            acs_profile: Lookup::Unknown,
+            vlans: BTreeMap::new(),
+        };
+        let Operation::Authorise(spec) = operation else { return Ok(snapshot) };
+        if snapshot.existing.is_some() {
+            return Ok(snapshot);
+        }
+        snapshot.detected_on =
+            self.discover().await?.into_iter().find(|d| d.serial == spec.serial).map(|d| d.pon);
+        snapshot.line_profile = self.line_profile(spec.line_profile_id).await?;
+        snapshot.service_profile =
+            self.is_there("service_profile", "service_profile_id", spec.service_profile_id).await?;
+        if let Some(id) = spec.acs_profile_id {
+            snapshot.acs_profile = self.is_there("acs_profile", "acs_profile_id", id).await?;
+        }
+        let management = spec.management.as_ref().map(|m| m.vlan);
+        for vlan in spec.service_ports.iter().map(|p| p.vlan).chain(management) {
+            if !snapshot.vlans.contains_key(&vlan) {
+                let found = self.is_there("vlan", "vlan", u32::from(vlan)).await?;
+                snapshot.vlans.insert(vlan, found);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Makes the configuration survive a restart of the OLT. Once per batch; an OLT that is busy is asked again.
+    ///
+    /// # Errors
+    /// [`OltError`]: an alarm, never a reason to undo.
+    pub async fn save(&mut self) -> Result<(), OltError> {
+        let (command, answer) = self.read("save", &Parameters::new()).await?;
+        match answer {
+            Answer::Text(_) => Ok(()),
+            Answer::Empty | Answer::NotFound => Ok(()),
+            Answer::NotKnown(message) => {
+                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
+            }
+        }
+    }
+
+    /// Looks whether a new ONU came online, a bounded number of times.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn wait_online(&mut self, onu: OnuRef) -> Result<Option<OnuRecord>, OltError> {
+        let mut record = None;
+        for look in 0..self.patience.online_looks {
+            if look > 0 {
+                tokio::time::sleep(self.patience.online_pause).await;
+            }
+            record = self.onu(onu).await?;
+            let settled = record.as_ref().is_some_and(|r| {
+                r.run_state == RunState::Online
+                    && r.config_state != crate::model::ConfigState::Initial
+                    && r.config_state != crate::model::ConfigState::Configuring
+            });
+            if settled {
+                break;
+            }
+        }
+        Ok(record)
+    }
+}

@@ -1,0 +1,969 @@
+//! What will be sent to an OLT, decided without sending anything.
+//!
+//! **Invariant: no I/O.** A plan is a function of the wish, what is known about the OLT, and what was read from it
+//! just before. The same plan is shown as a dry run, journalled, executed and audited.
+
+use crate::{
+    dialect::{Dialect, ErrorClass, ModePath, ModeStep},
+    model::{AddressKind, LineProfile, ManagementRow, OnuRecord, OnuRow, ServicePortRow, Version},
+    sanitise,
+    template::{Parameter, Parameters, TemplateError, parameters},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::Ipv4Addr,
+    sync::Arc,
+};
+use types::{PonPath, Serial};
+
+/// A registered ONU's place on an OLT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OnuRef {
+    /// PON port.
+    pub pon: PonPath,
+    /// Id on the PON.
+    pub onu_id: u16,
+}
+
+impl fmt::Display for OnuRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ONU {}", self.pon, self.onu_id)
+    }
+}
+
+/// What a service port does with the customer's VLAN tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagTransform {
+    /// User VLAN becomes network VLAN.
+    #[default]
+    Translate,
+    /// Tags pass as they are.
+    Transparent,
+    /// A second tag is added over the translated one.
+    TranslateAndAdd,
+    /// What the OLT does by itself.
+    Default,
+}
+
+impl TagTransform {
+    fn word(self) -> &'static str {
+        match self {
+            TagTransform::Translate => "translate",
+            TagTransform::Transparent => "transparent",
+            TagTransform::TranslateAndAdd => "translate-and-add",
+            TagTransform::Default => "default",
+        }
+    }
+}
+
+/// A service port to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePortSpec {
+    /// Network-side VLAN, 1 to 4094.
+    pub vlan: u16,
+    /// User-side VLAN, 1 to 4094.
+    pub user_vlan: u16,
+    /// GEM port of the line profile.
+    pub gemport: u16,
+    /// Tag handling.
+    #[serde(default)]
+    pub tag_transform: TagTransform,
+    /// Traffic table towards the network.
+    #[serde(default)]
+    pub traffic_in: Option<u32>,
+    /// Traffic table towards the customer.
+    #[serde(default)]
+    pub traffic_out: Option<u32>,
+}
+
+impl ServicePortSpec {
+    /// True if a row of the OLT's table is this service port.
+    pub fn is(&self, row: &ServicePortRow) -> bool {
+        // A traffic table that we do not ask for is the OLT's own choice.
+        let traffic = |wanted: Option<u32>, got: Option<u32>| wanted.is_none() || wanted == got;
+        row.vlan == self.vlan
+            && row.gemport == Some(self.gemport)
+            && row.user_vlan == Some(self.user_vlan)
+            && traffic(self.traffic_in, row.traffic_in)
+            && traffic(self.traffic_out, row.traffic_out)
+    }
+}
+
+/// How the ONU's management address is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ManagementAddress {
+    /// By DHCP.
+    Dhcp,
+    /// Fixed.
+    Static {
+        /// Address.
+        address: Ipv4Addr,
+        /// Network mask.
+        mask: Ipv4Addr,
+        /// Gateway.
+        gateway: Ipv4Addr,
+    },
+}
+
+/// The ONU's management WAN, given by the OLT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagementSpec {
+    /// IP host index, usually 0.
+    #[serde(default)]
+    pub ip_index: u8,
+    /// VLAN, 1 to 4094.
+    pub vlan: u16,
+    /// 802.1p priority, 0 to 7.
+    #[serde(default)]
+    pub priority: u8,
+    /// How it gets its address.
+    pub address: ManagementAddress,
+}
+
+impl ManagementSpec {
+    /// True if the OLT's own record says the same.
+    pub fn is(&self, row: &ManagementRow) -> bool {
+        let address = match &self.address {
+            ManagementAddress::Dhcp => row.kind == AddressKind::Dhcp,
+            ManagementAddress::Static { address, .. } => {
+                row.kind == AddressKind::Static && row.address == Some(*address)
+            }
+        };
+        address
+            && row.ip_index == self.ip_index
+            && row.vlan == Some(self.vlan)
+            && row.priority.is_none_or(|p| p == self.priority)
+    }
+}
+
+/// The wish to register an ONU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthoriseSpec {
+    /// On which PON.
+    pub pon: PonPath,
+    /// Which ONU.
+    pub serial: Serial,
+    /// A wanted id; `None` = the lowest free one.
+    #[serde(default)]
+    pub onu_id: Option<u16>,
+    /// Ids that others have promised and that the OLT does not know yet.
+    #[serde(default)]
+    pub reserved_ids: BTreeSet<u16>,
+    /// Line profile on the OLT.
+    pub line_profile_id: u32,
+    /// Service profile on the OLT.
+    pub service_profile_id: u32,
+    /// Free text; made fit for the OLT by the plan.
+    #[serde(default)]
+    pub description: String,
+    /// Service ports.
+    pub service_ports: Vec<ServicePortSpec>,
+    /// Management WAN.
+    #[serde(default)]
+    pub management: Option<ManagementSpec>,
+    /// ACS profile on the OLT (holds our URL).
+    #[serde(default)]
+    pub acs_profile_id: Option<u32>,
+    /// Register although the ONU is not announced on that PON now.
+    #[serde(default)]
+    pub preprovision: bool,
+}
+
+/// The wish to remove an ONU and its service ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeauthoriseSpec {
+    /// Where it is.
+    pub onu: OnuRef,
+    /// Which one: nothing is removed if another serial sits there.
+    pub serial: Serial,
+}
+
+/// What an operator or a use case asks of an OLT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// Register an ONU.
+    Authorise(AuthoriseSpec),
+    /// Remove an ONU.
+    Deauthorise(DeauthoriseSpec),
+}
+
+impl Operation {
+    /// The ONU it is about.
+    pub fn serial(&self) -> Serial {
+        match self {
+            Operation::Authorise(spec) => spec.serial,
+            Operation::Deauthorise(spec) => spec.serial,
+        }
+    }
+
+    /// The PON it is about.
+    pub fn pon(&self) -> PonPath {
+        match self {
+            Operation::Authorise(spec) => spec.pon,
+            Operation::Deauthorise(spec) => spec.onu.pon,
+        }
+    }
+}
+
+/// What is known about an OLT.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// How to talk to it.
+    pub dialect: Arc<Dialect>,
+    /// What it says it is.
+    pub version: Version,
+}
+
+/// The answer to "is there a …".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lookup<T> {
+    /// There is.
+    Found(T),
+    /// There is none.
+    Missing,
+    /// This OLT does not answer the question; its own refusal will have to do.
+    Unknown,
+}
+
+/// An ONU as the OLT has it configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Existing {
+    /// Its record.
+    pub record: OnuRecord,
+    /// Its service ports.
+    pub service_ports: Vec<ServicePortRow>,
+    /// Its management addresses.
+    pub management: Vec<ManagementRow>,
+}
+
+impl Existing {
+    /// Its place.
+    pub fn at(&self) -> OnuRef {
+        OnuRef { pon: self.record.pon, onu_id: self.record.onu_id }
+    }
+}
+
+/// What was read from the OLT before the first write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The ONU, if it is registered anywhere on this OLT.
+    pub existing: Option<Existing>,
+    /// All ONUs of the PON.
+    pub onus: Vec<OnuRow>,
+    /// ONU ids of the PON that have service ports (also without an ONU).
+    pub ids_with_service_ports: BTreeSet<u16>,
+    /// Where the ONU announces itself.
+    pub detected_on: Option<PonPath>,
+    /// The line profile.
+    pub line_profile: Lookup<LineProfile>,
+    /// The service profile.
+    pub service_profile: Lookup<()>,
+    /// The ACS profile, if one is asked for.
+    pub acs_profile: Lookup<()>,
+    /// The VLANs that are asked for.
+    pub vlans: BTreeMap<u16, Lookup<()>>,
+}
+
+/// Something that must hold. Before: a pre-check. After: verification. In between: whether a step took effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "check", rename_all = "snake_case")]
+pub enum Check {
+    /// The serial is registered nowhere on this OLT.
+    SerialAbsent {
+        /// The serial.
+        serial: Serial,
+    },
+    /// The ONU announces itself on that PON.
+    Detected {
+        /// The PON.
+        pon: PonPath,
+    },
+    /// The id is free.
+    IdFree {
+        /// The place.
+        onu: OnuRef,
+    },
+    /// The profile is there, with these GEM ports.
+    LineProfile {
+        /// Its id.
+        id: u32,
+        /// GEM ports it must have.
+        gemports: Vec<u16>,
+    },
+    /// The profile is there.
+    ServiceProfile {
+        /// Its id.
+        id: u32,
+    },
+    /// The profile is there.
+    AcsProfile {
+        /// Its id.
+        id: u32,
+    },
+    /// The VLAN is there.
+    Vlan {
+        /// Its id.
+        id: u16,
+    },
+    /// The ONU is registered at its place with its profiles.
+    Registered {
+        /// The place.
+        onu: OnuRef,
+        /// The ONU.
+        serial: Serial,
+        /// Line profile.
+        line_profile_id: u32,
+        /// Service profile.
+        service_profile_id: u32,
+    },
+    /// The service port is there.
+    ServicePort {
+        /// Which one.
+        spec: ServicePortSpec,
+    },
+    /// The management address is configured.
+    Management {
+        /// How.
+        spec: ManagementSpec,
+    },
+    /// The ACS profile is bound.
+    AcsBound {
+        /// Its id.
+        id: u32,
+    },
+    /// Neither the ONU nor a service port of it is left.
+    Gone {
+        /// The place.
+        onu: OnuRef,
+        /// The ONU.
+        serial: Serial,
+    },
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Check::SerialAbsent { serial } => write!(f, "{serial} is not registered on this OLT"),
+            Check::Detected { pon } => write!(f, "the ONU announces itself on PON {pon}"),
+            Check::IdFree { onu } => write!(f, "{onu} is free"),
+            Check::LineProfile { id, gemports } if gemports.is_empty() => {
+                write!(f, "line profile {id} exists")
+            }
+            Check::LineProfile { id, gemports } => {
+                let list: Vec<String> = gemports.iter().map(u16::to_string).collect();
+                write!(f, "line profile {id} exists and has GEM port {}", list.join(", "))
+            }
+            Check::ServiceProfile { id } => write!(f, "service profile {id} exists"),
+            Check::AcsProfile { id } => write!(f, "ACS profile {id} exists"),
+            Check::Vlan { id } => write!(f, "VLAN {id} exists"),
+            Check::Registered { onu, serial, line_profile_id, service_profile_id } => write!(
+                f,
+                "{serial} is registered as {onu} with line profile {line_profile_id} and service profile {service_profile_id}"
+            ),
+            Check::ServicePort { spec } => {
+                write!(
+                    f,
+                    "a service port carries VLAN {} to user VLAN {} on GEM port {}",
+                    spec.vlan, spec.user_vlan, spec.gemport
+                )?;
+                match (spec.traffic_in, spec.traffic_out) {
+                    (None, None) => Ok(()),
+                    (i, o) => {
+                        let word = |t: Option<u32>| t.map_or("-".to_owned(), |t| t.to_string());
+                        write!(f, " with traffic tables {}/{}", word(i), word(o))
+                    }
+                }
+            }
+            Check::Management { spec } => {
+                let how = match &spec.address {
+                    ManagementAddress::Dhcp => "by DHCP".to_owned(),
+                    ManagementAddress::Static { address, .. } => format!("fixed at {address}"),
+                };
+                write!(f, "the management address is configured {how} in VLAN {}", spec.vlan)
+            }
+            Check::AcsBound { id } => write!(f, "ACS profile {id} is bound to the ONU"),
+            Check::Gone { onu, serial } => write!(f, "{serial} and its service ports are gone from {onu}"),
+        }
+    }
+}
+
+/// A line exactly as it will be sent, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The dialect's name of the command: its time limit and the questions it may raise.
+    pub command: String,
+    /// The text.
+    pub text: String,
+    /// Where it is sent.
+    pub context: ModePath,
+}
+
+/// One write and its way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Stable name, e.g. `service-port-100`.
+    pub id: String,
+    /// Where its line is sent.
+    pub context: ModePath,
+    /// The line.
+    pub line: Line,
+    /// What must hold afterwards, and tells after a cut whether it took effect.
+    pub expect: Check,
+    /// The way back, as shown to people. Indexes are read back first, so they stand as `<index>`.
+    pub undo: Vec<String>,
+    /// Refusals that may mean "as wanted already"; decided by reading back.
+    pub idempotent_if: Vec<ErrorClass>,
+}
+
+/// Everything that will be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The wish.
+    pub operation: Operation,
+    /// The ONU's place.
+    pub onu: OnuRef,
+    /// All is as wanted already; there are no steps.
+    pub already: bool,
+    /// What was checked before.
+    pub prechecks: Vec<Check>,
+    /// The writes, in order.
+    pub steps: Vec<Step>,
+    /// What must hold at the end.
+    pub verify: Vec<Check>,
+    /// Whether the OLT's configuration is to be saved afterwards.
+    pub save: bool,
+}
+
+/// Why there is no plan. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum PlanRefusal {
+    /// Registered elsewhere, or here with other settings. Never deleted: moving or adopting is a person's decision.
+    #[error(
+        "{serial} is already registered on this OLT as {existing}{}. Nothing was changed; move or adopt it instead.",
+        differs_text(differs)
+    )]
+    Duplicate {
+        /// The ONU.
+        serial: Serial,
+        /// Where it is.
+        existing: OnuRef,
+        /// How it differs from the wish, empty if the place does.
+        differs: Vec<String>,
+    },
+    /// Not announced where it is wanted.
+    #[error(
+        "{serial} does not announce itself on PON {pon}{}. Check the fibre and the serial number, or authorise it ahead of its arrival.",
+        seen_text(seen_on)
+    )]
+    NotDetected {
+        /// The ONU.
+        serial: Serial,
+        /// The PON asked for.
+        pon: PonPath,
+        /// Where it is seen.
+        seen_on: Option<PonPath>,
+    },
+    /// No id is free.
+    #[error("PON {pon} has no free ONU id (0 to {highest} are taken)")]
+    PonFull {
+        /// The PON.
+        pon: PonPath,
+        /// The highest id.
+        highest: u16,
+    },
+    /// The wanted id is not free.
+    #[error("{onu} is taken{}", by_text(by))]
+    IdTaken {
+        /// The place.
+        onu: OnuRef,
+        /// By whom.
+        by: Option<String>,
+    },
+    /// A profile or VLAN that the wish names is not on the OLT.
+    #[error("this OLT has no {what} {id}. Create it, or choose another one.")]
+    Missing {
+        /// `line profile` and the like.
+        what: String,
+        /// Its id.
+        id: u32,
+    },
+    /// The line profile has no such GEM port.
+    #[error(
+        "line profile {line_profile_id} has no GEM port {gemport}, so VLAN {vlan} would have no way to the ONU"
+    )]
+    NoGemport {
+        /// The profile.
+        line_profile_id: u32,
+        /// The GEM port.
+        gemport: u16,
+        /// The VLAN that wants it.
+        vlan: u16,
+    },
+    /// The line profile keeps the OLT from handing out the ACS.
+    #[error(
+        "line profile {line_profile_id} has TR-069 management disabled, so the ONU would never learn its ACS"
+    )]
+    AcsDisabled {
+        /// The profile.
+        line_profile_id: u32,
+    },
+    /// There is nothing to remove, or another ONU sits there.
+    #[error("{onu} is not {serial}{}. Nothing was removed.", by_text(by))]
+    NotThere {
+        /// The place.
+        onu: OnuRef,
+        /// The ONU that should be there.
+        serial: Serial,
+        /// What is there.
+        by: Option<String>,
+    },
+    /// The wish makes no sense.
+    #[error("{reason}")]
+    BadSpec {
+        /// Why.
+        reason: String,
+    },
+}
+
+fn differs_text(differs: &[String]) -> String {
+    if differs.is_empty() {
+        String::new()
+    } else {
+        format!(", and differs: not so that {}", differs.join("; "))
+    }
+}
+
+fn seen_text(seen_on: &Option<PonPath>) -> String {
+    seen_on.map_or(String::new(), |pon| format!("; it is seen on PON {pon}"))
+}
+
+fn by_text(by: &Option<String>) -> String {
+    by.as_ref().map_or(String::new(), |by| format!(" ({by} is there)"))
+}
+
+impl From<TemplateError> for PlanRefusal {
+    fn from(error: TemplateError) -> Self {
+        PlanRefusal::BadSpec { reason: error.to_string() }
+    }
+}
+
+/// The parameters every command of an ONU takes.
+pub(crate) fn place(onu: OnuRef) -> Parameters {
+    parameters([
+        ("frame", onu.pon.frame.into()),
+        ("slot", onu.pon.slot.into()),
+        ("port", onu.pon.port.into()),
+        ("onu_id", onu.onu_id.into()),
+    ])
+}
+
+/// Renders one line of the dialect.
+pub(crate) fn line(
+    dialect: &Dialect,
+    command: &str,
+    onu: OnuRef,
+    more: impl IntoIterator<Item = (&'static str, Parameter)>,
+) -> Result<Line, TemplateError> {
+    let mut all = place(onu);
+    all.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let rendered = dialect.command(command, &all)?;
+    Ok(Line { command: command.to_owned(), text: rendered.line, context: rendered.mode })
+}
+
+/// Decides what to send.
+///
+/// # Errors
+/// [`PlanRefusal`]: nothing can or need be sent.
+pub fn plan(operation: &Operation, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    match operation {
+        Operation::Authorise(spec) => authorise(spec, facts, before),
+        Operation::Deauthorise(spec) => deauthorise(spec, facts, before),
+    }
+}
+
+fn bad(reason: impl Into<String>) -> PlanRefusal {
+    PlanRefusal::BadSpec { reason: reason.into() }
+}
+
+fn check_spec(spec: &AuthoriseSpec, highest_id: u16) -> Result<(), PlanRefusal> {
+    let vlan = |what: &str, vlan: u16| {
+        if (1..=4094).contains(&vlan) {
+            Ok(())
+        } else {
+            Err(bad(format!("{what} {vlan} is not a VLAN (1 to 4094)")))
+        }
+    };
+    if spec.service_ports.len() > 32 {
+        return Err(bad(format!("{} service ports are too many for one ONU (32)", spec.service_ports.len())));
+    }
+    for (number, port) in spec.service_ports.iter().enumerate() {
+        vlan("service port VLAN", port.vlan)?;
+        vlan("user VLAN", port.user_vlan)?;
+        if spec.service_ports[..number]
+            .iter()
+            .any(|p| p.gemport == port.gemport && p.user_vlan == port.user_vlan)
+        {
+            return Err(bad(format!(
+                "two service ports take user VLAN {} on GEM port {}",
+                port.user_vlan, port.gemport
+            )));
+        }
+    }
+    if let Some(management) = &spec.management {
+        vlan("management VLAN", management.vlan)?;
+        if management.priority > 7 {
+            return Err(bad(format!("priority {} is not 0 to 7", management.priority)));
+        }
+        if management.ip_index > 1 {
+            return Err(bad(format!("IP host index {} is not 0 or 1", management.ip_index)));
+        }
+        if let ManagementAddress::Static { address, mask, gateway } = &management.address {
+            let bits = u32::from(*mask);
+            if bits == 0 || bits.leading_ones() + bits.trailing_zeros() != 32 {
+                return Err(bad(format!("{mask} is not a network mask")));
+            }
+            if (u32::from(*address) ^ u32::from(*gateway)) & bits != 0 {
+                return Err(bad(format!("gateway {gateway} is not in the network of {address}/{mask}")));
+            }
+        }
+    }
+    if spec.acs_profile_id.is_some() && spec.management.is_none() {
+        return Err(bad("an ACS profile without a management WAN: the ONU would have no way to the ACS"));
+    }
+    if let Some(id) = spec.onu_id
+        && id > highest_id
+    {
+        return Err(bad(format!("ONU id {id} is not 0 to {highest_id}")));
+    }
+    Ok(())
+}
+
+/// What must hold once an ONU is authorised at a place.
+fn wanted(spec: &AuthoriseSpec, onu: OnuRef) -> Vec<Check> {
+    let mut out = vec![Check::Registered {
+        onu,
+        serial: spec.serial,
+        line_profile_id: spec.line_profile_id,
+        service_profile_id: spec.service_profile_id,
+    }];
+    out.extend(spec.service_ports.iter().map(|port| Check::ServicePort { spec: port.clone() }));
+    out.extend(spec.management.iter().map(|m| Check::Management { spec: m.clone() }));
+    out.extend(spec.acs_profile_id.map(|id| Check::AcsBound { id }));
+    out
+}
+
+/// Whether a check holds for an ONU as the OLT has it. `None`: this check is not about that.
+pub fn holds(check: &Check, existing: Option<&Existing>) -> bool {
+    let Some(existing) = existing else {
+        return matches!(check, Check::Gone { .. } | Check::SerialAbsent { .. });
+    };
+    match check {
+        Check::Registered { onu, serial, line_profile_id, service_profile_id } => {
+            existing.at() == *onu
+                && existing.record.serial == Some(*serial)
+                && existing.record.line_profile_id == Some(*line_profile_id)
+                && existing.record.service_profile_id == Some(*service_profile_id)
+        }
+        Check::ServicePort { spec } => existing.service_ports.iter().any(|row| spec.is(row)),
+        Check::Management { spec } => existing.management.iter().any(|row| spec.is(row)),
+        Check::AcsBound { id } => existing.record.acs_profile_id == Some(*id),
+        Check::SerialAbsent { .. }
+        | Check::Detected { .. }
+        | Check::IdFree { .. }
+        | Check::LineProfile { .. }
+        | Check::ServiceProfile { .. }
+        | Check::AcsProfile { .. }
+        | Check::Vlan { .. }
+        | Check::Gone { .. } => false,
+    }
+}
+
+fn choose_id(spec: &AuthoriseSpec, before: &Snapshot, highest: u16) -> Result<u16, PlanRefusal> {
+    let taken_by = |id: u16| before.onus.iter().find(|o| o.onu_id == id).map(|o| o.serial_text.clone());
+    let free = |id: u16| {
+        taken_by(id).is_none()
+            && !before.ids_with_service_ports.contains(&id)
+            && !spec.reserved_ids.contains(&id)
+    };
+    match spec.onu_id {
+        Some(id) if free(id) => Ok(id),
+        Some(id) => Err(PlanRefusal::IdTaken { onu: OnuRef { pon: spec.pon, onu_id: id }, by: taken_by(id) }),
+        None => (0..=highest).find(|id| free(*id)).ok_or(PlanRefusal::PonFull { pon: spec.pon, highest }),
+    }
+}
+
+fn authorise(spec: &AuthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let dialect = &facts.dialect;
+    check_spec(spec, dialect.max_onu_id)?;
+    let operation = Operation::Authorise(spec.clone());
+
+    if let Some(existing) = &before.existing {
+        let at = existing.at();
+        let here = at.pon == spec.pon && spec.onu_id.is_none_or(|id| id == at.onu_id);
+        let verify = wanted(spec, at);
+        let differs: Vec<String> = if here {
+            verify.iter().filter(|c| !holds(c, Some(existing))).map(Check::to_string).collect()
+        } else {
+            Vec::new()
+        };
+        if !here || !differs.is_empty() {
+            return Err(PlanRefusal::Duplicate { serial: spec.serial, existing: at, differs });
+        }
+        return Ok(Plan {
+            operation,
+            onu: at,
+            already: true,
+            prechecks: vec![],
+            steps: vec![],
+            verify,
+            save: false,
+        });
+    }
+
+    if before.detected_on != Some(spec.pon) && !spec.preprovision {
+        return Err(PlanRefusal::NotDetected {
+            serial: spec.serial,
+            pon: spec.pon,
+            seen_on: before.detected_on,
+        });
+    }
+    let missing = |what: &str, id: u32| Err(PlanRefusal::Missing { what: what.to_owned(), id });
+    match &before.line_profile {
+        Lookup::Missing => return missing("line profile", spec.line_profile_id),
+        Lookup::Found(profile) => {
+            // Some versions do not print their GEM ports: then the OLT's own refusal decides.
+            if !profile.gemports.is_empty()
+                && let Some(port) = spec.service_ports.iter().find(|p| !profile.gemports.contains(&p.gemport))
+            {
+                return Err(PlanRefusal::NoGemport {
+                    line_profile_id: profile.id,
+                    gemport: port.gemport,
+                    vlan: port.vlan,
+                });
+            }
+            if spec.acs_profile_id.is_some() && profile.acs_management == Some(false) {
+                return Err(PlanRefusal::AcsDisabled { line_profile_id: profile.id });
+            }
+        }
+        Lookup::Unknown => {}
+    }
+    if before.service_profile == Lookup::Missing {
+        return missing("service profile", spec.service_profile_id);
+    }
+    if let (Some(id), Lookup::Missing) = (spec.acs_profile_id, &before.acs_profile) {
+        return missing("ACS profile", id);
+    }
+    if let Some((vlan, _)) = before.vlans.iter().find(|(_, lookup)| **lookup == Lookup::Missing) {
+        return missing("VLAN", u32::from(*vlan));
+    }
+
+    let onu_id = choose_id(spec, before, dialect.max_onu_id)?;
+    let onu = OnuRef { pon: spec.pon, onu_id };
+    let mut gemports: Vec<u16> = spec.service_ports.iter().map(|p| p.gemport).collect();
+    gemports.sort_unstable();
+    gemports.dedup();
+    let mut prechecks = vec![Check::SerialAbsent { serial: spec.serial }];
+    if !spec.preprovision {
+        prechecks.push(Check::Detected { pon: spec.pon });
+    }
+    prechecks.push(Check::IdFree { onu });
+    prechecks.push(Check::LineProfile { id: spec.line_profile_id, gemports });
+    prechecks.push(Check::ServiceProfile { id: spec.service_profile_id });
+    prechecks.extend(spec.acs_profile_id.map(|id| Check::AcsProfile { id }));
+    prechecks.extend(before.vlans.keys().map(|id| Check::Vlan { id: *id }));
+
+    let verify = wanted(spec, onu);
+    let steps = verify.iter().map(|check| step(spec, dialect, onu, check)).collect::<Result<_, _>>()?;
+    Ok(Plan { operation, onu, already: false, prechecks, steps, verify, save: true })
+}
+
+/// The write that makes a check hold.
+fn step(spec: &AuthoriseSpec, dialect: &Dialect, onu: OnuRef, check: &Check) -> Result<Step, PlanRefusal> {
+    let (id, line, undo, idempotent_if) = match check {
+        Check::ServicePort { spec: port } => {
+            let line = line(
+                dialect,
+                "service_port_add",
+                onu,
+                [
+                    ("vlan", port.vlan.into()),
+                    ("user_vlan", port.user_vlan.into()),
+                    ("gemport", port.gemport.into()),
+                    ("tag_transform", port.tag_transform.word().into()),
+                    ("traffic_in", port.traffic_in.into()),
+                    ("traffic_out", port.traffic_out.into()),
+                ],
+            )?;
+            let undo = crate::plan::line(dialect, "service_port_delete", onu, [("index", "<index>".into())])?;
+            (
+                format!("service-port-{}-{}", port.gemport, port.user_vlan),
+                line,
+                undo,
+                vec![ErrorClass::Duplicate, ErrorClass::AlreadySet],
+            )
+        }
+        Check::Management { spec: management } => {
+            let common = [
+                ("ip_index", Parameter::from(management.ip_index)),
+                ("vlan", management.vlan.into()),
+                ("priority", management.priority.into()),
+            ];
+            let line = match &management.address {
+                ManagementAddress::Dhcp => line(dialect, "management_dhcp", onu, common)?,
+                ManagementAddress::Static { address, mask, gateway } => line(
+                    dialect,
+                    "management_static",
+                    onu,
+                    common.into_iter().chain([
+                        ("address", address.to_string().into()),
+                        ("mask", mask.to_string().into()),
+                        ("gateway", gateway.to_string().into()),
+                    ]),
+                )?,
+            };
+            let undo = crate::plan::line(
+                dialect,
+                "management_delete",
+                onu,
+                [("ip_index", management.ip_index.into())],
+            )?;
+            ("management".to_owned(), line, undo, vec![ErrorClass::AlreadySet])
+        }
+        Check::AcsBound { id } => {
+            let line = line(dialect, "acs_bind", onu, [("acs_profile_id", (*id).into())])?;
+            let undo = crate::plan::line(dialect, "acs_unbind", onu, [])?;
+            ("acs".to_owned(), line, undo, vec![ErrorClass::AlreadySet])
+        }
+        // The registration: the only other thing that is wanted of an ONU.
+        _ => {
+            let description = sanitise::description(&spec.description, dialect.description_max);
+            let line = line(
+                dialect,
+                "onu_add",
+                onu,
+                [
+                    ("serial", dialect.serial(spec.serial).into()),
+                    ("line_profile_id", spec.line_profile_id.into()),
+                    ("service_profile_id", spec.service_profile_id.into()),
+                    (
+                        "description",
+                        if description.is_empty() { Parameter::Nothing } else { description.into() },
+                    ),
+                ],
+            )?;
+            let undo = crate::plan::line(dialect, "onu_delete", onu, [])?;
+            ("register".to_owned(), line, undo, vec![])
+        }
+    };
+    Ok(Step {
+        id,
+        context: line.context.clone(),
+        expect: check.clone(),
+        line,
+        undo: vec![undo.text],
+        idempotent_if,
+    })
+}
+
+fn deauthorise(spec: &DeauthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let gone = Check::Gone { onu: spec.onu, serial: spec.serial };
+    let operation = Operation::Deauthorise(spec.clone());
+    let there = before.onus.iter().find(|o| o.onu_id == spec.onu.onu_id);
+    let Some(existing) = before.existing.as_ref().filter(|e| e.at() == spec.onu) else {
+        return match (there, &before.existing) {
+            // Already gone: as wanted.
+            (None, None) => Ok(Plan {
+                operation,
+                onu: spec.onu,
+                already: true,
+                prechecks: vec![],
+                steps: vec![],
+                verify: vec![gone],
+                save: false,
+            }),
+            (there, _) => Err(PlanRefusal::NotThere {
+                onu: spec.onu,
+                serial: spec.serial,
+                by: there.map(|o| o.serial_text.clone()),
+            }),
+        };
+    };
+    let mut steps = Vec::new();
+    for row in &existing.service_ports {
+        let line = line(&facts.dialect, "service_port_delete", spec.onu, [("index", row.index.into())])?;
+        steps.push(Step {
+            id: format!("remove-service-port-{}", row.index),
+            context: line.context.clone(),
+            expect: gone.clone(),
+            line,
+            undo: vec![],
+            idempotent_if: vec![ErrorClass::NotFound, ErrorClass::Empty],
+        });
+    }
+    let line = line(&facts.dialect, "onu_delete", spec.onu, [])?;
+    steps.push(Step {
+        id: "remove".to_owned(),
+        context: line.context.clone(),
+        expect: gone.clone(),
+        line,
+        undo: vec![],
+        idempotent_if: vec![ErrorClass::NotFound],
+    });
+    let prechecks = vec![Check::Registered {
+        onu: spec.onu,
+        serial: spec.serial,
+        line_profile_id: existing.record.line_profile_id.unwrap_or_default(),
+        service_profile_id: existing.record.service_profile_id.unwrap_or_default(),
+    }];
+    Ok(Plan { operation, onu: spec.onu, already: false, prechecks, steps, verify: vec![gone], save: true })
+}
+
+impl Plan {
+    /// The exact lines in the order in which they leave, mode changes included, starting after login.
+    pub fn script(&self, dialect: &Dialect) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut at: Vec<ModeStep> = Vec::new();
+        for step in &self.steps {
+            out.extend(moves(&at, &step.context.steps, &dialect.leave));
+            at.clone_from(&step.context.steps);
+            out.push(step.line.text.clone());
+        }
+        out
+    }
+
+    /// The plan for people: what is checked, what is sent, what is read back, how it is undone.
+    pub fn dry_run(&self, dialect: &Dialect) -> String {
+        let mut out = String::new();
+        let mut section = |title: &str, lines: Vec<String>| {
+            if !lines.is_empty() {
+                out.push_str(&format!("{title}\n"));
+                for line in lines {
+                    out.push_str(&format!("  {line}\n"));
+                }
+            }
+        };
+        section("Before", self.prechecks.iter().map(Check::to_string).collect());
+        if self.already {
+            section("Send", vec!["(nothing: all is as wanted)".to_owned()]);
+        }
+        section("Send", self.script(dialect));
+        section("Read back", self.verify.iter().map(Check::to_string).collect());
+        section("If it fails, in this order", self.steps.iter().rev().flat_map(|s| s.undo.clone()).collect());
+        out
+    }
+}
+
+/// The lines that lead from one mode to another.
+pub fn moves(from: &[ModeStep], to: &[ModeStep], leave: &str) -> Vec<String> {
+    let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+    let mut out = vec![leave.to_owned(); from.len() - common];
+    out.extend(to[common..].iter().map(|step| step.line.clone()));
+    out
+}
