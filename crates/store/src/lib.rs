@@ -10,16 +10,30 @@
 //! - A state column is only changed by a guarded update that answers [`Guarded`].
 
 mod cell;
+pub mod cpes;
+pub mod customers;
 mod db;
+pub mod detected;
 mod entities;
 mod error;
+pub mod jobs;
 mod migrations;
+pub mod olts;
+pub mod onus;
 mod open;
+pub mod outbox;
 pub mod read;
 mod record;
+pub mod retention;
 mod sealing;
+mod secrets;
+pub mod services;
+pub mod settings;
 mod start;
+pub mod tasks;
+pub mod timeline;
 mod unit;
+pub mod users;
 mod words;
 
 pub use db::{Db, Tx};

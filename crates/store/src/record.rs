@@ -12,6 +12,7 @@ use sea_orm::{
 
 /// A column as the code expects it.
 #[derive(Debug, Clone, Copy)]
+#[allow(unreachable_pub, reason = "named by a sealed public trait")]
 pub struct ColumnSpec {
     pub(crate) name: &'static str,
     pub(crate) class: TypeClass,
@@ -26,6 +27,7 @@ pub struct TableSpec {
 }
 
 /// The ORM side of a row; private, so that no ORM type can be named outside this crate.
+#[allow(unreachable_pub, reason = "public in a private module: that is what keeps these traits to ourselves")]
 pub(crate) mod stored {
     use super::*;
 
@@ -266,12 +268,13 @@ macro_rules! table {
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq)]
+        #[allow(unreachable_pub, reason = "most rows are exported, some are not")]
         pub struct $row {
             $($(#[$kdoc])* pub $key: $kty,)+
             $($(#[$cdoc])* pub $col: $ty,)*
         }
 
-        #[allow(unused_imports, reason = "which types a table needs differs")]
+        #[allow(unused_imports, unreachable_pub, reason = "which types a table needs differs; the derive wants `pub`")]
         pub(crate) mod $module {
             use super::*;
             use sea_orm::entity::prelude::*;

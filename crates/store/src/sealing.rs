@@ -65,6 +65,8 @@ pub enum Slot {
     CpeCredentials(CpeId),
     /// `service_intents.body_sealed`.
     IntentBody(ServiceId, Layer),
+    /// A sealed value in `settings`, by the name of the setting.
+    Setting(&'static str),
     /// `schema_state.canary_sealed`: a text everybody knows, to tell at the start that the key is the right one.
     Canary,
 }
@@ -77,6 +79,7 @@ impl fmt::Display for Slot {
             Slot::TaskJournal(id) => write!(f, "olt_tasks.journal_sealed, row {id}"),
             Slot::CpeCredentials(id) => write!(f, "cpes.credentials_sealed, row {id}"),
             Slot::IntentBody(id, layer) => write!(f, "service_intents.body_sealed, row {id}/{layer}"),
+            Slot::Setting(name) => write!(f, "settings, row {name}"),
             Slot::Canary => f.write_str("schema_state.canary_sealed, row 1"),
         }
     }
@@ -100,6 +103,15 @@ impl SealingKey {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let digest = Sha256::digest(bytes);
         SealingKey { key: Zeroizing::new(bytes), id: [digest[0], digest[1], digest[2], digest[3]] }
+    }
+
+    /// A secret that follows from the key and a purpose, the same for ever; it tells nothing of the key.
+    pub fn derive(&self, purpose: &str) -> types::Secret {
+        let digest = Sha256::new_with_prefix(b"lightkeeper derived secret\0")
+            .chain_update(self.key.as_slice())
+            .chain_update(purpose.as_bytes())
+            .finalize();
+        types::Secret::new(hex::encode(digest))
     }
 
     /// A fresh key.

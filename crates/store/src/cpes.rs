@@ -1,0 +1,517 @@
+//! CPEs: the hot path of the ACS. One query to know a device, one unit of work per step of its machine.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{
+        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, CpeTimer, EvidenceItem, LearnedFact,
+        TimelineEntry, connection_requests, cpe_faults, cpe_parameters, cpe_sessions, cpe_timers, cpes,
+        evidence, learned,
+    },
+    error::{Guarded, StoreError},
+    jobs::{self, NewJob},
+    record::{
+        rows, rows_per_statement,
+        stored::{Numbered, Stored},
+    },
+    sealing::Slot,
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict},
+};
+use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
+
+/// A parameter value longer than this is cut: it is kept for people to read, not to be written back.
+const VALUE_LIMIT: usize = 4096;
+/// Parameters in one step; a device that sends more has the rest read another time.
+const PARAMETERS_PER_STEP: usize = 5000;
+
+/// The CPE that calls itself so, in one query.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_identity(
+    db: &Db,
+    oui: &str,
+    product_class: &str,
+    serial_number: &str,
+) -> Result<Option<Cpe>, StoreError> {
+    db.find_one(
+        Condition::all()
+            .add(cpes::Column::Oui.eq(oui))
+            .add(cpes::Column::ProductClass.eq(product_class))
+            .add(cpes::Column::SerialNumber.eq(serial_number)),
+    )
+    .await
+}
+
+/// The CPE that authenticates with this user name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_auth_username(db: &Db, username: &str) -> Result<Option<Cpe>, StoreError> {
+    db.find_one(cpes::Column::AuthUsername.eq(username)).await
+}
+
+/// CPEs with this PON serial (normally one; a second is a conflict to be reported), at most ten.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_pon_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreError> {
+    rows(
+        cpes::Entity::find()
+            .filter(cpes::Column::PonSerial.eq(serial.hex16()))
+            .order_by_asc(cpes::Column::Id)
+            .limit(10)
+            .all(db)
+            .await?,
+    )
+}
+
+/// How many CPEs are in quarantine.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn quarantined(db: &Db) -> Result<u64, StoreError> {
+    use sea_orm::PaginatorTrait;
+    Ok(cpes::Entity::find().filter(cpes::Column::Quarantine.eq(true)).count(db).await?)
+}
+
+/// True for the row that an authorisation makes before the CPE has spoken: it has no identity of its own yet.
+pub fn is_placeholder(cpe: &Cpe) -> bool {
+    cpe.oui.is_empty() && cpe.product_class.is_empty() && cpe.last_inform_at.is_none()
+}
+
+/// The CPE of a service.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_service(db: &Db, service: ServiceId) -> Result<Option<Cpe>, StoreError> {
+    db.find_one(cpes::Column::ServiceId.eq(service.0)).await
+}
+
+/// Writes a CPE that is new, or finds the one that another session wrote first.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn find_or_insert(tx: &Tx, new: &Cpe) -> Result<Cpe, StoreError> {
+    cpes::Entity::insert(new.clone().into_new())
+        .on_conflict(
+            OnConflict::columns([cpes::Column::Oui, cpes::Column::ProductClass, cpes::Column::SerialNumber])
+                .do_nothing()
+                .to_owned(),
+        )
+        .try_insert()
+        .exec_without_returning(tx.db())
+        .await?;
+    by_identity(tx, &new.oui, &new.product_class, &new.serial_number).await?.ok_or_else(|| {
+        StoreError::Missing {
+            table: Cpe::SPEC.name,
+            key: format!("{}-{}-{}", new.oui, new.product_class, new.serial_number),
+        }
+    })
+}
+
+/// Everything one step of a CPE's machine leaves behind. Written as a whole or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct CpeStep {
+    /// The row as it shall be. Its version is the one the step was made from.
+    pub cpe: Cpe,
+    /// New ownership credentials as JSON, when the step rotated them.
+    pub credentials: Option<Secret>,
+    /// Lines of history.
+    pub timeline: Vec<TimelineEntry>,
+    /// What was proven, or disproven.
+    pub evidence: Vec<EvidenceItem>,
+    /// What was read; never secrets.
+    pub parameters: Vec<CpeParameter>,
+    /// Faults.
+    pub faults: Vec<CpeFault>,
+    /// Connection requests that ended.
+    pub connection_requests: Vec<ConnectionRequest>,
+    /// Timers to start, or to move.
+    pub start_timers: Vec<(String, UtcMs)>,
+    /// Timers to stop.
+    pub stop_timers: Vec<String>,
+    /// Work for later.
+    pub jobs: Vec<NewJob>,
+}
+
+/// Writes a step if nobody else changed the CPE since it was read. When the answer is not
+/// [`Guarded::Changed`], nothing of the step was written; read the CPE again and think again.
+///
+/// The `cpe_id` of everything in the step is taken from the row.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
+    let changed = tx.update(&step.cpe).await?;
+    if !changed.is_changed() {
+        return Ok(changed);
+    }
+    let cpe = step.cpe.id;
+    if let Some(credentials) = &step.credentials {
+        tx.put_secret(Slot::CpeCredentials(cpe), Some(credentials)).await?;
+    }
+    tx.insert_many(&step.timeline).await?;
+    put_evidence(tx, cpe, &step.evidence).await?;
+    put_parameters(tx, cpe, &step.parameters).await?;
+    let faults: Vec<CpeFault> =
+        step.faults.iter().cloned().map(|row| CpeFault { cpe_id: cpe, ..row }).collect();
+    tx.insert_many(&faults).await?;
+    let requests: Vec<ConnectionRequest> = step
+        .connection_requests
+        .iter()
+        .cloned()
+        .map(|row| ConnectionRequest { cpe_id: cpe, ..row })
+        .collect();
+    tx.insert_many(&requests).await?;
+    stop_timers(tx, cpe, &step.stop_timers).await?;
+    start_timers(tx, cpe, &step.start_timers).await?;
+    for job in &step.jobs {
+        jobs::enqueue(tx, job).await?;
+    }
+    Ok(Guarded::Changed)
+}
+
+/// Keeps only the last row per key: one statement may not touch a row twice.
+fn last_per_key<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut last = std::collections::BTreeMap::new();
+    for item in items {
+        last.insert(key(&item), item);
+    }
+    last.into_values().collect()
+}
+
+async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result<(), StoreError> {
+    use evidence::Column;
+    let items = last_per_key(items.iter().cloned().map(|row| EvidenceItem { cpe_id: cpe, ..row }), |row| {
+        (row.layer.clone(), row.setting.clone())
+    });
+    for some in items.chunks(rows_per_statement::<EvidenceItem>()) {
+        evidence::Entity::insert_many(some.iter().cloned().map(EvidenceItem::into_active))
+            .on_conflict(
+                OnConflict::columns([Column::CpeId, Column::Layer, Column::Setting])
+                    .update_columns([
+                        Column::Wanted,
+                        Column::Observed,
+                        Column::Verified,
+                        Column::At,
+                        Column::Source,
+                    ])
+                    .to_owned(),
+            )
+            .exec_without_returning(tx.db())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Writes parameters as read now; whether one can be written is kept from before if it is not said.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<(), StoreError> {
+    use cpe_parameters::{Column, Entity};
+    let items = items.iter().take(PARAMETERS_PER_STEP).cloned().map(|row| CpeParameter {
+        cpe_id: cpe,
+        value: clipped(row.value),
+        ..row
+    });
+    let items = last_per_key(items, |row| row.path.clone());
+    for some in items.chunks(rows_per_statement::<CpeParameter>()) {
+        let said = Expr::col((sea_orm::sea_query::Alias::new("excluded"), Column::Writable));
+        Entity::insert_many(some.iter().cloned().map(CpeParameter::into_active))
+            .on_conflict(
+                OnConflict::columns([Column::CpeId, Column::Path])
+                    .update_columns([Column::Value, Column::Kind, Column::ReadAt])
+                    .value(Column::Writable, said.if_null(Expr::col((Entity, Column::Writable))))
+                    .to_owned(),
+            )
+            .exec_without_returning(tx.db())
+            .await?;
+    }
+    Ok(())
+}
+
+fn clipped(value: String) -> String {
+    if value.len() <= VALUE_LIMIT {
+        return value;
+    }
+    let mut end = VALUE_LIMIT;
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}… ({} bytes in all)", &value[..end], value.len())
+}
+
+async fn start_timers(tx: &Tx, cpe: CpeId, timers: &[(String, UtcMs)]) -> Result<(), StoreError> {
+    use cpe_timers::Column;
+    let timers = last_per_key(
+        timers.iter().map(|(timer, at)| CpeTimer { cpe_id: cpe, timer: timer.clone(), at: *at }),
+        |row| row.timer.clone(),
+    );
+    if timers.is_empty() {
+        return Ok(());
+    }
+    cpe_timers::Entity::insert_many(timers.into_iter().map(CpeTimer::into_active))
+        .on_conflict(OnConflict::columns([Column::CpeId, Column::Timer]).update_column(Column::At).to_owned())
+        .exec_without_returning(tx.db())
+        .await?;
+    Ok(())
+}
+
+async fn stop_timers(tx: &Tx, cpe: CpeId, timers: &[String]) -> Result<(), StoreError> {
+    if timers.is_empty() {
+        return Ok(());
+    }
+    cpe_timers::Entity::delete_many()
+        .filter(cpe_timers::Column::CpeId.eq(cpe.0))
+        .filter(cpe_timers::Column::Timer.is_in(timers.iter().map(String::as_str)))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// Timers that are due, the longest overdue first. They stay until a step stops or moves them, so nothing is lost when
+/// the process dies between reading one and acting on it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn timers_due(db: &Db, now: UtcMs, limit: u64) -> Result<Vec<CpeTimer>, StoreError> {
+    rows(
+        cpe_timers::Entity::find()
+            .filter(cpe_timers::Column::At.lte(now.0))
+            .order_by_asc(cpe_timers::Column::At)
+            .order_by_asc(cpe_timers::Column::CpeId)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// When the next timer is due, to sleep until then.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn next_timer_at(db: &Db) -> Result<Option<UtcMs>, StoreError> {
+    let at = cpe_timers::Entity::find()
+        .select_only()
+        .expr(cpe_timers::Column::At.min())
+        .into_tuple::<Option<i64>>()
+        .one(db)
+        .await?
+        .flatten();
+    Ok(at.map(UtcMs))
+}
+
+/// Timers of a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn timers(db: &Db, cpe: CpeId) -> Result<Vec<CpeTimer>, StoreError> {
+    rows(
+        cpe_timers::Entity::find()
+            .filter(cpe_timers::Column::CpeId.eq(cpe.0))
+            .order_by_asc(cpe_timers::Column::Timer)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Writes a session that began.
+///
+/// # Errors
+/// [`StoreError::Dangling`] if there is no such CPE.
+pub async fn begin_session(tx: &Tx, session: &CpeSession) -> Result<CpeSessionId, StoreError> {
+    tx.insert(session).await
+}
+
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub struct SessionSummary {
+    /// When.
+    pub ended_at: UtcMs,
+    /// RPCs we sent.
+    pub requests: i64,
+    /// Faults among the answers.
+    pub faults: i64,
+    /// `clean`, `torn`, `timed_out`.
+    pub outcome: String,
+    /// RPC by RPC, in short.
+    pub detail: serde_json::Value,
+}
+
+/// Ends a session; a session ends once.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_session(
+    tx: &Tx,
+    session: CpeSessionId,
+    summary: SessionSummary,
+) -> Result<Guarded, StoreError> {
+    use cpe_sessions::Column;
+    let done = cpe_sessions::Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Some(summary.ended_at.0)))
+        .col_expr(Column::Requests, Expr::value(summary.requests))
+        .col_expr(Column::Faults, Expr::value(summary.faults))
+        .col_expr(Column::Outcome, Expr::value(Some(summary.outcome)))
+        .col_expr(Column::Detail, Expr::value(summary.detail.to_string()))
+        .filter(Column::Id.eq(session.0))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 {
+        return Ok(Guarded::Changed);
+    }
+    Ok(match tx.get::<CpeSession>(session).await? {
+        Some(found) => Guarded::NotAsExpected { found: found.outcome.unwrap_or_default() },
+        None => Guarded::NotFound,
+    })
+}
+
+/// Sessions that were running when the process died are ended as `torn`; returns how many. For the start of the one
+/// process that serves the ACS.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_orphaned_sessions(tx: &Tx, before: UtcMs, now: UtcMs) -> Result<u64, StoreError> {
+    use cpe_sessions::Column;
+    let done = cpe_sessions::Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(Some(now.0)))
+        .col_expr(Column::Outcome, Expr::value(Some("torn".to_owned())))
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::BeganAt.lt(before.0))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// Latest sessions of a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn sessions(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeSession>, StoreError> {
+    rows(
+        cpe_sessions::Entity::find()
+            .filter(cpe_sessions::Column::CpeId.eq(cpe.0))
+            .order_by_desc(cpe_sessions::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Latest faults of a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn faults(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeFault>, StoreError> {
+    rows(
+        cpe_faults::Entity::find()
+            .filter(cpe_faults::Column::CpeId.eq(cpe.0))
+            .order_by_desc(cpe_faults::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Latest connection requests to a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn connection_requests(
+    db: &Db,
+    cpe: CpeId,
+    limit: u64,
+) -> Result<Vec<ConnectionRequest>, StoreError> {
+    rows(
+        connection_requests::Entity::find()
+            .filter(connection_requests::Column::CpeId.eq(cpe.0))
+            .order_by_desc(connection_requests::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Parameters of a CPE as last read, by path.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn parameters(db: &Db, cpe: CpeId) -> Result<Vec<CpeParameter>, StoreError> {
+    rows(
+        cpe_parameters::Entity::find()
+            .filter(cpe_parameters::Column::CpeId.eq(cpe.0))
+            .order_by_asc(cpe_parameters::Column::Path)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Evidence on a CPE, by layer and setting.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn evidence(db: &Db, cpe: CpeId) -> Result<Vec<EvidenceItem>, StoreError> {
+    rows(
+        evidence::Entity::find()
+            .filter(evidence::Column::CpeId.eq(cpe.0))
+            .order_by_asc(evidence::Column::Layer)
+            .order_by_asc(evidence::Column::Setting)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Drops the evidence of a layer, or all of it: after a factory reset it proves nothing.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn drop_evidence(tx: &Tx, cpe: CpeId, layer: Option<&str>) -> Result<u64, StoreError> {
+    let mut gone = evidence::Entity::delete_many().filter(evidence::Column::CpeId.eq(cpe.0));
+    if let Some(layer) = layer {
+        gone = gone.filter(evidence::Column::Layer.eq(layer));
+    }
+    Ok(gone.exec(tx.db()).await?.rows_affected)
+}
+
+/// Remembers what was learned about a firmware.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn learn(tx: &Tx, fact: &LearnedFact) -> Result<(), StoreError> {
+    use learned::Column;
+    learned::Entity::insert(fact.clone().into_active())
+        .on_conflict(
+            OnConflict::columns([Column::Oui, Column::ProductClass, Column::SoftwareVersion, Column::Path])
+                .update_columns([Column::Fact, Column::At])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// What is known about a firmware.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn learned(
+    db: &Db,
+    oui: &str,
+    product_class: &str,
+    software_version: &str,
+) -> Result<Vec<LearnedFact>, StoreError> {
+    rows(
+        learned::Entity::find()
+            .filter(learned::Column::Oui.eq(oui))
+            .filter(learned::Column::ProductClass.eq(product_class))
+            .filter(learned::Column::SoftwareVersion.eq(software_version))
+            .order_by_asc(learned::Column::Path)
+            .all(db)
+            .await?,
+    )
+}

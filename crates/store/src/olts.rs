@@ -1,0 +1,132 @@
+//! OLTs and their PON ports: configuration by people, observation by polls, never mixed.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{Olt, PonPort, olts, pon_ports},
+    error::StoreError,
+    record::{rows, stored::Numbered},
+    words::{AdminState, OltObservedState},
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder,
+    sea_query::{Expr, OnConflict},
+};
+use types::{OltId, PonPath, UtcMs};
+
+/// By name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_name(db: &Db, name: &str) -> Result<Option<Olt>, StoreError> {
+    db.find_one(olts::Column::Name.eq(name)).await
+}
+
+/// All OLTs, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn all(db: &Db) -> Result<Vec<Olt>, StoreError> {
+    rows(olts::Entity::find().order_by_asc(olts::Column::Name).all(db).await?)
+}
+
+/// What was seen of an OLT. `None` in `observed` keeps what was read before: an OLT that is silent has not changed.
+#[derive(Debug, Clone)]
+pub struct OltObservation {
+    /// Whether it answered.
+    pub state: OltObservedState,
+    /// Why not.
+    pub reason: Option<String>,
+    /// What it said about itself.
+    pub observed: Option<serde_json::Value>,
+    /// When.
+    pub at: UtcMs,
+}
+
+/// Records what was seen of an OLT; configuration and version stay. Says whether there is such an OLT.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn observe(tx: &Tx, olt: OltId, seen: OltObservation) -> Result<bool, StoreError> {
+    let mut change = olts::Entity::update_many()
+        .col_expr(olts::Column::ObservedState, Expr::value(seen.state.as_str()))
+        .col_expr(olts::Column::ObservedReason, Expr::value(seen.reason))
+        .col_expr(olts::Column::ObservedAt, Expr::value(Some(seen.at.0)))
+        .filter(olts::Column::Id.eq(olt.0));
+    if let Some(observed) = seen.observed {
+        change = change.col_expr(olts::Column::Observed, Expr::value(observed.to_string()));
+    }
+    Ok(change.exec(tx.db()).await?.rows_affected > 0)
+}
+
+/// Remembers the SSH host key that was accepted at first contact. Never replaces one: a changed key is a person's
+/// decision, made by an update of the row.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn pin_host_key(tx: &Tx, olt: OltId, pin: &str) -> Result<bool, StoreError> {
+    let done = olts::Entity::update_many()
+        .col_expr(olts::Column::HostKeyPin, Expr::value(Some(pin.to_owned())))
+        .filter(olts::Column::Id.eq(olt.0))
+        .filter(olts::Column::HostKeyPin.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// PON ports of an OLT.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn pon_ports(db: &Db, olt: OltId) -> Result<Vec<PonPort>, StoreError> {
+    let mut ports: Vec<PonPort> =
+        rows(pon_ports::Entity::find().filter(pon_ports::Column::OltId.eq(olt.0)).all(db).await?)?;
+    ports.sort_by_key(|port| port.pon);
+    Ok(ports)
+}
+
+/// Records what was seen of a PON port, making its row the first time.
+///
+/// # Errors
+/// [`StoreError::Dangling`] if there is no such OLT.
+pub async fn observe_port(
+    tx: &Tx,
+    olt: OltId,
+    pon: PonPath,
+    observed_state: &str,
+    onu_count: i64,
+    at: UtcMs,
+) -> Result<(), StoreError> {
+    let port = PonPort {
+        id: 0,
+        olt_id: olt,
+        pon,
+        admin_state: AdminState::Enabled,
+        observed_state: observed_state.to_owned(),
+        onu_count,
+        observed_at: Some(at),
+        version: 1,
+    };
+    use pon_ports::Column;
+    pon_ports::Entity::insert(port.into_new())
+        .on_conflict(
+            OnConflict::columns([Column::OltId, Column::Pon])
+                .update_columns([Column::ObservedState, Column::OnuCount, Column::ObservedAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// A PON port by its place.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn port_at(db: &Db, olt: OltId, pon: PonPath) -> Result<Option<PonPort>, StoreError> {
+    db.find_one(
+        Condition::all()
+            .add(pon_ports::Column::OltId.eq(olt.0))
+            .add(pon_ports::Column::Pon.eq(pon.to_string())),
+    )
+    .await
+}

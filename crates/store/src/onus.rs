@@ -1,0 +1,179 @@
+//! Planned ONUs.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{Onu, onus},
+    error::{Guarded, StoreError},
+    record::rows,
+    words::{Presence, SyncState},
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
+use types::{OltId, OnuRowId, PonPath, Serial, ServiceId, UtcMs};
+
+/// The live ONU with this serial.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_serial(db: &Db, serial: Serial) -> Result<Option<Onu>, StoreError> {
+    db.find_one(live().add(onus::Column::Serial.eq(serial.hex16()))).await
+}
+
+/// The live ONU at a place.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_place(db: &Db, olt: OltId, pon: PonPath, onu_id: i64) -> Result<Option<Onu>, StoreError> {
+    let place = live()
+        .add(onus::Column::OltId.eq(olt.0))
+        .add(onus::Column::Pon.eq(pon.to_string()))
+        .add(onus::Column::OnuId.eq(onu_id));
+    db.find_one(place).await
+}
+
+/// The live ONU of a service.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_service(db: &Db, service: ServiceId) -> Result<Option<Onu>, StoreError> {
+    db.find_one(live().add(onus::Column::ServiceId.eq(service.0))).await
+}
+
+/// Live ONUs of an OLT, of one port if given, by ONU ID.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_olt(db: &Db, olt: OltId, pon: Option<PonPath>) -> Result<Vec<Onu>, StoreError> {
+    let mut filter = live().add(onus::Column::OltId.eq(olt.0));
+    if let Some(pon) = pon {
+        filter = filter.add(onus::Column::Pon.eq(pon.to_string()));
+    }
+    let mut found: Vec<Onu> =
+        rows(onus::Entity::find().filter(filter).order_by_asc(onus::Column::Id).all(db).await?)?;
+    found.sort_by_key(|onu| (onu.pon, onu.onu_id));
+    Ok(found)
+}
+
+/// ONU IDs in use on a port, ascending.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn ids_in_use(db: &Db, olt: OltId, pon: PonPath) -> Result<Vec<i64>, StoreError> {
+    Ok(onus::Entity::find()
+        .select_only()
+        .column(onus::Column::OnuId)
+        .filter(live().add(onus::Column::OltId.eq(olt.0)).add(onus::Column::Pon.eq(pon.to_string())))
+        .order_by_asc(onus::Column::OnuId)
+        .into_tuple::<i64>()
+        .all(db)
+        .await?)
+}
+
+fn live() -> Condition {
+    Condition::all().add(onus::Column::RemovedAt.is_null())
+}
+
+/// Guarded change of the sync state.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn transition_sync(
+    tx: &Tx,
+    onu: OnuRowId,
+    from: SyncState,
+    to: SyncState,
+) -> Result<Guarded, StoreError> {
+    let done = onus::Entity::update_many()
+        .col_expr(onus::Column::SyncState, Expr::value(to.as_str()))
+        .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
+        .filter(onus::Column::Id.eq(onu.0))
+        .filter(onus::Column::SyncState.eq(from.as_str()))
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 {
+        return Ok(Guarded::Changed);
+    }
+    Ok(match tx.get::<Onu>(onu).await? {
+        Some(found) => Guarded::NotAsExpected { found: found.sync_state.to_string() },
+        None => Guarded::NotFound,
+    })
+}
+
+/// Marks an ONU as taken off its OLT; its place and serial are free again. The service lets go of it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn remove(tx: &Tx, onu: OnuRowId, now: UtcMs) -> Result<Guarded, StoreError> {
+    let done = onus::Entity::update_many()
+        .col_expr(onus::Column::RemovedAt, Expr::value(Some(now.0)))
+        .col_expr(onus::Column::ServiceId, Expr::value(None::<i64>))
+        .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
+        .filter(onus::Column::Id.eq(onu.0))
+        .filter(onus::Column::RemovedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 {
+        use crate::entities::services;
+        services::Entity::update_many()
+            .col_expr(services::Column::OnuId, Expr::value(None::<i64>))
+            .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
+            .filter(services::Column::OnuId.eq(onu.0))
+            .exec(tx.db())
+            .await?;
+        return Ok(Guarded::Changed);
+    }
+    Ok(match tx.get::<Onu>(onu).await? {
+        Some(_) => Guarded::NotAsExpected { found: "removed".to_owned() },
+        None => Guarded::NotFound,
+    })
+}
+
+/// What the OLT said of an ONU. `None` keeps what was read before.
+#[derive(Debug, Clone, Default)]
+pub struct OnuObservation {
+    /// Presence.
+    pub presence: Presence,
+    /// The OLT's own word.
+    pub run_state: String,
+    /// Why it went down last.
+    pub last_down_cause: Option<String>,
+    /// Light received at the ONU, in hundredths of dBm.
+    pub rx_onu_cdbm: Option<i64>,
+    /// Light received at the OLT, in hundredths of dBm.
+    pub rx_olt_cdbm: Option<i64>,
+    /// Distance in metres.
+    pub distance_m: Option<i64>,
+    /// Everything else that was read.
+    pub observed: Option<serde_json::Value>,
+    /// When.
+    pub at: UtcMs,
+}
+
+/// Records what was seen of an ONU; configuration and version stay. Says whether there is such an ONU.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn observe(tx: &Tx, onu: OnuRowId, seen: OnuObservation) -> Result<bool, StoreError> {
+    let mut change = onus::Entity::update_many()
+        .col_expr(onus::Column::Presence, Expr::value(seen.presence.as_str()))
+        .col_expr(onus::Column::RunState, Expr::value(seen.run_state))
+        .col_expr(onus::Column::ObservedAt, Expr::value(Some(seen.at.0)))
+        .filter(onus::Column::Id.eq(onu.0));
+    if let Some(cause) = seen.last_down_cause {
+        change = change.col_expr(onus::Column::LastDownCause, Expr::value(Some(cause)));
+    }
+    for (column, value) in [
+        (onus::Column::RxOnuCdbm, seen.rx_onu_cdbm),
+        (onus::Column::RxOltCdbm, seen.rx_olt_cdbm),
+        (onus::Column::DistanceM, seen.distance_m),
+    ] {
+        if value.is_some() {
+            change = change.col_expr(column, Expr::value(value));
+        }
+    }
+    if let Some(observed) = seen.observed {
+        change = change.col_expr(onus::Column::Observed, Expr::value(observed.to_string()));
+    }
+    Ok(change.exec(tx.db()).await?.rows_affected > 0)
+}

@@ -1,0 +1,107 @@
+//! What is kept and for how long. Nothing grows without a bound: neither per device nor over time.
+
+use crate::{db::Tx, error::StoreError};
+use sea_orm::{ConnectionTrait, Statement, Value};
+use std::time::Duration;
+use types::{CpeId, UtcMs};
+
+/// How much is kept.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Sessions per CPE.
+    pub sessions_per_cpe: i64,
+    /// Faults per CPE.
+    pub faults_per_cpe: i64,
+    /// Connection requests per CPE.
+    pub connection_requests_per_cpe: i64,
+    /// Lines of history per CPE.
+    pub timeline_per_cpe: i64,
+    /// Parameters per CPE; the longest unread go first.
+    pub parameters_per_cpe: i64,
+    /// History of everything.
+    pub timeline: Duration,
+    /// The audit log.
+    pub audit: Duration,
+    /// Jobs that ended, and events that were told.
+    pub finished_work: Duration,
+    /// Idempotency keys.
+    pub idempotency: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            sessions_per_cpe: 50,
+            faults_per_cpe: 100,
+            connection_requests_per_cpe: 50,
+            timeline_per_cpe: 500,
+            parameters_per_cpe: 5000,
+            timeline: 400 * DAY,
+            audit: 730 * DAY,
+            finished_work: 7 * DAY,
+            idempotency: 2 * DAY,
+        }
+    }
+}
+
+/// Trims what is kept about one CPE; cheap, meant for the end of a session. Returns how many rows went.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn trim_cpe(tx: &Tx, cpe: CpeId, bounds: &Bounds) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for (table, keep) in [
+        ("cpe_sessions", bounds.sessions_per_cpe),
+        ("cpe_faults", bounds.faults_per_cpe),
+        ("connection_requests", bounds.connection_requests_per_cpe),
+        ("timeline", bounds.timeline_per_cpe),
+    ] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE cpe_id = $1 AND id <= \
+             (SELECT id FROM {table} WHERE cpe_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)"
+        );
+        gone += run(tx, &sql, [cpe.0, keep]).await?;
+    }
+    let sql = "DELETE FROM cpe_parameters WHERE cpe_id = $1 AND path IN \
+               (SELECT path FROM cpe_parameters WHERE cpe_id = $1 ORDER BY read_at DESC, path LIMIT 100000 OFFSET $2)";
+    gone += run(tx, sql, [cpe.0, bounds.parameters_per_cpe]).await?;
+    Ok(gone)
+}
+
+/// Removes what is too old, at most `batch` rows of each kind, so that no unit of work is long; call it again while
+/// it returns anything.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn sweep(tx: &Tx, bounds: &Bounds, batch: u32) -> Result<u64, StoreError> {
+    let now = tx.now();
+    let before =
+        |age: Duration| UtcMs(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)));
+    let batch = i64::from(batch);
+    let mut gone = 0;
+    for (table, key, column, limit) in [
+        ("timeline", "id", "at", before(bounds.timeline)),
+        ("audit_log", "id", "at", before(bounds.audit)),
+        ("jobs", "id", "finished_at", before(bounds.finished_work)),
+        ("outbox", "id", "delivered_at", before(bounds.finished_work)),
+        ("web_sessions", "token_hash", "expires_at", now),
+    ] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE {key} IN \
+             (SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2)"
+        );
+        gone += run(tx, &sql, [limit.0, batch]).await?;
+    }
+    let sql = "DELETE FROM idempotency WHERE created_at < $1";
+    gone += run(tx, sql, [before(bounds.idempotency).0]).await?;
+    Ok(gone)
+}
+
+/// Numbered placeholders are read by both engines' drivers.
+async fn run<const N: usize>(tx: &Tx, sql: &str, values: [i64; N]) -> Result<u64, StoreError> {
+    let values = values.map(|value| Value::BigInt(Some(value)));
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    Ok(tx.execute_raw(statement).await?.rows_affected())
+}

@@ -1,0 +1,197 @@
+//! Settings, idempotency keys and node leases: small tables that keep an installation of one mind.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{IdempotencyRecord, NodeLease, Setting, idempotency, node_leases, settings},
+    error::{Guarded, StoreError},
+    record::{rows, stored::Stored},
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    sea_query::{Expr, OnConflict},
+};
+use std::time::Duration;
+
+/// A setting.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn get(db: &Db, key: &str) -> Result<Option<Setting>, StoreError> {
+    db.find_one(settings::Column::Key.eq(key)).await
+}
+
+/// All settings, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn all(db: &Db) -> Result<Vec<Setting>, StoreError> {
+    rows(settings::Entity::find().order_by_asc(settings::Column::Key).all(db).await?)
+}
+
+/// Writes a setting if its version is still `seen`; zero means that there was none.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn put(
+    tx: &Tx,
+    key: &str,
+    value: serde_json::Value,
+    seen: i64,
+    actor: &str,
+) -> Result<Guarded, StoreError> {
+    let now = tx.now();
+    let written = if seen == 0 {
+        let row =
+            Setting { key: key.to_owned(), value, updated_at: now, updated_by: actor.to_owned(), version: 1 };
+        let done = settings::Entity::insert(row.into_active())
+            .on_conflict(OnConflict::column(settings::Column::Key).do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(tx.db())
+            .await?;
+        matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0)
+    } else {
+        let done = settings::Entity::update_many()
+            .col_expr(settings::Column::Value, Expr::value(value.to_string()))
+            .col_expr(settings::Column::UpdatedAt, Expr::value(now.0))
+            .col_expr(settings::Column::UpdatedBy, Expr::value(actor))
+            .col_expr(settings::Column::Version, Expr::col(settings::Column::Version).add(1))
+            .filter(settings::Column::Key.eq(key))
+            .filter(settings::Column::Version.eq(seen))
+            .exec(tx.db())
+            .await?;
+        done.rows_affected > 0
+    };
+    if written {
+        return Ok(Guarded::Changed);
+    }
+    Ok(match get(tx, key).await? {
+        Some(found) => Guarded::NotAsExpected { found: format!("version {}", found.version) },
+        None => Guarded::NotFound,
+    })
+}
+
+/// What is known of a request with an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// Never seen; it is remembered now, go on.
+    New,
+    /// Answered before: answer the same.
+    Answered(serde_json::Value),
+    /// Seen, and not answered yet: it is under way.
+    UnderWay,
+    /// The key was used for another request.
+    OtherRequest,
+}
+
+/// Looks a request up and remembers it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn remember_request(
+    tx: &Tx,
+    scope: &str,
+    key: &str,
+    request_hash: &str,
+) -> Result<Seen, StoreError> {
+    let row = IdempotencyRecord {
+        scope: scope.to_owned(),
+        key: key.to_owned(),
+        request_hash: request_hash.to_owned(),
+        response: None,
+        created_at: tx.now(),
+    };
+    let done = idempotency::Entity::insert(row.into_active())
+        .on_conflict(
+            OnConflict::columns([idempotency::Column::Scope, idempotency::Column::Key])
+                .do_nothing()
+                .to_owned(),
+        )
+        .try_insert()
+        .exec_without_returning(tx.db())
+        .await?;
+    if matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0) {
+        return Ok(Seen::New);
+    }
+    Ok(match tx.find_one::<IdempotencyRecord>(request(scope, key)).await? {
+        Some(found) if found.request_hash != request_hash => Seen::OtherRequest,
+        Some(found) => found.response.map_or(Seen::UnderWay, Seen::Answered),
+        None => Seen::UnderWay,
+    })
+}
+
+/// Remembers the answer to a request.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn remember_answer(
+    tx: &Tx,
+    scope: &str,
+    key: &str,
+    answer: &serde_json::Value,
+) -> Result<bool, StoreError> {
+    let done = idempotency::Entity::update_many()
+        .col_expr(idempotency::Column::Response, Expr::value(Some(answer.to_string())))
+        .filter(request(scope, key))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Forgets a request that failed, so that it may be made again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn forget_request(tx: &Tx, scope: &str, key: &str) -> Result<bool, StoreError> {
+    let done = idempotency::Entity::delete_many()
+        .filter(request(scope, key))
+        .filter(idempotency::Column::Response.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+fn request(scope: &str, key: &str) -> Condition {
+    Condition::all().add(idempotency::Column::Scope.eq(scope)).add(idempotency::Column::Key.eq(key))
+}
+
+/// Takes, or keeps, the lease on a name for a node. False: another node has it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn acquire_lease(
+    tx: &Tx,
+    name: &str,
+    owner: &str,
+    lease_for: Duration,
+) -> Result<bool, StoreError> {
+    use node_leases::{Column, Entity};
+    let now = tx.now();
+    let row = NodeLease { name: name.to_owned(), owner: owner.to_owned(), until: now.plus(lease_for) };
+    let free = Condition::any()
+        .add(Expr::col((Entity, Column::Owner)).eq(owner))
+        .add(Expr::col((Entity, Column::Until)).lt(now.0));
+    Entity::insert(row.into_active())
+        .on_conflict(
+            OnConflict::column(Column::Name)
+                .update_columns([Column::Owner, Column::Until])
+                .action_cond_where(free)
+                .to_owned(),
+        )
+        .exec_without_returning(tx.db())
+        .await?;
+    let holder: Option<NodeLease> = tx.find_one(Column::Name.eq(name)).await?;
+    Ok(holder.is_some_and(|holder| holder.owner == owner && holder.until > now))
+}
+
+/// Gives a lease back.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn release_lease(tx: &Tx, name: &str, owner: &str) -> Result<bool, StoreError> {
+    let done = node_leases::Entity::delete_many()
+        .filter(node_leases::Column::Name.eq(name))
+        .filter(node_leases::Column::Owner.eq(owner))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}

@@ -1,0 +1,197 @@
+//! Tasks on OLTs and their journals. The row is the truth about a task: whoever carries it on reads it first.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{OltTask, OltTaskLine, olt_task_lines, olt_tasks},
+    error::{Guarded, StoreError},
+    record::{rows, stored::Numbered},
+    words::OltTaskState,
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict},
+};
+use types::{OltId, OltTaskId, OnuRowId, PonPath, Serial, ServiceId, UtcMs};
+
+/// What a task is begun with.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// What: `authorise_onu` …
+    pub kind: String,
+    /// OLT.
+    pub olt_id: OltId,
+    /// Service it is for.
+    pub service_id: Option<ServiceId>,
+    /// ONU.
+    pub serial: Serial,
+    /// Port.
+    pub pon: PonPath,
+    /// The plan for people, secrets masked.
+    pub plan: serde_json::Value,
+    /// Who asks.
+    pub actor: String,
+    /// Key of the request.
+    pub idempotency_key: Option<String>,
+}
+
+/// Makes a pending task.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] while another task on the same ONU is open.
+pub async fn begin(tx: &Tx, new: NewTask, now: UtcMs) -> Result<OltTaskId, StoreError> {
+    tx.insert(&OltTask {
+        id: OltTaskId(0),
+        kind: new.kind,
+        olt_id: new.olt_id,
+        onu_row_id: None,
+        service_id: new.service_id,
+        serial: new.serial,
+        pon: new.pon,
+        state: OltTaskState::Pending,
+        step: String::new(),
+        plan: new.plan,
+        journal_sealed: None,
+        reason: String::new(),
+        actor: new.actor,
+        idempotency_key: new.idempotency_key,
+        created_at: now,
+        updated_at: now,
+        finished_at: None,
+        version: 1,
+    })
+    .await
+}
+
+/// Where a task goes next.
+#[derive(Debug, Clone)]
+pub struct TaskMove<'a> {
+    /// State it must be in.
+    pub from: OltTaskState,
+    /// State it gets.
+    pub to: OltTaskState,
+    /// Step it is at.
+    pub step: &'a str,
+    /// Why, for people.
+    pub reason: &'a str,
+}
+
+/// Guarded change of state and step. A state in which nothing is left to do finishes the task.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn transition(
+    tx: &Tx,
+    task: OltTaskId,
+    to: TaskMove<'_>,
+    now: UtcMs,
+) -> Result<Guarded, StoreError> {
+    let finished = to.to.is_finished().then_some(now.0);
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(olt_tasks::Column::State, Expr::value(to.to.as_str()))
+        .col_expr(olt_tasks::Column::Step, Expr::value(to.step))
+        .col_expr(olt_tasks::Column::Reason, Expr::value(to.reason))
+        .col_expr(olt_tasks::Column::UpdatedAt, Expr::value(now.0))
+        .col_expr(olt_tasks::Column::FinishedAt, Expr::value(finished))
+        .col_expr(olt_tasks::Column::Version, Expr::col(olt_tasks::Column::Version).add(1))
+        .filter(olt_tasks::Column::Id.eq(task.0))
+        .filter(olt_tasks::Column::State.eq(to.from.as_str()))
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 {
+        return Ok(Guarded::Changed);
+    }
+    Ok(match tx.get::<OltTask>(task).await? {
+        Some(found) => Guarded::NotAsExpected { found: found.state.to_string() },
+        None => Guarded::NotFound,
+    })
+}
+
+/// Names the planned ONU that a task made.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_onu(tx: &Tx, task: OltTaskId, onu: OnuRowId) -> Result<bool, StoreError> {
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(olt_tasks::Column::OnuRowId, Expr::value(Some(onu.0)))
+        .filter(olt_tasks::Column::Id.eq(task.0))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Tasks that are not finished and are not waiting for a person, oldest first: what a node carries on with.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn unfinished(db: &Db, limit: u64) -> Result<Vec<OltTask>, StoreError> {
+    rows(
+        olt_tasks::Entity::find()
+            .filter(olt_tasks::Column::FinishedAt.is_null())
+            .filter(olt_tasks::Column::State.ne(OltTaskState::NeedsOperator.as_str()))
+            .order_by_asc(olt_tasks::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// The open task on an ONU.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_for(db: &Db, olt: OltId, serial: Serial) -> Result<Option<OltTask>, StoreError> {
+    db.find_one(
+        Condition::all()
+            .add(olt_tasks::Column::OltId.eq(olt.0))
+            .add(olt_tasks::Column::Serial.eq(serial.hex16()))
+            .add(olt_tasks::Column::FinishedAt.is_null()),
+    )
+    .await
+}
+
+/// Tasks about a serial, latest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn for_serial(db: &Db, serial: Serial, limit: u64) -> Result<Vec<OltTask>, StoreError> {
+    rows(
+        olt_tasks::Entity::find()
+            .filter(olt_tasks::Column::Serial.eq(serial.hex16()))
+            .order_by_desc(olt_tasks::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
+/// Journals a line. Written before the line is sent (with an empty reply) and again when its reply is known; the
+/// number makes the second write replace the first.
+///
+/// # Errors
+/// [`StoreError::Dangling`] if there is no such task.
+pub async fn journal_line(tx: &Tx, line: OltTaskLine) -> Result<(), StoreError> {
+    use olt_task_lines::Column;
+    olt_task_lines::Entity::insert(line.into_new())
+        .on_conflict(
+            OnConflict::columns([Column::TaskId, Column::Seq])
+                .update_columns([Column::Line, Column::Reply, Column::Class, Column::At])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// The lines of a task, in order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lines(db: &Db, task: OltTaskId) -> Result<Vec<OltTaskLine>, StoreError> {
+    rows(
+        olt_task_lines::Entity::find()
+            .filter(olt_task_lines::Column::TaskId.eq(task.0))
+            .order_by_asc(olt_task_lines::Column::Seq)
+            .all(db)
+            .await?,
+    )
+}

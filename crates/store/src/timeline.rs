@@ -1,0 +1,61 @@
+//! History: appended to with the change it speaks of, read in pages from the newest.
+
+use crate::{
+    db::{Db, Tx},
+    entities::{TimelineEntry, timeline},
+    error::StoreError,
+    record::rows,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use types::{CpeId, CustomerId, OltId, OnuRowId, ServiceId, TimelineId};
+
+/// What a page of history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A service.
+    Service(ServiceId),
+    /// An ONU.
+    Onu(OnuRowId),
+    /// An OLT.
+    Olt(OltId),
+    /// A CPE.
+    Cpe(CpeId),
+    /// A customer.
+    Customer(CustomerId),
+    /// Everything.
+    All,
+}
+
+/// Appends a line; it is there when the unit is.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn append(tx: &Tx, entry: &TimelineEntry) -> Result<TimelineId, StoreError> {
+    tx.insert(entry).await
+}
+
+/// A page of history, newest first: up to `limit` lines before `before`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn page(
+    db: &Db,
+    subject: Subject,
+    before: Option<TimelineId>,
+    limit: u64,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    use timeline::Column;
+    let mut query = timeline::Entity::find().order_by_desc(Column::Id).limit(limit);
+    query = match subject {
+        Subject::Service(id) => query.filter(Column::ServiceId.eq(id.0)),
+        Subject::Onu(id) => query.filter(Column::OnuRowId.eq(id.0)),
+        Subject::Olt(id) => query.filter(Column::OltId.eq(id.0)),
+        Subject::Cpe(id) => query.filter(Column::CpeId.eq(id.0)),
+        Subject::Customer(id) => query.filter(Column::CustomerId.eq(id.0)),
+        Subject::All => query,
+    };
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before.0));
+    }
+    rows(query.all(db).await?)
+}
