@@ -1,56 +1,8 @@
 //! Who acts, and what each role may do.
 
 use serde::{Deserialize, Serialize};
+pub use store::Role;
 use types::{ApiKeyId, UserId};
-
-/// What a person at a desk may do, from widest to narrowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything, users and keys included.
-    Admin,
-    /// Network operations: OLTs, ONUs, CPEs.
-    Noc,
-    /// Customers and their services; no OLT settings.
-    Support,
-    /// In the field: authorise what is in front of them, read.
-    Technician,
-    /// Look, touch nothing.
-    Viewer,
-}
-
-impl Role {
-    /// Every role, widest first.
-    pub const ALL: [Role; 5] = [Role::Admin, Role::Noc, Role::Support, Role::Technician, Role::Viewer];
-
-    /// As stored and as the API spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Admin => "admin",
-            Role::Noc => "noc",
-            Role::Support => "support",
-            Role::Technician => "technician",
-            Role::Viewer => "viewer",
-        }
-    }
-
-    /// Reads [`Role::as_str`] back.
-    pub fn parse(text: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-
-    /// True if a person in this role may do it.
-    pub fn may(self, permission: Permission) -> bool {
-        use Permission::*;
-        match self {
-            Role::Admin => true,
-            Role::Noc => !matches!(permission, ManageUsers | ManageKeys),
-            Role::Support => matches!(permission, Read | WriteCustomers | WriteServices | OperateCpe | AuthoriseOnu),
-            Role::Technician => matches!(permission, Read | AuthoriseOnu | OperateCpe),
-            Role::Viewer => matches!(permission, Read),
-        }
-    }
-}
 
 /// One thing somebody may be allowed to do. Routes and commands name exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +68,20 @@ impl Permission {
     /// Reads [`Permission::as_str`] back.
     pub fn parse(text: &str) -> Option<Permission> {
         Permission::ALL.into_iter().find(|permission| permission.as_str() == text)
+    }
+
+    /// True if a person in this role may do it.
+    pub fn granted_to(self, role: Role) -> bool {
+        use Permission::*;
+        match role {
+            Role::Admin => true,
+            Role::Noc => !matches!(self, ManageUsers | ManageKeys),
+            Role::Support => {
+                matches!(self, Read | WriteCustomers | WriteServices | OperateCpe | AuthoriseOnu)
+            }
+            Role::Technician => matches!(self, Read | AuthoriseOnu | OperateCpe),
+            Role::Viewer => matches!(self, Read),
+        }
     }
 
     /// For refusals: "you may not …".
@@ -186,7 +152,7 @@ impl Actor {
     /// True if this actor may do it.
     pub fn may(&self, permission: Permission) -> bool {
         match self {
-            Actor::User { role, .. } => role.may(permission),
+            Actor::User { role, .. } => permission.granted_to(*role),
             Actor::ApiKey { scopes, .. } => scopes.contains(&permission),
             Actor::System(_) => true,
         }
@@ -215,22 +181,27 @@ mod tests {
 
     #[test]
     fn a_narrower_role_never_gains() {
-        let count = |role: Role| Permission::ALL.iter().filter(|p| role.may(**p)).count();
+        let count = |role: Role| Permission::ALL.iter().filter(|p| p.granted_to(role)).count();
         assert_eq!(count(Role::Admin), Permission::ALL.len());
         assert_eq!(count(Role::Viewer), 1);
         for permission in Permission::ALL {
             for role in Role::ALL {
-                assert!(Role::Admin.may(permission) || !role.may(permission));
+                assert!(permission.granted_to(Role::Admin) || !permission.granted_to(*role));
             }
             assert_eq!(Permission::parse(permission.as_str()), Some(permission));
         }
-        assert!(!Role::Support.may(Permission::WriteOlts));
-        assert!(!Role::Noc.may(Permission::ManageUsers));
+        assert!(!Permission::WriteOlts.granted_to(Role::Support));
+        assert!(!Permission::ManageUsers.granted_to(Role::Noc));
     }
 
     #[test]
     fn a_key_may_only_what_its_scopes_say() {
-        let key = Actor::ApiKey { id: ApiKeyId(1), name: "x".into(), scopes: vec![Permission::Read], address: None };
+        let key = Actor::ApiKey {
+            id: ApiKeyId(1),
+            name: "x".into(),
+            scopes: vec![Permission::Read],
+            address: None,
+        };
         assert!(key.require(Permission::Read).is_ok());
         let refusal = key.require(Permission::WriteOlts).expect_err("not in its scopes");
         assert_eq!(refusal.to_string(), "key:x may not change OLTs (needs the permission olts:write).");

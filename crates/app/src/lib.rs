@@ -1,1 +1,28 @@
-//! Use cases, sagas, reconcilers, permissions
+//! Use cases of Lightkeeper: what people, programs and devices can make the system do.
+//!
+//! **Invariant: every change of state goes through here, with an actor, a permission and a line in the record; no
+//! protocol is spoken here.** Edges call commands, implement [`ports`] or are called through them.
+
+pub mod actor;
+mod auth;
+pub mod bus;
+mod core;
+mod cpe;
+mod crm;
+mod error;
+pub mod faults;
+mod oms;
+pub mod ports;
+mod secrets;
+mod settings;
+mod tries;
+mod work;
+
+pub use actor::{Actor, Permission, Role};
+pub use auth::LoggedIn;
+pub use bus::{Bus, Change};
+pub use core::{App, AppParts};
+pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
+pub use error::{AppError, FieldError};
+pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
+pub use settings::AcsPolicy;

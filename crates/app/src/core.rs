@@ -1,0 +1,245 @@
+//! The application itself: what it is made of, and what all its commands share.
+
+use crate::{
+    Actor, AppError, Bus,
+    cpe::{Challenged, LiveDevices},
+    oms::OltRegistry,
+    ports::ConnectionRequester,
+    settings::{ACS_POLICY, AcsPolicy},
+    tries::Tries,
+};
+use profiles::cpe::ProfileSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use store::{NumberedRecord, Slot, Store, rows, settings};
+use tokio::sync::Notify;
+use types::{Clock, Secret, UtcMs};
+
+/// What an application is made of.
+#[derive(Clone)]
+pub struct AppParts {
+    /// The database.
+    pub store: Store,
+    /// Where `now` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Calls CPEs.
+    pub connection: Arc<dyn ConnectionRequester>,
+    /// Name of this node in leases; unique among the nodes of an installation.
+    pub node: String,
+}
+
+/// Use cases over one database. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
+    profiles: Arc<ProfileSet>,
+    bus: Bus,
+    policy: RwLock<Arc<AcsPolicy>>,
+    first_contact: RwLock<Option<Secret>>,
+    fingerprint_key: Secret,
+    live: LiveDevices,
+    challenged: Challenged,
+    olts: OltRegistry,
+    tries: Tries,
+    nobody_hash: OnceLock<String>,
+    wake: Notify,
+    heavy: tokio::sync::Semaphore,
+    requests: Mutex<u64>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({:?})", self.0.parts.store)
+    }
+}
+
+impl App {
+    /// Reads the settings and is ready. Nothing runs until [`App::run_workers`](crate::App::run_workers) is called.
+    ///
+    /// # Errors
+    /// When settings in the database cannot be read.
+    pub async fn new(parts: AppParts) -> Result<App, AppError> {
+        let policy = stored_policy(&parts.store).await?;
+        let fingerprint_key = parts.store.derived_secret("device fingerprints");
+        let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
+        let profiles = ProfileSet::builtin();
+        Ok(App(Arc::new(Inner {
+            parts,
+            profiles,
+            bus: Bus::default(),
+            policy: RwLock::new(Arc::new(policy)),
+            first_contact: RwLock::new(first_contact),
+            fingerprint_key,
+            live: LiveDevices::default(),
+            challenged: Challenged::default(),
+            olts: OltRegistry::default(),
+            tries: Tries::default(),
+            nobody_hash: OnceLock::new(),
+            wake: Notify::new(),
+            heavy: tokio::sync::Semaphore::new(2),
+            requests: Mutex::new(0),
+        })))
+    }
+
+    /// The database, for read models.
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    /// The current time.
+    pub fn now(&self) -> UtcMs {
+        self.0.parts.clock.now()
+    }
+
+    /// Where changes are told.
+    pub fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    /// Every CPE dialect that is known.
+    pub fn profiles(&self) -> Arc<ProfileSet> {
+        Arc::clone(&self.0.profiles)
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        &self.0.parts.node
+    }
+
+    pub(crate) fn connection(&self) -> &dyn ConnectionRequester {
+        &*self.0.parts.connection
+    }
+
+    pub(crate) fn live(&self) -> &LiveDevices {
+        &self.0.live
+    }
+
+    pub(crate) fn challenged(&self) -> &Challenged {
+        &self.0.challenged
+    }
+
+    pub(crate) fn olts(&self) -> &OltRegistry {
+        &self.0.olts
+    }
+
+    pub(crate) fn tries(&self) -> &Tries {
+        &self.0.tries
+    }
+
+    pub(crate) fn fingerprint_key(&self) -> &Secret {
+        &self.0.fingerprint_key
+    }
+
+    pub(crate) fn first_contact_password(&self) -> Option<Secret> {
+        self.0.first_contact.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_first_contact_password(&self, secret: Option<Secret>) {
+        *self.0.first_contact.write().unwrap_or_else(PoisonError::into_inner) = secret;
+    }
+
+    /// The ACS policy in force.
+    pub fn policy(&self) -> Arc<AcsPolicy> {
+        Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_policy(&self, policy: AcsPolicy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// Reads again what another node may have changed.
+    pub(crate) async fn reload_settings(&self) -> Result<(), AppError> {
+        self.set_policy(stored_policy(self.store()).await?);
+        self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
+        Ok(())
+    }
+
+    /// Tells the workers that there is something to do.
+    pub(crate) fn wake_worker(&self) {
+        self.0.wake.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+
+    /// A hash that belongs to nobody, so that an unknown name costs what a known one does.
+    pub(crate) fn nobody_hash(&self) -> &str {
+        self.0.nobody_hash.get_or_init(|| {
+            let password = Secret::random(24).unwrap_or_default();
+            crate::secrets::hash_password(&password).unwrap_or_default()
+        })
+    }
+
+    /// Runs something that keeps a core busy, a few at a time, away from the threads that serve devices.
+    pub(crate) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let _permit = self.0.heavy.acquire().await.map_err(|e| AppError::Internal(e.to_string()))?;
+        tokio::task::spawn_blocking(work).await.map_err(|e| AppError::Internal(e.to_string()))?
+    }
+
+    fn request_id(&self) -> String {
+        let mut count = self.0.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        format!("{}-{}-{count}", self.node(), self.now().0)
+    }
+
+    /// The row that a command is about.
+    pub(crate) async fn found<R: NumberedRecord>(&self, id: R::Id, what: &str) -> Result<R, AppError>
+    where
+        R::Id: std::fmt::Display,
+    {
+        let text = id.to_string();
+        self.store().get(id).await?.ok_or_else(|| AppError::NotFound(format!("There is no {what} {text}.")))
+    }
+
+    pub(crate) fn audit_row(
+        &self,
+        actor: &Actor,
+        action: &str,
+        subject: &str,
+        before: Option<serde_json::Value>,
+        after: Option<serde_json::Value>,
+    ) -> rows::AuditEntry {
+        rows::AuditEntry {
+            at: self.now(),
+            actor: actor.label(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            before,
+            after,
+            address: actor.address().unwrap_or_default().to_owned(),
+            request_id: self.request_id(),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn audit_row_from(
+        &self,
+        actor: &str,
+        action: &str,
+        subject: &str,
+        address: Option<&str>,
+    ) -> rows::AuditEntry {
+        rows::AuditEntry {
+            at: self.now(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            address: address.unwrap_or_default().to_owned(),
+            request_id: self.request_id(),
+            ..Default::default()
+        }
+    }
+}
+
+/// Name of the sealed setting with the shared first-contact password.
+pub(crate) const FIRST_CONTACT: &str = "acs.first_contact_password";
+
+async fn stored_policy(store: &Store) -> Result<AcsPolicy, AppError> {
+    let Some(setting) = settings::get(store, ACS_POLICY).await? else { return Ok(AcsPolicy::default()) };
+    serde_json::from_value(setting.value)
+        .map_err(|error| AppError::Internal(format!("the stored ACS policy cannot be read: {error}")))
+}

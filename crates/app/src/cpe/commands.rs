@@ -1,0 +1,108 @@
+//! What an operator may do to a CPE. Each is an event for its machine; none writes to the device by itself.
+
+use crate::{Actor, App, AppError, Change, Permission};
+use provisioning::{Event, Link};
+use store::{rows, timeline};
+use types::{CpeId, ServiceId};
+
+impl App {
+    /// Stops provisioning of this device until the hold is lifted.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`].
+    pub async fn hold_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        self.operate(actor, cpe, "cpe.hold", Event::HoldSet { by: actor.label() }).await
+    }
+
+    /// Lifts a hold.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`].
+    pub async fn release_hold(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        self.operate(actor, cpe, "cpe.release_hold", Event::HoldCleared { by: actor.label() }).await
+    }
+
+    /// Ends a back-off now. Cool-down and gates still count.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`].
+    pub async fn retry_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        self.operate(actor, cpe, "cpe.retry", Event::RetryRequested { by: actor.label() }).await
+    }
+
+    /// Asks the device to open a session now.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`].
+    pub async fn call_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        self.operate(actor, cpe, "cpe.call", Event::CallRequested { by: actor.label() }).await
+    }
+
+    /// Lets a device pass without a clock.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`].
+    pub async fn override_clock_gate(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        self.operate(actor, cpe, "cpe.override_clock", Event::ClockGateOverridden { by: actor.label() }).await
+    }
+
+    /// Says by hand which service a device belongs to: an operator's word counts like the OLT's.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when the service has a device that spoke to us, or the device another service.
+    pub async fn claim_cpe(&self, actor: &Actor, cpe: CpeId, service: ServiceId) -> Result<(), AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let target: rows::Service = self.found(service, "service").await?;
+        if let Some(other) = row.service_id.filter(|other| *other != service) {
+            let other: rows::Service = self.found(other, "service").await?;
+            return Err(AppError::Conflict(format!("This CPE belongs to service {} already.", other.code)));
+        }
+        if let Some(other) = target.cpe_id.filter(|other| *other != cpe) {
+            let other: rows::Cpe = self.found(other, "CPE").await?;
+            if !store::cpes::is_placeholder(&other) {
+                return Err(AppError::Conflict(format!(
+                    "Service {} has the CPE {} already; release that one first.",
+                    target.code, other.serial_number
+                )));
+            }
+        }
+        let link = Link::One { service_id: service, olt_confirms: false, claimed_by: Some(actor.label()) };
+        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link)).await
+    }
+
+    async fn operate(&self, actor: &Actor, cpe: CpeId, action: &str, event: Event) -> Result<(), AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), None, None);
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "operator".into(),
+            cpe_id: Some(cpe),
+            service_id: row.service_id,
+            code: action.replace('.', "_"),
+            text: match &event {
+                Event::HoldSet { .. } => "Provisioning held.".to_owned(),
+                Event::HoldCleared { .. } => "Hold lifted.".to_owned(),
+                Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
+                Event::CallRequested { .. } => "Connection request asked for.".to_owned(),
+                Event::ClockGateOverridden { .. } => "Allowed to pass without a clock.".to_owned(),
+                _ => "Claimed for a service by hand.".to_owned(),
+            },
+            actor: actor.label(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        };
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    timeline::append(tx, &entry).await?;
+                    tx.insert(&audit).await
+                })
+            })
+            .await?;
+        self.feed(cpe, event).await?;
+        self.bus().say(Change::Cpe(cpe));
+        Ok(())
+    }
+}

@@ -1,0 +1,502 @@
+//! The shell around the provisioning machine: one step at a time per device, stored before its effect leaves.
+//!
+//! Every event of a device (an Inform, a reply, a timer, an operator) goes through [`App::feed`]. A device that is
+//! being spoken to is kept in memory with what its open session has read; the database holds everything that must
+//! survive. A step that changes nothing durable writes nothing.
+
+use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
+use provisioning::{
+    Context, Device, Effect, Event, Intents, OwnershipCredentials, Proof, Reason, State, Step,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services};
+use types::{CpeId, Secret, ServiceId, UtcMs};
+
+/// How often a step is computed again because somebody else changed the device in the meantime.
+const ATTEMPTS: u32 = 5;
+/// Kind of the job that carries out a connection request.
+pub(crate) const CONNECTION_REQUEST: &str = "connection_request";
+/// Longest text of a device that is stored in a column of its own.
+const LONGEST_TEXT: usize = 256;
+
+/// A device in memory.
+pub(crate) struct Live {
+    pub(crate) row: rows::Cpe,
+    pub(crate) device: Device,
+    intents: Option<Intents>,
+    credentials: Option<OwnershipCredentials>,
+    learned: Vec<provisioning::LearnedFact>,
+    /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
+    pub(crate) session: Option<u64>,
+}
+
+type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
+
+/// The devices that this node has in memory.
+#[derive(Default)]
+pub(crate) struct LiveDevices {
+    cells: Mutex<HashMap<CpeId, Cell>>,
+    sessions: std::sync::atomic::AtomicU64,
+}
+
+impl LiveDevices {
+    pub(crate) fn cell(&self, cpe: CpeId) -> Cell {
+        Arc::clone(self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(cpe).or_default())
+    }
+
+    /// Forgets a device nobody speaks to. Called with the cell unlocked.
+    pub(crate) fn tidy(&self, cpe: CpeId) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = cells.get(&cpe).is_some_and(|cell| {
+            Arc::strong_count(cell) == 1
+                && cell.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.session.is_none()))
+        });
+        if idle {
+            cells.remove(&cpe);
+        }
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    }
+}
+
+/// What came of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Fed {
+    /// What to do in the open session, if the event was part of one.
+    pub(crate) next: Option<Next>,
+    /// Where the device stands now.
+    pub(crate) state: State,
+}
+
+/// What goes into one unit of work.
+#[derive(Clone)]
+struct Write {
+    step: cpes::CpeStep,
+    learned: Vec<rows::LearnedFact>,
+    link_to: Option<ServiceId>,
+    activate: Option<ServiceId>,
+    now: UtcMs,
+}
+
+impl App {
+    /// One step of one device.
+    pub(crate) async fn feed(&self, cpe: CpeId, event: Event) -> Result<Fed, AppError> {
+        let cell = self.live().cell(cpe);
+        let fed = {
+            let mut slot = cell.lock().await;
+            self.feed_locked(cpe, &mut slot, event).await
+        };
+        drop(cell);
+        self.live().tidy(cpe);
+        fed
+    }
+
+    /// The same, under a lock that the caller holds.
+    pub(crate) async fn feed_locked(
+        &self,
+        cpe: CpeId,
+        slot: &mut Option<Live>,
+        event: Event,
+    ) -> Result<Fed, AppError> {
+        if matches!(event, Event::IntentChanged | Event::LinkResolved(_) | Event::InformReceived { .. })
+            && let Some(live) = slot
+        {
+            // Somebody may have written new wishes; the device itself is guarded by its version.
+            live.intents = self.intents_of(live.row.service_id).await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let live = match slot {
+                Some(live) => live,
+                None => slot.insert(self.load(cpe).await?),
+            };
+            match self.step(live, &event).await? {
+                Some(fed) => {
+                    if live.session.is_none() {
+                        // Nothing is kept between sessions, so that nothing can be stale.
+                        *slot = None;
+                    }
+                    return Ok(fed);
+                }
+                None => {
+                    // Another node changed it. Read again, but remember that a session is open here.
+                    let session = live.session;
+                    let mut fresh = self.load(cpe).await?;
+                    fresh.session = session;
+                    *slot = Some(fresh);
+                }
+            }
+        }
+        Err(AppError::Conflict(format!(
+            "CPE {cpe} was changed by others {ATTEMPTS} times while this was tried; it will be tried again."
+        )))
+    }
+
+    pub(crate) async fn load(&self, cpe: CpeId) -> Result<Live, AppError> {
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let device = if row.machine.is_null() {
+            Device::new(row.created_at)
+        } else {
+            serde_json::from_value(row.machine.clone()).map_err(|error| {
+                AppError::Internal(format!("the stored state of CPE {cpe} cannot be read: {error}"))
+            })?
+        };
+        let sealed = self.store().open_secret(Slot::CpeCredentials(cpe), row.credentials_sealed.as_ref())?;
+        let credentials = sealed.and_then(|text| serde_json::from_str(text.expose()).ok());
+        let intents = self.intents_of(row.service_id).await?;
+        let learned = cpes::learned(self.store(), &row.oui, &row.product_class, &row.software_version)
+            .await?
+            .into_iter()
+            .map(|fact| provisioning::LearnedFact { path: fact.path, fact: fact.fact })
+            .collect();
+        Ok(Live { row, device, intents, credentials, learned, session: None })
+    }
+
+    /// `None`: the row was changed by somebody else; load it again.
+    async fn step(&self, live: &mut Live, event: &Event) -> Result<Option<Fed>, AppError> {
+        let now = self.now();
+        let context = Context {
+            intents: live.intents.clone(),
+            profiles: self.profiles(),
+            learned: live.learned.clone(),
+            policy: self.policy().provisioning.clone(),
+            credentials: live.credentials.clone(),
+            fingerprint_key: self.fingerprint_key().clone(),
+        };
+        let step = provisioning::step(&live.device, event, &context, now);
+        let next = next_of(&step.effects);
+        let (was, state) = (live.device.state(), step.next.state());
+        let (write, credentials, device) = self.write_of(live, event, step, now)?;
+        if let Some(write) = write {
+            let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
+                Ok(Ok(row)) => row,
+                Ok(Err(Guarded::NotFound)) => {
+                    return Err(AppError::NotFound(format!("CPE {} is gone.", live.row.id)));
+                }
+                Ok(Err(_)) | Err(AppError::Store(StoreError::Overtaken { .. })) => return Ok(None),
+                Err(other) => return Err(other),
+            };
+            if row.service_id != live.row.service_id {
+                live.intents = self.intents_of(row.service_id).await?;
+            }
+            live.row = row;
+            if credentials.is_some() {
+                live.credentials = credentials;
+            }
+            self.bus().say(Change::Cpe(live.row.id));
+            if let Some(service) = live.row.service_id {
+                self.bus().say(Change::Service(service));
+            }
+            if was != state {
+                tracing::info!(cpe = %live.row.id, serial = %live.row.serial_number, from = %was, to = %state,
+                    reason = %live.row.reason_text, "device changed state");
+            }
+            self.wake_worker();
+        }
+        live.device = device;
+        Ok(Some(Fed { next, state }))
+    }
+
+    /// What has to be stored for this step, if anything.
+    fn write_of(
+        &self,
+        live: &Live,
+        event: &Event,
+        step: Step,
+        now: UtcMs,
+    ) -> Result<(Option<Write>, Option<OwnershipCredentials>, Device), AppError> {
+        let durable = step.next.durable();
+        let mut orders = Orders::of(&step.effects, live, now);
+        if let Event::TimerFired(timer) = event
+            && !orders.start_timers.iter().any(|(name, _)| name == timer.as_str())
+        {
+            // A timer stays due until its step is stored; this is that step.
+            orders.stop_timers.push(timer.as_str().to_owned());
+        }
+        let wants_credentials = step.effects.contains(&Effect::MakeCredentials) && live.credentials.is_none();
+        let credentials = if wants_credentials { Some(make_credentials(live)?) } else { None };
+        let told = !step.transitions.is_empty() || !step.reasons.is_empty();
+        if !told && credentials.is_none() && orders.is_empty() && live.device.durable() == durable {
+            return Ok((None, None, step.next));
+        }
+        let mut row = live.row.clone();
+        fill_row(&mut row, &durable)?;
+        if let Some(credentials) = &credentials {
+            row.auth_username = Some(credentials.username.clone());
+        }
+        let service = durable.link.as_ref().and_then(provisioning::Link::service);
+        let entry = |reason: &Reason, kind: &str, from: Option<State>, to: Option<State>, at: UtcMs| {
+            rows::TimelineEntry {
+                at,
+                kind: kind.to_owned(),
+                service_id: service.or(live.row.service_id),
+                cpe_id: Some(live.row.id),
+                from_state: from.map(|s| s.as_str().to_owned()),
+                to_state: to.map(|s| s.as_str().to_owned()),
+                severity: severity(reason),
+                code: reason.code.as_str().to_owned(),
+                text: reason.text.clone(),
+                next_text: reason.next.clone(),
+                actor: Actor::System("provisioning").label(),
+                facts: serde_json::to_value(&reason.facts).unwrap_or_default(),
+                ..Default::default()
+            }
+        };
+        let changes =
+            step.transitions.iter().map(|t| entry(&t.reason, "state", Some(t.from), Some(t.to), t.at));
+        let timeline =
+            changes.chain(step.reasons.iter().map(|r| entry(r, "reason", None, None, now))).collect();
+        let sealed = match &credentials {
+            Some(credentials) => Some(Secret::new(
+                serde_json::to_string(credentials)
+                    .map_err(|e| AppError::Internal(format!("credentials: {e}")))?,
+            )),
+            None => None,
+        };
+        let became_active = live.device.state() != State::Active && step.next.state() == State::Active;
+        let write = Write {
+            step: cpes::CpeStep {
+                cpe: row,
+                credentials: sealed,
+                timeline,
+                evidence: orders.evidence,
+                parameters: orders.parameters,
+                faults: orders.faults,
+                connection_requests: Vec::new(),
+                start_timers: orders.start_timers,
+                stop_timers: orders.stop_timers,
+                jobs: orders.jobs,
+            },
+            learned: orders.learned,
+            link_to: service.filter(|service| live.row.service_id != Some(*service)),
+            activate: service.or(live.row.service_id).filter(|_| became_active),
+            now,
+        };
+        Ok((Some(write), credentials, step.next))
+    }
+
+    /// What a service should be, with its secrets.
+    pub(crate) async fn intents_of(&self, service: Option<ServiceId>) -> Result<Option<Intents>, AppError> {
+        let Some(service) = service else { return Ok(None) };
+        let found = services::intents(self.store(), service).await?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let mut intents = Intents::default();
+        for intent in found {
+            let body = &intent.body;
+            intents.version += u64::try_from(intent.intent_version).unwrap_or(0);
+            let unreadable = |error: serde_json::Error| {
+                AppError::Internal(format!(
+                    "the {} intent of service {service} cannot be read: {error}",
+                    intent.layer
+                ))
+            };
+            match intent.layer {
+                store::Layer::Internet => {
+                    intents.internet = Some(serde_json::from_str(body.expose()).map_err(unreadable)?);
+                }
+                store::Layer::Access => {
+                    intents.access = Some(serde_json::from_str(body.expose()).map_err(unreadable)?);
+                }
+                store::Layer::Core | store::Layer::Extras => {}
+            }
+        }
+        Ok(Some(intents))
+    }
+}
+
+fn next_of(effects: &[Effect]) -> Option<Next> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Request(request) => Some(Next::Request(request.clone())),
+        Effect::FinishSession => Some(Next::Done),
+        _ => None,
+    })
+}
+
+fn severity(reason: &Reason) -> store::Severity {
+    match reason.severity {
+        provisioning::Severity::Ok => store::Severity::Ok,
+        provisioning::Severity::Info => store::Severity::Info,
+        provisioning::Severity::Wait => store::Severity::Wait,
+        provisioning::Severity::Warn => store::Severity::Warn,
+        provisioning::Severity::Bad => store::Severity::Bad,
+    }
+}
+
+fn make_credentials(live: &Live) -> Result<OwnershipCredentials, AppError> {
+    Ok(OwnershipCredentials {
+        // The row's number makes it unique for ever; the random part keeps it from being enumerated.
+        username: format!("lk{}-{}", live.row.id, random_secret(6)?.expose()),
+        password: random_secret(24)?,
+        connection_request_username: "lightkeeper".to_owned(),
+        connection_request_password: random_secret(24)?,
+    })
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+}
+
+/// Columns that lists filter and sort by, taken from the machine.
+fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
+    row.state = device.state().as_str().to_owned();
+    row.state_since = device.since;
+    if let Some(reason) = &device.reason {
+        row.reason_code = reason.code.as_str().to_owned();
+        row.reason_text = reason.text.clone();
+        row.reason_next = reason.next.clone();
+    }
+    row.quarantine = device.quarantined();
+    let identity = &device.identity;
+    if !identity.serial_number.is_empty() {
+        row.manufacturer = short(&identity.manufacturer);
+        row.model = short(if identity.model.is_empty() { &identity.product_class } else { &identity.model });
+        row.hardware_version = short(&identity.hardware_version);
+        row.software_version = short(&identity.software_version);
+        row.data_model = match identity.root.as_str() {
+            "InternetGatewayDevice" => "tr098".to_owned(),
+            "Device" => "tr181".to_owned(),
+            _ => String::new(),
+        };
+    }
+    row.profile_id = device.profile.as_ref().map(|profile| profile.id.clone());
+    row.next_attempt_at = device.next_attempt_at;
+    row.last_inform_at = device.last_inform_at;
+    row.next_inform_by = device.next_inform_by;
+    row.inform_interval_s = device.inform_interval_s.map(i64::from);
+    row.connection_request_url = device.connection.url.as_deref().map(short);
+    if let Some(peer) = &device.connection.peer {
+        row.peer_address = short(peer);
+    }
+    row.machine = serde_json::to_value(device).map_err(|error| {
+        AppError::Internal(format!("the state of CPE {} cannot be stored: {error}", row.id))
+    })?;
+    Ok(())
+}
+
+/// What the effects of a step leave in the database.
+#[derive(Default)]
+struct Orders {
+    evidence: Vec<rows::EvidenceItem>,
+    parameters: Vec<rows::CpeParameter>,
+    faults: Vec<rows::CpeFault>,
+    learned: Vec<rows::LearnedFact>,
+    start_timers: Vec<(String, UtcMs)>,
+    stop_timers: Vec<String>,
+    jobs: Vec<NewJob>,
+}
+
+impl Orders {
+    fn is_empty(&self) -> bool {
+        self.evidence.is_empty()
+            && self.parameters.is_empty()
+            && self.faults.is_empty()
+            && self.learned.is_empty()
+            && self.start_timers.is_empty()
+            && self.stop_timers.is_empty()
+            && self.jobs.is_empty()
+    }
+
+    fn of(effects: &[Effect], live: &Live, now: UtcMs) -> Orders {
+        let (row, cpe_id) = (&live.row, live.row.id);
+        let mut orders = Orders::default();
+        for effect in effects {
+            match effect {
+                Effect::RequestConnection => orders.jobs.push(NewJob {
+                    kind: CONNECTION_REQUEST.to_owned(),
+                    payload: serde_json::json!({ "cpe": cpe_id }),
+                    max_attempts: 5,
+                    ..NewJob::default()
+                }),
+                Effect::StartTimer { timer, at } => {
+                    orders.stop_timers.retain(|name| name != timer.as_str());
+                    orders.start_timers.push((timer.as_str().to_owned(), *at));
+                }
+                Effect::StopTimer { timer } => {
+                    orders.start_timers.retain(|(name, _)| name != timer.as_str());
+                    orders.stop_timers.push(timer.as_str().to_owned());
+                }
+                Effect::RecordEvidence(evidence) => orders.evidence.push(rows::EvidenceItem {
+                    cpe_id,
+                    layer: evidence.layer.as_str().to_owned(),
+                    setting: evidence.setting.clone(),
+                    wanted: short(&evidence.wanted),
+                    observed: short(&evidence.observed),
+                    verified: evidence.verified,
+                    at: now,
+                    source: match evidence.proof {
+                        Proof::ReadBack => "read_back",
+                        Proof::Effect => "effect",
+                        Proof::Accepted => "accepted",
+                        Proof::Missing => "missing",
+                    }
+                    .to_owned(),
+                }),
+                Effect::RecordObserved(values) => {
+                    orders.parameters.extend(values.iter().map(|value| rows::CpeParameter {
+                        cpe_id,
+                        path: short(&value.path),
+                        value: value.value.clone(),
+                        kind: value.kind.xsd().to_owned(),
+                        writable: None,
+                        read_at: now,
+                    }));
+                }
+                Effect::RecordFault(fault) => orders.faults.push(rows::CpeFault {
+                    cpe_id,
+                    at: now,
+                    class: fault.class.as_str().to_owned(),
+                    code: i64::from(fault.code.unwrap_or(0)),
+                    text: short(&fault.text),
+                    path: fault.path.as_deref().map(short).unwrap_or_default(),
+                    rpc: fault.rpc.clone().unwrap_or_default(),
+                    model: row.model.clone(),
+                    software_version: row.software_version.clone(),
+                    reason_code: fault.reason_code.clone(),
+                    ..Default::default()
+                }),
+                Effect::Learn(fact) => orders.learned.push(rows::LearnedFact {
+                    oui: row.oui.clone(),
+                    product_class: row.product_class.clone(),
+                    software_version: row.software_version.clone(),
+                    path: short(&fact.path),
+                    fact: short(&fact.fact),
+                    at: now,
+                }),
+                Effect::Request(_) | Effect::FinishSession | Effect::MakeCredentials => {}
+            }
+        }
+        orders
+    }
+}
+
+/// One unit of work: the device, its history, its evidence and its orders become durable together. The inner error is
+/// a guard that did not hold; then nothing was written.
+async fn apply(tx: &Tx, write: Write) -> Result<Result<rows::Cpe, Guarded>, AppError> {
+    let cpe = write.step.cpe.id;
+    let guarded = cpes::save_step(tx, &write.step).await?;
+    if !guarded.is_changed() {
+        return Ok(Err(guarded));
+    }
+    for fact in &write.learned {
+        cpes::learn(tx, fact).await?;
+    }
+    if let Some(service) = write.link_to {
+        services::link_cpe(tx, service, Some(cpe)).await?;
+    }
+    if let Some(service) = write.activate {
+        let row: rows::Service = tx.require(service).await?;
+        if matches!(row.state, ServiceState::Reserved | ServiceState::Inactive) {
+            services::transition(tx, service, row.state, row.version, ServiceState::Active, write.now)
+                .await?
+                .or_overtaken("the service")?;
+        }
+    }
+    // Read again: linking counts the version up too.
+    Ok(Ok(tx.require::<rows::Cpe>(cpe).await?))
+}

@@ -1,0 +1,10 @@
+//! CPEs: the shell around the provisioning machine, and what operators may do to one.
+
+mod commands;
+mod connection;
+mod door;
+mod identity;
+mod live;
+
+pub(crate) use door::Challenged;
+pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};

@@ -1,0 +1,559 @@
+//! Commands on customers, plans and services.
+
+use super::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
+use crate::{Actor, App, AppError, Change, Permission, auth::duplicate, secrets::random_secret};
+use provisioning::{
+    AccessIntent, Band, Event, Intents, InternetIntent, InternetMode, Ipv6Mode, WifiIntent, WifiSecurity,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use store::{AccessState, Layer, ServiceState, StoreError, Tx, customers, rows, services, timeline};
+use types::{CustomerId, PlanId, Secret, ServiceId};
+
+/// Characters of a generated PPPoE password or Wi-Fi passphrase.
+const GENERATED: usize = 14;
+
+impl App {
+    /// Makes a customer.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] field by field.
+    pub async fn create_customer(&self, actor: &Actor, input: NewCustomer) -> Result<CustomerId, AppError> {
+        actor.require(Permission::WriteCustomers)?;
+        input.check()?;
+        let row =
+            rows::Customer { created_at: self.now(), ..customer_row(rows::Customer::default(), &input) };
+        let audit = self.audit_row(actor, "customer.create", "customer", None, json(&input));
+        let id = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let code = customers::next_code(tx).await?;
+                    let id = tx.insert(&rows::Customer { code, ..row }).await?;
+                    tx.insert(&rows::AuditEntry { subject: format!("customer:{id}"), ..audit }).await?;
+                    Ok::<_, StoreError>(id)
+                })
+            })
+            .await?;
+        self.bus().say(Change::Customers);
+        Ok(id)
+    }
+
+    /// Changes a customer.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Invalid`].
+    pub async fn update_customer(
+        &self,
+        actor: &Actor,
+        id: CustomerId,
+        input: NewCustomer,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WriteCustomers)?;
+        input.check()?;
+        let old: rows::Customer = self.found(id, "customer").await?;
+        let before = serde_json::json!({ "name": old.name, "phone": old.phone, "email": old.email, "address": old.address });
+        let row = customer_row(old, &input);
+        let audit =
+            self.audit_row(actor, "customer.change", &format!("customer:{id}"), Some(before), json(&input));
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.update(&row).await?.or_overtaken("the customer")?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Customers);
+        Ok(())
+    }
+
+    /// Puts a plan on sale.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when the name is taken.
+    pub async fn create_plan(&self, actor: &Actor, input: NewPlan) -> Result<PlanId, AppError> {
+        actor.require(Permission::WritePlans)?;
+        input.check()?;
+        let row = plan_row(rows::Plan { active: true, created_at: self.now(), ..Default::default() }, &input);
+        let audit = self.audit_row(actor, "plan.create", "plan", None, json(&input));
+        let taken = format!("There is a plan named {} already.", input.name);
+        let id = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let id = tx.insert(&row).await?;
+                    tx.insert(&rows::AuditEntry { subject: format!("plan:{id}"), ..audit }).await?;
+                    Ok::<_, StoreError>(id)
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.bus().say(Change::Customers);
+        Ok(id)
+    }
+
+    /// Changes a plan. Services keep the intents they have; a changed plan is for what comes.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Conflict`] when the name is taken.
+    pub async fn update_plan(
+        &self,
+        actor: &Actor,
+        id: PlanId,
+        input: NewPlan,
+        active: bool,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WritePlans)?;
+        input.check()?;
+        let old: rows::Plan = self.found(id, "plan").await?;
+        let row = rows::Plan { active, ..plan_row(old, &input) };
+        let audit = self.audit_row(actor, "plan.change", &format!("plan:{id}"), None, json(&input));
+        let taken = format!("There is a plan named {} already.", input.name);
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.update(&row).await?.or_overtaken("the plan")?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.bus().say(Change::Customers);
+        Ok(())
+    }
+
+    /// Reserves a service: what the customer should have, layer by layer, before any device is known.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when the PPPoE login or the serial number is taken by another service.
+    pub async fn create_service(&self, actor: &Actor, input: NewService) -> Result<ServiceId, AppError> {
+        actor.require(Permission::WriteServices)?;
+        input.check()?;
+        let customer: rows::Customer = self.found(input.customer_id, "customer").await?;
+        let plan: rows::Plan = self.found(input.plan_id, "plan").await?;
+        if !plan.active {
+            return Err(AppError::Conflict(format!(
+                "The plan {} is no longer sold; choose another.",
+                plan.name
+            )));
+        }
+        if let Some(serial) = input.expected_serial
+            && let Some(other) = services::for_serial(self.store(), serial).await?.first()
+        {
+            return Err(AppError::Conflict(format!("{serial} belongs to service {} already.", other.code)));
+        }
+        let now = self.now();
+        let code = services::next_code(self.store()).await?;
+        let login = match plan.internet_mode.as_str() {
+            "pppoe" => {
+                Some(input.pppoe_login.clone().unwrap_or_else(|| code.to_lowercase().replace('-', "")))
+            }
+            _ => None,
+        };
+        let internet = InternetIntent {
+            mode: match &login {
+                Some(username) => InternetMode::Pppoe {
+                    username: username.clone(),
+                    password: match &input.pppoe_password {
+                        Some(password) => password.clone(),
+                        None => random_secret(GENERATED)?,
+                    },
+                },
+                None if plan.internet_mode == "bridge" => InternetMode::Bridge,
+                None => InternetMode::Dhcp,
+            },
+            vlan: plan.vlan.and_then(|vlan| u16::try_from(vlan).ok()),
+            priority: None,
+            nat: plan.internet_mode != "bridge",
+            ipv6: Ipv6Mode::Off,
+            bind: Vec::new(),
+            policy_routes: false,
+            suspended: false,
+            mtu: None,
+        };
+        let access = match (&input.wifi, plan.internet_mode.as_str()) {
+            (None, "bridge") => None,
+            (wifi, _) => {
+                let wifi = wifi.clone().unwrap_or(WifiInput {
+                    ssid: format!("Home-{code}"),
+                    passphrase: None,
+                    enabled: true,
+                });
+                Some(access_intent(&wifi, None)?)
+            }
+        };
+        let intents = Intents { version: 1, internet: Some(internet), access };
+        let row = rows::Service {
+            code: code.clone(),
+            customer_id: customer.id,
+            plan_id: plan.id,
+            state: ServiceState::Reserved,
+            access_state: AccessState::Allowed,
+            pppoe_login: login.clone(),
+            expected_serial: input.expected_serial,
+            address: if input.address.is_empty() { customer.address.clone() } else { input.address.clone() },
+            created_at: now,
+            ..Default::default()
+        };
+        let audit = self.audit_row(actor, "service.create", "service", None, json(&input));
+        let entry = rows::TimelineEntry {
+            at: now,
+            kind: "service".into(),
+            customer_id: Some(customer.id),
+            to_state: Some(ServiceState::Reserved.as_str().into()),
+            code: "service_reserved".into(),
+            text: format!("Service {code} reserved: {} for {}.", plan.name, customer.name),
+            actor: actor.label(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        };
+        let (app, label) = (self.clone(), actor.label());
+        let taken = match &login {
+            Some(login) => format!("The PPPoE login {login} is taken, or the service number was; try again."),
+            None => "The service number was taken in the meantime; try again.".to_owned(),
+        };
+        let id = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let id = tx.insert(&row).await?;
+                    app.put_intents(tx, id, &intents, &label).await?;
+                    timeline::append(tx, &rows::TimelineEntry { service_id: Some(id), ..entry }).await?;
+                    tx.insert(&rows::AuditEntry { subject: format!("service:{id}"), ..audit }).await?;
+                    Ok::<_, StoreError>(id)
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.bus().say(Change::Service(id));
+        Ok(id)
+    }
+
+    /// Changes what the internet layer should be. Secrets that are not given stay as they are.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`], [`AppError::Conflict`] for a terminated service.
+    pub async fn set_internet(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        input: InternetInput,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WriteServices)?;
+        input.check()?;
+        let mut service = self.open_service(id).await?;
+        let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
+        let kept = match old.as_ref().map(|old| &old.mode) {
+            Some(InternetMode::Pppoe { password, .. }) => Some(password.clone()),
+            _ => None,
+        };
+        let mode = match input.mode.as_str() {
+            "pppoe" => InternetMode::Pppoe {
+                username: input.username.clone().unwrap_or_default(),
+                password: match input.password.clone().or(kept) {
+                    Some(password) => password,
+                    None => {
+                        return Err(AppError::invalid("password", "is missing and there is none to keep."));
+                    }
+                },
+            },
+            "bridge" => InternetMode::Bridge,
+            _ => InternetMode::Dhcp,
+        };
+        service.pppoe_login = match &mode {
+            InternetMode::Pppoe { username, .. } => Some(username.clone()),
+            _ => None,
+        };
+        let nat = !matches!(mode, InternetMode::Bridge);
+        let internet = match old {
+            Some(old) => InternetIntent { mode, vlan: input.vlan.or(old.vlan), nat, ..old },
+            None => InternetIntent {
+                mode,
+                vlan: input.vlan,
+                priority: None,
+                nat,
+                ipv6: Ipv6Mode::Off,
+                bind: Vec::new(),
+                policy_routes: false,
+                suspended: false,
+                mtu: None,
+            },
+        };
+        let intents = Intents { version: 0, internet: Some(internet), access: None };
+        self.change_intents(actor, service, intents, "service.internet", json(&input), "Internet").await
+    }
+
+    /// Changes what the access layer (Wi-Fi) should be. The WAN is not touched by it.
+    ///
+    /// # Errors
+    /// As [`App::set_internet`].
+    pub async fn set_access(&self, actor: &Actor, id: ServiceId, input: AccessInput) -> Result<(), AppError> {
+        actor.require(Permission::WriteServices)?;
+        input.check()?;
+        let service = self.open_service(id).await?;
+        let old = self.intents_of(Some(id)).await?.unwrap_or_default().access;
+        let access = access_intent(&input.wifi, old.as_ref())?;
+        let intents = Intents { version: 0, internet: None, access: Some(access) };
+        self.change_intents(actor, service, intents, "service.access", json(&input), "Wi-Fi").await
+    }
+
+    /// Stops a service for a while: the WAN is disabled, its routes are cleared, nothing is deleted.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when it is suspended or terminated already.
+    pub async fn suspend_service(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        deny_reason: &str,
+    ) -> Result<(), AppError> {
+        let reasons = ["unpaid", "customer_request", "abuse", "technical"];
+        if !reasons.contains(&deny_reason) {
+            return Err(AppError::invalid(
+                "reason",
+                format!("{deny_reason:?} is none of {}.", reasons.join(", ")),
+            ));
+        }
+        self.set_suspended(actor, id, true, Some(deny_reason)).await
+    }
+
+    /// Lets a suspended service run again: one write on the device.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when it is not suspended.
+    pub async fn resume_service(&self, actor: &Actor, id: ServiceId) -> Result<(), AppError> {
+        self.set_suspended(actor, id, false, None).await
+    }
+
+    async fn set_suspended(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        suspend: bool,
+        why: Option<&str>,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WriteServices)?;
+        let service = self.open_service(id).await?;
+        let (from, to) = match (service.state, suspend) {
+            (ServiceState::Suspended, true) => {
+                return Err(AppError::Conflict(format!("Service {} is suspended already.", service.code)));
+            }
+            (ServiceState::Suspended, false) => {
+                let back = if service.activated_at.is_some() {
+                    ServiceState::Active
+                } else {
+                    ServiceState::Reserved
+                };
+                (ServiceState::Suspended, back)
+            }
+            (from, true) => (from, ServiceState::Suspended),
+            (state, false) => {
+                return Err(AppError::Conflict(format!(
+                    "Service {} is {state}, not suspended.",
+                    service.code
+                )));
+            }
+        };
+        let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
+        let intents = Intents {
+            version: 0,
+            internet: old.map(|internet| InternetIntent { suspended: suspend, ..internet }),
+            access: None,
+        };
+        let access = if suspend { AccessState::Blocked } else { AccessState::Allowed };
+        let (text, code) = if suspend {
+            (
+                format!("Service {} suspended ({}).", service.code, why.unwrap_or("no reason given")),
+                "service_suspended",
+            )
+        } else {
+            (format!("Service {} resumed.", service.code), "service_resumed")
+        };
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "service".into(),
+            service_id: Some(id),
+            customer_id: Some(service.customer_id),
+            cpe_id: service.cpe_id,
+            from_state: Some(from.as_str().into()),
+            to_state: Some(to.as_str().into()),
+            severity: store::Severity::Info,
+            code: code.into(),
+            text,
+            next_text: Some(
+                "The router is told in its next session; until it is read back this is a wish.".into(),
+            ),
+            actor: actor.label(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        };
+        let audit = self.audit_row(
+            actor,
+            code,
+            &format!("service:{id}"),
+            None,
+            why.map(|w| serde_json::json!({ "reason": w })),
+        );
+        let (app, label, why) = (self.clone(), actor.label(), why.map(str::to_owned));
+        let (cpe, version) = (service.cpe_id, service.version);
+        let now = self.now();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    services::transition(tx, id, from, version, to, now)
+                        .await?
+                        .or_overtaken("the service")?;
+                    services::set_access(tx, id, version + 1, access, why.as_deref())
+                        .await?
+                        .or_overtaken("the service")?;
+                    app.put_intents(tx, id, &intents, &label).await?;
+                    timeline::append(tx, &entry).await?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Service(id));
+        self.intent_changed(cpe).await
+    }
+
+    async fn open_service(&self, id: ServiceId) -> Result<rows::Service, AppError> {
+        let service: rows::Service = self.found(id, "service").await?;
+        if service.state == ServiceState::Terminated {
+            return Err(AppError::Conflict(format!(
+                "Service {} is terminated; it can no longer be changed.",
+                service.code
+            )));
+        }
+        Ok(service)
+    }
+
+    async fn change_intents(
+        &self,
+        actor: &Actor,
+        service: rows::Service,
+        intents: Intents,
+        action: &str,
+        after: Option<serde_json::Value>,
+        layer: &str,
+    ) -> Result<(), AppError> {
+        let (id, cpe) = (service.id, service.cpe_id);
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "intent".into(),
+            service_id: Some(id),
+            cpe_id: cpe,
+            customer_id: Some(service.customer_id),
+            severity: store::Severity::Info,
+            code: "intent_changed".into(),
+            text: format!("{layer} of service {} changed; not confirmed by the router yet.", service.code),
+            actor: actor.label(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        };
+        let audit = self.audit_row(actor, action, &format!("service:{id}"), None, after);
+        let (app, label) = (self.clone(), actor.label());
+        let taken =
+            format!("The PPPoE login {} is taken.", service.pppoe_login.as_deref().unwrap_or_default());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.update(&service).await?.or_overtaken("the service")?;
+                    app.put_intents(tx, id, &intents, &label).await?;
+                    timeline::append(tx, &entry).await?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.bus().say(Change::Service(id));
+        self.intent_changed(cpe).await
+    }
+
+    /// Wakes the machine of the device, if there is one. What it makes of it is its own business.
+    async fn intent_changed(&self, cpe: Option<types::CpeId>) -> Result<(), AppError> {
+        if let Some(cpe) = cpe {
+            self.feed(cpe, Event::IntentChanged).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the layers that are given.
+    async fn put_intents(
+        &self,
+        tx: &Tx,
+        id: ServiceId,
+        intents: &Intents,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        if let Some(internet) = &intents.internet {
+            let hash =
+                intents.layer_hash(provisioning::Layer::Internet, self.fingerprint_key()).unwrap_or_default();
+            services::set_intent(tx, id, Layer::Internet, &body(internet), &hash, actor, now).await?;
+        }
+        if let Some(access) = &intents.access {
+            let hash =
+                intents.layer_hash(provisioning::Layer::Access, self.fingerprint_key()).unwrap_or_default();
+            services::set_intent(tx, id, Layer::Access, &body(access), &hash, actor, now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Every band gets the same name and passphrase, so that phones roam; a model without 5 GHz ignores it.
+fn access_intent(wifi: &WifiInput, old: Option<&AccessIntent>) -> Result<AccessIntent, AppError> {
+    let kept = old.and_then(|old| old.wifi.first()).map(|wifi| wifi.passphrase.clone());
+    let passphrase = match wifi.passphrase.clone().or(kept) {
+        Some(passphrase) => passphrase,
+        None => random_secret(GENERATED)?,
+    };
+    let network = |band| WifiIntent {
+        band,
+        enabled: wifi.enabled,
+        ssid: wifi.ssid.clone(),
+        passphrase: passphrase.clone(),
+        security: WifiSecurity::Wpa2,
+    };
+    Ok(AccessIntent {
+        wifi: [Band::Ghz2_4, Band::Ghz5].map(network).to_vec(),
+        lan: old.and_then(|old| old.lan.clone()),
+    })
+}
+
+fn body<T: Serialize + DeserializeOwned>(intent: &T) -> Secret {
+    // Plain structs of texts and numbers always serialise.
+    Secret::new(serde_json::to_string(intent).unwrap_or_default())
+}
+
+/// For the audit log: inputs skip their secrets when they are serialised.
+fn json(input: &impl Serialize) -> Option<serde_json::Value> {
+    serde_json::to_value(input).ok()
+}
+
+fn customer_row(old: rows::Customer, input: &NewCustomer) -> rows::Customer {
+    rows::Customer {
+        name: input.name.trim().to_owned(),
+        phone: input.phone.trim().to_owned(),
+        email: input.email.trim().to_owned(),
+        address: input.address.trim().to_owned(),
+        note: input.note.clone(),
+        ..old
+    }
+}
+
+fn plan_row(old: rows::Plan, input: &NewPlan) -> rows::Plan {
+    rows::Plan {
+        name: input.name.trim().to_owned(),
+        down_kbps: input.down_kbps,
+        up_kbps: input.up_kbps,
+        price_minor: input.price_minor,
+        currency: input.currency.code().to_owned(),
+        internet_mode: input.internet_mode.clone(),
+        vlan: input.vlan.map(i64::from),
+        ..old
+    }
+}

@@ -1,0 +1,6 @@
+//! Customers, plans and services, as far as a service needs them to exist.
+
+mod commands;
+mod input;
+
+pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};

@@ -1,0 +1,232 @@
+//! What OMS commands take and give.
+
+use crate::{AppError, error::Checks};
+use serde::{Deserialize, Serialize};
+use store::OltProtocol;
+use types::{OltId, PonPath, Secret, Serial, ServiceId};
+
+/// The traffic tables of a plan on one OLT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanTraffic {
+    /// The plan.
+    pub plan_id: i64,
+    /// Traffic table for upstream (inbound at the OLT).
+    pub up_table: u32,
+    /// Traffic table for downstream (outbound at the OLT).
+    pub down_table: u32,
+}
+
+/// What every ONU of an OLT gets unless its plan says otherwise. OMCI follows from these profiles; nobody types OMCI
+/// per ONU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OltDefaults {
+    /// Line profile (T-CONTs and GEM ports).
+    pub line_profile_id: u32,
+    /// Service profile (ports of the ONU).
+    pub service_profile_id: u32,
+    /// VLAN of the internet service, outer tag.
+    pub internet_vlan: u16,
+    /// GEM port that carries it in the line profile.
+    pub internet_gemport: u16,
+    /// VLAN of the management WAN.
+    pub management_vlan: u16,
+    /// GEM port that carries it in the line profile.
+    pub management_gemport: u16,
+    /// 802.1p priority of the management WAN.
+    #[serde(default)]
+    pub management_priority: u8,
+    /// TR-069 server profile on the OLT: holds our ACS URL.
+    pub tr069_profile_id: u32,
+    /// Traffic tables where no plan says otherwise; none: the OLT's default.
+    #[serde(default)]
+    pub default_traffic: Option<(u32, u32)>,
+    /// Traffic tables by plan.
+    #[serde(default)]
+    pub plan_traffic: Vec<PlanTraffic>,
+}
+
+impl Default for OltDefaults {
+    fn default() -> Self {
+        OltDefaults {
+            line_profile_id: 10,
+            service_profile_id: 10,
+            internet_vlan: 100,
+            internet_gemport: 1,
+            management_vlan: 40,
+            management_gemport: 2,
+            management_priority: 2,
+            tr069_profile_id: 1,
+            default_traffic: None,
+            plan_traffic: Vec::new(),
+        }
+    }
+}
+
+/// An OLT to add, or new settings for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOlt {
+    /// Our name for it.
+    pub name: String,
+    /// The vendor profile, e.g. `huawei_smartax`.
+    #[serde(default = "huawei")]
+    pub vendor_profile: String,
+    /// IP address or host name of its management interface.
+    pub address: String,
+    /// TCP port of the command line.
+    pub port: u16,
+    /// How to speak to it.
+    pub protocol: OltProtocol,
+    /// CLI user name.
+    pub username: String,
+    /// CLI password; absent on a change: keep the one in force.
+    #[serde(default, skip_serializing)]
+    pub password: Option<Secret>,
+    /// Allow the SSH algorithms of old OLTs (SHA-1, CBC). Marked in the UI.
+    #[serde(default)]
+    pub legacy_algorithms: bool,
+    /// SNMP v2c community for reading; absent: no SNMP, or keep the one in force.
+    #[serde(default, skip_serializing)]
+    pub snmp_community: Option<Secret>,
+    /// UDP port of SNMP.
+    #[serde(default = "snmp_port")]
+    pub snmp_port: u16,
+    /// Profiles and VLANs that ONUs get.
+    #[serde(default)]
+    pub defaults: OltDefaults,
+}
+
+fn huawei() -> String {
+    "huawei_smartax".to_owned()
+}
+
+fn snmp_port() -> u16 {
+    161
+}
+
+impl NewOlt {
+    pub(crate) fn check(&self, is_new: bool) -> Result<(), AppError> {
+        let mut checks = Checks::default();
+        checks.text("name", &self.name, 64);
+        if self.vendor_profile != "huawei_smartax" {
+            checks.wrong(
+                "vendor_profile",
+                format!("{:?} is not known; huawei_smartax is.", self.vendor_profile),
+            );
+        }
+        checks.text("address", &self.address, 253);
+        let address_ok = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
+        if !self.address.chars().all(address_ok) {
+            checks.wrong("address", format!("{:?} is neither an IP address nor a host name.", self.address));
+        }
+        if self.port == 0 {
+            checks.wrong("port", "0 is no port; SSH is usually 22, Telnet 23.");
+        }
+        checks.text("username", &self.username, 64);
+        if is_new && self.password.as_ref().is_none_or(Secret::is_empty) {
+            checks.wrong("password", "is empty; the OLT's command line needs one.");
+        }
+        let d = &self.defaults;
+        checks.vlan("defaults.internet_vlan", d.internet_vlan);
+        checks.vlan("defaults.management_vlan", d.management_vlan);
+        if d.internet_vlan == d.management_vlan {
+            checks.wrong(
+                "defaults.management_vlan",
+                "is the internet VLAN; CPEs would be managed over customers' WAN.",
+            );
+        }
+        if d.management_priority > 7 {
+            checks.wrong("defaults.management_priority", "is above 7.");
+        }
+        checks.done()
+    }
+}
+
+/// Which detected ONU to authorise, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthoriseRequest {
+    /// The OLT that sees it.
+    pub olt_id: OltId,
+    /// Where it is.
+    pub pon: PonPath,
+    /// Which it is.
+    pub serial: Serial,
+    /// The service it carries; absent: the service that waits for this serial number, or none yet.
+    #[serde(default)]
+    pub service_id: Option<ServiceId>,
+    /// Description on the OLT; absent: service code and customer name.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Internet VLAN instead of the plan's or the OLT's.
+    #[serde(default)]
+    pub internet_vlan: Option<u16>,
+}
+
+/// One line of a dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryLine {
+    /// Where on the OLT's command line, e.g. `interface gpon 0/1`.
+    pub mode: String,
+    /// The exact line; secrets are dots.
+    pub text: String,
+    /// `read`, `add`, `remove` or `save`.
+    pub kind: String,
+}
+
+/// One condition that was looked at before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryCheck {
+    /// What was looked at, as a sentence.
+    pub text: String,
+    /// `ok`, `warn` or `bad`; `bad` forbids the authorisation.
+    pub status: String,
+}
+
+/// What an authorisation would do. Nothing has been sent that changes anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// The ONU id it would get.
+    pub onu_id: u16,
+    /// The lines, in order.
+    pub lines: Vec<DryLine>,
+    /// The conditions.
+    pub checks: Vec<DryCheck>,
+}
+
+impl DryRun {
+    /// True if nothing speaks against it.
+    pub fn allowed(&self) -> bool {
+        self.checks.iter().all(|check| check.status != "bad")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn management_never_shares_the_internet_vlan() {
+        let mut olt: NewOlt = serde_json::from_value(serde_json::json!({
+            "name": "olt-marina-1", "address": "10.0.0.1", "port": 22, "protocol": "ssh", "username": "lk", "password": "x"
+        }))
+        .expect("defaults fill the rest");
+        olt.check(true).expect("acceptable");
+        olt.defaults.management_vlan = olt.defaults.internet_vlan;
+        assert!(olt.check(true).expect_err("same VLAN").to_string().contains("management_vlan"));
+    }
+
+    #[test]
+    fn an_address_cannot_carry_anything_else() {
+        let mut olt: NewOlt = serde_json::from_value(serde_json::json!({
+            "name": "o", "address": "10.0.0.1; rm", "port": 22, "protocol": "ssh", "username": "lk"
+        }))
+        .expect("parses");
+        let error = olt.check(true).expect_err("bad address, no password").to_string();
+        assert!(error.contains("address:") && error.contains("password:"), "{error}");
+        olt.address = "olt-1.example".into();
+        olt.check(false).expect("a change keeps the password");
+    }
+}

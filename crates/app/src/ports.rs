@@ -1,0 +1,223 @@
+//! What the edges do for `app`, and what `app` does for them, as traits owned here. No HTTP, SSH or CWMP name appears:
+//! an edge translates its protocol into these words.
+
+use async_trait::async_trait;
+pub use provisioning::{
+    AuthLevel, ConnectionRequestOutcome, DeviceReply, DeviceRequest, InformFacts, SessionEnd,
+};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+    time::Duration,
+};
+use types::{CpeId, Secret};
+
+/// An IPv4 network such as `10.20.0.0/16`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    network: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// True if the address lies inside.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address.to_canonical() else { return false };
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+        u32::from(address) & mask == u32::from(self.network)
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || format!("{text:?} is not an IPv4 network; write it like 10.20.0.0/16.");
+        let (address, prefix) = text.trim().split_once('/').ok_or_else(error)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| error())?;
+        let prefix: u8 = prefix.parse().ok().filter(|p| *p <= 32).ok_or_else(error)?;
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        if u32::from(address) & !mask != 0 {
+            let network = Ipv4Addr::from(u32::from(address) & mask);
+            return Err(format!(
+                "{text} has bits set behind the /{prefix}; the network is {network}/{prefix}."
+            ));
+        }
+        Ok(Cidr { network: address, prefix })
+    }
+}
+
+impl serde::Serialize for Cidr {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Cidr {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One secret that a user name may prove, and what it proves.
+#[derive(Debug, Clone)]
+pub struct CredentialCandidate {
+    /// The password.
+    pub secret: Secret,
+    /// What the proof is worth.
+    pub level: AuthLevel,
+    /// The device it belongs to, when it is a device's own.
+    pub cpe: Option<CpeId>,
+}
+
+/// How the peer of a session proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What the proof is worth.
+    pub level: AuthLevel,
+    /// The user name it gave, if any.
+    pub username: Option<String>,
+    /// The device whose own secret it proved.
+    pub cpe: Option<CpeId>,
+}
+
+/// The other end of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// Over TLS.
+    pub tls: bool,
+    /// Who it proved to be.
+    pub identity: Identity,
+}
+
+/// The answer to an Inform.
+pub enum Begin {
+    /// The session may go on.
+    Accepted(Box<dyn CpeSession>),
+    /// This device has a secret of its own and must prove it.
+    Challenge,
+    /// Not spoken to, with the reason for the log.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Come back later.
+    Busy {
+        /// Seconds to wait.
+        retry_after_s: u32,
+    },
+}
+
+impl fmt::Debug for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Begin::Accepted(session) => write!(f, "Accepted(cpe {})", session.cpe()),
+            Begin::Challenge => f.write_str("Challenge"),
+            Begin::Refused { reason } => write!(f, "Refused({reason})"),
+            Begin::Busy { retry_after_s } => write!(f, "Busy({retry_after_s} s)"),
+        }
+    }
+}
+
+/// What to do next in a session.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// Ask the device this.
+    Request(DeviceRequest),
+    /// Nothing more; end the session.
+    Done,
+}
+
+/// Something the device tells us by its own request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CpeNotice {
+    /// A file transfer ended (TR-069 A.3.3.2).
+    TransferComplete {
+        /// The key of the order.
+        command_key: String,
+        /// 0 is success.
+        fault_code: u32,
+        /// The device's words.
+        fault_text: String,
+    },
+    /// Any other request of the device, by name; answered by the edge, recorded here.
+    Other {
+        /// Name of the request.
+        method: String,
+    },
+}
+
+/// Called by the ACS edge; implemented by [`App`](crate::App).
+#[async_trait]
+pub trait CpeFrontDoor: Send + Sync {
+    /// The secrets that this user name may prove. Unknown names give none; the edge takes equally long either way.
+    async fn credentials_for(&self, username: &str) -> Vec<CredentialCandidate>;
+    /// A device informed.
+    async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin;
+}
+
+/// One session of one device. The edge calls one method at a time and always ends with [`CpeSession::end`]; a process
+/// that dies instead loses nothing, because every step is stored before its effect leaves.
+#[async_trait]
+pub trait CpeSession: Send {
+    /// Whose session it is.
+    fn cpe(&self) -> CpeId;
+    /// The device has nothing more to say and listens.
+    async fn ready(&mut self) -> Next;
+    /// The device answered the last request.
+    async fn reply(&mut self, reply: DeviceReply) -> Next;
+    /// The device told us something by itself.
+    async fn notice(&mut self, notice: CpeNotice);
+    /// The session is over.
+    async fn end(self: Box<Self>, how: SessionEnd);
+}
+
+/// Whom to call, and how.
+#[derive(Debug, Clone)]
+pub struct ConnectionRequestTarget {
+    /// ConnectionRequestURL as the device gave it.
+    pub url: Option<String>,
+    /// Our name at the device.
+    pub username: String,
+    /// Our secret at the device.
+    pub password: Secret,
+    /// The management networks; anything outside is never called.
+    pub allowed: Vec<Cidr>,
+    /// How long a TCP connect may take.
+    pub connect_timeout: Duration,
+}
+
+/// Called by `app`; implemented by the ACS edge.
+#[async_trait]
+pub trait ConnectionRequester: Send + Sync {
+    /// Asks the device to open a session. The answer only says that it will try.
+    async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_management_network_holds_its_addresses_and_no_others() {
+        let network: Cidr = "10.20.0.0/16".parse().expect("a network");
+        assert!(network.contains("10.20.3.9".parse().expect("ip")));
+        assert!(network.contains("::ffff:10.20.3.9".parse().expect("ip")));
+        assert!(!network.contains("10.21.0.1".parse().expect("ip")));
+        assert!(!network.contains("::1".parse().expect("ip")));
+        let everything: Cidr = "0.0.0.0/0".parse().expect("a network");
+        assert!(everything.contains("192.0.2.1".parse().expect("ip")));
+        assert!("10.20.3.0/16".parse::<Cidr>().expect_err("host bits").contains("10.20.0.0/16"));
+        for bad in ["10.20.0.0", "10.20.0.0/33", "x/8", ""] {
+            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What runs by itself: timers of devices, queued jobs, the OLT reconciler, housekeeping. Every part can be stopped
+//! and started at any moment; what it was doing is in the database.
+
+use crate::{App, AppError, cpe::CONNECTION_REQUEST};
+use provisioning::{Event, Timer};
+use std::time::Duration;
+use store::{cpes, jobs};
+use tokio_util::sync::CancellationToken;
+use types::CpeId;
+
+/// How long a job belongs to a worker before another may take it.
+const LEASE: Duration = Duration::from_secs(60);
+/// Connection requests under way at once.
+const PARALLEL: u64 = 32;
+/// Wait after the first failure of a job.
+const BACKOFF: Duration = Duration::from_secs(5);
+/// Timers taken per look.
+const TIMERS: u64 = 500;
+/// How often to look when nobody rings. Short, because timers are due by the second.
+const TICK: Duration = Duration::from_millis(500);
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
+impl App {
+    /// Runs timers and jobs until told to stop. Several nodes may do so at once.
+    pub async fn run_workers(&self, stop: CancellationToken) {
+        let mut tidy_at = tokio::time::Instant::now() + HOUSEKEEPING;
+        while !stop.is_cancelled() {
+            if let Err(error) = self.work_once().await {
+                tracing::error!(%error, "work stops for a moment");
+                wait(&stop, Duration::from_secs(2)).await;
+            }
+            if tokio::time::Instant::now() >= tidy_at {
+                if let Err(error) = self.tidy_up().await {
+                    tracing::error!(%error, "old records cannot be removed");
+                }
+                tidy_at = tokio::time::Instant::now() + HOUSEKEEPING;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.woken() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// One round: every timer and job that is due.
+    async fn work_once(&self) -> Result<(), AppError> {
+        let now = self.now();
+        for timer in cpes::timers_due(self.store(), now, TIMERS).await? {
+            let Some(kind) = Timer::parse(&timer.timer) else {
+                tracing::error!(timer = %timer.timer, "a timer of an unknown kind is dropped");
+                continue;
+            };
+            self.fire(timer.cpe_id, kind).await;
+        }
+        loop {
+            let node = self.node().to_owned();
+            let taken = self
+                .store()
+                .write(move |tx| {
+                    Box::pin(
+                        async move { jobs::lease(tx, &[CONNECTION_REQUEST], &node, LEASE, PARALLEL).await },
+                    )
+                })
+                .await?;
+            if taken.is_empty() {
+                return Ok(());
+            }
+            futures::future::join_all(taken.into_iter().map(|job| self.run_job(job))).await;
+        }
+    }
+
+    /// The timer stays due until the machine's step is stored, so nothing is lost when the process dies here.
+    async fn fire(&self, cpe: CpeId, timer: Timer) {
+        match self.feed(cpe, Event::TimerFired(timer)).await {
+            Ok(_) | Err(AppError::NotFound(_)) => {}
+            Err(error) => {
+                tracing::error!(%cpe, timer = timer.as_str(), %error, "a timer could not be carried out")
+            }
+        }
+    }
+
+    async fn run_job(&self, job: store::rows::Job) {
+        let cpe = job.payload.get("cpe").and_then(serde_json::Value::as_i64).map(CpeId);
+        let result = match cpe {
+            Some(cpe) => self.request_connection(cpe, job.attempts).await,
+            None => Err(AppError::Internal("a connection request names no CPE".into())),
+        };
+        let (id, node) = (job.id, self.node().to_owned());
+        let done = match result {
+            Ok(()) | Err(AppError::NotFound(_)) => {
+                self.store()
+                    .write(move |tx| Box::pin(async move { jobs::complete(tx, id, &node).await }))
+                    .await
+            }
+            Err(error) => {
+                tracing::error!(job = %id, %error, "a job failed");
+                let text = error.to_string();
+                self.store()
+                    .write(move |tx| Box::pin(async move { jobs::fail(tx, id, &node, &text, BACKOFF).await }))
+                    .await
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(job = %id, %error, "the end of a job cannot be stored; it will be looked at again");
+        }
+    }
+
+    async fn tidy_up(&self) -> Result<(), AppError> {
+        let bounds = store::retention::Bounds::default();
+        loop {
+            let bounds = bounds.clone();
+            let gone = self
+                .store()
+                .write(move |tx| Box::pin(async move { store::retention::sweep(tx, &bounds, 1000).await }))
+                .await?;
+            if gone == 0 {
+                break;
+            }
+        }
+        self.reload_settings().await
+    }
+}
+
+/// Waits, or stops waiting when told to.
+pub(crate) async fn wait(stop: &CancellationToken, how_long: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(how_long) => {}
+    }
+}
