@@ -16,6 +16,7 @@ pub mod machine;
 pub mod model;
 pub mod parser;
 pub mod plan;
+pub mod queue;
 pub mod saga;
 pub mod sanitise;
 pub mod session;

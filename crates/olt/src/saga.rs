@@ -21,6 +21,7 @@ use crate::{
     session::Effect,
     template::TemplateError,
 };
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// What is journalled before the first write.
@@ -274,13 +275,13 @@ async fn proceed(
 
 /// Reads an ONU back, over as many new sessions as patience allows.
 async fn read_back(driver: &mut Driver, serial: types::Serial) -> Result<Option<Existing>, OltError> {
-    persist(driver, async |driver: &mut Driver| driver.existing(serial).await).await
+    persist(driver, move |driver: &mut Driver| Box::pin(driver.existing(serial))).await
 }
 
 /// Repeats a read over new sessions while only the connection is at fault.
 async fn persist<T>(
     driver: &mut Driver,
-    read: impl AsyncFn(&mut Driver) -> Result<T, OltError>,
+    read: impl for<'a> Fn(&'a mut Driver) -> BoxFuture<'a, Result<T, OltError>> + Send + Sync,
 ) -> Result<T, OltError> {
     let mut tries = 0;
     loop {
@@ -461,7 +462,7 @@ async fn verify(driver: &mut Driver, plan: &Plan) -> Result<Report, Stop> {
     }
     let mut existing = existing;
     let onu = plan.onu;
-    let latest = persist(driver, async |driver: &mut Driver| driver.wait_online(onu).await).await?;
+    let latest = persist(driver, move |driver: &mut Driver| Box::pin(driver.wait_online(onu))).await?;
     if let (Some(existing), Some(record)) = (&mut existing, latest) {
         existing.record = record;
     }
@@ -493,7 +494,7 @@ async fn left_lines(driver: &mut Driver, plan: &Plan, ours: &Ownership<'_>) -> R
     let serial = plan.operation.serial();
     let onu = plan.onu;
     let existing = read_back(driver, serial).await?.filter(|e| e.at() == onu);
-    let ports = persist(driver, async |driver: &mut Driver| driver.service_ports_of(onu).await).await?;
+    let ports = persist(driver, move |driver: &mut Driver| Box::pin(driver.service_ports_of(onu))).await?;
     let dialect = driver.dialect().clone();
     let mut lines = Vec::new();
     match &existing {
@@ -525,7 +526,7 @@ async fn left_lines(driver: &mut Driver, plan: &Plan, ours: &Ownership<'_>) -> R
             // Service ports without an ONU: only those this task planned, and only if nobody else sits at the place.
             if let Ownership::Task { spec, .. } = ours {
                 let occupied =
-                    persist(driver, async |driver: &mut Driver| driver.onu(onu).await).await?.is_some();
+                    persist(driver, move |driver: &mut Driver| Box::pin(driver.onu(onu))).await?.is_some();
                 for port in
                     ports.iter().filter(|row| !occupied && spec.service_ports.iter().any(|s| s.is(row)))
                 {
