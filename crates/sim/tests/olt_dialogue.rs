@@ -593,3 +593,86 @@ fn garbage_is_answered() {
     let reply = d.reply("display time");
     assert!(reply.contains("2026-11-21 14:30:00"), "{reply}");
 }
+
+#[test]
+fn builds_differ_where_told_to() {
+    let mut quiet = spec();
+    quiet.quirks.silent_ont_add = true;
+    quiet.quirks.confirm_ont_delete = true;
+    quiet.quirks.confirm_single_undo = true;
+    quiet.quirks.confirm_ont_reset = false;
+    let mut d = Dialogue::ready(quiet);
+    let sn = d.plug("HWTC7D4733C3", "EG8145V5", PON);
+    let gpon = "\r\nMA5800-LAB(config-if-gpon-0/1)#";
+    d.lines(&["interface gpon 0/1"]);
+    let add = d.reply("ont add 3 sn-auth HWTC7D4733C3 omci ont-lineprofile-id 10 ont-srvprofile-id 10");
+    assert!(add.ends_with(&format!("profile-id 10{gpon}")), "{add:?}");
+    assert!(d.olt.state().is_online(sn), "silence is no failure");
+    assert!(d.reply("ont reset 3 0").ends_with(&format!("ont reset 3 0{gpon}")));
+    assert!(d.reply("ont delete 3 0").ends_with("(y/n)[n]:"));
+    d.lines(&["n", "quit", "service-port 5 vlan 100 gpon 0/1/3 ont 0 gemport 1"]);
+    assert!(d.reply("undo service-port 5").ends_with("(y/n)[n]:"));
+    d.lines(&["y"]);
+    assert!(d.olt.state().config.service_ports.is_empty());
+    assert!(d.olt.state().config.find(sn).is_some());
+}
+
+#[test]
+fn some_onus_take_the_acs_only_at_their_next_start() {
+    let mut slow = spec();
+    slow.quirks.tr069_needs_reset = true;
+    slow.quirks.confirm_ont_reset = false;
+    let mut d = Dialogue::ready(slow);
+    let sn = d.plug("HWTC7D4733C3", "EG8145V5", PON);
+    d.lines(&[
+        "interface gpon 0/1",
+        "ont add 3 sn-auth HWTC7D4733C3 omci ont-lineprofile-id 10 ont-srvprofile-id 10",
+        "ont ipconfig 3 0 dhcp vlan 200 priority 2",
+        "ont tr069-server-config 3 0 profile-id 1",
+        "quit",
+        "service-port vlan 200 gpon 0/1/3 ont 0 gemport 2",
+    ]);
+    assert!(!d.olt.state().plant.managed.contains_key(&sn));
+    d.lines(&["interface gpon 0/1", "ont reset 3 0"]);
+    assert!(d.olt.state().plant.managed.contains_key(&sn));
+}
+
+#[test]
+fn a_page_must_be_accepted_first() {
+    let mut paged = spec();
+    paged.quirks.login_page = true;
+    let mut d = Dialogue::new(paged.clone());
+    d.lines(&["lightkeeper", "lightkeeper"]);
+    assert!(d.seen.ends_with("[YES/NO]:"), "{}", d.seen);
+    d.lines(&["yes"]);
+    assert!(d.seen.ends_with("\r\nMA5800-LAB>"), "{}", d.seen);
+    let mut d = Dialogue::new(paged);
+    d.lines(&["lightkeeper", "lightkeeper", "enable"]);
+    assert_eq!(d.ended, Some(Action::Close));
+    assert_eq!(d.olt.session_count(), 0);
+}
+
+#[test]
+fn two_thousand_onus_are_no_burden() {
+    let mut d = Dialogue::ready(spec());
+    let now = d.clock.now();
+    for n in 0..2_000u32 {
+        let mut bytes = *b"HWTC\0\0\0\0";
+        bytes[4..].copy_from_slice(&n.to_be_bytes());
+        let pon = PonPath { frame: 0, slot: 1, port: (n % 16) as u8 };
+        d.olt.plug_quietly(Onu::new(Serial::from_bytes(bytes), "EG8145V5"), pon);
+    }
+    d.olt.tick(now);
+    assert_eq!(d.olt.state().plant.autofind.len(), 2_000);
+    d.lines(&["interface gpon 0/1"]);
+    let begun = std::time::Instant::now();
+    for n in 0..20u32 {
+        let reply = d.reply(&format!(
+            "ont add {} sn-auth HWTC{n:08X} omci ont-lineprofile-id 10 ont-srvprofile-id 10",
+            n % 16
+        ));
+        assert!(reply.contains("success: 1"), "{reply}");
+    }
+    // Unoptimised builds included; a quadratic settling takes minutes.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}

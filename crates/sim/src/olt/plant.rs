@@ -74,6 +74,9 @@ struct Place {
     tr069_profile: Option<u32>,
 }
 
+/// Service ports by the ONT they belong to.
+type Flows = BTreeMap<(PonPath, u8), Vec<u32>>;
+
 const LOS: &str = "LOSi/LOBi";
 const DYING_GASP: &str = "dying-gasp";
 
@@ -106,13 +109,18 @@ impl Olt {
     }
 
     /// Connects an ONU to a port (a new one, or one that exists and moves there) and powers it.
-    pub fn plug(&mut self, mut onu: Onu, pon: PonPath, now: UtcMs) {
+    pub fn plug(&mut self, onu: Onu, pon: PonPath, now: UtcMs) {
+        self.plug_quietly(onu, pon);
+        self.settle(now);
+    }
+
+    /// Connects an ONU without looking yet what that brings about: for many at once, before a [`Olt::tick`].
+    pub fn plug_quietly(&mut self, mut onu: Onu, pon: PonPath) {
         onu.pon = Some(pon);
         onu.powered = true;
         onu.booting_until = None;
         self.state.plant.onus.insert(onu.serial, onu);
         self.generation += 1;
-        self.settle(now);
     }
 
     /// Takes the fibre out of an ONU. It keeps existing.
@@ -264,6 +272,10 @@ impl Olt {
             })
             .collect();
         self.forget_unregistered(&places, now);
+        let mut flows: Flows = BTreeMap::new();
+        for (index, sp) in &self.state.config.service_ports {
+            flows.entry((sp.pon, sp.ont)).or_default().push(*index);
+        }
         let serials: Vec<Serial> = self.state.plant.onus.keys().copied().collect();
         for serial in serials {
             let Some(onu) = self.state.plant.onus.get_mut(&serial) else { continue };
@@ -276,7 +288,7 @@ impl Olt {
             let place = places.get(&serial).copied();
             self.settle_link(serial, lit, place, now);
             self.settle_autofind(serial, lit, place.map(|place| place.pon), now);
-            self.settle_management(serial, place, now);
+            self.settle_management(serial, place, &flows, now);
         }
         self.settled = Some(self.generation);
         self.next_due = self.next_due(now);
@@ -439,8 +451,8 @@ impl Olt {
         });
     }
 
-    fn settle_management(&mut self, serial: Serial, place: Option<Place>, now: UtcMs) {
-        let wanted = place.and_then(|place| self.management_of(serial, place));
+    fn settle_management(&mut self, serial: Serial, place: Option<Place>, flows: &Flows, now: UtcMs) {
+        let wanted = place.and_then(|place| self.management_of(serial, place, flows));
         let plant = &mut self.state.plant;
         let Some(wanted) = wanted else {
             self.unmanage(serial);
@@ -478,7 +490,7 @@ impl Olt {
     }
 
     /// The management WAN an ONU has by its configuration, if everything is there for it.
-    fn management_of(&mut self, serial: Serial, place: Place) -> Option<Managed> {
+    fn management_of(&mut self, serial: Serial, place: Place, flows: &Flows) -> Option<Managed> {
         if !self.state.is_online(serial) {
             return None;
         }
@@ -493,12 +505,12 @@ impl Olt {
         let profile = config.tr069_profiles.get(&profile_id)?.clone();
         let host = ont.ip_hosts.get(&line.tr069_ip_index)?.clone();
         // Without a service port for its VLAN nothing of it leaves the PON.
-        let passes = config.service_ports.values().any(|sp| {
-            sp.pon == pon
-                && sp.ont == ont_id
-                && sp.user_vlan.unwrap_or(sp.vlan) == host.vlan
-                && line.gems.contains_key(&sp.gem)
-                && config.vlans.contains_key(&sp.vlan)
+        let passes = flows.get(&(pon, ont_id)).is_some_and(|indexes| {
+            indexes.iter().filter_map(|index| config.service_ports.get(index)).any(|sp| {
+                sp.user_vlan.unwrap_or(sp.vlan) == host.vlan
+                    && line.gems.contains_key(&sp.gem)
+                    && config.vlans.contains_key(&sp.vlan)
+            })
         });
         if !passes {
             return None;

@@ -69,8 +69,10 @@ pub struct Quirks {
     pub page_rows: usize,
     /// After every n-th command an alarm is printed inside the reply; 0 = never. `infoswitch cli OFF` silences it.
     pub alarm_every: u64,
-    /// Length of the autofind block without its closing lines, as old software prints it.
+    /// The autofind list ends without its count, as old software prints it.
     pub short_autofind: bool,
+    /// After login a page must be accepted with `yes` before the first prompt.
+    pub login_page: bool,
 }
 
 impl Default for Quirks {
@@ -85,6 +87,7 @@ impl Default for Quirks {
             page_rows: 24,
             alarm_every: 0,
             short_autofind: false,
+            login_page: false,
         }
     }
 }

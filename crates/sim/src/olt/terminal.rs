@@ -35,7 +35,11 @@ pub enum Action {
 #[derive(Debug)]
 enum Stage {
     UserName,
-    Password { user: String },
+    Password {
+        user: String,
+    },
+    /// The page that wants a `yes`.
+    Page(Box<Session>),
     Shell(Box<Session>),
     Closed,
 }
@@ -99,11 +103,17 @@ impl Terminal {
                     text.push_str(&line);
                     text.push_str("\r\n");
                 }
-                self.prompt = olt.prompt(&session);
                 text.push_str("\r\n");
+                if olt.spec().quirks.login_page {
+                    text.push_str("  The access is restricted to authorised persons.\r\n\r\n");
+                    self.prompt = "  Do you accept this? [YES/NO]:".to_owned();
+                    self.stage = Stage::Page(Box::new(session));
+                } else {
+                    self.prompt = olt.prompt(&session);
+                    self.stage = Stage::Shell(Box::new(session));
+                }
                 text.push_str(&self.prompt);
                 self.column = self.prompt.chars().count();
-                self.stage = Stage::Shell(Box::new(session));
                 actions.push(Action::Send(text.into_bytes()));
             }
             Err(error) => {
@@ -118,7 +128,7 @@ impl Terminal {
     pub fn session(&self) -> Option<&Session> {
         match &self.stage {
             Stage::Shell(session) => Some(session),
-            Stage::UserName | Stage::Password { .. } | Stage::Closed => None,
+            Stage::UserName | Stage::Password { .. } | Stage::Page(_) | Stage::Closed => None,
         }
     }
 
@@ -126,7 +136,7 @@ impl Terminal {
     pub fn idle_timeout_s(&self) -> Option<u64> {
         match &self.stage {
             Stage::Shell(session) => session.idle_timeout_s,
-            Stage::UserName | Stage::Password { .. } => Some(60),
+            Stage::UserName | Stage::Password { .. } | Stage::Page(_) => Some(60),
             Stage::Closed => Some(0),
         }
     }
@@ -141,7 +151,7 @@ impl Terminal {
 
     /// The terminal is gone: frees its session.
     pub fn closed(&mut self, olt: &mut Olt) {
-        if let Stage::Shell(session) = &self.stage {
+        if let Stage::Shell(session) | Stage::Page(session) = &self.stage {
             olt.close_session(session.id);
         }
         self.stage = Stage::Closed;
@@ -191,14 +201,13 @@ impl Terminal {
         }
         match byte {
             b'\r' | b'\n' => self.enter(olt, now, actions),
-            8 | 127 => {
-                if self.typed.pop().is_some() {
-                    self.column = self.column.saturating_sub(1);
-                    if self.echoes() {
-                        send(actions, "\u{8} \u{8}");
-                    }
+            8 | 127 if self.typed.pop().is_some() => {
+                self.column = self.column.saturating_sub(1);
+                if self.echoes() {
+                    send(actions, "\u{8} \u{8}");
                 }
             }
+            8 | 127 => {}
             3 => {
                 self.typed.clear();
                 self.column = self.prompt.chars().count();
@@ -252,6 +261,17 @@ impl Terminal {
                     }
                 }
             },
+            Stage::Page(session) => {
+                if line.trim().eq_ignore_ascii_case("yes") {
+                    self.prompt = olt.prompt(&session);
+                    send(actions, &format!("\r\n{}", self.prompt));
+                    self.stage = Stage::Shell(session);
+                } else {
+                    olt.close_session(session.id);
+                    self.closing = true;
+                    actions.push(Action::Close);
+                }
+            }
             Stage::Shell(mut session) => {
                 let output = olt.execute(&mut session, &line, now);
                 let rows = session.page_rows.max(1);

@@ -72,6 +72,10 @@ pub(crate) fn alarm(kind: &str, severity: &str, name: &str, parameters: &str, no
         format!("  ! {kind} {severity} {} ALARM", stamp(now)),
         format!("  ALARM NAME  : {name}"),
         format!("  PARAMETERS  : {parameters}"),
+        format!("  DESCRIPTION : {name}"),
+        "  CAUSE       : -".to_owned(),
+        "  ADVICE      : -".to_owned(),
+        "  --- END".to_owned(),
         String::new(),
     ]
 }

@@ -312,7 +312,7 @@ fn mac_addresses(ctx: &Ctx<'_>, args: &Args) -> Answer {
         _ => Vec::new(),
     };
     if rows.is_empty() {
-        return failure("There is not any MAC address record");
+        return failure("The MAC address does not exist");
     }
     let mut lines = vec![
         rule(77),

@@ -464,7 +464,7 @@ fn ipconfig(ctx: &Ctx<'_>, args: &Args) -> Answer {
     let (pon, id, serial) = ont_of(ctx, args)?;
     let Some(ont) = ctx.olt.state.config.ont(pon, id) else { return Ok(Vec::new()) };
     if ont.ip_hosts.is_empty() {
-        return failure("The ONT IP host is not configured");
+        return failure("The ONT does not configure IP information");
     }
     let mac = ctx.olt.state.plant.onus.get(&serial).map_or("-".to_owned(), |o| huawei_mac(o.mac));
     let mut lines = vec![rule(77)];
