@@ -24,5 +24,5 @@ pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
 pub use error::{AppError, FieldError};
-pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
+pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, PlanTraffic};
 pub use settings::AcsPolicy;

@@ -69,8 +69,6 @@ impl LiveDevices {
 pub(crate) struct Fed {
     /// What to do in the open session, if the event was part of one.
     pub(crate) next: Option<Next>,
-    /// Where the device stands now.
-    pub(crate) state: State,
 }
 
 /// What goes into one unit of work.
@@ -198,7 +196,7 @@ impl App {
             self.wake_worker();
         }
         live.device = device;
-        Ok(Some(Fed { next, state }))
+        Ok(Some(Fed { next }))
     }
 
     /// What has to be stored for this step, if anything.

@@ -1,8 +1,14 @@
 //! OLTs and the ONUs on them.
 
+mod authorise;
 mod input;
+mod journal;
+mod observe;
+mod olts;
+mod registry;
+mod spec;
+mod tape;
 
 pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
-
-#[derive(Debug, Default)]
-pub(crate) struct OltRegistry;
+pub use olts::OltTest;
+pub(crate) use registry::OltRegistry;

@@ -1,0 +1,148 @@
+//! The task row is the journal of an authorisation: what will be done is stored before the first line, and how far it
+//! is before each line.
+
+use super::tape::Tape;
+use crate::{App, Change};
+use async_trait::async_trait;
+use olt::saga::{Journal, JournalError, Outcome, TaskRecord, TaskState};
+use std::sync::Arc;
+use store::{OltTaskState, Slot, Tx, rows, tasks};
+use types::{OltTaskId, Secret};
+
+pub(crate) struct TaskJournal {
+    app: App,
+    task: OltTaskId,
+    tape: Arc<Tape>,
+    record: Option<TaskRecord>,
+}
+
+impl TaskJournal {
+    pub(crate) fn new(app: App, task: OltTaskId, tape: Arc<Tape>) -> Self {
+        TaskJournal { app, task, tape, record: None }
+    }
+
+    /// From here on the lines of this OLT belong to this task.
+    async fn record_lines(&self) -> Result<(), JournalError> {
+        let lines =
+            tasks::lines(self.app.store(), self.task).await.map_err(|e| JournalError(e.to_string()))?;
+        self.tape.start(lines.last().map_or(0, |line| line.seq));
+        Ok(())
+    }
+
+    async fn put(&mut self, record: TaskRecord) -> Result<(), JournalError> {
+        let failed = |error: &dyn std::fmt::Display| JournalError(error.to_string());
+        let text = serde_json::to_string(&record).map_err(|e| failed(&e))?;
+        let (task, kept, now) = (self.task, record.clone(), self.app.now());
+        let lines = self.tape.take(task, now);
+        self.app
+            .store()
+            .write(move |tx| Box::pin(async move { store_record(tx, task, &kept, text, lines, now).await }))
+            .await
+            .map_err(|e| failed(&e))?;
+        self.record = Some(record);
+        self.app.bus().say(Change::Task(self.task));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for TaskJournal {
+    async fn load(&mut self) -> Result<Option<TaskRecord>, JournalError> {
+        let failed = |error: &dyn std::fmt::Display| JournalError(error.to_string());
+        let text = self.app.store().secret(Slot::TaskJournal(self.task)).await.map_err(|e| failed(&e))?;
+        let Some(text) = text else { return Ok(None) };
+        let record: TaskRecord = serde_json::from_str(text.expose()).map_err(|e| failed(&e))?;
+        self.record = Some(record.clone());
+        self.record_lines().await?;
+        Ok(Some(record))
+    }
+
+    async fn begin(&mut self, record: &TaskRecord) -> Result<(), JournalError> {
+        self.record_lines().await?;
+        self.put(record.clone()).await
+    }
+
+    async fn advance(&mut self, state: &TaskState) -> Result<(), JournalError> {
+        let Some(record) = self.record.clone() else {
+            return Err(JournalError("the task was advanced before it was begun".into()));
+        };
+        self.put(TaskRecord { state: state.clone(), ..record }).await
+    }
+}
+
+/// The words of a task's row for the state of its saga.
+fn words(record: &TaskRecord) -> (OltTaskState, String, String) {
+    let step = |position: &usize| record.plan.steps.get(*position).map(|s| s.id.clone()).unwrap_or_default();
+    let total = record.plan.steps.len();
+    match &record.state {
+        TaskState::Planned => {
+            (OltTaskState::Pending, String::new(), "Planned; nothing has been sent.".into())
+        }
+        TaskState::Applying { step: at } => {
+            (OltTaskState::Applying, step(at), format!("Line {} of {total} is on its way.", at + 1))
+        }
+        TaskState::Applied { step: at } => {
+            (OltTaskState::Applying, step(at), format!("Line {} of {total} took effect.", at + 1))
+        }
+        TaskState::Verifying => (OltTaskState::Verifying, String::new(), "Reading back from the OLT.".into()),
+        TaskState::Compensating { reason, .. } => {
+            (OltTaskState::Compensating, String::new(), format!("Taking back what was sent: {reason}"))
+        }
+        // How it ended is written together with the ONU, by whoever ran the task.
+        TaskState::Finished { .. } => {
+            (OltTaskState::Verifying, String::new(), "Ended; being recorded.".into())
+        }
+    }
+}
+
+async fn store_record(
+    tx: &Tx,
+    task: OltTaskId,
+    record: &TaskRecord,
+    text: String,
+    lines: Vec<rows::OltTaskLine>,
+    now: types::UtcMs,
+) -> Result<(), store::StoreError> {
+    let row: rows::OltTask = tx.require(task).await?;
+    tx.put_secret(Slot::TaskJournal(task), Some(&Secret::new(text))).await?;
+    let (state, step, reason) = words(record);
+    tasks::transition(
+        tx,
+        task,
+        tasks::TaskMove { from: row.state, to: state, step: &step, reason: &reason },
+        now,
+    )
+    .await?
+    .or_overtaken("the task")?;
+    for line in lines {
+        tasks::journal_line(tx, line).await?;
+    }
+    Ok(())
+}
+
+/// How a saga ended, in the words of a task's row.
+pub(crate) fn ended(outcome: &Outcome) -> (OltTaskState, String) {
+    match outcome {
+        Outcome::Done(report) => {
+            let mut text = if report.already {
+                format!("Was authorised as {} already; nothing was written.", report.onu)
+            } else {
+                format!("Authorised as {} and read back from the OLT.", report.onu)
+            };
+            for remark in &report.remarks {
+                text.push(' ');
+                text.push_str(remark);
+            }
+            (OltTaskState::Done, text)
+        }
+        Outcome::Refused { refusal } => (OltTaskState::Refused, format!("Nothing was sent: {refusal}")),
+        Outcome::Undone { reason } => (
+            OltTaskState::Undone,
+            format!("Failed and taken back completely, read back from the OLT: {reason}"),
+        ),
+        Outcome::NeedsOperator { reason, left } => (
+            OltTaskState::NeedsOperator,
+            format!("Needs an operator: {reason} Lines left to send: {}", left.join(" / ")),
+        ),
+    }
+}

@@ -1,0 +1,329 @@
+//! What OLTs say by themselves: detected ONUs, states, light. A reconciler: it reads the OLT and the database, writes
+//! what was observed, never what is wanted, and may be called at any time.
+
+use super::authorise::{presence, run_word};
+use crate::{App, AppError, Change, work::wait};
+use olt::driver::{OltError, OnuState};
+use provisioning::Event;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+use store::{
+    AdminState, OltObservedState, Presence, StoreError, cpes, detected, olts, onus, rows, settings, tasks,
+    timeline,
+};
+use tokio_util::sync::CancellationToken;
+use types::{OltId, PonPath, UtcMs};
+
+/// A node has an OLT for itself for so long; renewed at each look.
+const LEASE: Duration = Duration::from_secs(120);
+/// Wait after a task was interrupted.
+const AGAIN: Duration = Duration::from_secs(3);
+/// An OLT's configuration is saved after so long without a change.
+const QUIET: Duration = Duration::from_secs(60);
+/// OLTs spoken to at once.
+const PARALLEL: usize = 16;
+/// Unfinished tasks looked at per round.
+const TASKS: u64 = 500;
+
+impl App {
+    /// Carries out tasks on OLTs and reads what they see, until told to stop.
+    pub async fn run_olt_workers(&self, stop: CancellationToken) {
+        let tasks = self.run_olt_tasks(stop.clone());
+        let observing = self.run_observers(stop);
+        futures::future::join(tasks, observing).await;
+    }
+
+    async fn run_olt_tasks(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.tasks_once().await {
+                tracing::error!(%error, "tasks on OLTs stop for a moment");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.olts_woken() => {}
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// One round over all unfinished tasks: OLTs side by side, the tasks of one OLT in order.
+    async fn tasks_once(&self) -> Result<(), AppError> {
+        let mut by_olt: BTreeMap<OltId, Vec<rows::OltTask>> = BTreeMap::new();
+        for task in tasks::unfinished(self.store(), TASKS).await? {
+            by_olt.entry(task.olt_id).or_default().push(task);
+        }
+        let work = by_olt.into_iter().map(|(olt, tasks)| async move {
+            if !self.may_act_on(olt).await? {
+                return Ok(());
+            }
+            for task in tasks {
+                let id = task.id;
+                if let Err(error) = self.carry_on(task).await {
+                    tracing::error!(task = %id, %error, "a task cannot be carried on now");
+                }
+            }
+            Ok::<_, AppError>(())
+        });
+        futures::future::try_join_all(work).await?;
+        for olt in self.olts().take_saves(self.now(), QUIET) {
+            self.save_olt(olt).await?;
+        }
+        Ok(())
+    }
+
+    async fn save_olt(&self, olt: OltId) -> Result<(), AppError> {
+        let Some(row) = self.store().get::<rows::Olt>(olt).await? else { return Ok(()) };
+        let line = self.olt_line(&row).await?;
+        if let Err(error) = line.handle.save().await {
+            // An alarm, never a reason to undo: the running configuration is right.
+            tracing::warn!(olt = %row.name, %error, "the configuration could not be saved; tried again");
+            self.olts().wants_save(olt, self.now());
+        }
+        Ok(())
+    }
+
+    /// Among the nodes of an installation one speaks to an OLT at a time.
+    async fn may_act_on(&self, olt: OltId) -> Result<bool, AppError> {
+        let (name, node) = (format!("olt:{olt}"), self.node().to_owned());
+        Ok(self
+            .store()
+            .write(move |tx| Box::pin(async move { settings::acquire_lease(tx, &name, &node, LEASE).await }))
+            .await?)
+    }
+
+    async fn run_observers(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.observe_all().await {
+                tracing::error!(%error, "OLTs cannot be read for a moment");
+            }
+            wait(&stop, Duration::from_secs(self.policy().autofind_interval_s)).await;
+        }
+    }
+
+    /// Reads every enabled OLT once.
+    ///
+    /// # Errors
+    /// When the database fails; an OLT that does not answer is recorded as silent.
+    pub async fn observe_all(&self) -> Result<(), AppError> {
+        let all = olts::all(self.store()).await?;
+        let enabled: Vec<rows::Olt> =
+            all.into_iter().filter(|olt| olt.admin_state == AdminState::Enabled).collect();
+        for group in enabled.chunks(PARALLEL) {
+            futures::future::try_join_all(group.iter().map(|olt| self.observe_olt(olt))).await?;
+        }
+        Ok(())
+    }
+
+    async fn observe_olt(&self, olt: &rows::Olt) -> Result<(), AppError> {
+        if !self.may_act_on(olt.id).await? {
+            return Ok(());
+        }
+        match self.read_olt(olt).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => self.olt_is_silent(olt, &error).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn olt_is_silent(&self, olt: &rows::Olt, error: &OltError) -> Result<(), AppError> {
+        let (id, now) = (olt.id, self.now());
+        let seen = olts::OltObservation {
+            state: OltObservedState::Silent,
+            reason: Some(error.to_string().chars().take(1000).collect()),
+            observed: None,
+            at: now,
+        };
+        let news = (olt.observed_state != OltObservedState::Silent).then(|| rows::TimelineEntry {
+            at: now,
+            kind: "olt".into(),
+            olt_id: Some(id),
+            severity: store::Severity::Bad,
+            code: "olt_silent".into(),
+            text: format!("{} cannot be read: {error}", olt.name),
+            next_text: Some("It is tried again by itself; what was read before keeps its age.".into()),
+            actor: "system:oms".into(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        });
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    olts::observe(tx, id, seen).await?;
+                    if let Some(news) = &news {
+                        timeline::append(tx, news).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Olt(id));
+        Ok(())
+    }
+
+    /// The outer error is ours, the inner one the OLT's.
+    async fn read_olt(&self, olt: &rows::Olt) -> Result<Result<(), OltError>, AppError> {
+        macro_rules! told {
+            ($asked:expr) => {
+                match $asked {
+                    Ok(answer) => answer,
+                    Err(error) => return Ok(Err(error)),
+                }
+            };
+        }
+        let line = self.olt_line(olt).await?;
+        let facts = if olt.observed_state == OltObservedState::Answering && !olt.observed.is_null() {
+            None
+        } else {
+            Some(told!(line.handle.probe().await))
+        };
+        let ports = told!(line.handle.pon_ports(0).await);
+        let at = self.now();
+        let sightings = told!(line.handle.discover().await);
+        let planned = onus::of_olt(self.store(), olt.id, None).await?;
+        let pons: BTreeSet<PonPath> = planned.iter().map(|onu| onu.pon).collect();
+        let mut states: HashMap<PonPath, Vec<OnuState>> = HashMap::new();
+        for pon in pons {
+            states.insert(pon, told!(line.handle.onu_states(pon).await));
+        }
+        self.store_reading(olt, facts, ports, sightings, planned, states, at).await?;
+        Ok(Ok(()))
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one reading has that many parts, and they are stored together"
+    )]
+    async fn store_reading(
+        &self,
+        olt: &rows::Olt,
+        facts: Option<olt::plan::Facts>,
+        ports: Vec<(PonPath, olt::model::PonPort)>,
+        sightings: Vec<olt::model::DetectedOnu>,
+        planned: Vec<rows::Onu>,
+        states: HashMap<PonPath, Vec<OnuState>>,
+        at: UtcMs,
+    ) -> Result<(), AppError> {
+        let id = olt.id;
+        let observation = olts::OltObservation {
+            state: OltObservedState::Answering,
+            reason: None,
+            observed: facts.map(|facts| {
+                serde_json::json!({
+                    "dialect": facts.dialect.name, "version": facts.version.version,
+                    "product": facts.version.product, "patch": facts.version.patch,
+                })
+            }),
+            at,
+        };
+        let back = (olt.observed_state == OltObservedState::Silent).then(|| rows::TimelineEntry {
+            at,
+            kind: "olt".into(),
+            olt_id: Some(id),
+            severity: store::Severity::Ok,
+            code: "olt_answers".into(),
+            text: format!("{} answers again.", olt.name),
+            actor: "system:oms".into(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        });
+        let mut count: BTreeMap<PonPath, i64> = BTreeMap::new();
+        for (pon, states) in &states {
+            count.insert(*pon, i64::try_from(states.len()).unwrap_or(i64::MAX));
+        }
+        let seen: Vec<detected::Sighting> = sightings
+            .into_iter()
+            .map(|onu| detected::Sighting {
+                olt_id: id,
+                pon: onu.pon,
+                serial: onu.serial,
+                vendor: onu.vendor.unwrap_or_default(),
+                equipment_id: onu.equipment_id.unwrap_or_default(),
+                software_version: onu.software_version.unwrap_or_default(),
+                hardware_version: onu.hardware_version.unwrap_or_default(),
+                at,
+            })
+            .collect();
+        let (mut observations, mut events) = (Vec::new(), Vec::new());
+        for onu in &planned {
+            let found = states.get(&onu.pon).and_then(|rows| {
+                rows.iter().find(|state| {
+                    state.row.serial == Some(onu.serial) && i64::from(state.row.onu_id) == onu.onu_id
+                })
+            });
+            let now = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
+            match (onu.presence, now) {
+                (Presence::InService, Presence::NotPresent) => events.push((onu.serial, Event::OnuOffline)),
+                (Presence::NotPresent, Presence::InService) => events.push((onu.serial, Event::OnuFlapped)),
+                _ => {}
+            }
+            observations.push((onu.id, observation_of(onu, found, now, at)));
+        }
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    olts::observe(tx, id, observation).await?;
+                    if let Some(back) = &back {
+                        timeline::append(tx, back).await?;
+                    }
+                    for (pon, port) in ports {
+                        let word = if port.optics_online { "up" } else { "down" };
+                        olts::observe_port(tx, id, pon, word, count.get(&pon).copied().unwrap_or(0), at)
+                            .await?;
+                    }
+                    for sighting in seen {
+                        detected::saw(tx, sighting).await?;
+                    }
+                    detected::mark_gone(tx, id, at).await?;
+                    for (onu, observation) in observations {
+                        onus::observe(tx, onu, observation).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Olt(id));
+        self.bus().say(Change::Detected(id));
+        for (serial, event) in events {
+            for cpe in cpes::by_pon_serial(self.store(), serial).await? {
+                if let Some(service) = cpe.service_id {
+                    self.bus().say(Change::Service(service));
+                    self.feed(cpe.id, event.clone()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the OLT says of an ONU; one that it no longer lists is not there.
+fn observation_of(
+    onu: &rows::Onu,
+    found: Option<&OnuState>,
+    presence: Presence,
+    at: UtcMs,
+) -> onus::OnuObservation {
+    let summary = found.and_then(|state| state.summary.as_ref());
+    let gone = serde_json::json!({ "missing_on_olt": true });
+    onus::OnuObservation {
+        presence,
+        run_state: found.map_or("missing", |state| run_word(state.row.run_state)).to_owned(),
+        last_down_cause: summary.and_then(|s| s.last_down_cause.clone()),
+        rx_onu_cdbm: summary.and_then(|s| s.rx_power_cdbm).map(i64::from),
+        rx_olt_cdbm: None,
+        distance_m: summary.and_then(|s| s.distance_m).map(i64::from),
+        observed: match found {
+            Some(state) => {
+                let mut observed = onu.observed.as_object().cloned().unwrap_or_default();
+                observed.remove("missing_on_olt");
+                observed.insert("config_state".into(), serde_json::json!(state.row.config_state));
+                observed.insert("match_state".into(), serde_json::json!(state.row.match_state));
+                observed.insert("description".into(), serde_json::json!(state.row.description));
+                Some(serde_json::Value::Object(observed))
+            }
+            None => Some(gone),
+        },
+        at,
+    }
+}

@@ -1,0 +1,171 @@
+//! Commands on OLTs themselves: add, change, try.
+
+use super::NewOlt;
+use crate::{Actor, App, AppError, Change, Permission, auth::duplicate};
+use serde::Serialize;
+use store::{AdminState, Slot, StoreError, rows, timeline};
+use types::OltId;
+
+/// What an OLT said when its settings were tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OltTest {
+    /// It answered and understood us.
+    pub ok: bool,
+    /// What it is, or why it did not work, as a sentence.
+    pub text: String,
+}
+
+impl App {
+    /// Adds an OLT. Nothing is written to it.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`], [`AppError::Conflict`] when the name is taken.
+    pub async fn add_olt(&self, actor: &Actor, input: NewOlt) -> Result<OltId, AppError> {
+        actor.require(Permission::WriteOlts)?;
+        input.check(true)?;
+        let row = olt_row(
+            rows::Olt { admin_state: AdminState::Enabled, created_at: self.now(), ..Default::default() },
+            &input,
+        )?;
+        let audit = self.audit_row(actor, "olt.add", "olt", None, serde_json::to_value(&input).ok());
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "olt".into(),
+            code: "olt_added".into(),
+            text: format!("OLT {} added; nothing was written to it.", input.name),
+            actor: actor.label(),
+            facts: serde_json::json!({}),
+            ..Default::default()
+        };
+        let taken = format!("There is an OLT named {} already.", input.name);
+        let (password, community) = (input.password.clone(), input.snmp_community.clone());
+        let id = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let id = tx.insert(&row).await?;
+                    tx.put_secret(Slot::OltPassword(id), password.as_ref()).await?;
+                    tx.put_secret(Slot::OltSnmpCommunity(id), community.as_ref()).await?;
+                    timeline::append(tx, &rows::TimelineEntry { olt_id: Some(id), ..entry }).await?;
+                    tx.insert(&rows::AuditEntry { subject: format!("olt:{id}"), ..audit }).await?;
+                    Ok::<_, StoreError>(id)
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.bus().say(Change::Olt(id));
+        self.wake_olts();
+        Ok(id)
+    }
+
+    /// Changes an OLT's settings. Secrets that are not given stay as they are; an address change forgets the pinned
+    /// host key, because another box may be there.
+    ///
+    /// # Errors
+    /// As [`App::add_olt`].
+    pub async fn update_olt(
+        &self,
+        actor: &Actor,
+        id: OltId,
+        input: NewOlt,
+        enabled: bool,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WriteOlts)?;
+        input.check(false)?;
+        let old: rows::Olt = self.found(id, "OLT").await?;
+        let before = serde_json::json!({
+            "name": old.name, "address": old.address, "port": old.port, "protocol": old.protocol.as_str(),
+            "username": old.username, "legacy_algorithms": old.legacy_algorithms, "defaults": old.defaults,
+        });
+        let moved = old.address != input.address || old.port != i64::from(input.port);
+        let mut row = olt_row(old, &input)?;
+        row.admin_state = if enabled { AdminState::Enabled } else { AdminState::Disabled };
+        if moved {
+            row.host_key_pin = None;
+        }
+        let audit = self.audit_row(
+            actor,
+            "olt.change",
+            &format!("olt:{id}"),
+            Some(before),
+            serde_json::to_value(&input).ok(),
+        );
+        let taken = format!("There is an OLT named {} already.", input.name);
+        let (password, community) = (input.password.clone(), input.snmp_community.clone());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.update(&row).await?.or_overtaken("the OLT")?;
+                    if password.is_some() {
+                        tx.put_secret(Slot::OltPassword(id), password.as_ref()).await?;
+                    }
+                    if community.is_some() {
+                        tx.put_secret(Slot::OltSnmpCommunity(id), community.as_ref()).await?;
+                    }
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .map_err(|error| duplicate(error, taken))?;
+        self.olts().drop_line(id);
+        self.bus().say(Change::Olt(id));
+        self.wake_olts();
+        Ok(())
+    }
+
+    /// Accepts that an OLT has another host key from now on, after somebody made sure why.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn forget_host_key(&self, actor: &Actor, id: OltId) -> Result<(), AppError> {
+        actor.require(Permission::WriteOlts)?;
+        let row = rows::Olt { host_key_pin: None, ..self.found(id, "OLT").await? };
+        let audit = self.audit_row(actor, "olt.forget_host_key", &format!("olt:{id}"), None, None);
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.update(&row).await?.or_overtaken("the OLT")?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.olts().drop_line(id);
+        self.wake_olts();
+        Ok(())
+    }
+
+    /// Logs in to the OLT now and asks what it is. Writes nothing to it.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; an OLT that does not answer is an answer.
+    pub async fn test_olt(&self, actor: &Actor, id: OltId) -> Result<OltTest, AppError> {
+        actor.require(Permission::WriteOlts)?;
+        let row: rows::Olt = self.found(id, "OLT").await?;
+        let line = self.olt_line(&row).await?;
+        Ok(match line.handle.probe().await {
+            Ok(facts) => {
+                let version = facts.version;
+                let product = version.product.unwrap_or_else(|| facts.dialect.name.clone());
+                OltTest { ok: true, text: format!("{} answers: {product}, {}.", row.name, version.version) }
+            }
+            Err(error) => OltTest { ok: false, text: format!("{} cannot be used: {error}", row.name) },
+        })
+    }
+}
+
+fn olt_row(old: rows::Olt, input: &NewOlt) -> Result<rows::Olt, AppError> {
+    Ok(rows::Olt {
+        name: input.name.trim().to_owned(),
+        vendor_profile: input.vendor_profile.clone(),
+        address: input.address.trim().to_owned(),
+        port: i64::from(input.port),
+        protocol: input.protocol,
+        username: input.username.clone(),
+        legacy_algorithms: input.legacy_algorithms,
+        snmp_port: i64::from(input.snmp_port),
+        defaults: serde_json::to_value(&input.defaults).map_err(|e| AppError::Internal(e.to_string()))?,
+        ..old
+    })
+}

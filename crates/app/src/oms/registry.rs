@@ -1,0 +1,121 @@
+//! The OLTs this node holds a line to: one queue each, made anew when the OLT's settings change.
+
+use super::tape::Tape;
+use crate::{App, AppError};
+use olt::{
+    dialect::Dialect,
+    queue::{OltConfig, OltHandle, Protocol},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use store::{OltProtocol, Slot, olts, rows};
+use types::{OltId, UtcMs};
+
+/// A queue and what it writes down.
+#[derive(Clone)]
+pub(crate) struct OltLine {
+    pub(crate) handle: OltHandle,
+    pub(crate) tape: Arc<Tape>,
+}
+
+#[derive(Default)]
+pub(crate) struct OltRegistry {
+    lines: Mutex<HashMap<OltId, (i64, OltLine)>>,
+    saves: Mutex<HashMap<OltId, UtcMs>>,
+    wake: tokio::sync::Notify,
+}
+
+impl OltRegistry {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OltId, (i64, OltLine)>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This OLT's configuration should be saved once it has been quiet for a while.
+    pub(crate) fn wants_save(&self, olt: OltId, now: UtcMs) {
+        self.saves.lock().unwrap_or_else(PoisonError::into_inner).insert(olt, now);
+    }
+
+    /// OLTs whose last change is at least `quiet` ago.
+    pub(crate) fn take_saves(&self, now: UtcMs, quiet: Duration) -> Vec<OltId> {
+        let mut saves = self.saves.lock().unwrap_or_else(PoisonError::into_inner);
+        let due: Vec<OltId> =
+            saves.iter().filter(|(_, at)| now.since(**at) >= quiet).map(|(olt, _)| *olt).collect();
+        for olt in &due {
+            saves.remove(olt);
+        }
+        due
+    }
+
+    /// The queue goes; what it is doing is finished first.
+    pub(crate) fn drop_line(&self, olt: OltId) {
+        self.map().remove(&olt);
+    }
+}
+
+impl App {
+    /// Tells the OLT workers that there is something to do.
+    pub(crate) fn wake_olts(&self) {
+        self.olts().wake.notify_one();
+    }
+
+    pub(crate) async fn olts_woken(&self) {
+        self.olts().wake.notified().await;
+    }
+
+    /// The queue of an OLT, started when first needed.
+    pub(crate) async fn olt_line(&self, row: &rows::Olt) -> Result<OltLine, AppError> {
+        if let Some((version, line)) = self.olts().map().get(&row.id)
+            && *version == row.version
+        {
+            return Ok(line.clone());
+        }
+        let line = self.open_line(row).await?;
+        // Another task may have been quicker; then its line is used and ours is dropped unused.
+        let mut map = self.olts().map();
+        match map.get(&row.id) {
+            Some((version, other)) if *version == row.version => Ok(other.clone()),
+            _ => {
+                map.insert(row.id, (row.version, line.clone()));
+                Ok(line)
+            }
+        }
+    }
+
+    /// A queue of its own, not kept: for trying settings that are not stored.
+    pub(crate) async fn open_line(&self, row: &rows::Olt) -> Result<OltLine, AppError> {
+        let password = self.store().secret(Slot::OltPassword(row.id)).await?.unwrap_or_default();
+        let dialect = Dialect::builtin(&row.vendor_profile).map_err(|error| {
+            AppError::Conflict(format!("The CLI profile {} cannot be used: {error}", row.vendor_profile))
+        })?;
+        let tape = Arc::new(Tape::default());
+        let protocol = match row.protocol {
+            OltProtocol::Ssh => Protocol::Ssh,
+            OltProtocol::Telnet => Protocol::Telnet,
+        };
+        let address = if row.address.contains(':') {
+            format!("[{}]:{}", row.address, row.port)
+        } else {
+            format!("{}:{}", row.address, row.port)
+        };
+        let mut config = OltConfig::new(address, protocol, row.username.clone(), password, dialect);
+        config.legacy_algorithms = row.legacy_algorithms;
+        config.pinned_host_key = row.host_key_pin.clone();
+        config.transcript = tape.clone();
+        let (app, olt, runtime) = (self.clone(), row.id, tokio::runtime::Handle::current());
+        config.on_host_key = Arc::new(move |fingerprint: &str| {
+            let (app, pin) = (app.clone(), fingerprint.to_owned());
+            runtime.spawn(async move {
+                let stored = app.store().write(move |tx| Box::pin(async move { olts::pin_host_key(tx, olt, &pin).await }));
+                if let Err(error) = stored.await {
+                    tracing::error!(%olt, %error, "the host key of an OLT cannot be stored; it is learned again");
+                }
+            });
+        });
+        let handle = OltHandle::spawn(config)
+            .map_err(|error| AppError::Conflict(format!("The OLT {} cannot be used: {error}", row.name)))?;
+        Ok(OltLine { handle, tape })
+    }
+}
