@@ -1,0 +1,92 @@
+//! How the edge behaves. Every limit has a default that suits one ISP on one machine.
+
+use app::ports::Cidr;
+use cwmp::{EncodeOptions, Limits, digest::ServerPolicy};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// Plain HTTP, for management networks only.
+#[derive(Debug, Clone)]
+pub struct PlainListener {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Who may speak plain HTTP: everyone else is cut off without an answer.
+    pub allowed_from: Vec<Cidr>,
+}
+
+/// HTTPS.
+#[derive(Debug, Clone)]
+pub struct TlsListener {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Certificate and versions; see [`crate::server_config_from_pem`].
+    pub config: Arc<rustls::ServerConfig>,
+}
+
+/// The configuration of the CWMP server.
+#[derive(Debug, Clone)]
+pub struct AcsConfig {
+    /// Plain HTTP, if at all.
+    pub plain: Option<PlainListener>,
+    /// HTTPS, if at all.
+    pub tls: Option<TlsListener>,
+    /// Realm of the challenges. CPEs may store it: do not change it lightly.
+    pub realm: String,
+    /// Which digests are offered and accepted.
+    pub digest: ServerPolicy,
+    /// Limits on one envelope.
+    pub limits: Limits,
+    /// Bytes of a first message, which anyone may send.
+    pub max_inform_bytes: usize,
+    /// How a device is written to.
+    pub encode: EncodeOptions,
+    /// A session ends after this long without a message (a CPE may ask for longer, up to `max_session_idle`).
+    pub session_idle: Duration,
+    /// The longest idle time a CPE may ask for.
+    pub max_session_idle: Duration,
+    /// Sessions at the same time; beyond it new ones get 503.
+    pub max_sessions: usize,
+    /// Connections at the same time; beyond it new ones are closed.
+    pub max_connections: usize,
+    /// Connections of one address at the same time.
+    pub max_connections_per_address: usize,
+    /// Messages outside a session (Informs, challenges, noise) that one address may send per second …
+    pub rate_per_s: f64,
+    /// … and at once.
+    pub rate_burst: f64,
+    /// Wrong passwords that one address may present per minute.
+    pub wrong_passwords_per_minute: f64,
+    /// A body must make progress within this time …
+    pub body_idle: Duration,
+    /// … and be complete within this.
+    pub body_total: Duration,
+    /// How long an answer of the application may take before the CPE gets 503. CPEs wait at least 30 s.
+    pub answer_within: Duration,
+    /// `Retry-After` of a 503 under overload, in seconds.
+    pub retry_after_s: u32,
+}
+
+impl Default for AcsConfig {
+    fn default() -> Self {
+        AcsConfig {
+            plain: None,
+            tls: None,
+            realm: "Lightkeeper".into(),
+            digest: ServerPolicy::default(),
+            limits: Limits::default(),
+            max_inform_bytes: 256 << 10,
+            encode: EncodeOptions::default(),
+            session_idle: Duration::from_secs(30),
+            max_session_idle: Duration::from_secs(300),
+            max_sessions: 20_000,
+            max_connections: 8_192,
+            max_connections_per_address: 1_024,
+            rate_per_s: 50.0,
+            rate_burst: 500.0,
+            wrong_passwords_per_minute: 30.0,
+            body_idle: Duration::from_secs(10),
+            body_total: Duration::from_secs(60),
+            answer_within: Duration::from_secs(25),
+            retry_after_s: 60,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The connection request (TR-069 3.2.2): one authenticated GET that asks a CPE to open a session.
+//!
+//! A client of our own and not a general one, because every convenience of a general client is a hole here: no
+//! names are resolved, no redirect is followed, no proxy is used, and nothing is sent to an address outside the
+//! management networks.
+
+mod http1;
+mod url;
+
+use self::{
+    http1::{Exchange, Failure, Head},
+    url::Target,
+};
+use app::ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester};
+use async_trait::async_trait;
+use cwmp::digest::{RequestToAnswer, answer_challenge, parse_challenges};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+/// The longest a TCP connect may take, whatever the caller asks for.
+const MAX_CONNECT: Duration = Duration::from_secs(2);
+/// From the connect to the last answer. CPEs answer at once or not at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Requests at the same time, over all devices: a restart must not become a storm.
+const MAX_AT_ONCE: usize = 64;
+
+/// Sends connection requests over TCP.
+#[derive(Debug, Clone)]
+pub struct HttpConnectionRequester {
+    at_once: Arc<Semaphore>,
+    answer_within: Duration,
+}
+
+impl Default for HttpConnectionRequester {
+    fn default() -> Self {
+        HttpConnectionRequester {
+            at_once: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            answer_within: ANSWER_WITHIN,
+        }
+    }
+}
+
+impl HttpConnectionRequester {
+    /// With another limit on the time of the whole exchange.
+    #[must_use]
+    pub fn with_answer_within(mut self, answer_within: Duration) -> Self {
+        self.answer_within = answer_within;
+        self
+    }
+}
+
+#[async_trait]
+impl ConnectionRequester for HttpConnectionRequester {
+    async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome {
+        // The pre-checks, in the order in which operators read them.
+        let Some(text) = target.url.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
+            return ConnectionRequestOutcome::UrlMissing;
+        };
+        let Some(url) = Target::parse(text) else { return ConnectionRequestOutcome::UrlInvalid };
+        let Some(address) = url.address().filter(|address| may_be_called(*address)) else {
+            return ConnectionRequestOutcome::NotInManagementSubnet;
+        };
+        if !target.allowed.iter().any(|network| network.contains(address)) {
+            return ConnectionRequestOutcome::NotInManagementSubnet;
+        }
+        let Ok(_place) = self.at_once.acquire().await else { return ConnectionRequestOutcome::Timeout };
+        let to = SocketAddr::new(address, url.port);
+        let connect = target.connect_timeout.min(MAX_CONNECT);
+        let outcome = ask(&url, to, connect, self.answer_within, &target).await;
+        tracing::debug!(device = %to, outcome = outcome.as_str(), "connection request");
+        outcome
+    }
+}
+
+/// Addresses that are no device, whatever the configured networks say.
+fn may_be_called(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            !(v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast() || v4.is_link_local())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_unspecified() || v6.is_multicast() || (v6.segments()[0] & 0xffc0) == 0xfe80)
+        }
+    }
+}
+
+async fn ask(
+    url: &Target,
+    to: SocketAddr,
+    connect: Duration,
+    answer_within: Duration,
+    target: &ConnectionRequestTarget,
+) -> ConnectionRequestOutcome {
+    let Ok(mut exchange) = Exchange::open(url, to, connect).await else {
+        return ConnectionRequestOutcome::Unreachable;
+    };
+    let deadline = Instant::now() + answer_within;
+    let exchanged = timeout_at(deadline, async {
+        let mut head = exchange.get(url, None).await?;
+        // The challenge, and one more if the nonce of the first one had gone stale.
+        for attempt in 1..=2 {
+            if head.status != 401 {
+                break;
+            }
+            let challenges: Vec<_> = head.challenges().flat_map(parse_challenges).collect();
+            let stale = challenges.iter().any(|challenge| {
+                challenge.parameters.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true"))
+            });
+            if attempt == 2 && !stale {
+                break;
+            }
+            let cnonce = cnonce()?;
+            let Ok(authorization) = answer_challenge(
+                &challenges,
+                &RequestToAnswer {
+                    username: &target.username,
+                    password: &target.password,
+                    method: "GET",
+                    uri: &url.path,
+                    cnonce: &cnonce,
+                    nonce_count: 1,
+                    allow_basic: false,
+                    at_least: None,
+                },
+            ) else {
+                break;
+            };
+            head = again(&mut exchange, url, to, connect, &head, &authorization).await?;
+        }
+        Ok::<_, Failure>(head.status)
+    })
+    .await;
+    match exchanged {
+        Ok(Ok(200..=299)) => ConnectionRequestOutcome::Accepted,
+        Ok(Ok(401)) => ConnectionRequestOutcome::Unauthorized,
+        Ok(Ok(status)) => ConnectionRequestOutcome::Http(status),
+        Ok(Err(Failure::Unreachable)) => ConnectionRequestOutcome::Unreachable,
+        Ok(Err(Failure::NoAnswer)) | Err(_) => ConnectionRequestOutcome::Timeout,
+    }
+}
+
+/// The second GET: on the same connection if the device keeps it, since some tie the nonce to it.
+async fn again(
+    exchange: &mut Exchange,
+    url: &Target,
+    to: SocketAddr,
+    connect: Duration,
+    head: &Head,
+    authorization: &str,
+) -> Result<Head, Failure> {
+    if head.reusable
+        && let Ok(answer) = exchange.get(url, Some(authorization)).await
+    {
+        return Ok(answer);
+    }
+    *exchange = Exchange::open(url, to, connect).await?;
+    exchange.get(url, Some(authorization)).await
+}
+
+fn cnonce() -> Result<String, Failure> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|_| Failure::NoAnswer)?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}

@@ -1,0 +1,225 @@
+//! CWMP messages to the words of `app`, and back.
+
+use app::ports::{CpeNotice, DeviceReply, DeviceRequest, InformFacts};
+use cwmp::{
+    Body, CwmpVersion,
+    codec::{
+        AddObject, Fault, GetParameterNames, GetParameterValues, Inform, ParameterValue, SetParameterValues,
+        Status, Value, ValueType,
+    },
+};
+use provisioning::{DeviceFault, InformEvent, NameInfo, ParamValue, ParameterFault, ValueKind};
+
+/// Characters kept of each text that a device says about itself. TR-069 allows 64; the database need not carry
+/// more because a device ignores that.
+const MAX_IDENTITY_CHARS: usize = 128;
+/// Parameters kept of an Inform.
+const MAX_INFORM_PARAMETERS: usize = 512;
+/// Characters kept of a text that comes with a fault.
+const MAX_FAULT_CHARS: usize = 512;
+
+fn cut(text: String, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+pub(crate) fn inform_facts(inform: Inform, version: CwmpVersion) -> InformFacts {
+    let identity = |text: String| cut(text, MAX_IDENTITY_CHARS);
+    InformFacts {
+        manufacturer: identity(inform.device_id.manufacturer),
+        oui: identity(inform.device_id.oui),
+        product_class: identity(inform.device_id.product_class),
+        serial_number: identity(inform.device_id.serial_number),
+        events: inform
+            .events
+            .into_iter()
+            .take(64)
+            .map(|event| InformEvent {
+                code: identity(event.code.to_string()),
+                command_key: identity(event.command_key),
+            })
+            .collect(),
+        current_time: identity(inform.current_time.0),
+        retry_count: inform.retry_count,
+        parameters: inform.parameters.into_iter().take(MAX_INFORM_PARAMETERS).map(param_value).collect(),
+        cwmp_namespace: format!("urn:dslforum-org:cwmp-{}", version.suffix()),
+    }
+}
+
+fn param_value(parameter: ParameterValue) -> ParamValue {
+    let kind = match parameter.value.type_ {
+        ValueType::Int => ValueKind::Int,
+        ValueType::UnsignedInt => ValueKind::UnsignedInt,
+        ValueType::Long => ValueKind::Long,
+        ValueType::UnsignedLong => ValueKind::UnsignedLong,
+        ValueType::Boolean => ValueKind::Boolean,
+        ValueType::DateTime => ValueKind::DateTime,
+        ValueType::Base64 => ValueKind::Base64,
+        ValueType::HexBinary => ValueKind::HexBinary,
+        ValueType::String | ValueType::Unspecified | ValueType::Other(_) => ValueKind::String,
+    };
+    ParamValue { path: parameter.name, value: parameter.value.text, kind }
+}
+
+pub(crate) fn request_body(request: DeviceRequest) -> Body {
+    match request {
+        DeviceRequest::GetNames { path, next_level } => {
+            Body::GetParameterNames(GetParameterNames { path, next_level })
+        }
+        DeviceRequest::GetValues { paths } => Body::GetParameterValues(GetParameterValues { names: paths }),
+        DeviceRequest::SetValues { values, key } => Body::SetParameterValues(SetParameterValues {
+            parameters: values
+                .into_iter()
+                .map(|set| ParameterValue {
+                    value: Value::new(value_type(set.kind), set.value.expose()),
+                    name: set.path,
+                })
+                .collect(),
+            parameter_key: key,
+        }),
+        DeviceRequest::AddObject { path, key } => {
+            Body::AddObject(AddObject { object_name: path, parameter_key: key })
+        }
+    }
+}
+
+fn value_type(kind: ValueKind) -> ValueType {
+    match kind {
+        ValueKind::String => ValueType::String,
+        ValueKind::Int => ValueType::Int,
+        ValueKind::UnsignedInt => ValueType::UnsignedInt,
+        ValueKind::Long => ValueType::Long,
+        ValueKind::UnsignedLong => ValueType::UnsignedLong,
+        ValueKind::Boolean => ValueType::Boolean,
+        ValueKind::DateTime => ValueType::DateTime,
+        ValueKind::Base64 => ValueType::Base64,
+        ValueKind::HexBinary => ValueType::HexBinary,
+    }
+}
+
+fn status_number(status: Status) -> u8 {
+    match status {
+        Status::Applied => 0,
+        Status::Pending => 1,
+    }
+}
+
+/// `None` for an answer that no [`DeviceRequest`] has.
+pub(crate) fn device_reply(answer: Body) -> Option<DeviceReply> {
+    Some(match answer {
+        Body::GetParameterNamesResponse(response) => DeviceReply::Names(
+            response
+                .parameters
+                .into_iter()
+                .map(|entry| NameInfo { path: entry.name, writable: entry.writable })
+                .collect(),
+        ),
+        Body::GetParameterValuesResponse(response) => {
+            DeviceReply::Values(response.parameters.into_iter().map(param_value).collect())
+        }
+        Body::SetParameterValuesResponse(response) => {
+            DeviceReply::Set { status: status_number(response.status) }
+        }
+        Body::AddObjectResponse(response) => DeviceReply::Added {
+            instance: response.instance_number.get(),
+            status: status_number(response.status),
+        },
+        Body::Fault(fault) => DeviceReply::Fault(device_fault(fault)),
+        _ => return None,
+    })
+}
+
+pub(crate) fn device_fault(fault: Fault) -> DeviceFault {
+    DeviceFault {
+        code: fault.code,
+        text: cut(fault.text, MAX_FAULT_CHARS),
+        parameters: fault
+            .parameters
+            .into_iter()
+            .take(256)
+            .map(|parameter| ParameterFault {
+                path: cut(parameter.name, MAX_FAULT_CHARS),
+                code: parameter.code,
+                text: cut(parameter.text, MAX_FAULT_CHARS),
+            })
+            .collect(),
+    }
+}
+
+pub(crate) fn notice(request: &Body) -> CpeNotice {
+    match request {
+        Body::TransferComplete(complete) => CpeNotice::TransferComplete {
+            command_key: cut(complete.command_key.clone(), MAX_IDENTITY_CHARS),
+            fault_code: complete.fault.code,
+            fault_text: cut(complete.fault.text.clone(), MAX_FAULT_CHARS),
+        },
+        other => CpeNotice::Other { method: cut(other.method().to_owned(), MAX_IDENTITY_CHARS) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cwmp::codec::{DateTime, DeviceId};
+    use provisioning::{SetValue, WriteValue};
+    use types::Secret;
+
+    #[test]
+    fn a_device_cannot_fill_the_database_with_its_name() {
+        let long = "é".repeat(100_000);
+        let parameter = ParameterValue { name: "A".into(), value: Value::new(ValueType::Unspecified, "v") };
+        let facts = inform_facts(
+            Inform {
+                device_id: DeviceId {
+                    manufacturer: long.clone(),
+                    oui: long.clone(),
+                    product_class: long.clone(),
+                    serial_number: long.clone(),
+                },
+                events: vec![],
+                max_envelopes: 1,
+                current_time: DateTime(long),
+                retry_count: 7,
+                parameters: vec![parameter; 60_000],
+            },
+            CwmpVersion::V1_2,
+        );
+        for text in
+            [&facts.manufacturer, &facts.oui, &facts.product_class, &facts.serial_number, &facts.current_time]
+        {
+            assert_eq!(text.chars().count(), MAX_IDENTITY_CHARS);
+        }
+        assert_eq!(facts.parameters.len(), MAX_INFORM_PARAMETERS);
+        assert_eq!(facts.cwmp_namespace, "urn:dslforum-org:cwmp-1-2");
+        assert_eq!(facts.retry_count, 7);
+    }
+
+    #[test]
+    fn requests_keep_order_types_and_secrets() {
+        let body = request_body(DeviceRequest::SetValues {
+            values: vec![
+                SetValue { path: "A".into(), value: WriteValue::Plain("1".into()), kind: ValueKind::Boolean },
+                SetValue {
+                    path: "B".into(),
+                    value: WriteValue::Secret(Secret::new("s")),
+                    kind: ValueKind::String,
+                },
+            ],
+            key: "k".into(),
+        });
+        let Body::SetParameterValues(set) = body else { panic!("another RPC") };
+        let seen: Vec<_> =
+            set.parameters.iter().map(|p| (p.name.as_str(), &p.value.type_, p.value.text.as_str())).collect();
+        assert_eq!(seen, [("A", &ValueType::Boolean, "1"), ("B", &ValueType::String, "s")]);
+        assert_eq!(set.parameter_key, "k");
+    }
+
+    #[test]
+    fn only_answers_are_answers() {
+        assert_eq!(device_reply(Body::RebootResponse), None);
+        let fault = device_reply(Body::Fault(Fault::new(9005))).expect("a reply");
+        assert!(matches!(fault, DeviceReply::Fault(fault) if fault.code == 9005));
+    }
+}

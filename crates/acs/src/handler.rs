@@ -1,0 +1,407 @@
+//! One HTTP request: from headers to an answer.
+
+use crate::{
+    AcsConfig,
+    auth::{Authenticator, Checked, Request as AuthRequest, presented_username},
+    body::{self, BodyError, BodyLimits},
+    convert,
+    cookie::{self, Token},
+    rate::RateLimiter,
+    server::Counters,
+    sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
+};
+use app::ports::{AuthLevel, Begin, CpeFrontDoor, Identity, Next, Peer, SessionEnd};
+use bytes::Bytes;
+use cwmp::{
+    Body, Envelope, Input, Limits, Outcome, Output, SessionMachine,
+    digest::DigestServer,
+    machine::{Finished, Refusal},
+};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE},
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use types::Clock;
+
+/// Envelopes above this are decoded away from the threads that serve everyone.
+const DECODE_ASIDE_BYTES: usize = 256 << 10;
+
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// Everything that requests share.
+pub(crate) struct Edge {
+    pub(crate) config: AcsConfig,
+    pub(crate) door: Arc<dyn CpeFrontDoor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sessions: Sessions,
+    pub(crate) counters: Counters,
+    auth: Authenticator,
+    outside_sessions: RateLimiter,
+    wrong_passwords: RateLimiter,
+    /// Makes the IDs of our requests unique across restarts.
+    id_prefix: String,
+}
+
+/// A message with all that is known about it, on its way to the session.
+struct Message {
+    origin: Origin,
+    headers: HeaderMap,
+    target: String,
+    bytes: Bytes,
+    input: Input,
+    cookies: cookie::Presented,
+}
+
+/// What is answered. Statuses carry no detail: a device needs none, and an attacker gets none.
+enum Reply {
+    Envelope { envelope: Box<Envelope>, cookie: Option<Token> },
+    NoContent,
+    Challenge { stale: bool },
+    Status(StatusCode),
+    Busy { retry_after_s: u32 },
+}
+
+impl Edge {
+    pub(crate) fn new(
+        config: AcsConfig,
+        door: Arc<dyn CpeFrontDoor>,
+        clock: Arc<dyn Clock>,
+        nonce_key: [u8; 32],
+        id_prefix: String,
+    ) -> Self {
+        let digest = DigestServer::new(config.realm.clone(), nonce_key, config.digest.clone());
+        Edge {
+            door,
+            clock,
+            sessions: Sessions::default(),
+            counters: Counters::default(),
+            auth: Authenticator::new(digest),
+            outside_sessions: RateLimiter::new(config.rate_per_s, config.rate_burst),
+            wrong_passwords: RateLimiter::new(
+                config.wrong_passwords_per_minute / 60.0,
+                config.wrong_passwords_per_minute,
+            ),
+            id_prefix,
+            config,
+        }
+    }
+
+    /// Handles one request. The work for a session runs in its own task: it goes on if the peer hangs up.
+    pub(crate) async fn handle(self: Arc<Self>, origin: Origin, request: Request<Incoming>) -> Answer {
+        if request.method() != Method::POST {
+            let mut answer = self.answer(Reply::Status(StatusCode::METHOD_NOT_ALLOWED), origin);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return answer;
+        }
+        let (head, incoming) = request.into_parts();
+        let cookies = cookie::read(&head.headers);
+        let found = self.sessions.find(&cookies.tokens, origin, presented_username(&head.headers).as_deref());
+        let max_bytes = match &found {
+            Found::Session(_) => self.config.limits.max_bytes,
+            Found::Ended | Found::Nothing => {
+                if !self.outside_sessions.allow(origin.address, Instant::now()) {
+                    self.counters.overload.add();
+                    return self.answer(Reply::Busy { retry_after_s: self.config.retry_after_s }, origin);
+                }
+                self.first_message_limit(&head.headers, origin)
+            }
+        };
+        let limits = BodyLimits { max_bytes, idle: self.config.body_idle, total: self.config.body_total };
+        let bytes = match body::read(incoming, limits).await {
+            Ok(bytes) => body::unpack(bytes, &head.headers, max_bytes).await,
+            Err(error) => Err(error),
+        };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => return self.refuse_body(error, origin),
+        };
+        let message = Message {
+            origin,
+            target: target_of(&head.uri),
+            input: self.decode(bytes.clone(), &head.headers, max_bytes).await,
+            headers: head.headers,
+            bytes,
+            cookies,
+        };
+        let edge = self.clone();
+        let session = match &found {
+            Found::Session(entry) => Some(entry.clone()),
+            Found::Ended | Found::Nothing => None,
+        };
+        let work = tokio::spawn(async move { edge.work(message, found).await });
+        let reply = match tokio::time::timeout(self.config.answer_within, work).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(panicked)) => {
+                tracing::error!(error = %panicked, "a session failed; only this device is affected");
+                if let Some(entry) = session {
+                    self.sessions.close(&entry, SessionEnd::Torn);
+                }
+                Reply::Status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Err(_) => {
+                self.counters.overload.add();
+                Reply::Busy { retry_after_s: self.config.retry_after_s }
+            }
+        };
+        self.answer(reply, origin)
+    }
+
+    /// An Inform is small. A CPE that sends no cookies needs room for its answers as well, once it is known to be
+    /// in a session.
+    fn first_message_limit(&self, headers: &HeaderMap, origin: Origin) -> usize {
+        let in_session = presented_username(headers)
+            .is_some_and(|username| self.sessions.find_by_name(origin, &username).is_some());
+        if in_session { self.config.limits.max_bytes } else { self.config.max_inform_bytes }
+    }
+
+    fn refuse_body(&self, error: BodyError, origin: Origin) -> Answer {
+        tracing::debug!(peer = %origin.address, %error, "body refused");
+        self.counters.refused_bodies.add();
+        self.answer(
+            Reply::Status(match error {
+                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                BodyError::Broken | BodyError::Unpack => StatusCode::BAD_REQUEST,
+            }),
+            origin,
+        )
+    }
+
+    async fn decode(&self, bytes: Bytes, headers: &HeaderMap, max_bytes: usize) -> Input {
+        let limits = Limits { max_bytes: max_bytes.min(self.config.limits.max_bytes), ..self.config.limits };
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let decode = move || Input::from_decoded(cwmp::decode(&bytes, content_type.as_deref(), &limits));
+        if limits.max_bytes > DECODE_ASIDE_BYTES {
+            let aside = tokio::task::spawn_blocking(decode).await;
+            aside.unwrap_or(Input::Undecodable(cwmp::CodecError::NoBody))
+        } else {
+            decode()
+        }
+    }
+
+    async fn work(&self, message: Message, found: Found) -> Reply {
+        if let Input::Undecodable(error) = &message.input {
+            self.counters.undecodable.add();
+            tracing::debug!(peer = %message.origin.address, %error, "message refused");
+        }
+        let opens =
+            matches!(&message.input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)));
+        match (opens, found) {
+            (true, _) => self.open(message).await,
+            (false, Found::Session(entry)) => self.go_on(&entry, message.input).await,
+            (false, Found::Ended) if message.input == Input::Empty => Reply::NoContent,
+            (false, Found::Ended | Found::Nothing) => self.without_session(message).await,
+        }
+    }
+
+    /// Checks who sends a message. `Err` is the answer to give.
+    async fn authenticate(&self, message: &Message, opens_session: bool) -> Result<Identity, Reply> {
+        let address = message.origin.address;
+        if !self.wrong_passwords.has_room(address, Instant::now()) {
+            self.counters.overload.add();
+            return Err(Reply::Busy { retry_after_s: self.config.retry_after_s });
+        }
+        let request = AuthRequest {
+            headers: &message.headers,
+            target: &message.target,
+            body: &message.bytes,
+            tls: message.origin.tls,
+            opens_session,
+            now: self.clock.now(),
+        };
+        match self.auth.check(request, self.door.as_ref()).await {
+            Checked::Proved(identity) => Ok(identity),
+            Checked::Stale => Err(Reply::Challenge { stale: true }),
+            Checked::Wrong(why) => {
+                self.wrong_passwords.allow(address, Instant::now());
+                self.counters.wrong_passwords.add();
+                tracing::debug!(peer = %address, why, "not authenticated");
+                Err(Reply::Challenge { stale: false })
+            }
+        }
+    }
+
+    /// An Inform: always a new session.
+    async fn open(&self, message: Message) -> Reply {
+        if self.sessions.count() >= self.config.max_sessions {
+            self.counters.overload.add();
+            return Reply::Busy { retry_after_s: self.config.retry_after_s };
+        }
+        let identity = match self.authenticate(&message, true).await {
+            Ok(identity) => identity,
+            Err(reply) => return reply,
+        };
+        let number = self.counters.sessions_begun.add();
+        let mut machine = SessionMachine::new(format!("{}-{number:x}", self.id_prefix));
+        let Output::Answer { request: Body::Inform(inform), reply, .. } = machine.received(message.input)
+        else {
+            return Reply::Status(StatusCode::BAD_REQUEST);
+        };
+        let username = proved_name(&identity);
+        let peer = Peer { address: message.origin.address, tls: message.origin.tls, identity };
+        let app = match self.door.begin(convert::inform_facts(inform, machine.version()), peer).await {
+            Begin::Accepted(app) => app,
+            Begin::Challenge => return Reply::Challenge { stale: false },
+            Begin::Refused { reason } => {
+                tracing::info!(peer = %message.origin.address, reason = ?reason, "Inform refused");
+                return Reply::Status(StatusCode::FORBIDDEN);
+            }
+            Begin::Busy { retry_after_s } => return Reply::Busy { retry_after_s },
+        };
+        let Ok(token) = Token::random() else {
+            app.end(SessionEnd::Torn).await;
+            return Reply::Status(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let asked = machine.session_timeout_s().map_or(Duration::ZERO, |s| Duration::from_secs(s.into()));
+        self.sessions.insert(NewSession {
+            token: token.clone(),
+            origin: message.origin,
+            username,
+            idle: asked.min(self.config.max_session_idle).max(self.config.session_idle),
+            live: Live { machine, app },
+        });
+        Reply::Envelope { envelope: reply, cookie: Some(token) }
+    }
+
+    /// A message that is no Inform and names no session.
+    async fn without_session(&self, message: Message) -> Reply {
+        let challenged_first = message.input == Input::Empty;
+        if presented_username(&message.headers).is_some() && !message.cookies.any {
+            // A CPE without cookies: the name it proves with every message leads to its session.
+            let identity = match self.authenticate(&message, false).await {
+                Ok(identity) => identity,
+                Err(reply) => return reply,
+            };
+            let entry = proved_name(&identity)
+                .and_then(|username| self.sessions.find_by_name(message.origin, &username));
+            if let Some(entry) = entry {
+                return self.go_on(&entry, message.input).await;
+            }
+        } else if challenged_first && !message.cookies.any {
+            return Reply::Challenge { stale: false };
+        }
+        Reply::Status(StatusCode::BAD_REQUEST)
+    }
+
+    /// A message inside a session.
+    async fn go_on(&self, entry: &Arc<Entry>, input: Input) -> Reply {
+        // One message at a time: the second socket with the same cookie is told so and changes nothing.
+        let Ok(mut live) = entry.live.clone().try_lock_owned() else {
+            return Reply::Status(StatusCode::CONFLICT);
+        };
+        let Some(Live { machine, app }) = live.as_mut() else {
+            return Reply::Status(StatusCode::BAD_REQUEST);
+        };
+        entry.touch();
+        let next = match machine.received(input) {
+            Output::Answer { request, reply, .. } => {
+                app.notice(convert::notice(&request)).await;
+                entry.touch();
+                return Reply::Envelope { envelope: reply, cookie: None };
+            }
+            Output::Ask { finished: None } => app.ready().await,
+            Output::Ask { finished: Some(Finished { method, outcome, id_differs }) } => {
+                if id_differs {
+                    tracing::debug!(cpe = %entry.cpe, method, "the device echoed another ID");
+                }
+                let reply = match outcome {
+                    Outcome::Answered(body) => convert::device_reply(body),
+                    Outcome::Faulted(fault) => convert::device_reply(Body::Fault(fault)),
+                    Outcome::Unknown { why } => {
+                        tracing::debug!(cpe = %entry.cpe, method, why, "outcome unknown");
+                        None
+                    }
+                };
+                match reply {
+                    Some(reply) => app.reply(reply).await,
+                    None => return self.end(entry, SessionEnd::Torn),
+                }
+            }
+            Output::End { why } => {
+                tracing::debug!(cpe = %entry.cpe, why, "session ended");
+                return self.end(entry, SessionEnd::Torn);
+            }
+            Output::Refuse(Refusal::Busy) => return Reply::Status(StatusCode::CONFLICT),
+            Output::Refuse(Refusal::InformFirst { .. } | Refusal::Undecodable(_) | Refusal::Over) => {
+                return Reply::Status(StatusCode::BAD_REQUEST);
+            }
+        };
+        entry.touch();
+        match next {
+            Next::Request(request) => match machine.request(convert::request_body(request)) {
+                Some(envelope) => Reply::Envelope { envelope: Box::new(envelope), cookie: None },
+                None => self.end(entry, SessionEnd::Torn),
+            },
+            Next::Done => {
+                machine.finish();
+                self.end(entry, SessionEnd::Clean)
+            }
+        }
+    }
+
+    /// The application hears of the end when the message at work is answered, not before.
+    fn end(&self, entry: &Arc<Entry>, how: SessionEnd) -> Reply {
+        self.sessions.close(entry, how);
+        Reply::NoContent
+    }
+
+    fn answer(&self, reply: Reply, origin: Origin) -> Answer {
+        let mut answer = Response::new(Full::default());
+        let headers = answer.headers_mut();
+        let status = match reply {
+            Reply::Envelope { envelope, cookie } => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=\"utf-8\""));
+                if let Some(value) =
+                    cookie.and_then(|token| HeaderValue::from_str(&token.set_cookie(origin.tls)).ok())
+                {
+                    headers.insert(SET_COOKIE, value);
+                }
+                *answer.body_mut() = Full::new(cwmp::encode(&envelope, &self.config.encode).into());
+                StatusCode::OK
+            }
+            Reply::NoContent => StatusCode::NO_CONTENT,
+            Reply::Challenge { stale } => {
+                let mut salt = [0; 8];
+                if getrandom::fill(&mut salt).is_ok() {
+                    for value in self.auth.challenges(origin.tls, stale, self.clock.now(), salt) {
+                        headers.append(WWW_AUTHENTICATE, value);
+                    }
+                    StatusCode::UNAUTHORIZED
+                } else {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+            }
+            Reply::Busy { retry_after_s } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Reply::Status(status) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                status
+            }
+        };
+        *answer.status_mut() = status;
+        answer
+    }
+}
+
+/// The name, if it was proved and not only given.
+fn proved_name(identity: &Identity) -> Option<String> {
+    match identity.level {
+        AuthLevel::Anonymous => None,
+        AuthLevel::Bootstrap | AuthLevel::Own => identity.username.clone(),
+    }
+}
+
+/// The request target as the digest was computed over it.
+fn target_of(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned())
+}

@@ -1,0 +1,453 @@
+//! A front door that does as it is told and remembers what it was told, a server on a real socket, and a device
+//! that writes raw bytes.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part")]
+
+use acs::{AcsConfig, AcsServer, AcsStats, PlainListener};
+use app::ports::{
+    AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply, DeviceRequest,
+    InformFacts, Next, Peer, SessionEnd,
+};
+use async_trait::async_trait;
+use cwmp::{
+    Body, CwmpVersion, EncodeOptions, Envelope, EventCode, Limits,
+    codec::{DateTime, DeviceId, Event, Inform, ParameterValue, Value},
+    digest::{RequestToAnswer, answer_challenge, parse_challenges},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpSocket,
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+use types::{CpeId, Secret, SystemClock};
+
+/// Nothing in these tests takes this long unless it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the application was told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Began { serial: String, level: AuthLevel, username: Option<String>, address: IpAddr, tls: bool },
+    Ready(String),
+    Replied(String, DeviceReply),
+    Noticed(String, CpeNotice),
+    Ended(String, SessionEnd),
+}
+
+#[derive(Default)]
+struct Rules {
+    users: HashMap<String, CredentialCandidate>,
+    cpes: HashMap<String, CpeId>,
+    /// By serial: what to ask of the device.
+    scripts: HashMap<String, VecDeque<DeviceRequest>>,
+    /// Serials that must prove their own secret.
+    own_secret: HashMap<String, CpeId>,
+    /// `ready` waits for a permit.
+    gate: Option<Arc<Semaphore>>,
+    panics_on_ready: Option<String>,
+}
+
+/// The application, as far as these tests need one.
+pub struct Door {
+    rules: Arc<Mutex<Rules>>,
+    said: mpsc::UnboundedSender<Said>,
+}
+
+pub struct Heard(mpsc::UnboundedReceiver<Said>);
+
+impl Heard {
+    pub async fn next(&mut self) -> Said {
+        timeout(PATIENCE, self.0.recv()).await.expect("the application was told nothing").expect("door open")
+    }
+
+    pub fn nothing_more(&mut self) -> bool {
+        self.0.try_recv().is_err()
+    }
+}
+
+impl Door {
+    pub fn new() -> (Arc<Self>, Heard) {
+        let (said, heard) = mpsc::unbounded_channel();
+        (Arc::new(Door { rules: Arc::default(), said }), Heard(heard))
+    }
+
+    pub fn user(&self, name: &str, password: &str, level: AuthLevel, cpe: Option<CpeId>) {
+        let candidate = CredentialCandidate { secret: Secret::new(password), level, cpe };
+        self.rules.lock().expect("rules").users.insert(name.into(), candidate);
+    }
+
+    /// A device with a secret of its own, and the requests it gets once it has proved it.
+    pub fn own(&self, serial: &str, name: &str, password: &str) -> CpeId {
+        let cpe = self.cpe(serial);
+        self.user(name, password, AuthLevel::Own, Some(cpe));
+        self.rules.lock().expect("rules").own_secret.insert(serial.into(), cpe);
+        cpe
+    }
+
+    pub fn cpe(&self, serial: &str) -> CpeId {
+        let mut rules = self.rules.lock().expect("rules");
+        let next = CpeId(rules.cpes.len() as i64 + 1);
+        *rules.cpes.entry(serial.into()).or_insert(next)
+    }
+
+    pub fn script(&self, serial: &str, requests: impl IntoIterator<Item = DeviceRequest>) {
+        self.rules.lock().expect("rules").scripts.insert(serial.into(), requests.into_iter().collect());
+    }
+
+    pub fn gate(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.rules.lock().expect("rules").gate = Some(gate.clone());
+        gate
+    }
+
+    pub fn panic_on_ready(&self, serial: &str) {
+        self.rules.lock().expect("rules").panics_on_ready = Some(serial.into());
+    }
+}
+
+#[async_trait]
+impl CpeFrontDoor for Door {
+    async fn credentials_for(&self, username: &str) -> Vec<CredentialCandidate> {
+        self.rules.lock().expect("rules").users.get(username).cloned().into_iter().collect()
+    }
+
+    async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {
+        let serial = inform.serial_number;
+        let cpe = self.cpe(&serial);
+        {
+            let rules = self.rules.lock().expect("rules");
+            if rules.own_secret.get(&serial).is_some_and(|owner| peer.identity.cpe != Some(*owner)) {
+                return Begin::Challenge;
+            }
+        }
+        if serial == "REFUSED" {
+            return Begin::Refused { reason: "a test says so".into() };
+        }
+        if serial == "BUSY" {
+            return Begin::Busy { retry_after_s: 17 };
+        }
+        let _ = self.said.send(Said::Began {
+            serial: serial.clone(),
+            level: peer.identity.level,
+            username: peer.identity.username,
+            address: peer.address,
+            tls: peer.tls,
+        });
+        Begin::Accepted(Box::new(Session { serial, cpe, rules: self.rules.clone(), said: self.said.clone() }))
+    }
+}
+
+struct Session {
+    serial: String,
+    cpe: CpeId,
+    rules: Arc<Mutex<Rules>>,
+    said: mpsc::UnboundedSender<Said>,
+}
+
+impl Session {
+    fn next(&self) -> Next {
+        let mut rules = self.rules.lock().expect("rules");
+        match rules.scripts.get_mut(&self.serial).and_then(VecDeque::pop_front) {
+            Some(request) => Next::Request(request),
+            None => Next::Done,
+        }
+    }
+}
+
+#[async_trait]
+impl CpeSession for Session {
+    fn cpe(&self) -> CpeId {
+        self.cpe
+    }
+    async fn ready(&mut self) -> Next {
+        let _ = self.said.send(Said::Ready(self.serial.clone()));
+        let panics = self.rules.lock().expect("rules").panics_on_ready.as_ref() == Some(&self.serial);
+        assert!(!panics, "told to panic");
+        let gate = self.rules.lock().expect("rules").gate.clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.expect("gate").forget();
+        }
+        self.next()
+    }
+    async fn reply(&mut self, reply: DeviceReply) -> Next {
+        let _ = self.said.send(Said::Replied(self.serial.clone(), reply));
+        self.next()
+    }
+    async fn notice(&mut self, notice: CpeNotice) {
+        let _ = self.said.send(Said::Noticed(self.serial.clone(), notice));
+    }
+    async fn end(self: Box<Self>, how: SessionEnd) {
+        let _ = self.said.send(Said::Ended(self.serial.clone(), how));
+    }
+}
+
+/// A running server.
+pub struct Acs {
+    pub plain: Option<SocketAddr>,
+    pub tls: Option<SocketAddr>,
+    pub stats: Box<dyn Fn() -> AcsStats + Send + Sync>,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+pub fn loopback() -> PlainListener {
+    PlainListener {
+        address: "127.0.0.1:0".parse().expect("address"),
+        allowed_from: vec!["127.0.0.0/8".parse().expect("network")],
+    }
+}
+
+impl Acs {
+    pub async fn start(door: Arc<Door>) -> Acs {
+        Acs::start_with(AcsConfig { plain: Some(loopback()), ..AcsConfig::default() }, door).await
+    }
+
+    pub async fn start_with(config: AcsConfig, door: Arc<Door>) -> Acs {
+        let server = AcsServer::bind(config, door, Arc::new(SystemClock)).await.expect("bound");
+        let (plain, tls) = (server.plain_address(), server.tls_address());
+        let stats = Box::new(server.stats());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Acs { plain, tls, stats, stop: Some(stop), task }
+    }
+
+    pub async fn device(&self) -> Device {
+        Device::connect(self.plain.expect("plain"), Ipv4Addr::LOCALHOST).await
+    }
+
+    pub async fn device_from(&self, from: Ipv4Addr) -> Device {
+        Device::connect(self.plain.expect("plain"), from).await
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.take().expect("running").send(()).expect("running");
+        timeout(PATIENCE, &mut self.task).await.expect("stops").expect("no panic");
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub fn envelope(&self) -> Envelope {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        cwmp::decode(&self.body, self.header("content-type"), &Limits::default()).expect("an envelope")
+    }
+
+    pub fn cookie(&self) -> String {
+        let set = self.header("set-cookie").expect("a cookie is set");
+        set.split(';').next().expect("a pair").to_owned()
+    }
+}
+
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+/// A device: one connection, raw.
+pub struct Device {
+    pub wire: Box<dyn Wire>,
+    buffer: Vec<u8>,
+}
+
+impl Device {
+    pub async fn connect(to: SocketAddr, from: Ipv4Addr) -> Device {
+        let socket = TcpSocket::new_v4().expect("socket");
+        socket.bind(SocketAddr::new(from.into(), 0)).expect("own address");
+        Device::over(Box::new(socket.connect(to).await.expect("connected")))
+    }
+
+    pub fn over(wire: Box<dyn Wire>) -> Device {
+        Device { wire, buffer: Vec::new() }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.wire.write_all(bytes).await.expect("sent");
+        self.wire.flush().await.expect("sent");
+    }
+
+    /// One answer; `None` if the connection was closed instead.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        timeout(PATIENCE, self.read_answer()).await.expect("neither an answer nor an end")
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut chunk = [0; 4096];
+        match self.wire.read(&mut chunk).await {
+            Ok(read) if read > 0 => {
+                self.buffer.extend_from_slice(&chunk[..read]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    async fn read_answer(&mut self) -> Option<Answer> {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            if !self.more().await {
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.buffer[..end].to_vec()).expect("a head");
+        self.buffer.drain(..end + 4);
+        let status = head.split(' ').nth(1).expect("status").parse().expect("status");
+        let headers: Vec<(String, String)> = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        assert_eq!(answer.header("transfer-encoding"), None, "small stacks cannot read chunks");
+        if status == 100 {
+            return Some(answer);
+        }
+        let length: usize = match answer.header("content-length") {
+            Some(length) => length.parse().expect("length"),
+            None => {
+                assert_eq!(status, 204, "an answer without length");
+                0
+            }
+        };
+        while self.buffer.len() < length {
+            assert!(self.more().await, "the answer is cut");
+        }
+        answer.body = self.buffer.drain(..length).collect();
+        Some(answer)
+    }
+
+    pub async fn post(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.send(&post_bytes(headers, body)).await;
+        self.answer().await.expect("an answer")
+    }
+
+    /// Informs with a digest from the start, for a challenge got by an empty message.
+    pub async fn inform_with_digest(&mut self, serial: &str, name: &str, password: &str) -> Answer {
+        let challenge = self.post(&[], b"").await;
+        let authorization = authorization(&challenge, name, password, 1);
+        self.post(&[("Authorization", &authorization)], &inform(serial)).await
+    }
+
+    /// Informs, answering a challenge if there is one. Gives the answer to the last Inform.
+    pub async fn inform_as(&mut self, serial: &str, name: &str, password: &str) -> Answer {
+        let body = inform(serial);
+        let first = self.post(&[], &body).await;
+        if first.status != 401 {
+            return first;
+        }
+        let authorization = authorization(&first, name, password, 1);
+        self.post(&[("Authorization", &authorization)], &body).await
+    }
+}
+
+pub fn post_bytes(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = "POST /acs HTTP/1.1\r\nHost: acs\r\nSOAPAction: \"\"\r\n".to_owned();
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let mut bytes = head.into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+pub fn authorization(challenge: &Answer, name: &str, password: &str, nonce_count: u32) -> String {
+    let challenges: Vec<_> =
+        challenge.all("www-authenticate").into_iter().flat_map(parse_challenges).collect();
+    answer_challenge(
+        &challenges,
+        &RequestToAnswer {
+            username: name,
+            password: &Secret::new(password),
+            method: "POST",
+            uri: "/acs",
+            cnonce: "00c0ffee",
+            nonce_count,
+            allow_basic: false,
+            at_least: None,
+        },
+    )
+    .expect("a digest is offered")
+}
+
+pub fn message(id: &str, body: Body) -> Vec<u8> {
+    cwmp::encode(&Envelope::new(Some(id.into()), CwmpVersion::V1_2, body), &EncodeOptions::default())
+}
+
+pub fn inform(serial: &str) -> Vec<u8> {
+    message(
+        "inform-1",
+        Body::Inform(Inform {
+            device_id: DeviceId {
+                manufacturer: "Acme".into(),
+                oui: "00259E".into(),
+                product_class: "X1".into(),
+                serial_number: serial.into(),
+            },
+            events: vec![Event { code: EventCode::Periodic, command_key: String::new() }],
+            max_envelopes: 1,
+            current_time: DateTime("2026-11-21T14:30:00Z".into()),
+            retry_count: 0,
+            parameters: vec![ParameterValue {
+                name: "InternetGatewayDevice.ManagementServer.ConnectionRequestURL".into(),
+                value: Value::string("http://10.20.3.9:7547/"),
+            }],
+        }),
+    )
+}
+
+pub fn get_names() -> DeviceRequest {
+    DeviceRequest::GetNames { path: "InternetGatewayDevice.".into(), next_level: true }
+}
+
+pub fn get_values() -> DeviceRequest {
+    DeviceRequest::GetValues { paths: vec!["InternetGatewayDevice.DeviceInfo.UpTime".into()] }
+}
+
+/// The device's answer to an envelope of ours: right in kind, empty in content.
+pub fn respond(request: &Envelope) -> Vec<u8> {
+    use cwmp::codec::{
+        AddObjectResponse, GetParameterNamesResponse, GetParameterValuesResponse, SetParameterValuesResponse,
+        Status,
+    };
+    let body = match &request.body {
+        Body::GetParameterNames(_) => {
+            Body::GetParameterNamesResponse(GetParameterNamesResponse { parameters: vec![] })
+        }
+        Body::GetParameterValues(_) => {
+            Body::GetParameterValuesResponse(GetParameterValuesResponse { parameters: vec![] })
+        }
+        Body::SetParameterValues(_) => {
+            Body::SetParameterValuesResponse(SetParameterValuesResponse { status: Status::Applied })
+        }
+        Body::AddObject(_) => Body::AddObjectResponse(AddObjectResponse {
+            instance_number: std::num::NonZeroU32::MIN,
+            status: Status::Applied,
+        }),
+        other => panic!("not asked of devices in these tests: {}", other.method()),
+    };
+    message(request.id.as_deref().expect("our requests have IDs"), body)
+}

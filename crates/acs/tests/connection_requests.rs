@@ -1,0 +1,352 @@
+//! Every outcome of a connection request, each against a device that brings it about.
+
+mod common;
+
+use ConnectionRequestOutcome as Outcome;
+use acs::HttpConnectionRequester;
+use app::ports::{Cidr, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester};
+use common::PATIENCE;
+use cwmp::digest::{Algorithm, DigestServer, Presented, ServerPolicy, Verdict, parse_authorization};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use types::{Secret, UtcMs};
+
+const NOW: UtcMs = UtcMs(1_795_269_000_000);
+
+fn target(url: Option<String>) -> ConnectionRequestTarget {
+    ConnectionRequestTarget {
+        url,
+        username: "acs".into(),
+        password: Secret::new("s3cret"),
+        allowed: vec!["127.20.0.0/16".parse::<Cidr>().expect("network")],
+        connect_timeout: Duration::from_secs(2),
+    }
+}
+
+async fn ask(url: &str) -> Outcome {
+    let requester = HttpConnectionRequester::default().with_answer_within(Duration::from_millis(500));
+    timeout(PATIENCE, requester.request(target(Some(url.into())))).await.expect("always an outcome")
+}
+
+/// What one connection of a device does.
+struct Call {
+    stream: TcpStream,
+    /// Which connection this is.
+    number: usize,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Call {
+    /// The head of the next request; `None` at the end of the connection.
+    async fn request(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.stream.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(head).expect("text");
+        self.seen.lock().expect("seen").push(head.clone());
+        Some(head)
+    }
+
+    async fn answer(&mut self, head: &str) {
+        self.stream.write_all(head.replace('\n', "\r\n").as_bytes()).await.expect("sent");
+        self.stream.write_all(b"\r\n\r\n").await.expect("sent");
+    }
+}
+
+/// A device at 127.20.0.0/16 that treats each connection as told, and the requests it saw.
+async fn device<F>(treat: impl Fn(Call) -> F + Send + 'static) -> (String, Arc<Mutex<Vec<String>>>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.20.3.9:0").await.expect("bound");
+    let address: SocketAddr = listener.local_addr().expect("address");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (stream, _) = listener.accept().await.expect("accepted");
+            tokio::spawn(treat(Call { stream, number, seen: log.clone() }));
+        }
+    });
+    (format!("http://{address}/cr?id=7"), seen)
+}
+
+fn digest() -> DigestServer {
+    let policy = ServerPolicy { algorithms: vec![Algorithm::Md5], ..ServerPolicy::default() };
+    DigestServer::new("HuaweiHomeGateway", [1; 32], policy)
+}
+
+/// Checks the digest of a request as the device would.
+fn verdict(head: &str, password: &str) -> Option<Verdict> {
+    let line = head.lines().find_map(|line| line.strip_prefix("Authorization: "))?;
+    let Presented::Digest(presented) = parse_authorization(line) else { return None };
+    Some(digest().verify(&presented, &Secret::new(password), "GET", "/cr?id=7", None, NOW))
+}
+
+fn challenge(extra: &str) -> String {
+    format!(
+        "HTTP/1.1 401 Unauthorized\nWWW-Authenticate: {}{extra}",
+        digest().challenges(NOW, [1; 8], false)[0]
+    )
+}
+
+fn count(seen: &Arc<Mutex<Vec<String>>>) -> usize {
+    seen.lock().expect("seen").len()
+}
+
+#[tokio::test]
+async fn pre_checks_come_first_and_in_order() {
+    let requester = HttpConnectionRequester::default();
+    assert_eq!(requester.request(target(None)).await, Outcome::UrlMissing);
+    for (url, want) in [
+        ("", Outcome::UrlMissing),
+        ("  ", Outcome::UrlMissing),
+        ("127.20.0.1:7547", Outcome::UrlInvalid),
+        ("ftp://127.20.0.1/", Outcome::UrlInvalid),
+        ("http://u:p@127.20.0.1/", Outcome::UrlInvalid),
+        ("http://127.20.0.1:7547/a b", Outcome::UrlInvalid),
+        ("http://169.254.169.254/latest/meta-data", Outcome::NotInManagementSubnet),
+        ("http://127.0.0.1:7547/", Outcome::NotInManagementSubnet),
+        ("http://localhost:7547/", Outcome::NotInManagementSubnet),
+        ("http://0.0.0.0/", Outcome::NotInManagementSubnet),
+        ("http://2130706433/", Outcome::NotInManagementSubnet),
+        ("http://[::1]/", Outcome::NotInManagementSubnet),
+        ("http://[::ffff:127.0.0.1]/", Outcome::NotInManagementSubnet),
+        ("http://10.0.0.1/", Outcome::NotInManagementSubnet),
+    ] {
+        assert_eq!(ask(url).await, want, "{url}");
+    }
+    // A careless operator's "everywhere" still is no way to the cloud's metadata.
+    let mut everywhere = target(Some("http://169.254.169.254/".into()));
+    everywhere.allowed = vec!["0.0.0.0/0".parse().expect("network")];
+    assert_eq!(requester.request(everywhere).await, Outcome::NotInManagementSubnet);
+}
+
+#[tokio::test]
+async fn accepted_after_the_digest_on_the_same_connection() {
+    let (url, seen) = device(|mut call| async move {
+        assert_eq!(call.number, 1, "the connection is kept");
+        let first = call.request().await.expect("a request");
+        assert!(!first.contains("Authorization"), "nothing is sent before it is asked for");
+        call.answer(&challenge("\nContent-Length: 0")).await;
+        let second = call.request().await.expect("a second request");
+        assert_eq!(verdict(&second, "s3cret"), Some(Verdict::Correct));
+        call.answer("HTTP/1.1 200 OK\nContent-Length: 0").await;
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Accepted);
+    let seen = seen.lock().expect("seen").clone();
+    assert!(seen[0].starts_with("GET /cr?id=7 HTTP/1.1\r\nHost: 127.20.3.9:"), "{}", seen[0]);
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test]
+async fn accepted_on_a_new_connection_if_the_device_closes_after_the_challenge() {
+    for extra in ["\nConnection: close", "", "\nTransfer-Encoding: chunked", "\nContent-Length: 99999999"] {
+        let (url, seen) = device(move |mut call| async move {
+            let head = call.request().await.expect("a request");
+            match call.number {
+                1 => call.answer(&challenge(extra)).await,
+                _ => {
+                    assert_eq!(verdict(&head, "s3cret"), Some(Verdict::Correct));
+                    call.answer("HTTP/1.0 204 No Content").await;
+                }
+            }
+        })
+        .await;
+        assert_eq!(ask(&url).await, Outcome::Accepted, "{extra}");
+        assert_eq!(count(&seen), 2);
+    }
+    // It says that it keeps the connection, and does not.
+    let (url, _) = device(|mut call| async move {
+        let head = call.request().await.expect("a request");
+        if call.number == 1 {
+            call.answer(&challenge("\nContent-Length: 0")).await;
+        } else if verdict(&head, "s3cret") == Some(Verdict::Correct) {
+            call.answer("HTTP/1.1 200 OK").await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Accepted);
+}
+
+#[tokio::test]
+async fn accepted_without_authentication_is_accepted() {
+    let (url, seen) = device(|mut call| async move {
+        call.request().await.expect("a request");
+        call.answer("HTTP/1.1 200 OK\nContent-Length: 2").await;
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Accepted);
+    assert_eq!(count(&seen), 1);
+}
+
+#[tokio::test]
+async fn sloppy_challenges_get_only_what_they_offer() {
+    // No commas, no qop, no algorithm: as RFC 2069 devices write it.
+    let (url, seen) = device(|mut call| async move {
+        call.request().await.expect("a request");
+        call.answer("HTTP/1.1 401 Unauthorized\nWWW-Authenticate: Digest realm=\"IGD\" nonce=\"abc\"\nContent-Length: 0")
+            .await;
+        call.request().await.expect("a second request");
+        call.answer("HTTP/1.1 204 No Content").await;
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Accepted);
+    let second = seen.lock().expect("seen")[1].clone();
+    for absent in ["qop", "nc=", "cnonce", "opaque", "algorithm"] {
+        assert!(!second.contains(absent), "{second}");
+    }
+}
+
+#[tokio::test]
+async fn unauthorized_means_one_answer_and_no_more() {
+    let (url, seen) = device(|mut call| async move {
+        while let Some(head) = call.request().await {
+            assert_ne!(verdict(&head, "changed"), Some(Verdict::Correct));
+            call.answer(&challenge("\nContent-Length: 0")).await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Unauthorized);
+    assert_eq!(count(&seen), 2, "no third attempt");
+}
+
+#[tokio::test]
+async fn a_stale_nonce_is_answered_once_more() {
+    let (url, seen) = device(|mut call| async move {
+        for (number, extra) in
+            [(1, "\nContent-Length: 0"), (2, ", stale=\"TRUE\"\nContent-Length: 0"), (3, "")]
+        {
+            let head = call.request().await.expect("a request");
+            if number == 3 {
+                assert_eq!(verdict(&head, "s3cret"), Some(Verdict::Correct));
+                call.answer("HTTP/1.1 200 OK\nContent-Length: 0").await;
+            } else {
+                call.answer(&challenge(extra)).await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Accepted);
+    assert_eq!(count(&seen), 3);
+    // Stale for ever is not.
+    let (url, seen) = device(|mut call| async move {
+        while call.request().await.is_some() {
+            call.answer(&challenge(", stale=true\nContent-Length: 0")).await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Unauthorized);
+    assert_eq!(count(&seen), 3);
+}
+
+#[tokio::test]
+async fn the_password_is_never_sent_in_the_clear() {
+    let (url, seen) = device(|mut call| async move {
+        while call.request().await.is_some() {
+            call.answer("HTTP/1.1 401 Unauthorized\nWWW-Authenticate: Basic realm=\"x\"\nContent-Length: 0")
+                .await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Unauthorized);
+    assert_eq!(count(&seen), 1);
+}
+
+#[tokio::test]
+async fn other_statuses_are_told_and_redirects_are_not_followed() {
+    for (status, want) in [("503 Service Unavailable", 503), ("404 Not Found", 404), ("500 Oops", 500)] {
+        let (url, seen) = device(move |mut call| async move {
+            call.request().await.expect("a request");
+            call.answer(&format!("HTTP/1.1 100 Continue\n\nHTTP/1.1 {status}\nContent-Length: 0")).await;
+        })
+        .await;
+        assert_eq!(ask(&url).await, Outcome::Http(want));
+        assert_eq!(count(&seen), 1);
+    }
+    let (victim, asked) = device(|mut call| async move {
+        call.request().await;
+    })
+    .await;
+    let (url, _) = device(move |mut call| {
+        let victim = victim.clone();
+        async move {
+            call.request().await.expect("a request");
+            call.answer(&format!("HTTP/1.1 302 Found\nLocation: {victim}\nContent-Length: 0")).await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&url).await, Outcome::Http(302));
+    assert_eq!(count(&asked), 0, "the redirect was followed");
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let listener = TcpListener::bind("127.20.3.10:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    assert_eq!(ask(&format!("http://{address}/")).await, Outcome::Unreachable);
+}
+
+#[tokio::test]
+async fn connected_without_an_http_answer_is_a_timeout() {
+    let (silent, _) = device(|mut call| async move { while call.request().await.is_some() {} }).await;
+    assert_eq!(ask(&silent).await, Outcome::Timeout);
+    let (closes, _) = device(|mut call| async move {
+        call.request().await;
+    })
+    .await;
+    assert_eq!(ask(&closes).await, Outcome::Timeout);
+    let (babbles, _) = device(|mut call| async move {
+        call.request().await;
+        while call.stream.write_all(b"SSH-2.0-dropbear and more\n").await.is_ok() {}
+    })
+    .await;
+    assert_eq!(ask(&babbles).await, Outcome::Timeout);
+    let (drips, _) = device(|mut call| async move {
+        call.request().await;
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while call.stream.write_all(b"H").await.is_ok() {
+            tick.tick().await;
+        }
+    })
+    .await;
+    assert_eq!(ask(&drips).await, Outcome::Timeout);
+}
+
+#[tokio::test]
+async fn over_tls_any_certificate_will_do_and_basic_still_will_not() {
+    let made = rcgen::generate_simple_self_signed(vec!["cpe".into()]).expect("certificate");
+    let config =
+        acs::server_config_from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
+            .expect("usable");
+    let acceptor = tokio_rustls::TlsAcceptor::from(config);
+    let listener = TcpListener::bind("127.20.3.11:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        for status in ["204 No Content", "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\""] {
+            let (stream, _) = listener.accept().await.expect("accepted");
+            let mut stream = acceptor.accept(stream).await.expect("handshake");
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.expect("a request");
+            assert!(head[..read].starts_with(b"GET /x HTTP/1.1\r\n"));
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            let _ = stream.read(&mut head).await;
+        }
+    });
+    assert_eq!(ask(&format!("https://{address}/x")).await, Outcome::Accepted);
+    assert_eq!(ask(&format!("https://{address}/x")).await, Outcome::Unauthorized);
+}
