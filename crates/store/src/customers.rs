@@ -6,7 +6,7 @@ use crate::{
     error::StoreError,
     record::rows,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryOrder, QuerySelect};
 
 /// By our number for them.
 ///
@@ -36,4 +36,27 @@ pub async fn plans(db: &Db) -> Result<Vec<Plan>, StoreError> {
             .all(db)
             .await?,
     )
+}
+
+/// The first number a customer gets: `C-10001`.
+const FIRST_CODE: i64 = 10_001;
+
+/// The next free customer number. Two units may get the same one; then the second insert is a
+/// [`StoreError::Duplicate`] and is asked again.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn next_code(db: &Db) -> Result<String, StoreError> {
+    let last: Option<i64> = customers::Entity::find()
+        .select_only()
+        .expr(customers::Column::Id.max())
+        .into_tuple::<Option<i64>>()
+        .one(db)
+        .await?
+        .flatten();
+    let mut number = FIRST_CODE + last.unwrap_or(0);
+    while by_code(db, &format!("C-{number}")).await?.is_some() {
+        number += 1;
+    }
+    Ok(format!("C-{number}"))
 }

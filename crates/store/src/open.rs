@@ -67,8 +67,11 @@ impl Store {
         let shared = Arc::new(Shared { key, clock: Arc::clone(&config.clock) });
         let (readers, writer) = match &address {
             Address::Sqlite(file) => {
-                let writer =
-                    Writer::grouped(file.connect_writer().await?, config.limits.clone(), Arc::clone(&shared));
+                let writer = Writer::grouped(
+                    file.connect_writer(config.limits.max_pages).await?,
+                    config.limits.clone(),
+                    Arc::clone(&shared),
+                );
                 (file.connect_readers(config.limits.connections).await?, writer)
             }
             Address::Postgres(server) => {
@@ -121,6 +124,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.0.writer.write(unit).await
+    }
+
+    /// Units of work that wait for the writer (SQLite), or run and wait (PostgreSQL); for the metrics.
+    pub fn units_waiting(&self) -> usize {
+        self.0.writer.waiting()
     }
 
     /// Where the database is, without any password; for logs and the about page.

@@ -57,7 +57,7 @@ pub(crate) mod stored {
     }
 
     pub trait Guardable: Numbered {
-        /// The columns that people and use cases own: not the id, not the version, not what polls observed.
+        /// The columns that an update writes: not the id, not the version, not those apart.
         fn into_change(self) -> Self::Active;
         fn identity(&self) -> Self::Id;
         fn version_held(&self) -> i64;
@@ -161,8 +161,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Changes the row if its version is still the one in `row`, and counts the version up. What polls observed is
-    /// not touched: it has functions of its own.
+    /// Changes the row if its version is still the one in `row`, and counts the version up. What polls observed and
+    /// secrets are not touched: they have functions of their own.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] or [`StoreError::Dangling`] as for an insert. A changed version is no error but
@@ -206,8 +206,9 @@ pub(crate) fn rows_per_statement<R: Stored>() -> usize {
 /// Declares a table: the public row struct and the private entity behind it, from one list of columns.
 ///
 /// `numbered` tables have an id from the database and are appended to; `versioned` ones also have a version and are
-/// changed under guard; `keyed` ones are identified by their own columns. Columns under `observed` are written by
-/// polls only, so that a poll and an edit never overwrite each other.
+/// changed under guard; `keyed` ones are identified by their own columns. Columns `apart` have
+/// functions of their own and are not touched by an update: what polls observe, and secrets, so that neither is
+/// overwritten by an edit that was begun before.
 macro_rules! table {
     (numbered $name:literal $(#[$doc:meta])* $module:ident => $row:ident[$id:ty] {
         $($(#[$cdoc:meta])* $col:ident: $ty:ty,)*
@@ -220,7 +221,7 @@ macro_rules! table {
     };
     (versioned $name:literal $(#[$doc:meta])* $module:ident => $row:ident[$id:ty] {
         $($(#[$cdoc:meta])* $col:ident: $ty:ty,)*
-    } $(observed {
+    } $(apart {
         $($(#[$odoc:meta])* $ocol:ident: $oty:ty,)*
     })?) => {
         table!(@entity $name $module, $(#[$doc])* $row,

@@ -279,3 +279,80 @@ fn warn_if_others_can_read(path: &Path) {
 
 #[cfg(not(unix))]
 fn warn_if_others_can_read(_path: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SLOT: Slot = Slot::OltPassword(OltId(7));
+
+    fn key() -> SealingKey {
+        SealingKey::from_bytes([42; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_and_nothing_else_does(
+            plain in proptest::collection::vec(any::<u8>(), 0..300),
+            at in any::<proptest::sample::Index>(),
+            bit in 0u8..8,
+        ) {
+            let sealed = key().seal(SLOT, &plain).expect("seals");
+            let opened = key().open(SLOT, &sealed).expect("opens");
+            prop_assert_eq!(opened.as_slice(), plain.as_slice());
+            let mut changed = sealed.clone();
+            let at = at.index(changed.0.len());
+            changed.0[at] ^= 1 << bit;
+            prop_assert!(key().open(SLOT, &changed).is_err(), "bit {} of byte {} matters", bit, at);
+            let mut cut = sealed;
+            cut.0.truncate(at);
+            prop_assert!(key().open(SLOT, &cut).is_err());
+        }
+    }
+
+    #[test]
+    fn a_secret_belongs_to_its_place_and_its_key() {
+        let sealed = key().seal(SLOT, b"hunter2").expect("seals");
+        let others = [
+            Slot::OltPassword(OltId(8)),
+            Slot::OltSnmpCommunity(OltId(7)),
+            Slot::TaskJournal(OltTaskId(7)),
+            Slot::CpeCredentials(CpeId(7)),
+            Slot::IntentBody(ServiceId(7), Layer::Core),
+        ];
+        for other in others {
+            assert!(key().open(other, &sealed).is_err(), "{other}");
+        }
+        let error =
+            SealingKey::from_bytes([43; 32]).open(SLOT, &sealed).expect_err("another key").to_string();
+        assert_eq!(
+            error,
+            "the secret in olts.password_sealed, row 7 cannot be opened: it was sealed with another key"
+        );
+    }
+
+    #[test]
+    fn equal_secrets_do_not_look_equal() {
+        let (a, b) = (key().seal(SLOT, b"same").expect("seals"), key().seal(SLOT, b"same").expect("seals"));
+        assert_ne!(a, b);
+        assert_eq!(
+            format!("{a:?} {:?}", key()),
+            format!("Sealed(49 bytes) SealingKey({})", hex::encode(key().id))
+        );
+    }
+
+    #[test]
+    fn a_key_file_is_one_line_and_two_processes_agree_on_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("deep/secret.key");
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| SealingKey::load_or_create(&path).expect("a key").id))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("does not panic")).collect()
+        });
+        assert!(keys.iter().all(|id| *id == keys[0]));
+        assert_eq!(std::fs::read_to_string(&path).expect("reads").lines().count(), 1);
+    }
+}

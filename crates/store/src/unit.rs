@@ -40,6 +40,8 @@ pub struct WriteLimits {
     pub attempts: u32,
     /// Connections for reading; on PostgreSQL for writing too.
     pub connections: u32,
+    /// Pages the file may grow to (SQLite; a page has 4 KiB). `None`: as the disk allows.
+    pub max_pages: Option<u32>,
 }
 
 impl Default for WriteLimits {
@@ -51,6 +53,7 @@ impl Default for WriteLimits {
             unit_time: Duration::from_secs(15),
             attempts: 8,
             connections: 10,
+            max_pages: None,
         }
     }
 }
@@ -118,6 +121,13 @@ impl Writer {
 
     pub(crate) fn pooled(pool: DatabaseConnection, limits: WriteLimits, shared: Arc<Shared>) -> Self {
         Writer::Pooled { pool, running: AtomicUsize::new(0), limits, shared }
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Writer::Grouped { queue, .. } => queue.max_capacity() - queue.capacity(),
+            Writer::Pooled { running, .. } => running.load(Ordering::Relaxed),
+        }
     }
 
     pub(crate) async fn write<F, T, E>(&self, unit: F) -> Result<T, E>

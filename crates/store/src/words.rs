@@ -245,3 +245,37 @@ impl OltTaskState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back_as_itself_and_others_are_named() {
+        macro_rules! check {
+            ($($name:ident),*) => {$(
+                for word in $name::ALL {
+                    assert_eq!(word.as_str().parse::<$name>().as_ref(), Ok(word));
+                    assert_eq!(serde_json::to_value(word).expect("a word"), word.as_str());
+                }
+                let error = "nonsense".parse::<$name>().expect_err("no word").to_string();
+                assert!(error.contains("nonsense") && error.contains($name::default().as_str()), "{error}");
+            )*};
+        }
+        check!(
+            ServiceState,
+            AccessState,
+            Layer,
+            OltProtocol,
+            AdminState,
+            OltObservedState,
+            SyncState,
+            Presence,
+            DetectedState,
+            OltTaskState,
+            Severity,
+            Role,
+            JobState
+        );
+    }
+}

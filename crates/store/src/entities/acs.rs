@@ -66,12 +66,13 @@ table! { versioned "cpes"
         peer_address: String,
         /// Where it takes connection requests.
         connection_request_url: Option<String>,
-        /// Its ownership credentials as JSON; written by [`crate::Tx::put_secret`].
-        credentials_sealed: Option<Sealed>,
         /// The user name it authenticates with; unique.
         auth_username: Option<String>,
         /// First contact.
         created_at: UtcMs,
+    } apart {
+        /// Its ownership credentials as JSON; written by [`crate::Tx::put_secret`].
+        credentials_sealed: Option<Sealed>,
     }
 }
 

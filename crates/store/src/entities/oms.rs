@@ -31,14 +31,10 @@ table! { versioned "olts"
         protocol: OltProtocol,
         /// CLI user.
         username: String,
-        /// CLI password; written by [`crate::Tx::put_secret`], not by an insert or update.
-        password_sealed: Option<Sealed>,
         /// Whether old SSH algorithms may be used with it.
         legacy_algorithms: bool,
         /// SHA-256 of the SSH host key that was accepted.
         host_key_pin: Option<String>,
-        /// SNMP community; written by [`crate::Tx::put_secret`].
-        snmp_community_sealed: Option<Sealed>,
         /// UDP port of SNMP.
         snmp_port: i64,
         /// What we want of it.
@@ -47,7 +43,11 @@ table! { versioned "olts"
         defaults: Document,
         /// When the row was made.
         created_at: UtcMs,
-    } observed {
+    } apart {
+        /// CLI password; written by [`crate::Tx::put_secret`].
+        password_sealed: Option<Sealed>,
+        /// SNMP community; written by [`crate::Tx::put_secret`].
+        snmp_community_sealed: Option<Sealed>,
         /// What it said about itself: family, version …
         observed: Document,
         /// Whether it answered last time.
@@ -68,7 +68,7 @@ table! { versioned "pon_ports"
         pon: PonPath,
         /// What we want of it.
         admin_state: AdminState,
-    } observed {
+    } apart {
         /// What the OLT says of it.
         observed_state: String,
         /// ONUs the OLT has configured on it.
@@ -111,7 +111,7 @@ table! { versioned "onus"
         removed_at: Option<UtcMs>,
         /// When the row was made.
         created_at: UtcMs,
-    } observed {
+    } apart {
         /// What the OLT sees.
         presence: Presence,
         /// The OLT's own word: `online`, `offline` …
@@ -211,8 +211,6 @@ table! { versioned "olt_tasks"
         step: String,
         /// The plan for people to read; secrets masked.
         plan: Document,
-        /// The plan with everything, for carrying on and for compensation; written by [`crate::Tx::put_secret`].
-        journal_sealed: Option<Sealed>,
         /// Why it stands where it stands.
         reason: String,
         /// Who asked.
@@ -225,6 +223,9 @@ table! { versioned "olt_tasks"
         updated_at: UtcMs,
         /// When nothing was left to do. While empty, no other task on the same ONU is accepted.
         finished_at: Option<UtcMs>,
+    } apart {
+        /// The plan with everything, for carrying on and for compensation; written by [`crate::Tx::put_secret`].
+        journal_sealed: Option<Sealed>,
     }
 }
 

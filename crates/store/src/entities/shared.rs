@@ -68,7 +68,7 @@ table! { versioned "users"
         must_change: bool,
         /// When the row was made.
         created_at: UtcMs,
-    } observed {
+    } apart {
         /// Last login.
         last_login_at: Option<UtcMs>,
     }
@@ -112,7 +112,7 @@ table! { versioned "api_keys"
         expires_at: Option<UtcMs>,
         /// When it was taken back.
         revoked_at: Option<UtcMs>,
-    } observed {
+    } apart {
         /// Last use.
         last_used_at: Option<UtcMs>,
     }

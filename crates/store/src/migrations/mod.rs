@@ -5,8 +5,10 @@
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::prelude::*;
 
+pub(crate) type Migrations = Vec<Box<dyn MigrationTrait>>;
+
 /// All migrations, oldest first. The schema version is how many of them have been applied.
-pub(crate) fn all() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn all() -> Migrations {
     vec![Box::new(Script { name: "0001_initial", sql: include_str!("0001_initial.sql") })]
 }
 

@@ -97,6 +97,7 @@ impl Address {
                             self.unreachable(format!("its folder cannot be made: {error}"))
                         })?;
                     }
+                    file.create_private();
                 }
                 let options = file.options.clone().busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
                 // Turning on the write-ahead log changes the file, which a check must not do.
@@ -117,9 +118,25 @@ impl Address {
 }
 
 impl SqliteFile {
+    /// Makes the file readable by us only; SQLite gives its companions the same rights. An error here shows again,
+    /// with a better sentence, when the file is opened.
+    fn create_private(&self) {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let _ = options.open(&self.path);
+    }
+
     /// The one connection that writes.
-    pub(crate) async fn connect_writer(&self) -> Result<DatabaseConnection, StartError> {
-        let options = self.tuned();
+    pub(crate) async fn connect_writer(
+        &self,
+        max_pages: Option<u32>,
+    ) -> Result<DatabaseConnection, StartError> {
+        let mut options = self.tuned();
+        if let Some(pages) = max_pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
         self.connect(options, 1).await
     }
 
@@ -140,7 +157,8 @@ impl SqliteFile {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", "-16000")
+            // KiB per connection; what the machine has free caches the file as well.
+            .pragma("cache_size", "-4000")
             .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(256)
     }

@@ -4,7 +4,7 @@ use super::{Address, live::Live};
 use crate::{
     entities::{EXPECTED, SchemaState, schema_state},
     error::{StartError, StoreError},
-    migrations,
+    migrations::Migrations,
     record::stored::Stored,
 };
 use sea_orm::{
@@ -33,8 +33,8 @@ const BOOKKEEPING: &str = "
     );";
 
 /// Refuses a schema that is newer than this binary, or that a migration left in the middle.
-pub(crate) fn refuse_unknown(live: &Live) -> Result<(), StartError> {
-    let known: Vec<String> = migrations::all().iter().map(|migration| migration.name().to_owned()).collect();
+pub(crate) fn refuse_unknown(live: &Live, migrations: &Migrations) -> Result<(), StartError> {
+    let known: Vec<String> = migrations.iter().map(|migration| migration.name().to_owned()).collect();
     let unknown: Vec<String> = live.migrations.iter().filter(|name| !known.contains(name)).cloned().collect();
     if !unknown.is_empty() {
         return Err(StartError::NewerSchema { unknown, known: known.len() });
@@ -68,8 +68,8 @@ pub(crate) fn refuse_unknown(live: &Live) -> Result<(), StartError> {
 }
 
 /// Names of the migrations that are still to be applied, oldest first.
-pub(crate) fn pending(live: &Live) -> Vec<String> {
-    migrations::all()
+pub(crate) fn pending(live: &Live, migrations: &Migrations) -> Vec<String> {
+    migrations
         .iter()
         .map(|migration| migration.name().to_owned())
         .filter(|name| !live.migrations.contains(name))
@@ -138,10 +138,11 @@ pub(crate) async fn apply_pending(
     address: &Address,
     connection: &DatabaseConnection,
     live: &Live,
+    migrations: &Migrations,
     now: UtcMs,
 ) -> Result<Vec<String>, StartError> {
     let mut applied = Vec::new();
-    for (index, migration) in migrations::all().into_iter().enumerate() {
+    for (index, migration) in migrations.iter().enumerate() {
         if live.migrations.iter().any(|name| name == migration.name()) {
             continue;
         }

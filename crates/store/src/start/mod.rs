@@ -5,11 +5,18 @@ mod key;
 mod live;
 mod lock;
 mod migrate;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub(crate) use address::Address;
 
-use crate::{error::StartError, open::StoreConfig, sealing::SealingKey};
+use crate::{
+    error::StartError,
+    migrations::{self, Migrations},
+    open::StoreConfig,
+    sealing::SealingKey,
+};
 
 /// What was found, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +36,17 @@ pub(crate) async fn prepare(
     address: &Address,
     config: &StoreConfig,
 ) -> Result<(Report, SealingKey), StartError> {
+    prepare_with(address, config, &migrations::all()).await
+}
+
+async fn prepare_with(
+    address: &Address,
+    config: &StoreConfig,
+    migrations: &Migrations,
+) -> Result<(Report, SealingKey), StartError> {
     let connection = address.connect_for_start(true).await?;
     let lock = lock::take(address, &connection).await?;
-    let result = prepare_locked(address, config, &connection).await;
+    let result = prepare_locked(address, config, migrations, &connection).await;
     lock.release(&connection).await;
     let _ = connection.close().await;
     result
@@ -40,14 +55,15 @@ pub(crate) async fn prepare(
 async fn prepare_locked(
     address: &Address,
     config: &StoreConfig,
+    migrations: &Migrations,
     connection: &sea_orm::DatabaseConnection,
 ) -> Result<(Report, SealingKey), StartError> {
     let found = live::look(connection).await?;
-    migrate::refuse_unknown(&found)?;
+    migrate::refuse_unknown(&found, migrations)?;
     migrate::require_writable(address, connection).await?;
     // Before anything is changed: a wrong key must not cost a migration.
     let key = key::find(&config.key, &found)?;
-    let applied = migrate::apply_pending(address, connection, &found, config.clock.now()).await?;
+    let applied = migrate::apply_pending(address, connection, &found, migrations, config.clock.now()).await?;
     let found = live::look(connection).await?;
     let problems = validate::compare(&found);
     if !problems.is_empty() {
@@ -62,8 +78,9 @@ pub(crate) async fn check(address: &Address, config: &StoreConfig) -> Result<Rep
     let connection = address.connect_for_start(false).await?;
     let result = async {
         let found = live::look(&connection).await?;
-        migrate::refuse_unknown(&found)?;
-        let pending = migrate::pending(&found);
+        let migrations = migrations::all();
+        migrate::refuse_unknown(&found, &migrations)?;
+        let pending = migrate::pending(&found, &migrations);
         if !pending.is_empty() {
             return Err(StartError::Pending { pending });
         }

@@ -1,0 +1,505 @@
+//! The hot path of the ACS, secrets at rest, and what is kept per device.
+
+use crate::bed::Bed;
+use serde_json::json;
+use std::time::Duration;
+use store::{
+    Guarded, Severity, Slot, Store, StoreError,
+    cpes::{self, CpeStep, SessionSummary},
+    jobs::NewJob,
+    retention::{self, Bounds},
+    rows::{
+        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, EvidenceItem, Job, LearnedFact, Olt,
+        TimelineEntry,
+    },
+    timeline::{self, Subject},
+};
+use types::{CpeId, Secret, UtcMs};
+
+on_both! {
+    a_step_is_written_as_a_whole,
+    a_step_made_from_an_old_row_writes_nothing,
+    parameters_are_replaced_and_what_is_not_said_is_kept,
+    timers_stay_until_a_step_stops_or_moves_them,
+    two_sessions_of_a_new_device_make_one_row,
+    a_session_ends_once_and_orphans_are_torn,
+    what_was_learned_is_replaced_per_firmware,
+    storage_per_device_is_bounded,
+    old_things_are_swept_in_batches,
+    secrets_are_sealed_to_their_row,
+    a_tampered_secret_does_not_open,
+}
+
+pub(crate) fn new_cpe(serial_number: &str) -> Cpe {
+    Cpe {
+        oui: "00259E".to_owned(),
+        product_class: "HG8546M".to_owned(),
+        serial_number: serial_number.to_owned(),
+        pon_serial: Some("485754437D4733C3".parse().expect("a serial")),
+        state: "INFORMED".to_owned(),
+        quarantine: true,
+        machine: json!({"state": "INFORMED", "cursor": null}),
+        version: 1,
+        ..Cpe::default()
+    }
+}
+
+pub(crate) async fn find_or_insert(store: &Store, row: Cpe) -> Cpe {
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { cpes::find_or_insert(tx, &row).await }))
+        .await
+        .expect("inserts")
+}
+
+async fn save(store: &Store, step: CpeStep) -> Guarded {
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { cpes::save_step(tx, &step).await }))
+        .await
+        .expect("answers")
+}
+
+fn parameter(path: &str, value: &str, writable: Option<bool>, read_at: UtcMs) -> CpeParameter {
+    CpeParameter {
+        path: path.to_owned(),
+        value: value.to_owned(),
+        kind: "string".to_owned(),
+        writable,
+        read_at,
+        ..CpeParameter::default()
+    }
+}
+
+fn full_step(cpe: Cpe, now: UtcMs) -> CpeStep {
+    let line = TimelineEntry {
+        at: now,
+        kind: "state".to_owned(),
+        cpe_id: Some(cpe.id),
+        from_state: Some(cpe.state.clone()),
+        to_state: Some("OWNED".to_owned()),
+        severity: Severity::Wait,
+        code: "clock_invalid".to_owned(),
+        text: "Provision blocked: device time invalid (1981-01-01); NTP pushed, waiting".to_owned(),
+        actor: "system".to_owned(),
+        facts: json!({"year": 1981}),
+        ..TimelineEntry::default()
+    };
+    CpeStep {
+        credentials: Some(Secret::from(r#"{"username":"lk-1","password":"correct horse"}"#)),
+        timeline: vec![line.clone(), TimelineEntry { text: "second".to_owned(), ..line }],
+        evidence: vec![
+            EvidenceItem {
+                layer: "core".into(),
+                setting: "ntp".into(),
+                wanted: "old".into(),
+                ..EvidenceItem::default()
+            },
+            EvidenceItem {
+                layer: "core".into(),
+                setting: "ntp".into(),
+                wanted: "10.20.0.1".into(),
+                observed: "10.20.0.1".into(),
+                verified: true,
+                at: now,
+                source: "read_back".into(),
+                ..EvidenceItem::default()
+            },
+        ],
+        parameters: vec![parameter("Device.Time.Enable", "0", Some(true), now)],
+        faults: vec![CpeFault {
+            at: now,
+            code: 9007,
+            class: "provisioning_logic".into(),
+            ..CpeFault::default()
+        }],
+        connection_requests: vec![ConnectionRequest {
+            at: now,
+            outcome: "timeout".into(),
+            ..ConnectionRequest::default()
+        }],
+        start_timers: vec![("cool_down".to_owned(), now.plus_s(300)), ("grace".to_owned(), now.plus_s(60))],
+        stop_timers: vec!["never_started".to_owned()],
+        jobs: vec![NewJob { kind: "call".into(), key: Some(format!("cpe:{}", cpe.id)), ..NewJob::default() }],
+        cpe: Cpe { state: "OWNED".to_owned(), state_since: now, ..cpe },
+    }
+}
+
+async fn a_step_is_written_as_a_whole(bed: &Bed) {
+    let store = bed.open().await;
+    let now = store.now();
+    let cpe = find_or_insert(&store, new_cpe("485754437D4733C3")).await;
+    assert_eq!(save(&store, full_step(cpe.clone(), now)).await, Guarded::Changed);
+    let found = cpes::by_identity(&store, "00259E", "HG8546M", "485754437D4733C3")
+        .await
+        .expect("reads")
+        .expect("is there");
+    assert_eq!((found.state.as_str(), found.version, found.state_since), ("OWNED", 2, now));
+    assert_eq!(found.machine, json!({"state": "INFORMED", "cursor": null}));
+    let secret =
+        store.open_secret(Slot::CpeCredentials(cpe.id), found.credentials_sealed.as_ref()).expect("opens");
+    assert!(secret.expect("is there").expose().contains("correct horse"));
+    let lines = timeline::page(&store, Subject::Cpe(cpe.id), None, 10).await.expect("reads");
+    assert_eq!(lines.iter().map(|line| line.text.as_str()).next(), Some("second"), "newest first");
+    assert_eq!(
+        (lines.len(), lines[1].severity, &lines[1].facts),
+        (2, Severity::Wait, &json!({"year": 1981}))
+    );
+    let evidence = cpes::evidence(&store, cpe.id).await.expect("reads");
+    assert_eq!(evidence.len(), 1, "the last word of a step counts");
+    assert_eq!((evidence[0].wanted.as_str(), evidence[0].verified), ("10.20.0.1", true));
+    assert_eq!(cpes::parameters(&store, cpe.id).await.expect("reads").len(), 1);
+    assert_eq!(cpes::faults(&store, cpe.id, 10).await.expect("reads")[0].code, 9007);
+    assert_eq!(cpes::connection_requests(&store, cpe.id, 10).await.expect("reads")[0].outcome, "timeout");
+    assert_eq!(cpes::timers(&store, cpe.id).await.expect("reads").len(), 2);
+    assert_eq!(store.count::<Job>().await.expect("counts"), 1);
+}
+
+async fn a_step_made_from_an_old_row_writes_nothing(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("485754437D4733C3")).await;
+    let other = Cpe { state: "INFORMED".to_owned(), reason_text: "linked".to_owned(), ..cpe.clone() };
+    assert!(save(&store, CpeStep { cpe: other, ..CpeStep::default() }).await.is_changed());
+    let late = save(&store, full_step(cpe.clone(), store.now())).await;
+    assert_eq!(late, Guarded::NotAsExpected { found: "version 2".to_owned() });
+    assert_eq!(store.count::<TimelineEntry>().await.expect("counts"), 0);
+    assert_eq!(store.count::<CpeFault>().await.expect("counts"), 0);
+    assert_eq!(store.count::<Job>().await.expect("counts"), 0);
+    assert_eq!(store.count::<CpeParameter>().await.expect("counts"), 0);
+    let found = store.require::<Cpe>(cpe.id).await.expect("reads");
+    assert_eq!((found.reason_text.as_str(), found.credentials_sealed), ("linked", None));
+}
+
+async fn parameters_are_replaced_and_what_is_not_said_is_kept(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    let put = |items: Vec<CpeParameter>| {
+        let (store, id) = (store.clone(), cpe.id);
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { cpes::put_parameters(tx, id, &items).await })
+                })
+                .await
+                .expect("writes");
+        }
+    };
+    let (early, late) = (store.now(), store.now().plus_s(5));
+    put(vec![parameter("A.", "1", Some(false), early), parameter("B.", "1", None, early)]).await;
+    put(vec![parameter("A.", "2", None, late), parameter("B.", "é".repeat(5000).as_str(), Some(true), late)])
+        .await;
+    let found = cpes::parameters(&store, cpe.id).await.expect("reads");
+    assert_eq!((found[0].value.as_str(), found[0].writable, found[0].read_at), ("2", Some(false), late));
+    assert_eq!(found[1].writable, Some(true));
+    assert!(
+        found[1].value.len() < 4200 && found[1].value.ends_with("(10000 bytes in all)"),
+        "long values are cut"
+    );
+    // More rows than fit one statement.
+    put((0..4000).map(|n| parameter(&format!("C.{n:04}"), "x", None, early)).collect()).await;
+    assert_eq!(store.count::<CpeParameter>().await.expect("counts"), 4002);
+}
+
+async fn timers_stay_until_a_step_stops_or_moves_them(bed: &Bed) {
+    let store = bed.open().await;
+    let now = store.now();
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    assert!(save(&store, full_step(cpe.clone(), now)).await.is_changed());
+    assert!(cpes::timers_due(&store, now, 10).await.expect("reads").is_empty());
+    assert_eq!(cpes::next_timer_at(&store).await.expect("reads"), Some(now.plus_s(60)));
+    for _ in 0..2 {
+        let due = cpes::timers_due(&store, now.plus_s(60), 10).await.expect("reads");
+        assert_eq!(
+            due.iter().map(|timer| timer.timer.as_str()).collect::<Vec<_>>(),
+            ["grace"],
+            "reading takes nothing"
+        );
+    }
+    let moved = CpeStep {
+        cpe: Cpe { version: 2, ..cpe },
+        stop_timers: vec!["grace".to_owned()],
+        start_timers: vec![
+            ("cool_down".to_owned(), now.plus_s(10)),
+            ("cool_down".to_owned(), now.plus_s(20)),
+        ],
+        ..CpeStep::default()
+    };
+    assert!(save(&store, moved).await.is_changed());
+    let due = cpes::timers_due(&store, now.plus_s(1000), 10).await.expect("reads");
+    assert_eq!(due.len(), 1);
+    assert_eq!((due[0].timer.as_str(), due[0].at), ("cool_down", now.plus_s(20)));
+}
+
+async fn two_sessions_of_a_new_device_make_one_row(bed: &Bed) {
+    let store = bed.open().await;
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { find_or_insert(&store, new_cpe("485754437D4733C3")).await.id })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for task in tasks {
+        ids.push(task.await.expect("does not panic"));
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(store.count::<Cpe>().await.expect("counts"), 1);
+    let by_serial =
+        cpes::by_pon_serial(&store, "HWTC7D4733C3".parse().expect("a serial")).await.expect("reads");
+    assert_eq!(by_serial.len(), 1, "found in any notation");
+}
+
+async fn begin(store: &Store, cpe: CpeId, began_at: UtcMs) -> types::CpeSessionId {
+    let session =
+        CpeSession { cpe_id: cpe, began_at, events: "2 PERIODIC".to_owned(), ..CpeSession::default() };
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
+        .await
+        .expect("begins")
+}
+
+async fn a_session_ends_once_and_orphans_are_torn(bed: &Bed) {
+    let store = bed.open().await;
+    let now = store.now();
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    let (first, second) = (begin(&store, cpe.id, now).await, begin(&store, cpe.id, now.plus_s(1)).await);
+    let end = |outcome: &'static str| {
+        let store = store.clone();
+        async move {
+            let summary = SessionSummary {
+                ended_at: now.plus_s(2),
+                requests: 3,
+                faults: 1,
+                outcome: outcome.to_owned(),
+                detail: json!(["GetParameterValues", "SetParameterValues"]),
+            };
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { cpes::end_session(tx, first, summary).await })
+                })
+                .await
+                .expect("answers")
+        }
+    };
+    assert_eq!(end("clean").await, Guarded::Changed);
+    assert_eq!(end("torn").await, Guarded::NotAsExpected { found: "clean".to_owned() });
+    let torn = store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { cpes::end_orphaned_sessions(tx, now.plus_s(10), now.plus_s(10)).await })
+        })
+        .await
+        .expect("writes");
+    assert_eq!(torn, 1);
+    let sessions = cpes::sessions(&store, cpe.id, 10).await.expect("reads");
+    assert_eq!((sessions[0].id, sessions[0].outcome.as_deref()), (second, Some("torn")));
+    assert_eq!((sessions[1].outcome.as_deref(), sessions[1].requests), (Some("clean"), 3));
+}
+
+async fn what_was_learned_is_replaced_per_firmware(bed: &Bed) {
+    let store = bed.open().await;
+    let learn = |software: &'static str, fact: &'static str| {
+        let store = store.clone();
+        async move {
+            let fact = LearnedFact {
+                oui: "00259E".into(),
+                product_class: "HG8546M".into(),
+                software_version: software.into(),
+                path: "wan.nat".into(),
+                fact: fact.into(),
+                at: UtcMs(1),
+            };
+            store
+                .write::<_, _, StoreError>(move |tx| Box::pin(async move { cpes::learn(tx, &fact).await }))
+                .await
+                .expect("learns");
+        }
+    };
+    learn("V1", "unsupported").await;
+    learn("V2", "unsupported").await;
+    learn("V1", "needs reboot").await;
+    let facts = cpes::learned(&store, "00259E", "HG8546M", "V1").await.expect("reads");
+    assert_eq!(facts.iter().map(|fact| fact.fact.as_str()).collect::<Vec<_>>(), ["needs reboot"]);
+}
+
+async fn storage_per_device_is_bounded(bed: &Bed) {
+    let store = bed.open().await;
+    let now = store.now();
+    let (noisy, quiet) =
+        (find_or_insert(&store, new_cpe("1")).await, find_or_insert(&store, new_cpe("2")).await);
+    for cpe in [&noisy, &quiet] {
+        let many = |n: i64| now.plus_s(n.unsigned_abs());
+        let step = CpeStep {
+            cpe: cpe.clone(),
+            faults: (0..30)
+                .map(|n| CpeFault { at: many(n), code: 9000 + n, ..CpeFault::default() })
+                .collect(),
+            connection_requests: (0..30)
+                .map(|n| ConnectionRequest { at: many(n), ..ConnectionRequest::default() })
+                .collect(),
+            timeline: (0..30)
+                .map(|n| TimelineEntry {
+                    at: many(n),
+                    cpe_id: Some(cpe.id),
+                    code: n.to_string(),
+                    ..TimelineEntry::default()
+                })
+                .collect(),
+            parameters: (0..30).map(|n| parameter(&format!("P.{n:02}"), "x", None, many(n))).collect(),
+            ..CpeStep::default()
+        };
+        assert!(save(&store, step).await.is_changed());
+        for n in 0..5 {
+            begin(&store, cpe.id, many(n)).await;
+        }
+    }
+    let bounds = Bounds {
+        sessions_per_cpe: 2,
+        faults_per_cpe: 10,
+        connection_requests_per_cpe: 11,
+        timeline_per_cpe: 12,
+        parameters_per_cpe: 13,
+        ..Bounds::default()
+    };
+    let id = noisy.id;
+    let trim = |bounds: Bounds| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { retention::trim_cpe(tx, id, &bounds).await })
+                })
+                .await
+                .expect("trims")
+        }
+    };
+    assert_eq!(trim(bounds.clone()).await, 3 + 20 + 19 + 18 + 17);
+    assert_eq!(trim(bounds).await, 0);
+    assert_eq!(cpes::sessions(&store, id, 99).await.expect("reads").len(), 2);
+    let faults = cpes::faults(&store, id, 99).await.expect("reads");
+    assert_eq!((faults.len(), faults[0].code, faults[9].code), (10, 9029, 9020), "the newest stay");
+    assert_eq!(timeline::page(&store, Subject::Cpe(id), None, 99).await.expect("reads").len(), 12);
+    let parameters = cpes::parameters(&store, id).await.expect("reads");
+    assert_eq!((parameters.len(), parameters[0].path.as_str()), (13, "P.17"));
+    assert_eq!(cpes::faults(&store, quiet.id, 99).await.expect("reads").len(), 30, "others keep theirs");
+}
+
+async fn old_things_are_swept_in_batches(bed: &Bed) {
+    let store = bed.open().await;
+    store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move {
+                let now = tx.now();
+                let lines: Vec<_> =
+                    (0..25).map(|_| TimelineEntry { at: now, ..TimelineEntry::default() }).collect();
+                tx.insert_many(&lines).await?;
+                store::settings::remember_request(tx, "scope", "key", "hash").await?;
+                store::jobs::enqueue(tx, &NewJob { kind: "open".into(), ..NewJob::default() }).await?;
+                Ok(())
+            })
+        })
+        .await
+        .expect("writes");
+    let sweep = || {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(|tx| {
+                    Box::pin(async move { retention::sweep(tx, &Bounds::default(), 10).await })
+                })
+                .await
+                .expect("sweeps")
+        }
+    };
+    assert_eq!(sweep().await, 0, "nothing is old yet");
+    bed.clock.advance(Duration::from_secs(401 * 24 * 3600));
+    assert_eq!((sweep().await, sweep().await, sweep().await, sweep().await), (11, 10, 5, 0));
+    assert_eq!(store.count::<Job>().await.expect("counts"), 1, "an open job is never too old");
+}
+
+async fn with_olts(store: &Store) -> (types::OltId, types::OltId) {
+    store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move {
+                let mut ids = Vec::new();
+                for (name, password) in [("north", "alpha-password"), ("south", "bravo-password")] {
+                    let id = tx.insert(&Olt { name: name.into(), version: 1, ..Olt::default() }).await?;
+                    tx.put_secret(Slot::OltPassword(id), Some(&Secret::from(password))).await?;
+                    ids.push(id);
+                }
+                Ok((ids[0], ids[1]))
+            })
+        })
+        .await
+        .expect("writes")
+}
+
+async fn secrets_are_sealed_to_their_row(bed: &Bed) {
+    let store = bed.open().await;
+    let (north, south) = with_olts(&store).await;
+    let secret = store.secret(Slot::OltPassword(north)).await.expect("opens").expect("is there");
+    assert_eq!(secret.expose(), "alpha-password");
+    assert_eq!(store.secret(Slot::OltSnmpCommunity(north)).await.expect("reads"), None);
+    // A change of the row keeps the secret, and the secret is in no debug output.
+    let row = store.require::<Olt>(north).await.expect("reads");
+    assert!(!format!("{row:?}").contains("alpha"));
+    let renamed = Olt { name: "north-1".into(), ..row };
+    let answer = store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { tx.update(&renamed).await }))
+        .await
+        .expect("answers");
+    assert!(answer.is_changed());
+    assert_eq!(
+        store.secret(Slot::OltPassword(north)).await.expect("opens").expect("is there").expose(),
+        "alpha-password"
+    );
+    // Copied to another row or another column it does not open.
+    bed.sql("UPDATE olts SET password_sealed = (SELECT o.password_sealed FROM olts o WHERE o.name = 'north-1') WHERE name = 'south'")
+        .await;
+    let error = store.secret(Slot::OltPassword(south)).await.expect_err("moved").to_string();
+    assert!(
+        error.contains("olts.password_sealed, row") && error.contains("moved from another row"),
+        "{error}"
+    );
+    bed.sql("UPDATE olts SET snmp_community_sealed = password_sealed WHERE name = 'north-1'").await;
+    assert!(store.secret(Slot::OltSnmpCommunity(north)).await.is_err());
+    let nobody = store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(
+                async move { tx.put_secret(Slot::CpeCredentials(CpeId(99)), Some(&Secret::from("x"))).await },
+            )
+        })
+        .await;
+    assert!(matches!(nobody, Err(StoreError::Missing { .. })));
+    if !bed.is_postgres() {
+        for entry in std::fs::read_dir(bed.folder.path()).expect("reads") {
+            let bytes = std::fs::read(entry.expect("an entry").path()).expect("reads");
+            for plain in [b"alpha-password".as_slice(), b"bravo-password"] {
+                assert!(
+                    !bytes.windows(plain.len()).any(|window| window == plain),
+                    "a password lies in a file"
+                );
+            }
+        }
+    }
+}
+
+async fn a_tampered_secret_does_not_open(bed: &Bed) {
+    let store = bed.open().await;
+    let (north, south) = with_olts(&store).await;
+    let (flip, cut) = if bed.is_postgres() {
+        (
+            "UPDATE olts SET password_sealed = set_byte(password_sealed, 35, (get_byte(password_sealed, 35) + 1) % 256) WHERE name = 'north'",
+            "UPDATE olts SET password_sealed = substring(password_sealed from 1 for 20) WHERE name = 'south'",
+        )
+    } else {
+        (
+            "UPDATE olts SET password_sealed = CAST(substr(password_sealed, 1, 35) || x'00' || substr(password_sealed, 37) AS BLOB) WHERE name = 'north'",
+            "UPDATE olts SET password_sealed = substr(password_sealed, 1, 20) WHERE name = 'south'",
+        )
+    };
+    bed.sql(flip).await;
+    bed.sql(cut).await;
+    for (id, words) in [(north, "changed"), (south, "too short")] {
+        let error = store.secret(Slot::OltPassword(id)).await.expect_err("tampered");
+        assert!(matches!(error, StoreError::Sealed { .. }) && error.to_string().contains(words), "{error}");
+    }
+}

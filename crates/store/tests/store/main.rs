@@ -1,0 +1,12 @@
+//! The store on both engines. Everything runs on SQLite; everything runs on PostgreSQL too when
+//! `LIGHTKEEPER_TEST_POSTGRES` is the address of a server on which databases may be made.
+
+#[macro_use]
+mod bed;
+
+mod acs;
+mod durability;
+mod repositories;
+mod start;
+mod units;
+mod work;

@@ -1,0 +1,374 @@
+//! Jobs, outbox, settings, idempotency keys and leases: what keeps nodes from doing things twice or not at all.
+
+use crate::bed::Bed;
+use serde_json::json;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use store::{
+    Guarded, JobState, Store, StoreError,
+    jobs::{self, Enqueued, NewJob},
+    outbox,
+    rows::Job,
+    settings::{self, Seen},
+};
+use tokio::sync::Barrier;
+use types::{JobId, UtcMs};
+
+on_both! {
+    a_job_exists_only_with_what_caused_it,
+    a_key_keeps_a_second_job_out_while_the_first_is_open,
+    a_lease_that_ran_out_is_taken_again_and_its_old_owner_is_told,
+    a_job_that_fails_waits_longer_each_time_and_then_dies,
+    a_job_whose_worker_always_vanishes_dies,
+    many_workers_never_hold_the_same_job,
+    many_units_enqueue_one_job,
+    the_outbox_tells_each_event_once_marked,
+    a_setting_is_written_by_who_saw_it_last,
+    a_request_is_answered_the_same_twice,
+    one_node_at_a_time_holds_a_lease,
+}
+
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn enqueue(store: &Store, job: NewJob) -> Enqueued {
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { jobs::enqueue(tx, &job).await }))
+        .await
+        .expect("enqueues")
+}
+
+async fn lease(store: &Store, owner: &'static str, limit: u64) -> Vec<Job> {
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { jobs::lease(tx, &["sweep", "mail"], owner, LEASE, limit).await })
+        })
+        .await
+        .expect("leases")
+}
+
+async fn complete(store: &Store, job: JobId, owner: &'static str) -> Guarded {
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { jobs::complete(tx, job, owner).await }))
+        .await
+        .expect("answers")
+}
+
+async fn fail(store: &Store, job: JobId, owner: &'static str) -> Guarded {
+    let backoff = Duration::from_secs(30);
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { jobs::fail(tx, job, owner, "no route to host", backoff).await })
+        })
+        .await
+        .expect("answers")
+}
+
+fn sweep() -> NewJob {
+    NewJob { kind: "sweep".to_owned(), payload: json!({"deep": true}), ..NewJob::default() }
+}
+
+async fn a_job_exists_only_with_what_caused_it(bed: &Bed) {
+    let store = bed.open().await;
+    let result: Result<(), StoreError> = store
+        .write(|tx| {
+            Box::pin(async move {
+                jobs::enqueue(tx, &sweep()).await?;
+                outbox::publish(tx, "service.activated", json!({"service": 1})).await?;
+                Err(StoreError::Closed)
+            })
+        })
+        .await;
+    assert!(result.is_err());
+    assert_eq!(store.count::<Job>().await.expect("counts"), 0);
+    assert!(outbox::undelivered(&store, 10).await.expect("reads").is_empty());
+    let Enqueued::New(id) = enqueue(&store, sweep()).await else { panic!("it is new") };
+    let job = store.require::<Job>(id).await.expect("reads");
+    assert_eq!((job.state, job.payload), (JobState::Queued, json!({"deep": true})));
+    // Later means later, and kinds nobody asked for stay.
+    enqueue(&store, NewJob { run_at: store.now().plus_s(10), ..sweep() }).await;
+    enqueue(&store, NewJob { kind: "other".to_owned(), ..sweep() }).await;
+    let taken = lease(&store, "node-a", 10).await;
+    assert_eq!(taken.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+    assert_eq!(taken[0].lease_until, Some(store.now().plus(LEASE)));
+    bed.clock.advance(Duration::from_secs(10));
+    assert_eq!(lease(&store, "node-a", 10).await.len(), 1);
+}
+
+async fn a_key_keeps_a_second_job_out_while_the_first_is_open(bed: &Bed) {
+    let store = bed.open().await;
+    let keyed = NewJob { key: Some("olt:1".to_owned()), ..sweep() };
+    let Enqueued::New(first) = enqueue(&store, keyed.clone()).await else { panic!("it is new") };
+    assert_eq!(enqueue(&store, keyed.clone()).await, Enqueued::AlreadyOpen(first));
+    let other = NewJob { kind: "mail".to_owned(), ..keyed.clone() };
+    assert!(matches!(enqueue(&store, other).await, Enqueued::New(_)), "another kind is another job");
+    lease(&store, "node-a", 10).await;
+    assert_eq!(enqueue(&store, keyed.clone()).await, Enqueued::AlreadyOpen(first), "a leased job is open");
+    assert!(complete(&store, first, "node-a").await.is_changed());
+    assert!(matches!(enqueue(&store, keyed).await, Enqueued::New(second) if second != first));
+}
+
+async fn a_lease_that_ran_out_is_taken_again_and_its_old_owner_is_told(bed: &Bed) {
+    let store = bed.open().await;
+    enqueue(&store, sweep()).await;
+    let id = lease(&store, "node-a", 1).await[0].id;
+    assert!(lease(&store, "node-b", 1).await.is_empty(), "it is node-a's");
+    bed.clock.advance(LEASE / 2);
+    let renewed = store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { jobs::renew(tx, id, "node-a", LEASE).await })
+        })
+        .await
+        .expect("answers");
+    assert_eq!(renewed, Guarded::Changed);
+    bed.clock.advance(LEASE - Duration::from_secs(1));
+    assert!(lease(&store, "node-b", 1).await.is_empty(), "the renewal counts");
+    bed.clock.advance(Duration::from_secs(2));
+    let taken = lease(&store, "node-b", 1).await;
+    assert_eq!((taken[0].id, taken[0].attempts), (id, 2));
+    let late = complete(&store, id, "node-a").await;
+    assert_eq!(late, Guarded::NotAsExpected { found: "leased, last taken by node-b".to_owned() });
+    let late = store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { jobs::renew(tx, id, "node-a", LEASE).await })
+        })
+        .await
+        .expect("answers");
+    assert!(!late.is_changed());
+    assert!(complete(&store, id, "node-b").await.is_changed());
+    assert!(!complete(&store, id, "node-b").await.is_changed(), "a job is completed once");
+}
+
+async fn a_job_that_fails_waits_longer_each_time_and_then_dies(bed: &Bed) {
+    let store = bed.open().await;
+    let Enqueued::New(id) = enqueue(&store, NewJob { max_attempts: 3, ..sweep() }).await else {
+        panic!("new")
+    };
+    for (attempt, wait_s) in [(1, 30), (2, 60)] {
+        assert_eq!(lease(&store, "node-a", 1).await[0].attempts, attempt);
+        assert!(fail(&store, id, "node-a").await.is_changed());
+        let job = store.require::<Job>(id).await.expect("reads");
+        assert_eq!((job.state, job.run_at), (JobState::Queued, store.now().plus_s(wait_s)));
+        assert_eq!(jobs::next_due_at(&store, &["sweep"]).await.expect("reads"), Some(job.run_at));
+        bed.clock.advance(Duration::from_secs(wait_s - 1));
+        assert!(lease(&store, "node-a", 1).await.is_empty(), "too early");
+        bed.clock.advance(Duration::from_secs(1));
+    }
+    lease(&store, "node-a", 1).await;
+    assert!(fail(&store, id, "node-a").await.is_changed());
+    let job = store.require::<Job>(id).await.expect("reads");
+    assert_eq!((job.state, job.last_error.as_deref()), (JobState::Dead, Some("no route to host")));
+    assert_eq!(job.finished_at, Some(store.now()));
+    bed.clock.advance(Duration::from_secs(100_000));
+    assert!(lease(&store, "node-a", 1).await.is_empty(), "dead is dead");
+    assert_eq!(jobs::next_due_at(&store, &["sweep"]).await.expect("reads"), None);
+}
+
+async fn a_job_whose_worker_always_vanishes_dies(bed: &Bed) {
+    let store = bed.open().await;
+    let Enqueued::New(id) = enqueue(&store, NewJob { max_attempts: 2, ..sweep() }).await else {
+        panic!("new")
+    };
+    for _ in 0..2 {
+        assert_eq!(lease(&store, "node-a", 1).await.len(), 1);
+        bed.clock.advance(LEASE + Duration::from_secs(1));
+    }
+    assert!(lease(&store, "node-a", 1).await.is_empty());
+    let job = store.require::<Job>(id).await.expect("reads");
+    assert_eq!(job.state, JobState::Dead);
+    assert_eq!(job.last_error.as_deref(), Some("the worker vanished every time"));
+}
+
+async fn many_workers_never_hold_the_same_job(bed: &Bed) {
+    let store = bed.open().await;
+    store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move {
+                for _ in 0..60 {
+                    jobs::enqueue(tx, &sweep()).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("enqueues");
+    let start = Arc::new(Barrier::new(6));
+    let workers: Vec<_> = ["a", "b", "c", "d", "e", "f"]
+        .into_iter()
+        .map(|owner| {
+            let (store, start) = (store.clone(), start.clone());
+            tokio::spawn(async move {
+                let mut mine = Vec::new();
+                start.wait().await;
+                loop {
+                    let some = lease(&store, owner, 7).await;
+                    if some.is_empty() {
+                        return mine;
+                    }
+                    mine.extend(some.into_iter().map(|job| job.id));
+                }
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for worker in workers {
+        all.extend(worker.await.expect("does not panic"));
+    }
+    // A worker that finds everything locked by others leaves early; what it left is still there for the next.
+    all.extend(lease(&store, "late", 100).await.into_iter().map(|job| job.id));
+    assert_eq!(all.len(), 60, "no job twice");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 60, "and none lost");
+}
+
+async fn many_units_enqueue_one_job(bed: &Bed) {
+    let store = bed.open().await;
+    let start = Arc::new(Barrier::new(12));
+    let units: Vec<_> = (0..12)
+        .map(|_| {
+            let (store, start) = (store.clone(), start.clone());
+            tokio::spawn(async move {
+                start.wait().await;
+                enqueue(&store, NewJob { key: Some("cpe:1".to_owned()), ..sweep() }).await
+            })
+        })
+        .collect();
+    let mut ids = BTreeSet::new();
+    for unit in units {
+        ids.insert(match unit.await.expect("does not panic") {
+            Enqueued::New(id) | Enqueued::AlreadyOpen(id) => id,
+        });
+    }
+    assert_eq!(ids.len(), 1);
+    assert_eq!(store.count::<Job>().await.expect("counts"), 1);
+}
+
+async fn the_outbox_tells_each_event_once_marked(bed: &Bed) {
+    let store = bed.open().await;
+    store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move {
+                for n in 0..3 {
+                    outbox::publish(tx, "service.activated", json!({ "service": n })).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("publishes");
+    let events = outbox::undelivered(&store, 2).await.expect("reads");
+    assert_eq!(
+        events.iter().map(|event| event.payload["service"].as_i64()).collect::<Vec<_>>(),
+        [Some(0), Some(1)]
+    );
+    let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
+    let mark = |ids: Vec<i64>| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { outbox::mark_delivered(tx, &ids).await })
+                })
+                .await
+                .expect("marks")
+        }
+    };
+    assert_eq!(mark(ids.clone()).await, 2);
+    assert_eq!(mark(ids).await, 0, "told once");
+    let left = outbox::undelivered(&store, 10).await.expect("reads");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].payload, json!({"service": 2}));
+}
+
+async fn a_setting_is_written_by_who_saw_it_last(bed: &Bed) {
+    let store = bed.open().await;
+    let put = |seen: i64, value: &'static str| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { settings::put(tx, "acs.policy", json!(value), seen, "anna").await })
+                })
+                .await
+                .expect("answers")
+        }
+    };
+    assert_eq!(put(3, "early").await, Guarded::NotFound);
+    assert_eq!(put(0, "first").await, Guarded::Changed);
+    assert_eq!(put(0, "also first").await, Guarded::NotAsExpected { found: "version 1".to_owned() });
+    assert_eq!(put(1, "second").await, Guarded::Changed);
+    assert_eq!(put(1, "late").await, Guarded::NotAsExpected { found: "version 2".to_owned() });
+    let setting = settings::get(&store, "acs.policy").await.expect("reads").expect("is there");
+    assert_eq!((setting.value, setting.version, setting.updated_by.as_str()), (json!("second"), 2, "anna"));
+    assert_eq!(settings::all(&store).await.expect("reads").len(), 1);
+}
+
+async fn a_request_is_answered_the_same_twice(bed: &Bed) {
+    let store = bed.open().await;
+    let ask = |hash: &'static str| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(
+                        async move { settings::remember_request(tx, "key:1/authorise", "abc", hash).await },
+                    )
+                })
+                .await
+                .expect("answers")
+        }
+    };
+    assert_eq!(ask("h1").await, Seen::New);
+    assert_eq!(ask("h1").await, Seen::UnderWay);
+    assert_eq!(ask("h2").await, Seen::OtherRequest);
+    let known = store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move {
+                settings::remember_answer(tx, "key:1/authorise", "abc", &json!({"task": 7})).await
+            })
+        })
+        .await
+        .expect("writes");
+    assert!(known);
+    assert_eq!(ask("h1").await, Seen::Answered(json!({"task": 7})));
+    let forgotten = store
+        .write::<_, _, StoreError>(|tx| {
+            Box::pin(async move { settings::forget_request(tx, "key:1/authorise", "abc").await })
+        })
+        .await
+        .expect("writes");
+    assert!(!forgotten, "what was answered stays answered");
+}
+
+async fn one_node_at_a_time_holds_a_lease(bed: &Bed) {
+    let store = bed.open().await;
+    let acquire = |owner: &'static str| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { settings::acquire_lease(tx, "olt:1", owner, LEASE).await })
+                })
+                .await
+                .expect("answers")
+        }
+    };
+    assert!(acquire("node-a").await);
+    assert!(!acquire("node-b").await);
+    assert!(acquire("node-a").await, "the holder may renew");
+    bed.clock.advance(LEASE + Duration::from_millis(1));
+    assert!(acquire("node-b").await);
+    assert!(!acquire("node-a").await);
+    let released = |owner: &'static str| {
+        let store = store.clone();
+        async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { settings::release_lease(tx, "olt:1", owner).await })
+                })
+                .await
+                .expect("answers")
+        }
+    };
+    assert!(!released("node-a").await, "one cannot give back what one does not hold");
+    assert!(released("node-b").await);
+    assert!(acquire("node-a").await);
+    assert_ne!(store.now(), UtcMs(0));
+}
