@@ -1,0 +1,85 @@
+//! A device with its record and its journal: whatever it does is written down before anybody learns of it.
+
+use super::{
+    behaviour::{Device, DeviceSpec},
+    persist::{Holds, Journal},
+    tree::{Model, Node},
+};
+use crate::record::CpeRecord;
+use sha2::{Digest, Sha256};
+use std::{io, path::Path, sync::Arc};
+
+/// A device that keeps books.
+#[derive(Debug)]
+pub struct Cell {
+    device: Device,
+    record: CpeRecord,
+    journal: Option<Journal>,
+}
+
+impl Cell {
+    /// A device without a folder: it forgets everything with the process.
+    pub fn in_memory(spec: Arc<DeviceSpec>, model: Arc<Model>) -> Cell {
+        Cell { device: Device::new(spec, model), record: CpeRecord::default(), journal: None }
+    }
+
+    /// A device as its journal in `folder` knows it, or a new one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub fn open(spec: Arc<DeviceSpec>, model: Arc<Model>, folder: &Path) -> io::Result<Cell> {
+        let (journal, before) = Journal::open(folder, spec.serial)?;
+        let device = match before.state {
+            Some(state) => Device::resume(spec, model, before.changes, state),
+            None => Device::new(spec, model),
+        };
+        Ok(Cell { device, record: before.record, journal: Some(journal) })
+    }
+
+    /// The device, to look at.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The record so far, with what the device holds now.
+    pub fn record(&self) -> CpeRecord {
+        let holds = holds(&self.device);
+        CpeRecord { config_hash: holds.config_hash, wans: holds.wans, ..self.record.clone() }
+    }
+
+    /// Lets the device do something and writes down what came of it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; the caller must not let anything out then.
+    pub fn act<T>(&mut self, act: impl FnOnce(&mut Device) -> T) -> io::Result<T> {
+        let result = act(&mut self.device);
+        let (entries, changes) = self.device.take_notes();
+        for entry in &entries {
+            self.record.push(entry.clone());
+        }
+        if let Some(journal) = &mut self.journal {
+            let holds = (!changes.is_empty()).then(|| holds(&self.device));
+            journal.append(entries, changes, self.device.state(), holds)?;
+        }
+        Ok(result)
+    }
+}
+
+/// What a device is configured to do, apart from what changes by itself.
+fn holds(device: &Device) -> Holds {
+    let tree = device.tree();
+    let (mut hasher, root) = (Sha256::new(), tree.root().to_owned());
+    let management = format!("{root}ManagementServer.");
+    for (path, node) in tree.below(&root).filter(|(path, _)| !path.starts_with(&management)) {
+        match node {
+            Node::Object { .. } => hasher.update(path),
+            Node::Leaf(leaf) if leaf.writable => hasher.update(format!("{path}={}\n", leaf.value)),
+            Node::Leaf(_) => {}
+        }
+    }
+    let role = |wan: &super::wan::Wan| format!("{:?} vlan {:?} login {:?}", wan.kind, wan.vlan, wan.username);
+    Holds {
+        config_hash: hex::encode(hasher.finalize()),
+        wans: device.service_wans().iter().map(|wan| (wan.path.clone(), role(wan))).collect(),
+    }
+}

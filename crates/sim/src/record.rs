@@ -1,0 +1,429 @@
+//! What each simulated CPE was told and what became of it: the witness that tests and `demo --check` question.
+//!
+//! It is kept by the CPEs themselves, apart from anything that Lightkeeper believes, and it outlives the process:
+//! see [`Record::load`].
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use types::{Serial, UtcMs};
+
+/// Entries kept per CPE; of older ones only the tallies remain. Reads go first.
+const MAX_ENTRIES: usize = 20_000;
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The ACS had nothing more.
+    Clean,
+    /// Anything else.
+    Failed {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// What an order was about. Secrets are hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Names, values or attributes were read.
+    Read {
+        /// Paths.
+        what: Vec<String>,
+    },
+    /// SetParameterValues.
+    Set {
+        /// Path and value of each setting.
+        settings: Vec<(String, String)>,
+        /// How many parameters have another value now.
+        changed: usize,
+        /// How many settings were accepted and lost.
+        lost: usize,
+    },
+    /// AddObject: the new instance, or the table if it faulted.
+    Added {
+        /// Path.
+        path: String,
+    },
+    /// DeleteObject.
+    Deleted {
+        /// Path of the instance.
+        path: String,
+    },
+    /// SetParameterAttributes.
+    Attributes {
+        /// Paths.
+        paths: Vec<String>,
+    },
+    /// Reboot.
+    Reboot,
+    /// FactoryReset.
+    FactoryReset,
+    /// Anything else.
+    Other,
+}
+
+/// Something that happened to a CPE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It has started.
+    Booted,
+    /// Our process was started again; the device itself was running all the time.
+    Resumed,
+    /// It lost power or light.
+    PoweredOff,
+    /// It was reset to its factory settings.
+    FactoryReset,
+    /// NTP has set the clock.
+    ClockSet,
+    /// A WAN connection is up.
+    WanUp {
+        /// Path of the connection.
+        path: String,
+        /// Its address; empty when bridged.
+        address: String,
+    },
+    /// A WAN connection was switched off.
+    WanDown {
+        /// Path of the connection.
+        path: String,
+    },
+    /// A WAN connection could not come up.
+    WanRefused {
+        /// Path of the connection.
+        path: String,
+        /// The error of TR-098.
+        why: String,
+    },
+    /// It has opened a session.
+    SessionBegan {
+        /// Event codes.
+        events: Vec<String>,
+    },
+    /// The session is over.
+    SessionEnded {
+        /// How.
+        how: End,
+    },
+    /// Somebody knocked.
+    ConnectionRequest {
+        /// The HTTP status it answered.
+        status: u16,
+    },
+    /// The ACS ordered something.
+    Order {
+        /// The CWMP method.
+        method: String,
+        /// What it was about.
+        told: Told,
+        /// The fault it answered, if any.
+        fault: Option<u16>,
+        /// False if the connection dropped before the answer.
+        answered: bool,
+    },
+}
+
+/// An entry of the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: UtcMs,
+    /// The number of the session, or of the last one.
+    pub session: u64,
+    /// The device's clock was right.
+    pub clock_valid: bool,
+    /// What.
+    pub what: What,
+}
+
+impl Entry {
+    /// The order that changed something, with its method: what was applied, answered or not.
+    fn applied(&self) -> Option<(&str, &Told)> {
+        match &self.what {
+            What::Order { method, told, fault: None, .. }
+                if !matches!(told, Told::Read { .. } | Told::Other) =>
+            {
+                Some((method, told))
+            }
+            // A faulted call of a device that is not atomic may have changed something all the same.
+            What::Order { method, told: told @ Told::Set { changed: 1.., .. }, .. } => Some((method, told)),
+            _ => None,
+        }
+    }
+}
+
+/// Counts over the whole life of a CPE.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Sessions that did not end as they should.
+    pub sessions_failed: u64,
+    /// Starts.
+    pub boots: u64,
+    /// Connection requests by the status they were answered.
+    pub connection_requests: BTreeMap<u16, u64>,
+    /// Orders by method.
+    pub orders: BTreeMap<String, u64>,
+    /// Faults answered by code.
+    pub faults: BTreeMap<u16, u64>,
+}
+
+/// An order to write something while the clock was wrong, or twice, or the like: what to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// When.
+    pub at: UtcMs,
+    /// In which session.
+    pub session: u64,
+    /// What, in words.
+    pub what: String,
+}
+
+/// The record of one CPE.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpeRecord {
+    /// What happened, in order.
+    pub entries: VecDeque<Entry>,
+    /// Counts.
+    pub tally: Tally,
+    /// SHA-256 over the configuration it holds: every writable parameter and every object, without the management
+    /// server settings.
+    pub config_hash: String,
+    /// WAN connections other than the management WAN that it holds: path, and what makes two of them the same.
+    pub wans: Vec<(String, String)>,
+}
+
+impl CpeRecord {
+    pub(crate) fn push(&mut self, entry: Entry) {
+        let tally = &mut self.tally;
+        match &entry.what {
+            What::SessionBegan { .. } => tally.sessions += 1,
+            What::SessionEnded { how: End::Failed { .. } } => tally.sessions_failed += 1,
+            What::Booted => tally.boots += 1,
+            What::ConnectionRequest { status } => *tally.connection_requests.entry(*status).or_default() += 1,
+            What::Order { method, fault, .. } => {
+                *tally.orders.entry(method.clone()).or_default() += 1;
+                if let Some(code) = fault {
+                    *tally.faults.entry(*code).or_default() += 1;
+                }
+            }
+            What::SessionEnded { how: End::Clean }
+            | What::Resumed
+            | What::PoweredOff
+            | What::FactoryReset
+            | What::ClockSet
+            | What::WanUp { .. }
+            | What::WanDown { .. }
+            | What::WanRefused { .. } => {}
+        }
+        if self.entries.len() >= MAX_ENTRIES {
+            let is_read = |entry: &Entry| matches!(&entry.what, What::Order { told: Told::Read { .. }, .. });
+            let oldest = self.entries.iter().position(is_read).unwrap_or(0);
+            self.entries.remove(oldest);
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// Orders that changed something, in order.
+    pub fn writes(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.applied().is_some())
+    }
+
+    /// Orders that changed something after a moment: none should, once a device is ACTIVE.
+    pub fn writes_since(&self, at: UtcMs) -> Vec<Finding> {
+        self.writes().filter(|entry| entry.at > at).map(finding).collect()
+    }
+
+    /// Instances of WAN objects that were created, in order.
+    pub fn wan_objects_created(&self) -> Vec<String> {
+        self.entries
+            .iter()
+            .filter_map(|entry| match entry.applied() {
+                Some((_, Told::Added { path })) if crate::cpe::touches_wan(path) => Some(path.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// WAN connections that do the same as another one of this device: the second WAN that must never be.
+    pub fn duplicate_wans(&self) -> Vec<String> {
+        let mut seen = BTreeMap::new();
+        let mut twice = Vec::new();
+        for (path, role) in &self.wans {
+            if let Some(first) = seen.insert(role, path) {
+                twice.push(format!("{first} and {path} ({role})"));
+            }
+        }
+        twice
+    }
+
+    /// Writes outside ManagementServer and Time while the device's clock was wrong.
+    pub fn writes_with_wrong_clock(&self) -> Vec<Finding> {
+        let allowed = |path: &str| [".ManagementServer.", ".Time."].iter().any(|part| path.contains(part));
+        self.writes()
+            .filter(|entry| !entry.clock_valid)
+            .filter(|entry| match entry.applied() {
+                Some((_, Told::Set { settings, .. })) => settings.iter().any(|(path, _)| !allowed(path)),
+                Some((_, Told::Attributes { .. })) => false,
+                Some(_) => true,
+                None => false,
+            })
+            .map(finding)
+            .collect()
+    }
+
+    /// Sessions with more than one AddObject or DeleteObject, or with one of these and a SetParameterValues that is
+    /// not about the management server.
+    pub fn crowded_sessions(&self) -> Vec<Finding> {
+        let mut per_session: BTreeMap<u64, (Vec<&Entry>, bool)> = BTreeMap::new();
+        for entry in &self.entries {
+            match &entry.what {
+                What::Order { told: Told::Added { .. } | Told::Deleted { .. }, .. } => {
+                    per_session.entry(entry.session).or_default().0.push(entry);
+                }
+                What::Order { told: Told::Set { settings, .. }, .. }
+                    if settings.iter().any(|(path, _)| !path.contains(".ManagementServer.")) =>
+                {
+                    per_session.entry(entry.session).or_default().1 = true;
+                }
+                _ => {}
+            }
+        }
+        per_session
+            .into_values()
+            .filter(|(structural, set)| structural.len() > 1 || (*set && !structural.is_empty()))
+            .flat_map(|(structural, _)| structural.into_iter().map(finding).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Orders that change nothing because the same was ordered, carried out and answered before.
+    pub fn repeated_orders(&self) -> Vec<Finding> {
+        let mut done: Vec<&Told> = Vec::new();
+        let mut repeated = Vec::new();
+        for entry in &self.entries {
+            match &entry.what {
+                // The device forgot: everything may be said again.
+                What::FactoryReset => done.clear(),
+                What::Order {
+                    told: told @ Told::Set { changed, lost: 0, .. },
+                    fault: None,
+                    answered,
+                    ..
+                } => {
+                    let Told::Set { settings, .. } = told else { continue };
+                    let same =
+                        |before: &&Told| matches!(before, Told::Set { settings: old, .. } if old == settings);
+                    if *changed == 0 && done.iter().any(same) {
+                        repeated.push(finding(entry));
+                    }
+                    if *answered {
+                        done.push(told);
+                    }
+                }
+                What::Order { told: told @ Told::Added { path }, fault: None, answered, .. } => {
+                    if done.iter().any(|before| matches!(before, Told::Added { path: old } if old == path)) {
+                        repeated.push(finding(entry));
+                    }
+                    if *answered {
+                        done.push(told);
+                    }
+                }
+                _ => {}
+            }
+        }
+        repeated
+    }
+
+    /// Orders that Lightkeeper never gives: DeleteObject, Reboot, FactoryReset.
+    pub fn forbidden_orders(&self) -> Vec<Finding> {
+        self.entries
+            .iter()
+            .filter(|entry| {
+                let What::Order { told, .. } = &entry.what else { return false };
+                matches!(told, Told::Deleted { .. } | Told::Reboot | Told::FactoryReset)
+            })
+            .map(finding)
+            .collect()
+    }
+
+    /// The last WAN that came up: its path and address.
+    pub fn wan_up(&self) -> Option<(&str, &str)> {
+        self.entries.iter().rev().find_map(|entry| match &entry.what {
+            What::WanUp { path, address } => Some((path.as_str(), address.as_str())),
+            _ => None,
+        })
+    }
+}
+
+fn finding(entry: &Entry) -> Finding {
+    let what = match &entry.what {
+        What::Order { method, told, fault, answered } => {
+            let about = match told {
+                Told::Set { settings, .. } => settings
+                    .iter()
+                    .map(|(path, value)| format!("{path}={value}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                Told::Added { path } | Told::Deleted { path } => path.clone(),
+                Told::Read { what } | Told::Attributes { paths: what } => what.join(" "),
+                Told::Reboot | Told::FactoryReset | Told::Other => String::new(),
+            };
+            let fault = fault.map(|code| format!(" → fault {code}")).unwrap_or_default();
+            let lost = if *answered { "" } else { " (answer lost)" };
+            format!("{method} {about}{fault}{lost}")
+        }
+        other => format!("{other:?}"),
+    };
+    Finding { at: entry.at, session: entry.session, what }
+}
+
+/// The record of a fleet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// By PON serial number.
+    pub cpes: BTreeMap<Serial, CpeRecord>,
+}
+
+impl Record {
+    /// The record of one CPE.
+    pub fn cpe(&self, serial: Serial) -> Option<&CpeRecord> {
+        self.cpes.get(&serial)
+    }
+
+    /// Reads the record that a fleet left in its data folder, also of a process that was killed.
+    ///
+    /// # Errors
+    /// When a journal cannot be read.
+    pub fn load(folder: &std::path::Path) -> std::io::Result<Record> {
+        let mut record = Record::default();
+        for (serial, journal) in crate::cpe::persist::journals(folder)? {
+            record.cpes.insert(serial, crate::cpe::persist::read(&journal)?.record);
+        }
+        Ok(record)
+    }
+
+    /// Everything that must never happen to any CPE, with its serial number: second WANs, writes with a wrong
+    /// clock, repeated orders, forbidden orders. Empty is good.
+    pub fn violations(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (serial, cpe) in &self.cpes {
+            let mut add = |kind: &str, findings: Vec<Finding>| {
+                found.extend(
+                    findings
+                        .into_iter()
+                        .map(|f| format!("{serial}: {kind}: session {} {}", f.session, f.what)),
+                );
+            };
+            add("written with a wrong clock", cpe.writes_with_wrong_clock());
+            add("ordered again", cpe.repeated_orders());
+            add("never to be ordered", cpe.forbidden_orders());
+            found.extend(
+                cpe.duplicate_wans().into_iter().map(|twice| format!("{serial}: second WAN: {twice}")),
+            );
+        }
+        found
+    }
+}
