@@ -133,6 +133,8 @@ pub struct Device {
     pub layers: BTreeMap<Layer, LayerRecord>,
     /// Objects on the device that carry our service, by slot (`container`, `connection`, `policy_route` …).
     pub objects: BTreeMap<String, StoredObject>,
+    /// An AddObject left and its answer is not in yet.
+    pub pending_add: Option<PendingAdd>,
     /// Failures in a row.
     pub attempts: u32,
     /// FAILED does nothing before.
@@ -179,6 +181,7 @@ impl Device {
             connection: ConnectionFacts::default(),
             layers: BTreeMap::new(),
             objects: BTreeMap::new(),
+            pending_add: None,
             attempts: 0,
             next_attempt_at: None,
             last_attempt_began_at: None,
@@ -251,6 +254,9 @@ pub struct ProfileRef {
     pub software_version: String,
     /// The nodes that decided it.
     pub evidence: Vec<String>,
+    /// Only to be read, because of this.
+    #[serde(default)]
+    pub read_only: Option<String>,
 }
 
 /// What is known of the device's clock.
@@ -273,8 +279,8 @@ pub struct ClockFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ownership {
-    /// Fingerprint of the credentials that were written.
-    pub fingerprint: Option<String>,
+    /// Keyed fingerprints of the secrets that were accepted, by variable of the profile.
+    pub secrets: BTreeMap<String, String>,
     /// Written.
     pub written_at: Option<UtcMs>,
     /// Everything readable was read back as written.
@@ -283,8 +289,10 @@ pub struct Ownership {
     pub proven_at: Option<UtcMs>,
     /// Credentials were last repaired (once a day at most).
     pub repaired_at: Option<UtcMs>,
-    /// Something differs: look again at the next chance.
+    /// Write the connection-request credentials again at the next chance (401).
     pub repair_due: bool,
+    /// The OLT or an operator vouched for the device when it was first owned.
+    pub vouched: bool,
     /// How far the last Inform proved who it is.
     pub auth: AuthLevel,
     /// The factory state was seen since the credentials were proven: a first contact again.
@@ -352,8 +360,6 @@ pub struct Run {
     pub steps_done: u32,
     /// The step at the cursor, in words.
     pub at_step: String,
-    /// An AddObject left and its answer is not in yet.
-    pub pending_add: Option<PendingAdd>,
     /// The last write to the Internet layer: verification's grace window starts here.
     pub last_write_at: Option<UtcMs>,
     /// Looks at the connection that failed.
@@ -363,9 +369,9 @@ pub struct Run {
     /// Values before this run of what it changed on an object it did not create: path → value.
     pub before: BTreeMap<String, String>,
     /// The WAN was carrying traffic before this run.
-    pub was_carrying: bool,
-    /// Paths that took a write and kept another value, with the number of tries.
-    pub stubborn: BTreeMap<String, u32>,
+    pub was_carrying: Option<bool>,
+    /// Paths that were written, with the number of tries.
+    pub tries: BTreeMap<String, u32>,
     /// Most parameters per call that this device took in this run.
     pub batch_limit: Option<u32>,
     /// Undoing, because of this.

@@ -22,28 +22,30 @@
 //! device, `detect` says what its WANs are, `plan` makes the ordered steps, `run` carries them out one request at a
 //! time, `verify` and `rollback` end it. `reason` is every sentence an operator ever reads about it.
 
-// mod clock;
-// mod connection;
-// mod detect;
+mod clock;
+mod connection;
+mod detect;
 mod device;
 mod effect;
 mod event;
-// mod gates;
+mod gates;
 mod intent;
 mod machine;
-// mod observe;
-// mod ownership;
-// mod plan;
+mod observe;
+mod ownership;
+mod plan;
 mod policy;
 mod reason;
-// mod rollback;
-// mod run;
+mod rollback;
+mod run;
+mod sentences;
 mod session;
 mod talk;
 mod tree;
-// mod verify;
+mod verify;
+mod work;
 
-// pub use clock::{ClockReading, read_clock};
+pub use clock::{ClockReading, read_clock};
 pub use device::{
     ClockFacts, ConnectionFacts, Device, FollowUp, Hold, Identity, Layer, LayerRecord, Ownership, ProfileRef,
     Run, State, StoredObject,

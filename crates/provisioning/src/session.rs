@@ -1,6 +1,6 @@
 //! The open CWMP session: what was read, what is outstanding. Lost in a crash without harm.
 
-use crate::{AuthLevel, Reason, tree::Tree};
+use crate::{AuthLevel, FaultClass, Layer, Reason, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::UtcMs;
@@ -33,16 +33,14 @@ pub(crate) struct Session {
     pub listed: BTreeSet<String>,
     /// Leaves that cannot be read, with the fault code.
     pub unreadable: BTreeMap<String, u32>,
-    /// Reads go one name at a time after a batch faulted.
-    pub narrow: BTreeSet<String>,
-    /// The management settings were written in this session.
-    pub ownership_written: bool,
+    /// Most names per read that this device took in this session.
+    pub read_limit: Option<u32>,
+    /// Leaves written outside a plan (ownership, time) in this session, with the number of tries.
+    pub tries: BTreeMap<String, u32>,
+    /// The last step written in this session and its paths: done once a new plan no longer holds them.
+    pub last_step: Option<(String, Vec<String>)>,
     /// NTP was written in this session.
     pub time_written: bool,
-    /// The connection was looked at in this session.
-    pub verified: bool,
-    /// Paths read back after a write in this session.
-    pub steps: u32,
 }
 
 /// What a request is for: how its answer is to be understood.
@@ -54,15 +52,28 @@ pub(crate) enum Purpose {
     /// Values of leaves.
     Read { paths: Vec<String> },
     /// Management settings.
-    WriteOwnership { paths: Vec<String> },
+    WriteOwnership { items: Vec<WrittenItem> },
     /// NTP and time zone.
-    WriteTime { paths: Vec<String> },
+    WriteTime { items: Vec<WrittenItem> },
     /// A step of the plan.
-    WriteStep { layer: crate::Layer, step: String, paths: Vec<String>, secrets: BTreeMap<String, String> },
+    WriteStep { layer: Layer, step: String, items: Vec<WrittenItem> },
     /// Undoing.
-    WriteRollback { paths: Vec<String> },
+    WriteRollback { items: Vec<WrittenItem> },
     /// A new object.
     Add { slot: String, table: String },
+}
+
+/// What a write wrote, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WrittenItem {
+    /// Full path.
+    pub path: String,
+    /// In words.
+    pub label: String,
+    /// The layer cannot be built without it.
+    pub required: bool,
+    /// Name and keyed fingerprint of a secret.
+    pub secret: Option<(String, String)>,
 }
 
 /// An AddObject whose answer is not in yet.
@@ -83,6 +94,8 @@ pub struct PendingAdd {
 pub struct Rollback {
     /// Why the run failed; becomes the reason of FAILED.
     pub why: Reason,
+    /// Whose trouble it was.
+    pub class: FaultClass,
     /// No retry before something changes.
     pub park: bool,
     /// Writes already tried.

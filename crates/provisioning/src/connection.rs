@@ -1,0 +1,139 @@
+//! Asking a device to open a session: once, watched, never in a hurry.
+
+use crate::{
+    ConnectionRequestOutcome as Outcome, Effect, FaultClass, State, Timer, device::FollowUp, sentences,
+    work::Work,
+};
+
+impl Work<'_> {
+    /// The next step needs a session: ask for one, or wait for a natural Inform.
+    pub(crate) fn seek_session(&mut self) {
+        self.device.follow_up = FollowUp::Nothing;
+        if self.device.connection.outstanding_since.is_some() {
+            return;
+        }
+        if self.device.connection.unauthorized_since.is_some() {
+            self.wait_for_inform(Some(Outcome::Unauthorized));
+            return;
+        }
+        if let Some(until) = self.gap_until() {
+            // Too soon after the last one; the state stays, the timer asks again.
+            self.effect(Effect::StartTimer { timer: Timer::Attempt, at: until });
+            return;
+        }
+        let step = self
+            .device
+            .run
+            .as_ref()
+            .map_or_else(|| "reading the device".to_owned(), |run| run.at_step.clone());
+        self.say(sentences::session_requested(&step));
+        self.send_connection_request();
+    }
+
+    /// Until when the minimum gap forbids another request.
+    pub(crate) fn gap_until(&self) -> Option<types::UtcMs> {
+        let last = self.device.connection.last_at?;
+        let until = last.plus_s(self.context.policy.connection_request_gap_s);
+        (until > self.now).then_some(until)
+    }
+
+    pub(crate) fn may_call(&self) -> bool {
+        !self.device.in_session()
+            && self.device.connection.outstanding_since.is_none()
+            && self.device.connection.unauthorized_since.is_none()
+            && self.gap_until().is_none()
+    }
+
+    pub(crate) fn send_connection_request(&mut self) {
+        let now = self.now;
+        self.device.connection.outstanding_since = Some(now);
+        self.device.connection.last_at = Some(now);
+        let at = now.plus_s(self.context.policy.watchdog_s);
+        self.effect(Effect::StartTimer { timer: Timer::Watchdog, at });
+        self.effect(Effect::RequestConnection);
+    }
+
+    /// WAITING_INFORM where a plan is open; elsewhere only the record.
+    pub(crate) fn wait_for_inform(&mut self, outcome: Option<Outcome>) {
+        let url = self.device.connection.url.clone().unwrap_or_default();
+        let reason = sentences::waiting(outcome, &url, self.device.next_inform_by, self.now);
+        match self.device.state {
+            State::Ready | State::Provisioning => {
+                self.device.resume = Some(self.device.state);
+                self.goto(State::WaitingInform, reason);
+            }
+            State::WaitingInform => self.say(reason),
+            State::Discovered
+            | State::Informed
+            | State::Owned
+            | State::TimeSynced
+            | State::Active
+            | State::Failed => {
+                self.note(reason);
+            }
+        }
+    }
+
+    pub(crate) fn connection_request_finished(&mut self, outcome: Outcome) {
+        let connection = &mut self.device.connection;
+        connection.last_outcome = Some(outcome);
+        if outcome == Outcome::Unauthorized {
+            connection.unauthorized_since.get_or_insert(self.now);
+        }
+        let was_outstanding = connection.outstanding_since.is_some();
+        if outcome == Outcome::Accepted {
+            // Only the Inform itself counts; the watchdog goes on.
+            return;
+        }
+        connection.outstanding_since = None;
+        if was_outstanding {
+            self.effect(Effect::StopTimer { timer: Timer::Watchdog });
+        }
+        self.connection_request_failed(outcome);
+        if was_outstanding && !self.device.in_session() {
+            self.wait_for_inform(Some(outcome));
+        }
+    }
+
+    pub(crate) fn watchdog_fired(&mut self) {
+        if self.device.connection.outstanding_since.take().is_none() {
+            return;
+        }
+        let outcome = Outcome::NoInformAfterAccept;
+        self.device.connection.last_outcome = Some(outcome);
+        self.connection_request_failed(outcome);
+        if !self.device.in_session() {
+            self.wait_for_inform(Some(outcome));
+        }
+    }
+
+    fn connection_request_failed(&mut self, outcome: Outcome) {
+        let url = self.device.connection.url.clone().unwrap_or_default();
+        let reason = sentences::waiting(Some(outcome), &url, self.device.next_inform_by, self.now);
+        let code = match outcome {
+            Outcome::Unauthorized => Some(401),
+            Outcome::Http(status) => Some(u32::from(status)),
+            _ => None,
+        };
+        self.fault(
+            FaultClass::SessionTriggering,
+            code,
+            outcome.as_str(),
+            None,
+            Some("ConnectionRequest"),
+            &reason,
+        );
+    }
+
+    /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself.
+    pub(crate) fn plan_repair(&mut self) {
+        let ownership = &self.device.ownership;
+        let allowed = ownership
+            .repaired_at
+            .is_none_or(|last| self.now.since(last).as_secs() >= self.context.policy.credentials_rewrite_s);
+        if self.device.connection.unauthorized_since.is_some() && allowed && ownership.confirmed_at.is_some()
+        {
+            self.device.ownership.repair_due = true;
+        }
+    }
+}

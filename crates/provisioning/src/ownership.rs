@@ -1,0 +1,242 @@
+//! Making a device ours, and its clock right: the only writes before the gates open.
+
+use crate::{
+    Effect, Evidence, FaultClass, Layer, Proof, State, Timer,
+    clock::read_clock,
+    plan::{Item, LayerPlan, PlanStep},
+    sentences,
+    session::Purpose,
+    talk::DeviceRequest,
+    work::{Move, Work},
+};
+
+/// Writes of one leaf in one session before we believe that the device does not keep it.
+const TRIES: u32 = 2;
+
+impl Work<'_> {
+    /// INFORMED: linked to exactly one service, vouched for, our settings confirmed by read-back.
+    pub(crate) fn own(&mut self) -> Move {
+        if self.device.quarantined() {
+            return Move::Finish;
+        }
+        if !self.trusted() {
+            let reason = self.untrusted_reason();
+            self.say(reason);
+            return Move::Finish;
+        }
+        if self.device.ownership.confirmed_at.is_none() || self.device.ownership.repair_due {
+            match self.write_ownership() {
+                Ok(()) => {}
+                Err(next) => return next,
+            }
+        }
+        let interval = self.device.inform_interval_s.unwrap_or(self.context.policy.inform_interval_s);
+        self.goto(State::Owned, sentences::owned(interval));
+        Move::Again
+    }
+
+    /// `Ok` when everything readable reads as wanted and every secret was accepted.
+    pub(crate) fn write_ownership(&mut self) -> Result<(), Move> {
+        let Some(credentials) = self.context.credentials.clone() else {
+            self.effect(Effect::MakeCredentials);
+            self.say(sentences::credentials_missing());
+            return Err(Move::Finish);
+        };
+        let Some(profile) = self.profile_or_nominee() else {
+            self.say(sentences::model_unknown(&self.device.identity.product_class.clone()));
+            return Err(Move::Finish);
+        };
+        if let Some(next) = self.observe(&profile, &profile.management.list) {
+            return Err(next);
+        }
+        let interval = self.context.policy.inform_interval_for(&self.device.identity.serial_number);
+        let plan = match self.planning(&profile, |planner| planner.ownership(&credentials, interval)) {
+            Ok(plan) => plan,
+            Err(blocked) => {
+                self.say(blocked.reason);
+                return Err(Move::Finish);
+            }
+        };
+        let items = match plan.steps.into_iter().next() {
+            Some(PlanStep::Write { items, .. }) => items,
+            Some(PlanStep::Add { .. }) | None => {
+                self.ownership_confirmed(&plan.wanted, interval);
+                return Ok(());
+            }
+        };
+        if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES) {
+            let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+            let reason = sentences::ownership_not_kept(&item.path, &item.value.masked(), &observed);
+            self.fault(FaultClass::Device, None, &reason.text, Some(item.path.clone()), None, &reason);
+            self.say(reason);
+            return Err(Move::Finish);
+        }
+        let written = items.iter().map(Item::written).collect();
+        Err(self.write(Purpose::WriteOwnership { items: written }, &items))
+    }
+
+    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32) {
+        for item in wanted {
+            let (observed, proof) = match &item.secret {
+                Some(_) => ("not readable".to_owned(), Proof::Accepted),
+                None => {
+                    (self.session().tree.value(&item.path).unwrap_or_default().to_owned(), Proof::ReadBack)
+                }
+            };
+            self.effect(Effect::RecordEvidence(Evidence {
+                layer: Layer::Core,
+                setting: item.label.clone(),
+                path: item.path.clone(),
+                wanted: item.value.masked(),
+                observed,
+                verified: true,
+                proof,
+            }));
+        }
+        let now = self.now;
+        let ownership = &mut self.device.ownership;
+        ownership.confirmed_at = Some(now);
+        if ownership.repair_due {
+            ownership.repair_due = false;
+            ownership.repaired_at = Some(now);
+            self.device.connection.unauthorized_since = None;
+        }
+        self.device.inform_interval_s = Some(interval);
+    }
+
+    fn tried(&mut self, path: &str) -> u32 {
+        self.session().tries.get(path).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn write(&mut self, purpose: Purpose, items: &[Item]) -> Move {
+        let session = self.session();
+        for item in items {
+            *session.tries.entry(item.path.clone()).or_default() += 1;
+        }
+        let values = items.iter().map(Item::set_value).collect();
+        self.request(purpose, DeviceRequest::SetValues { values, key: String::new() })
+    }
+
+    // ---- clock ---------------------------------------------------------------------------------
+
+    pub(crate) fn clock_reason(&self) -> crate::Reason {
+        let clock = &self.device.clock;
+        let policy = &self.context.policy;
+        if clock.ntp_pushes >= policy.ntp_pushes && policy.ntp_pushes > 0 {
+            let address = self.device.connection.peer.clone().unwrap_or_default();
+            let server = policy.ntp_servers.first().cloned().unwrap_or_default();
+            return sentences::clock_unreachable(clock.year, clock.ntp_pushes, &address, &server);
+        }
+        sentences::clock_invalid(&clock.reported, clock.year, clock.ntp_pushes)
+    }
+
+    /// OWNED: until the clock is right, nothing is written but NTP and the time zone.
+    pub(crate) fn synchronise(&mut self) -> Move {
+        if self.device.quarantined() {
+            return Move::Finish;
+        }
+        if self.clock_passes() {
+            return self.clock_is_right();
+        }
+        if !self.trusted() {
+            let reason = self.untrusted_reason();
+            self.say(reason);
+            return Move::Finish;
+        }
+        let profile = match self.choose_profile() {
+            Ok(profile) => profile,
+            Err(next) => return next,
+        };
+        let mut objects = profile.time.list.clone();
+        if profile.time.needs_wan {
+            objects.extend(profile.wan.list.clone());
+        }
+        if let Some(next) = self.observe(&profile, &objects) {
+            return next;
+        }
+        let current = &profile.time.current;
+        let path = profile
+            .time
+            .slots
+            .get(&current.slot)
+            .and_then(|slot| slot.object.as_ref())
+            .map(|object| format!("{object}{}", current.leaf));
+        let shown =
+            path.and_then(|path| self.session().tree.value(&path).map(str::to_owned)).unwrap_or_default();
+        if read_clock(&shown).is_valid(self.context.policy.clock_floor_year) {
+            self.device.clock.reported = shown.clone();
+            self.device.clock.year = read_clock(&shown).year();
+            self.device.clock.valid = true;
+            return self.clock_is_right();
+        }
+        let policy = &self.context.policy;
+        if self.session().time_written
+            || self.device.clock.ntp_pushes >= policy.ntp_pushes
+            || policy.ntp_servers.is_empty()
+        {
+            let reason = self.clock_reason();
+            self.say(reason);
+            return Move::Finish;
+        }
+        let plan = match self.planning(&profile, |planner| planner.time()) {
+            Ok(plan) => plan,
+            Err(blocked) => {
+                self.say(blocked.reason);
+                return Move::Finish;
+            }
+        };
+        // Everything is written once per push, equal or not: some devices only then ask their server.
+        let next = plan.steps.iter().find_map(|step| match step {
+            PlanStep::Write { items, .. }
+                if items.iter().any(|item| {
+                    self.device.session.as_ref().is_some_and(|s| !s.tries.contains_key(&item.path))
+                }) =>
+            {
+                Some(items.clone())
+            }
+            PlanStep::Write { .. } | PlanStep::Add { .. } => None,
+        });
+        match next {
+            Some(items) => {
+                let written = items.iter().map(Item::written).collect();
+                self.write(Purpose::WriteTime { items: written }, &items)
+            }
+            None => self.ntp_pushed(&plan),
+        }
+    }
+
+    fn clock_is_right(&mut self) -> Move {
+        self.device.clock.ntp_pushes = 0;
+        self.effect(Effect::StopTimer { timer: Timer::ClockCheck });
+        let reason = match &self.device.clock.overridden_by {
+            Some(by) if !self.device.clock.valid => sentences::clock_overridden(by),
+            _ => sentences::clock_valid(&self.device.clock.reported),
+        };
+        self.goto(State::TimeSynced, reason);
+        Move::Again
+    }
+
+    fn ntp_pushed(&mut self, plan: &LayerPlan) -> Move {
+        for item in &plan.wanted {
+            let observed = self.session().tree.value(&item.path).unwrap_or_default().to_owned();
+            let verified = crate::plan::same(item.kind, &observed, item.value.expose());
+            self.effect(Effect::RecordEvidence(Evidence {
+                layer: Layer::Core,
+                setting: item.label.clone(),
+                path: item.path.clone(),
+                wanted: item.value.masked(),
+                observed,
+                verified,
+                proof: if verified { Proof::ReadBack } else { Proof::Missing },
+            }));
+        }
+        self.session().time_written = true;
+        self.device.clock.ntp_pushes += 1;
+        let at = self.now.plus_s(self.context.policy.clock_check_s);
+        self.effect(Effect::StartTimer { timer: Timer::ClockCheck, at });
+        let clock = &self.device.clock;
+        let reason = sentences::clock_invalid(&clock.reported, clock.year, clock.ntp_pushes);
+        self.say(reason);
+        Move::Finish
+    }
+}

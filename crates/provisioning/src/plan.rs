@@ -1,0 +1,979 @@
+//! Desired minus observed, as ordered steps. A pure function of what the device has now, what is wanted, what the
+//! family likes and which paths are stored; never of what we believe to have done.
+
+use crate::{
+    Context, Device, Layer, OwnershipCredentials, Reason,
+    detect::{FoundWan, Search, Signature, Target, WanClass, is_true, nested},
+    device::Run,
+    intent::{
+        AccessIntent, InternetIntent, InternetMode, Ipv6Mode, LanPort, WifiIntent, WifiSecurity, fingerprint,
+    },
+    sentences,
+    session::{PendingAdd, WrittenItem},
+    talk::{SetValue, ValueKind, WriteValue},
+    tree::Tree,
+};
+use profiles::cpe::{
+    Condition, CpeProfile, Kind, Phase, Setting, Slot, SlotLeaf, Variable, Wan, WanKind, pattern_of,
+};
+use std::collections::BTreeMap;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlanStep {
+    /// AddObject.
+    Add {
+        /// For this slot.
+        slot: String,
+        /// In this table.
+        table: String,
+    },
+    /// SetParameterValues.
+    Write {
+        /// In words.
+        name: String,
+        /// What.
+        items: Vec<Item>,
+    },
+}
+
+impl PlanStep {
+    /// For sentences.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            PlanStep::Add { slot, .. } => format!("create {slot}"),
+            PlanStep::Write { name, .. } => format!("write {name}"),
+        }
+    }
+}
+
+/// One leaf to bring to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub path: String,
+    pub value: WriteValue,
+    pub kind: ValueKind,
+    pub label: String,
+    pub required: bool,
+    /// Name and keyed fingerprint of a secret.
+    pub secret: Option<(String, String)>,
+}
+
+impl Item {
+    pub(crate) fn set_value(&self) -> SetValue {
+        SetValue { path: self.path.clone(), value: self.value.clone(), kind: self.kind }
+    }
+
+    pub(crate) fn written(&self) -> WrittenItem {
+        WrittenItem {
+            path: self.path.clone(),
+            label: self.label.clone(),
+            required: self.required,
+            secret: self.secret.clone(),
+        }
+    }
+}
+
+/// The plan of one layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LayerPlan {
+    /// In order. Only the first is carried out; then the device is read again.
+    pub steps: Vec<PlanStep>,
+    /// Everything that should hold at the end, for evidence: met or not.
+    pub wanted: Vec<Item>,
+    /// The WAN this is about, if the layer has one and it exists.
+    pub wan: Option<FoundWan>,
+    /// Objects of that WAN that exist, by slot: to be stored.
+    pub slots: BTreeMap<String, String>,
+    /// Left out because the device does not have it.
+    pub left_out: Vec<String>,
+}
+
+/// There is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    pub reason: Reason,
+    /// Will not cure itself.
+    pub park: bool,
+}
+
+/// Everything a plan is made from.
+pub(crate) struct Planner<'a> {
+    pub tree: &'a Tree,
+    pub profile: &'a CpeProfile,
+    pub device: &'a Device,
+    pub context: &'a Context,
+}
+
+/// Where values come from.
+enum Source<'a> {
+    Management { credentials: &'a OwnershipCredentials, interval_s: u32 },
+    Time { management_wan: Option<String> },
+    Internet { intent: &'a InternetIntent, name: String },
+    Wifi { intent: &'a WifiIntent, security: String },
+    Lan { intent: &'a crate::LanIntent },
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn search(&self) -> Search<'a> {
+        let mut addresses: Vec<String> = self.device.connection.peer.iter().cloned().collect();
+        if let Some(host) = self.device.connection.url.as_deref().and_then(url_host) {
+            addresses.push(host);
+        }
+        Search {
+            tree: self.tree,
+            wan: &self.profile.wan,
+            stored: &self.device.objects,
+            label: &self.context.policy.wan_label,
+            management_addresses: addresses,
+        }
+    }
+
+    fn run(&self) -> Option<&'a Run> {
+        self.device.run.as_ref()
+    }
+
+    fn fingerprint(&self, what: &str, text: &str) -> String {
+        fingerprint(&self.context.fingerprint_key, what, text.as_bytes())
+    }
+
+    // ---- management and time -----------------------------------------------------------------
+
+    /// The ManagementServer settings that differ; secrets when they were never accepted or must be repaired.
+    pub(crate) fn ownership(
+        &self,
+        credentials: &OwnershipCredentials,
+        interval_s: u32,
+    ) -> Result<LayerPlan, Blocked> {
+        let group = &self.profile.management;
+        let slots = fixed_slots(&group.slots);
+        let source = Source::Management { credentials, interval_s };
+        let accepted = |name: &str, wanted: &str| {
+            self.device.ownership.secrets.get(name).is_some_and(|known| known == wanted)
+                && !(self.device.ownership.repair_due && name == Variable::CrPassword.as_str())
+        };
+        self.layer(&group.phases, &slots, &group.slots, &source, &accepted, true, None)
+    }
+
+    /// NTP and zone: everything, whether it differs or not. Only asked for while the clock is wrong.
+    pub(crate) fn time(&self) -> Result<LayerPlan, Blocked> {
+        let time = &self.profile.time;
+        let management_wan = time.needs_wan.then(|| self.search().management()).flatten();
+        let source = Source::Time {
+            management_wan: management_wan.and_then(|wan| self.short_name(&wan.kind, &wan.slots)),
+        };
+        self.layer(&time.phases, &fixed_slots(&time.slots), &time.slots, &source, &|_, _| false, true, None)
+    }
+
+    // ---- internet ------------------------------------------------------------------------------
+
+    /// What the profile cannot express of this intent.
+    pub(crate) fn missing_path(&self, intent: &InternetIntent) -> Option<String> {
+        let wan = &self.profile.wan;
+        let Some(mode) = wan.modes.get(intent.mode.as_str()) else {
+            return Some(format!("a {} WAN", intent.mode.as_str()));
+        };
+        let writes = |variable: Variable| {
+            mode.phases
+                .iter()
+                .flat_map(|phase| &phase.settings)
+                .any(|setting| setting.variable() == Some(variable))
+        };
+        if intent.vlan.is_some_and(|vlan| vlan != 0) && !writes(Variable::Vlan) {
+            return Some("a VLAN on the WAN".into());
+        }
+        if !intent.bind.is_empty() && wan.bind.is_none() {
+            return Some("binding ports to the WAN".into());
+        }
+        if intent.policy_routes && wan.policy_route.is_none() {
+            return Some("policy routes".into());
+        }
+        if intent.ipv6 == Ipv6Mode::On && !writes(Variable::Ipv6) {
+            return Some("IPv6 on the WAN".into());
+        }
+        None
+    }
+
+    pub(crate) fn internet(&self, intent: &InternetIntent) -> Result<LayerPlan, Blocked> {
+        let wan = &self.profile.wan;
+        let (Some(mode), true) = (wan.modes.get(intent.mode.as_str()), self.missing_path(intent).is_none())
+        else {
+            let what = self.missing_path(intent).unwrap_or_default();
+            return Err(Blocked {
+                reason: sentences::profile_lacks_path(&self.profile.title, &what),
+                park: true,
+            });
+        };
+        let Some(kind) = wan.kinds.get(&mode.kind) else {
+            return Err(Blocked {
+                reason: sentences::profile_lacks_path(&self.profile.title, &mode.kind),
+                park: true,
+            });
+        };
+        let search = self.search();
+        let found = match search.target(&Signature { mode: &intent.mode, vlan: intent.vlan }) {
+            Target::Found(wan) => Some(*wan),
+            Target::Missing => None,
+            Target::Several(names) => {
+                return Err(Blocked { reason: sentences::several_wans(&names), park: true });
+            }
+        };
+        if intent.suspended {
+            return Ok(self.suspended(kind, found));
+        }
+        let applies = |condition| self.applies_internet(condition, intent, true);
+        let (slots, add) = self.resolve(kind, found.as_ref(), &applies);
+        if let Some((slot, table)) = add {
+            let Some(table) = table else {
+                return Err(Blocked {
+                    reason: sentences::required_leaf_missing(&slot, "no such object"),
+                    park: true,
+                });
+            };
+            let steps = vec![PlanStep::Add { slot, table }];
+            return Ok(LayerPlan { steps, wan: found, slots, ..LayerPlan::default() });
+        }
+        // Foreign objects keep their names: other settings may refer to them.
+        let ours = found.as_ref().is_none_or(|wan| wan.class != WanClass::Foreign);
+        let name = self.wan_name(wan, intent);
+        let source = Source::Internet { intent, name };
+        let record = self.device.layers.get(&Layer::Internet);
+        let accepted = |name: &str, wanted: &str| {
+            match record.and_then(|record| record.secrets.get(name)) {
+            Some(known) => known == wanted,
+            // Connected with our login: the password it has is the right one.
+            None => found.as_ref().is_some_and(|wan| {
+                wan.carries_traffic()
+                    && matches!(&intent.mode, InternetMode::Pppoe { username, .. } if wan.username == *username)
+            }),
+        }
+        };
+        let mut plan =
+            self.layer(&mode.phases, &slots, &wan.slots, &source, &accepted, ours, Some((intent, kind)))?;
+        self.route_steps(&mut plan, intent, kind, &mode.kind, &slots)?;
+        self.switch_steps(&mut plan, kind, &slots, true);
+        self.former_kind(&mut plan, &mode.kind);
+        plan.slots = slots;
+        plan.wan = found;
+        Ok(plan)
+    }
+
+    /// Disabled, routes cleared, nothing deleted; nothing created either.
+    fn suspended(&self, kind: &WanKind, found: Option<FoundWan>) -> LayerPlan {
+        let mut plan = LayerPlan::default();
+        if let Some(wan) = &found {
+            self.switch_steps(&mut plan, kind, &wan.slots, false);
+            if let Some((path, ports)) = self.route_row(&wan.kind, &wan.slots) {
+                self.clear_route(&mut plan, &path, &ports);
+            }
+            plan.slots = wan.slots.clone();
+        }
+        plan.wan = found;
+        plan
+    }
+
+    pub(crate) fn clear_route(&self, plan: &mut LayerPlan, row: &str, ports: &str) {
+        let path = format!("{row}{ports}");
+        let observed = self.tree.value(&path).unwrap_or_default();
+        let item = Item {
+            path,
+            value: WriteValue::Plain(String::new()),
+            kind: ValueKind::String,
+            label: "Policy route ports".into(),
+            required: true,
+            secret: None,
+        };
+        plan.wanted.push(item.clone());
+        if !observed.is_empty() {
+            plan.steps.push(PlanStep::Write { name: "policy route".into(), items: vec![item] });
+        }
+    }
+
+    fn wan_name(&self, wan: &Wan, intent: &InternetIntent) -> String {
+        let label = &self.context.policy.wan_label;
+        match &wan.name {
+            None => label.clone(),
+            Some(template) => template
+                .replace("{label}", label)
+                .replace("{vlan}", &intent.vlan.map_or_else(String::new, |vlan| vlan.to_string())),
+        }
+    }
+
+    fn applies_internet(&self, condition: Condition, intent: &InternetIntent, ours: bool) -> bool {
+        let policy = &self.context.policy;
+        match condition {
+            Condition::Vlan => intent.vlan.is_some_and(|vlan| vlan != 0),
+            Condition::Priority => intent.priority.is_some(),
+            Condition::Mtu => intent.mtu.is_some(),
+            Condition::Nat => intent.nat && !matches!(intent.mode, InternetMode::Bridge),
+            Condition::Ours => ours,
+            Condition::Secured => true,
+            Condition::Ntp2 => policy.ntp_servers.len() > 1,
+            Condition::Ntp3 => policy.ntp_servers.len() > 2,
+        }
+    }
+
+    /// Fills the slots of a kind from what exists; the first one that must be created, with its table (`None` =
+    /// it cannot be created).
+    #[allow(clippy::type_complexity)]
+    fn resolve(
+        &self,
+        kind: &WanKind,
+        found: Option<&FoundWan>,
+        applies: &dyn Fn(Condition) -> bool,
+    ) -> (BTreeMap<String, String>, Option<(String, Option<String>)>) {
+        let search = self.search();
+        let mut slots: BTreeMap<String, String> = BTreeMap::new();
+        for (name, slot) in self.profile.wan.slots_of(kind, applies) {
+            let table = slot.table.as_deref().map(|table| match nested(table) {
+                Some((parent, rest)) => slots.get(parent).map(|path| format!("{path}{rest}")),
+                None => Some(table.to_owned()),
+            });
+            let table = table.flatten();
+            let existing = found
+                .and_then(|wan| wan.slots.get(name).cloned())
+                .or_else(|| if slot.shared { search.shared(name) } else { None })
+                .or_else(|| {
+                    self.stored_path(name, table.as_deref())
+                        .filter(|path| search.is_free_for(name, path, kind))
+                })
+                .or_else(|| self.orphan(name, table.as_deref()))
+                .or_else(|| search.empty_container(name));
+            match existing {
+                Some(path) => {
+                    slots.insert(name.to_owned(), path);
+                }
+                None => return (slots, Some((name.to_owned(), table.filter(|_| !slot.shared)))),
+            }
+        }
+        (slots, None)
+    }
+
+    /// The stored path of a slot if it still exists, is where it should be, and is nobody else's by now.
+    fn stored_path(&self, slot: &str, table: Option<&str>) -> Option<String> {
+        let object = self.device.objects.get(slot)?;
+        let fits = !object.stale && table.is_some_and(|table| object.path.starts_with(table));
+        (fits && self.tree.has(&object.path)).then(|| object.path.clone())
+    }
+
+    /// What an AddObject whose answer was lost has left behind: exactly one instance that was not there before.
+    fn orphan(&self, slot: &str, table: Option<&str>) -> Option<String> {
+        let pending = self.device.pending_add.as_ref()?;
+        if pending.slot != slot || Some(pending.table.as_str()) != table {
+            return None;
+        }
+        born_since(self.tree, pending)
+    }
+
+    /// The vendor's short name of a WAN, e.g. `wan1.2.ppp1`.
+    pub(crate) fn short_name(&self, kind: &str, slots: &BTreeMap<String, String>) -> Option<String> {
+        let mut name = self.profile.wan.short_names.get(kind)?.clone();
+        for (slot, path) in slots {
+            let number = path.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+            name = name.replace(&format!("{{{slot}}}"), number);
+        }
+        (!name.contains('{')).then_some(name)
+    }
+
+    /// The policy-route row of a WAN and the name of its ports leaf.
+    pub(crate) fn route_row(&self, kind: &str, slots: &BTreeMap<String, String>) -> Option<(String, String)> {
+        let route = self.profile.wan.policy_route.as_ref()?;
+        let wan_name = self.short_name(kind, slots)?;
+        let table = self.profile.wan.slots.get(&route.slot)?.table.as_deref()?;
+        let rows = self.tree.instances(table).into_iter().map(|(_, path)| path);
+        let row = rows.into_iter().find(|row| {
+            self.tree
+                .value(&format!("{row}{}", route.key))
+                .is_some_and(|key| key.eq_ignore_ascii_case(&wan_name))
+        })?;
+        Some((row, route.ports.clone()))
+    }
+
+    /// The row is found by its WAN's name and updated; added only when there is none.
+    fn route_steps(
+        &self,
+        plan: &mut LayerPlan,
+        intent: &InternetIntent,
+        kind: &WanKind,
+        kind_name: &str,
+        slots: &BTreeMap<String, String>,
+    ) -> Result<(), Blocked> {
+        let Some(route) = self.profile.wan.policy_route.as_ref().filter(|_| intent.policy_routes) else {
+            return Ok(());
+        };
+        let Some(wan_name) = self.short_name(kind_name, slots) else { return Ok(()) };
+        let table =
+            self.profile.wan.slots.get(&route.slot).and_then(|slot| slot.table.clone()).unwrap_or_default();
+        let row = self
+            .route_row(kind_name, slots)
+            .map(|(row, _)| row)
+            .or_else(|| self.stored_path(&route.slot, Some(&table)))
+            .or_else(|| self.orphan(&route.slot, Some(&table)));
+        let Some(row) = row else {
+            plan.steps.push(PlanStep::Add { slot: route.slot.clone(), table });
+            return Ok(());
+        };
+        let ports: Vec<String> = self
+            .ports(intent, kind_name, slots)
+            .iter()
+            .map(|port| match port {
+                LanPort::Lan(number) => route.lan.replace("{p}", &number.to_string()),
+                LanPort::Ssid(number) => route.ssid.replace("{p}", &number.to_string()),
+            })
+            .collect();
+        let mut items = Vec::new();
+        let leaves =
+            route.fixed.iter().map(|(leaf, value)| (leaf.clone(), value.clone(), "Policy route type"));
+        let key = (route.key.clone(), wan_name, "Policy route WAN");
+        let list = (route.ports.clone(), ports.join(","), "Policy route ports");
+        for (leaf, value, label) in leaves.chain([key, list]) {
+            let path = format!("{row}{leaf}");
+            let observed = self.tree.value(&path);
+            let item = Item {
+                path,
+                kind: ValueKind::String,
+                label: label.into(),
+                required: true,
+                secret: None,
+                value: WriteValue::Plain(value.clone()),
+            };
+            plan.wanted.push(item.clone());
+            if observed.is_none_or(|observed| !same(ValueKind::String, observed, &value)) {
+                items.push(item);
+            }
+        }
+        self.batches(&mut plan.steps, "policy route", items);
+        let _ = kind;
+        Ok(())
+    }
+
+    /// The ports to bind: the wanted ones, or every one the device has a flag for.
+    fn ports(&self, intent: &InternetIntent, kind: &str, slots: &BTreeMap<String, String>) -> Vec<LanPort> {
+        if !intent.bind.is_empty() {
+            let mut ports = intent.bind.clone();
+            ports.sort_unstable();
+            ports.dedup();
+            return ports;
+        }
+        self.flags(kind, slots).into_iter().map(|(port, _)| port).collect()
+    }
+
+    fn flags(&self, kind: &str, slots: &BTreeMap<String, String>) -> Vec<(LanPort, String)> {
+        let Some(bind) = &self.profile.wan.bind else { return Vec::new() };
+        let Some(base) = bind.slots.get(kind).and_then(|slot| slots.get(slot)) else { return Vec::new() };
+        let lan = (1..=bind.lan_ports).map(|n| (LanPort::Lan(n), bind.lan.replace("{p}", &n.to_string())));
+        let ssid =
+            (1..=bind.ssid_ports).map(|n| (LanPort::Ssid(n), bind.ssid.replace("{p}", &n.to_string())));
+        lan.chain(ssid)
+            .map(|(port, leaf)| (port, format!("{base}{leaf}")))
+            .filter(|(_, path)| self.tree.has(path))
+            .collect()
+    }
+
+    /// Switching on (or off) comes last and alone; several objects of a stack share the one call.
+    pub(crate) fn switch_steps(
+        &self,
+        plan: &mut LayerPlan,
+        kind: &WanKind,
+        slots: &BTreeMap<String, String>,
+        on: bool,
+    ) {
+        let mut items = Vec::new();
+        let switches: Vec<&SlotLeaf> =
+            if on { kind.switches.iter().collect() } else { kind.switches.iter().rev().collect() };
+        for leaf in switches {
+            let Some(base) = slots.get(&leaf.slot) else { continue };
+            let path = format!("{base}{}", leaf.leaf);
+            let Some(node) = self.tree.node(&path) else { continue };
+            let item = Item {
+                kind: ValueKind::Boolean,
+                label: if leaf.slot == kind.facts.enabled.slot {
+                    "WAN".into()
+                } else {
+                    format!("WAN ({})", leaf.slot)
+                },
+                required: true,
+                secret: None,
+                value: WriteValue::Plain(if on { "true" } else { "false" }.into()),
+                path,
+            };
+            let differs = node.value.as_deref().is_none_or(|value| is_true(value) != on);
+            plan.wanted.push(item.clone());
+            if differs {
+                items.push(item);
+            }
+        }
+        self.batches(&mut plan.steps, if on { "WAN on" } else { "WAN off" }, items);
+    }
+
+    /// The mode changed its kind (PPPoE to DHCP): the WAN we made for the other kind is switched off, not deleted.
+    fn former_kind(&self, plan: &mut LayerPlan, kind_now: &str) {
+        for wan in self.search().wans() {
+            let created =
+                self.device.objects.values().any(|object| object.path == wan.anchor && object.created);
+            if wan.kind != kind_now
+                && created
+                && wan.enabled
+                && wan.class != WanClass::Management
+                && let Some(kind) = self.profile.wan.kinds.get(&wan.kind)
+            {
+                let mut off = LayerPlan::default();
+                self.switch_steps(&mut off, kind, &wan.slots, false);
+                plan.steps.extend(off.steps);
+            }
+        }
+    }
+
+    // ---- access --------------------------------------------------------------------------------
+
+    pub(crate) fn access(&self, intent: &AccessIntent) -> Result<LayerPlan, Blocked> {
+        let mut plan = LayerPlan::default();
+        for wifi in &intent.wifi {
+            self.wifi(&mut plan, wifi)?;
+        }
+        if let Some(lan) = &intent.lan {
+            match &self.profile.lan {
+                None => plan.left_out.push("LAN settings".into()),
+                Some(group) => {
+                    let slots = fixed_slots(&group.slots);
+                    let source = Source::Lan { intent: lan };
+                    let part =
+                        self.layer(&group.phases, &slots, &group.slots, &source, &|_, _| true, true, None)?;
+                    plan.absorb(part);
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn wifi(&self, plan: &mut LayerPlan, intent: &WifiIntent) -> Result<(), Blocked> {
+        let band = intent.band.as_str();
+        let Some(wifi) = &self.profile.wifi else {
+            plan.left_out.push(format!("Wi-Fi {band}"));
+            return Ok(());
+        };
+        let anchors = wifi.slots.get(&wifi.anchor).and_then(|slot| slot.table.as_deref()).unwrap_or_default();
+        let words = wifi.bands.get(band);
+        let by_leaf = self.tree.instances(anchors).into_iter().find(|(_, path)| {
+            let value = wifi.band.as_ref().and_then(|leaf| self.tree.value(&format!("{path}{}", leaf.leaf)));
+            value.is_some_and(|value| {
+                words.is_some_and(|words| words.iter().any(|word| value.starts_with(word.as_str())))
+            })
+        });
+        let told = self.tree.instances(anchors).iter().any(|(_, path)| {
+            let leaf = wifi.band.as_ref().map(|leaf| format!("{path}{}", leaf.leaf));
+            leaf.is_some_and(|leaf| self.tree.value(&leaf).is_some_and(|value| !value.is_empty()))
+        });
+        // Fixed numbers only where no instance tells its band.
+        let by_number = wifi.fallback.get(band).filter(|_| !told).and_then(|number| {
+            self.tree.instances(anchors).into_iter().find(|(instance, _)| instance == number)
+        });
+        let Some((_, anchor)) = by_leaf.or(by_number) else {
+            plan.left_out.push(format!("Wi-Fi {band}"));
+            return Ok(());
+        };
+        let mut slots = BTreeMap::from([(wifi.anchor.clone(), anchor)]);
+        // SSIDs name their radio, access points their SSID: as many rounds as slots.
+        for _ in 0..wifi.slots.len() {
+            for (name, slot) in &wifi.slots {
+                if let Some(of) = &slot.of
+                    && !slots.contains_key(name)
+                    && let Some(path) = self.belonging(slot, &of.leaf, &of.slots, &slots)
+                {
+                    slots.insert(name.clone(), path);
+                }
+            }
+        }
+        let Some(security) = wifi.security.get(intent.security.as_str()) else {
+            plan.left_out.push(format!("Wi-Fi {band} security {}", intent.security.as_str()));
+            return Ok(());
+        };
+        let source = Source::Wifi { intent, security: security.clone() };
+        let record = self.device.layers.get(&Layer::Access);
+        let accepted = |name: &str, wanted: &str| {
+            record.and_then(|record| record.secrets.get(name)).is_some_and(|known| known == wanted)
+        };
+        let part = self.layer(&wifi.phases, &slots, &wifi.slots, &source, &accepted, true, None)?;
+        plan.absorb(part);
+        Ok(())
+    }
+
+    fn belonging(
+        &self,
+        slot: &Slot,
+        leaf: &str,
+        owners: &[String],
+        slots: &BTreeMap<String, String>,
+    ) -> Option<String> {
+        let owners: Vec<&str> =
+            owners.iter().filter_map(|name| slots.get(name)).map(|path| path.trim_end_matches('.')).collect();
+        let found = self.tree.instances(slot.table.as_deref()?);
+        found.into_iter().map(|(_, path)| path).find(|path| {
+            let value = self.tree.value(&format!("{path}{leaf}")).unwrap_or_default();
+            owners.contains(&value.trim_end_matches('.'))
+        })
+    }
+
+    // ---- settings ------------------------------------------------------------------------------
+
+    /// The steps of a list of phases. `accepted(name, fingerprint)` says whether a secret need not be written.
+    #[allow(clippy::too_many_arguments)]
+    fn layer(
+        &self,
+        phases: &[Phase],
+        slots: &BTreeMap<String, String>,
+        definitions: &BTreeMap<String, Slot>,
+        source: &Source<'_>,
+        accepted: &dyn Fn(&str, &str) -> bool,
+        ours: bool,
+        internet: Option<(&InternetIntent, &WanKind)>,
+    ) -> Result<LayerPlan, Blocked> {
+        let force = matches!(source, Source::Time { .. });
+        let mut plan = LayerPlan::default();
+        for phase in phases {
+            let mut items = Vec::new();
+            for setting in &phase.settings {
+                if let Some(condition) = setting.when
+                    && !self.applies(condition, source, ours)
+                {
+                    continue;
+                }
+                let Some(value) = self.value(setting, source, slots, definitions) else {
+                    plan.left_out.push(setting.label.clone());
+                    continue;
+                };
+                let candidates: Vec<String> = setting
+                    .set
+                    .iter()
+                    .filter_map(|leaf| Some(format!("{}{}", slots.get(&leaf.slot)?, leaf.leaf)))
+                    .collect();
+                let usable = |path: &&String| {
+                    let learned = self.device.learned.contains_key(&pattern_of(path));
+                    self.tree.has(path) && !learned
+                };
+                let label = match source {
+                    Source::Wifi { intent, .. } => {
+                        format!("Wi-Fi {} {}", intent.band.as_str(), setting.label)
+                    }
+                    _ => setting.label.clone(),
+                };
+                let Some(path) = candidates.iter().find(usable) else {
+                    if !setting.required {
+                        plan.left_out.push(label);
+                        continue;
+                    }
+                    let path = candidates
+                        .first()
+                        .cloned()
+                        .unwrap_or_else(|| setting.set.first().map(ToString::to_string).unwrap_or_default());
+                    return Err(Blocked {
+                        reason: sentences::required_leaf_missing(&label, &path),
+                        park: true,
+                    });
+                };
+                let node = self.tree.node(path);
+                if !setting.required && node.is_some_and(|node| !node.writable) {
+                    plan.left_out.push(label);
+                    continue;
+                }
+                let kind = match node {
+                    // The type the device reports is the type it gets.
+                    Some(node) if node.value.is_some() => node.kind,
+                    _ => wire_kind(setting.kind),
+                };
+                let secret = value.is_secret().then(|| {
+                    let name = self.secret_name(setting, source);
+                    let print = self.fingerprint(&name, value.expose());
+                    (name, print)
+                });
+                let value = literal(kind, value);
+                let observed = node.and_then(|node| node.value.as_deref());
+                let met = match &secret {
+                    Some((name, print)) => accepted(name, print),
+                    None => observed.is_some_and(|observed| same(kind, observed, value.expose())),
+                };
+                let item =
+                    Item { path: path.clone(), value, kind, label, required: setting.required, secret };
+                plan.wanted.push(item.clone());
+                if !met || force {
+                    items.push(item);
+                }
+            }
+            if phase.bind
+                && let Some((intent, kind)) = internet
+            {
+                self.bind_items(&mut plan, &mut items, intent, kind, slots);
+            }
+            self.batches(&mut plan.steps, &phase.name, items);
+        }
+        Ok(plan)
+    }
+
+    fn bind_items(
+        &self,
+        plan: &mut LayerPlan,
+        items: &mut Vec<Item>,
+        intent: &InternetIntent,
+        kind: &WanKind,
+        slots: &BTreeMap<String, String>,
+    ) {
+        let kind_name = self.profile.wan.kinds.iter().find(|(_, other)| other.anchor == kind.anchor);
+        let kind_name = kind_name.map(|(name, _)| name.as_str()).unwrap_or_default();
+        let wanted = self.ports(intent, kind_name, slots);
+        for (port, path) in self.flags(kind_name, slots) {
+            let on = wanted.contains(&port);
+            let node = self.tree.node(&path);
+            let kind = node.map_or(ValueKind::UnsignedInt, |node| node.kind);
+            let label = match port {
+                LanPort::Lan(number) => format!("Bind LAN{number}"),
+                LanPort::Ssid(number) => format!("Bind SSID{number}"),
+            };
+            let value = match kind {
+                ValueKind::Boolean => {
+                    if on {
+                        "true"
+                    } else {
+                        "false"
+                    }
+                }
+                _ => {
+                    if on {
+                        "1"
+                    } else {
+                        "0"
+                    }
+                }
+            };
+            let observed = node.and_then(|node| node.value.as_deref());
+            let value = WriteValue::Plain(value.to_owned());
+            let item = Item { path, value, kind, label, required: true, secret: None };
+            plan.wanted.push(item.clone());
+            if observed.is_none_or(|observed| is_true(observed) != on) {
+                items.push(item);
+            }
+        }
+    }
+
+    /// Cuts a phase into calls the device can take.
+    fn batches(&self, steps: &mut Vec<PlanStep>, name: &str, items: Vec<Item>) {
+        let limit = self.run().and_then(|run| run.batch_limit).unwrap_or(self.profile.write.max_params);
+        let limit = usize::try_from(limit.clamp(1, self.profile.write.max_params)).unwrap_or(1);
+        for chunk in items.chunks(limit) {
+            steps.push(PlanStep::Write { name: name.to_owned(), items: chunk.to_vec() });
+        }
+    }
+
+    fn applies(&self, condition: Condition, source: &Source<'_>, ours: bool) -> bool {
+        match (condition, source) {
+            (Condition::Ntp2, _) => self.context.policy.ntp_servers.len() > 1,
+            (Condition::Ntp3, _) => self.context.policy.ntp_servers.len() > 2,
+            (Condition::Ours, _) => ours,
+            (Condition::Secured, Source::Wifi { intent, .. }) => intent.security != WifiSecurity::Open,
+            (Condition::Secured, _) => true,
+            (_, Source::Internet { intent, .. }) => self.applies_internet(condition, intent, ours),
+            (Condition::Vlan | Condition::Priority | Condition::Mtu | Condition::Nat, _) => false,
+        }
+    }
+
+    fn secret_name(&self, setting: &Setting, source: &Source<'_>) -> String {
+        let variable = setting.variable().map_or("secret", Variable::as_str);
+        match source {
+            Source::Wifi { intent, .. } => format!("{variable}:{}", intent.band.as_str()),
+            _ => variable.to_owned(),
+        }
+    }
+
+    fn value(
+        &self,
+        setting: &Setting,
+        source: &Source<'_>,
+        slots: &BTreeMap<String, String>,
+        definitions: &BTreeMap<String, Slot>,
+    ) -> Option<WriteValue> {
+        let Some(variable) = setting.variable() else { return Some(WriteValue::Plain(setting.to.clone())) };
+        let plain = |text: &str| Some(WriteValue::Plain(text.to_owned()));
+        let boolean = |on: bool| plain(if on { "true" } else { "false" });
+        let policy = &self.context.policy;
+        let slot = setting.set.first().map(|leaf| leaf.slot.as_str()).unwrap_or_default();
+        match variable {
+            Variable::Lower => {
+                let lower = definitions.get(slot)?.lower.as_ref()?;
+                let path = lower.slots.iter().find_map(|name| slots.get(name))?;
+                plain(&self.reference(path, &lower.leaf))
+            }
+            Variable::Owner => {
+                let of = definitions.get(slot)?.of.as_ref()?;
+                let path = of.slots.iter().find_map(|name| slots.get(name))?;
+                plain(&self.reference(path, &of.leaf))
+            }
+            Variable::Ntp1 => plain(policy.ntp_servers.first()?),
+            Variable::Ntp2 => plain(policy.ntp_servers.get(1)?),
+            Variable::Ntp3 => plain(policy.ntp_servers.get(2)?),
+            Variable::TimeZone => plain(&policy.time_zone),
+            Variable::TimeZonePosix => plain(&policy.time_zone_posix),
+            Variable::WanName | Variable::Ports => None,
+            Variable::ManagementWan => match source {
+                Source::Time { management_wan: Some(name) } => plain(name),
+                _ => None,
+            },
+            Variable::AcsUsername
+            | Variable::AcsPassword
+            | Variable::CrUsername
+            | Variable::CrPassword
+            | Variable::InformInterval => {
+                let Source::Management { credentials, interval_s } = source else { return None };
+                match variable {
+                    Variable::AcsUsername => plain(&credentials.username),
+                    Variable::AcsPassword => Some(WriteValue::Secret(credentials.password.clone())),
+                    Variable::CrUsername => plain(&credentials.connection_request_username),
+                    Variable::CrPassword => {
+                        Some(WriteValue::Secret(credentials.connection_request_password.clone()))
+                    }
+                    _ => plain(&interval_s.to_string()),
+                }
+            }
+            Variable::Vlan
+            | Variable::Priority
+            | Variable::Name
+            | Variable::Username
+            | Variable::Password
+            | Variable::Nat
+            | Variable::Ipv6
+            | Variable::Mtu
+            | Variable::Address
+            | Variable::Mask
+            | Variable::Gateway
+            | Variable::Dns => {
+                let Source::Internet { intent, name } = source else { return None };
+                match (variable, &intent.mode) {
+                    (Variable::Vlan, _) => plain(&intent.vlan.unwrap_or(0).to_string()),
+                    (Variable::Priority, _) => plain(&intent.priority?.to_string()),
+                    (Variable::Mtu, _) => plain(&intent.mtu?.to_string()),
+                    (Variable::Name, _) => plain(name),
+                    (Variable::Nat, _) => boolean(intent.nat),
+                    (Variable::Ipv6, _) => boolean(intent.ipv6 == Ipv6Mode::On),
+                    (Variable::Username, InternetMode::Pppoe { username, .. }) => plain(username),
+                    (Variable::Password, InternetMode::Pppoe { password, .. }) => {
+                        Some(WriteValue::Secret(password.clone()))
+                    }
+                    (Variable::Address, InternetMode::Static { address, .. }) => plain(address),
+                    (Variable::Mask, InternetMode::Static { mask, .. }) => plain(mask),
+                    (Variable::Gateway, InternetMode::Static { gateway, .. }) => plain(gateway),
+                    (Variable::Dns, InternetMode::Static { dns, .. }) => plain(&dns.join(",")),
+                    _ => None,
+                }
+            }
+            Variable::WifiEnabled | Variable::Ssid | Variable::Passphrase | Variable::Security => {
+                let Source::Wifi { intent, security } = source else { return None };
+                match variable {
+                    Variable::WifiEnabled => boolean(intent.enabled),
+                    Variable::Ssid => plain(&intent.ssid),
+                    Variable::Passphrase => Some(WriteValue::Secret(intent.passphrase.clone())),
+                    _ => plain(security),
+                }
+            }
+            Variable::LanAddress
+            | Variable::LanMask
+            | Variable::LanDhcp
+            | Variable::DhcpFirst
+            | Variable::DhcpLast => {
+                let Source::Lan { intent } = source else { return None };
+                match variable {
+                    Variable::LanAddress => plain(&intent.address),
+                    Variable::LanMask => plain(&intent.mask),
+                    Variable::LanDhcp => boolean(intent.dhcp),
+                    Variable::DhcpFirst => plain(&intent.dhcp_first),
+                    _ => plain(&intent.dhcp_last),
+                }
+            }
+        }
+    }
+
+    /// A path as a value, in the style of the device's own rows: some end it with a dot, some refuse the dot.
+    fn reference(&self, path: &str, leaf: &str) -> String {
+        let suffix = format!(".{leaf}");
+        let dotted = self
+            .tree
+            .under(&self.profile.root)
+            .filter(|(name, _)| name.ends_with(&suffix))
+            .filter_map(|(_, node)| node.value.as_deref())
+            .any(|value| value.ends_with('.'));
+        if dotted { path.to_owned() } else { path.trim_end_matches('.').to_owned() }
+    }
+}
+
+impl LayerPlan {
+    fn absorb(&mut self, other: LayerPlan) {
+        self.steps.extend(other.steps);
+        self.wanted.extend(other.wanted);
+        self.left_out.extend(other.left_out);
+    }
+}
+
+/// Instances that were not there when the AddObject left; one = ours, several = nobody can say.
+pub(crate) fn born_since(tree: &Tree, pending: &PendingAdd) -> Option<String> {
+    let mut born = tree
+        .instances(&pending.table)
+        .into_iter()
+        .map(|(_, path)| path)
+        .filter(|path| !pending.before.contains(path));
+    let first = born.next()?;
+    born.next().is_none().then_some(first)
+}
+
+/// Slots of groups whose objects are fixed.
+fn fixed_slots(slots: &BTreeMap<String, Slot>) -> BTreeMap<String, String> {
+    slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.object.clone()?))).collect()
+}
+
+fn wire_kind(kind: Kind) -> ValueKind {
+    match kind {
+        Kind::String => ValueKind::String,
+        Kind::Int => ValueKind::Int,
+        Kind::UnsignedInt => ValueKind::UnsignedInt,
+        Kind::Boolean => ValueKind::Boolean,
+    }
+}
+
+/// Profiles write booleans as `true`; a device that reports a number gets a number.
+fn literal(kind: ValueKind, value: WriteValue) -> WriteValue {
+    match (kind, &value) {
+        (ValueKind::UnsignedInt | ValueKind::Int, WriteValue::Plain(text)) if text == "true" => {
+            WriteValue::Plain("1".into())
+        }
+        (ValueKind::UnsignedInt | ValueKind::Int, WriteValue::Plain(text)) if text == "false" => {
+            WriteValue::Plain("0".into())
+        }
+        _ => value,
+    }
+}
+
+/// Equal in meaning: `1` and `true`, `0100` and `100`, a path with and without its last dot, a list in any
+/// spacing.
+pub(crate) fn same(kind: ValueKind, observed: &str, wanted: &str) -> bool {
+    let (a, b) = (observed.trim(), wanted.trim());
+    match kind {
+        ValueKind::Boolean => is_true(a) == is_true(b),
+        ValueKind::Int | ValueKind::UnsignedInt | ValueKind::Long | ValueKind::UnsignedLong => {
+            match (a.parse::<i64>(), b.parse::<i64>()) {
+                (Ok(a), Ok(b)) => a == b,
+                _ => a == b,
+            }
+        }
+        ValueKind::String | ValueKind::DateTime | ValueKind::Base64 | ValueKind::HexBinary => {
+            let tidy = |text: &str| text.trim_end_matches('.').replace(", ", ",");
+            observed == wanted || tidy(a) == tidy(b)
+        }
+    }
+}
+
+/// The host of an http(s) URL, without its port.
+pub(crate) fn url_host(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => authority.split(':').next()?,
+    };
+    (!host.is_empty()).then(|| host.to_owned())
+}

@@ -1,0 +1,623 @@
+//! Carrying out a plan: one request at a time, read back after every write, planned again after every answer.
+
+use crate::{
+    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, State, Timer,
+    device::{FollowUp, Run, StoredObject},
+    plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
+    sentences,
+    session::{PendingAdd, Purpose, Rollback},
+    talk::DeviceRequest,
+    verify::Check,
+    work::{Move, Work},
+};
+use profiles::cpe::{CpeProfile, pattern_of};
+use std::sync::Arc;
+use types::UtcMs;
+
+/// Writes of one leaf in one run before we believe that the device does not keep it.
+const TRIES: u32 = 2;
+
+/// Reads needed to plan these layers.
+fn objects_of(profile: &CpeProfile, intents: &Intents, layers: &[Layer]) -> Vec<String> {
+    let mut objects = Vec::new();
+    if layers.contains(&Layer::Internet) {
+        objects.extend(profile.wan.list.clone());
+        if let Some(route) = &profile.wan.policy_route {
+            objects.push(route.list.clone());
+        }
+    }
+    if layers.contains(&Layer::Access)
+        && let Some(access) = &intents.access
+    {
+        if !access.wifi.is_empty() {
+            objects.extend(profile.wifi.iter().flat_map(|wifi| wifi.list.clone()));
+        }
+        if access.lan.is_some() {
+            objects.extend(profile.lan.iter().flat_map(|lan| lan.list.clone()));
+        }
+    }
+    objects
+}
+
+fn plan_layer(planner: &Planner<'_>, intents: &Intents, layer: Layer) -> Result<LayerPlan, Blocked> {
+    match layer {
+        Layer::Internet => {
+            intents.internet.as_ref().map_or(Ok(LayerPlan::default()), |i| planner.internet(i))
+        }
+        Layer::Access => intents.access.as_ref().map_or(Ok(LayerPlan::default()), |a| planner.access(a)),
+        Layer::Core | Layer::Extras => Ok(LayerPlan::default()),
+    }
+}
+
+impl<'a> Work<'a> {
+    fn intents(&self) -> Intents {
+        let context: &'a Context = self.context;
+        context.intents.clone().unwrap_or_default()
+    }
+
+    /// What every configuring state checks first. `Err` = it may not go on here.
+    fn may_configure(&mut self) -> Result<Arc<CpeProfile>, Move> {
+        if !self.clock_passes() {
+            let reason = self.clock_reason();
+            self.goto(State::Owned, reason);
+            return Err(Move::Again);
+        }
+        if let Some(reason) = self.closed_gate() {
+            self.goto(State::TimeSynced, reason);
+            return Err(Move::Finish);
+        }
+        if !self.trusted() {
+            let reason = self.untrusted_reason();
+            self.goto(State::TimeSynced, reason);
+            return Err(Move::Finish);
+        }
+        self.choose_profile().map_err(|next| {
+            if next == Move::Finish {
+                // The profile became read-only or is gone: wait at the gate.
+                let reason = self.device.reason.clone();
+                if let Some(reason) = reason {
+                    self.goto(State::TimeSynced, reason);
+                }
+            }
+            next
+        })
+    }
+
+    /// READY: read, plan; nothing is written here.
+    pub(crate) fn prepare(&mut self) -> Move {
+        let profile = match self.may_configure() {
+            Ok(profile) => profile,
+            Err(next) => return next,
+        };
+        if let Some(run) = &self.device.run {
+            let reason = sentences::resumed(&run.at_step);
+            self.goto(State::Provisioning, reason);
+            return Move::Again;
+        }
+        let (intents, layers) = (self.intents(), self.layers_due());
+        if layers.is_empty() {
+            self.goto(State::Active, sentences::already_active());
+            return Move::Again;
+        }
+        if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
+            return next;
+        }
+        let plans: Vec<_> =
+            layers.iter().map(|layer| self.planning(&profile, |p| plan_layer(p, &intents, *layer))).collect();
+        let steps = plans.iter().flatten().map(|plan| plan.steps.len()).sum();
+        let in_force = plans.iter().zip(&layers).all(|(plan, layer)| match plan {
+            Ok(plan) => {
+                plan.steps.is_empty()
+                    && (*layer != Layer::Internet || self.in_force(&profile, &intents, plan))
+            }
+            Err(_) => false,
+        });
+        if in_force {
+            let mut what = Vec::new();
+            for (plan, layer) in plans.into_iter().flatten().zip(&layers) {
+                self.store_slots(&profile, &plan);
+                what.push(self.layer_verified(*layer, &plan));
+            }
+            self.device.attempts = 0;
+            self.device.next_attempt_at = None;
+            self.device.drift_checked_at = Some(self.now);
+            self.goto(State::Active, sentences::already_as_wanted(&what.join("; ")));
+            return Move::Again;
+        }
+        let carrying =
+            plans.iter().flatten().filter_map(|plan| plan.wan.as_ref()).any(|wan| wan.carries_traffic());
+        self.device.last_attempt_began_at = Some(self.now);
+        self.device.run = Some(Run {
+            began_at: self.now,
+            layers: layers.clone(),
+            at_step: "planning".into(),
+            was_carrying: Some(carrying),
+            ..Run::default()
+        });
+        self.goto(State::Provisioning, sentences::provisioning_started(&layers, steps));
+        Move::Again
+    }
+
+    /// PROVISIONING: the first step that is left, or the look at the result.
+    pub(crate) fn carry_out(&mut self) -> Move {
+        let profile = match self.may_configure() {
+            Ok(profile) => profile,
+            Err(next) => return next,
+        };
+        if self.run().rollback.is_some() {
+            return self.roll_back(&profile);
+        }
+        let (intents, layers) = (self.intents(), self.layers_due());
+        self.run().layers = layers.clone();
+        if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
+            return next;
+        }
+        self.adopt_pending(&profile);
+        let mut waiting = None;
+        for layer in layers {
+            let plan = match self.planning(&profile, |p| plan_layer(p, &intents, layer)) {
+                Ok(plan) => plan,
+                Err(blocked) => {
+                    return self.fail(layer, blocked.reason, FaultClass::ProvisioningLogic, blocked.park);
+                }
+            };
+            self.store_slots(&profile, &plan);
+            self.step_finished(&plan);
+            match plan.steps.first() {
+                Some(step) => match self.take_step(&profile, layer, step) {
+                    Some(next) => return next,
+                    None => {
+                        // It needs a session of its own. While the connection comes up, the look at it brings one.
+                        self.run().at_step = step.describe();
+                        if waiting.is_none() {
+                            self.device.follow_up = FollowUp::SeekSession;
+                        }
+                        return self.wait_for_check(waiting);
+                    }
+                },
+                None => match self.check(&profile, layer, &intents, &plan) {
+                    Check::InForce => {
+                        self.layer_verified(layer, &plan);
+                    }
+                    Check::NotYet(reason) => waiting = Some(reason),
+                    Check::Failed(reason) => return self.fail(layer, reason, FaultClass::Service, false),
+                },
+            }
+        }
+        if waiting.is_some() {
+            return self.wait_for_check(waiting);
+        }
+        self.succeed()
+    }
+
+    fn succeed(&mut self) -> Move {
+        let names: Vec<&str> = self
+            .device
+            .layers
+            .iter()
+            .filter(|(_, r)| r.verified_at.is_some())
+            .map(|(l, _)| l.title())
+            .collect();
+        let what = names.join(", ");
+        self.device.run = None;
+        self.device.attempts = 0;
+        self.device.next_attempt_at = None;
+        self.device.flaps = 0;
+        self.device.drift_checked_at = Some(self.now);
+        self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });
+        self.effect(Effect::StopTimer { timer: Timer::Attempt });
+        self.goto(State::Active, sentences::active(&what));
+        Move::Again
+    }
+
+    fn wait_for_check(&mut self, waiting: Option<Reason>) -> Move {
+        if let Some(reason) = waiting {
+            if let Some(at) = self.run().next_check_at {
+                self.effect(Effect::StartTimer { timer: Timer::VerifyCheck, at });
+            }
+            self.run().at_step = "looking at the connection".into();
+            self.say(reason);
+        }
+        Move::Finish
+    }
+
+    /// The open run. States that have none never come here; an empty one does no harm.
+    pub(crate) fn run(&mut self) -> &mut Run {
+        let now = self.now;
+        self.device.run.get_or_insert_with(|| Run { began_at: now, ..Run::default() })
+    }
+
+    /// An AddObject whose answer never came: if exactly one instance is new, it is ours.
+    fn adopt_pending(&mut self, profile: &CpeProfile) {
+        let Some(pending) = self.device.pending_add.take() else { return };
+        let listed = self.session().tree.has(&pending.table);
+        if let Some(path) = born_since(&self.session().tree, &pending) {
+            let at = self.now;
+            self.device.objects.insert(pending.slot, StoredObject { path, created: true, at, stale: false });
+        } else if !listed {
+            self.device.pending_add = Some(pending);
+        }
+        let _ = profile;
+    }
+
+    fn store_slots(&mut self, profile: &CpeProfile, plan: &LayerPlan) {
+        for (slot, path) in &plan.slots {
+            if profile.wan.slots.get(slot).is_some_and(|slot| slot.shared) {
+                continue;
+            }
+            let known = self.device.objects.get(slot);
+            if known.is_none_or(|known| known.path != *path || known.stale) {
+                let created = known.is_some_and(|known| known.path == *path && known.created);
+                let object = StoredObject { path: path.clone(), created, at: self.now, stale: false };
+                self.device.objects.insert(slot.clone(), object);
+            }
+        }
+    }
+
+    /// A step counts as done when the device, read back, no longer needs it.
+    fn step_finished(&mut self, plan: &LayerPlan) {
+        let Some((name, paths)) = self.session().last_step.clone() else { return };
+        let open = plan.steps.iter().any(|step| match step {
+            PlanStep::Write { items, .. } => items.iter().any(|item| paths.contains(&item.path)),
+            PlanStep::Add { .. } => false,
+        });
+        let about = plan.wanted.iter().any(|item| paths.contains(&item.path));
+        if about && !open {
+            self.session().last_step = None;
+            self.run().steps_done += 1;
+            self.note(sentences::step_done(&name));
+        }
+    }
+
+    /// `None` = not in this session.
+    fn take_step(&mut self, profile: &CpeProfile, layer: Layer, step: &PlanStep) -> Option<Move> {
+        let policy = profile.write;
+        let session = self.session();
+        match step {
+            PlanStep::Add { slot, table } => {
+                let mixed = !policy.mix_structural && !session.written.is_empty();
+                if session.structural >= policy.structural_per_session || mixed {
+                    return None;
+                }
+                let before = session.tree.instances(table).into_iter().map(|(_, path)| path).collect();
+                let at = self.now;
+                self.device.pending_add =
+                    Some(PendingAdd { slot: slot.clone(), table: table.clone(), before, at });
+                self.run().at_step = step.describe();
+                let purpose = Purpose::Add { slot: slot.clone(), table: table.clone() };
+                let key = self.parameter_key();
+                Some(self.request(purpose, DeviceRequest::AddObject { path: table.clone(), key }))
+            }
+            PlanStep::Write { name, items } => {
+                let other_layer =
+                    session.written.iter().any(|word| word != layer.as_str() && word != Layer::Core.as_str());
+                if (!policy.mix_structural && session.structural > 0) || (!policy.mix_layers && other_layer) {
+                    return None;
+                }
+                if let Some(item) = items.iter().find(|item| {
+                    self.device
+                        .run
+                        .as_ref()
+                        .is_some_and(|run| run.tries.get(&item.path).copied().unwrap_or(0) >= TRIES)
+                }) {
+                    return Some(self.not_kept(layer, item));
+                }
+                self.remember_before(layer, items);
+                self.run().at_step = step.describe();
+                for item in items {
+                    *self.run().tries.entry(item.path.clone()).or_default() += 1;
+                }
+                let session = self.session();
+                session.last_step =
+                    Some((name.clone(), items.iter().map(|item| item.path.clone()).collect()));
+                let written = items.iter().map(Item::written).collect();
+                let purpose = Purpose::WriteStep { layer, step: name.clone(), items: written };
+                let values = items.iter().map(Item::set_value).collect();
+                let key = self.parameter_key();
+                Some(self.request(purpose, DeviceRequest::SetValues { values, key }))
+            }
+        }
+    }
+
+    fn parameter_key(&self) -> String {
+        format!("lk-{}", self.context.intents.as_ref().map_or(0, |intents| intents.version))
+    }
+
+    /// Written twice, accepted twice, and still something else.
+    fn not_kept(&mut self, layer: Layer, item: &Item) -> Move {
+        let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+        let reason = sentences::write_not_applied(&item.label, &item.path, &item.value.masked(), &observed);
+        if !item.required {
+            self.learn(&item.path, "not_kept");
+            self.note(Reason { severity: crate::Severity::Info, ..reason });
+            return Move::Again;
+        }
+        self.fail(layer, reason, FaultClass::ProvisioningLogic, false)
+    }
+
+    pub(crate) fn learn(&mut self, path: &str, fact: &str) {
+        let path = pattern_of(path);
+        self.device.learned.insert(path.clone(), fact.to_owned());
+        self.effect(Effect::Learn(LearnedFact { path, fact: fact.to_owned() }));
+    }
+
+    /// What a WAN was before we touched it, so that it can be put back.
+    fn remember_before(&mut self, layer: Layer, items: &[Item]) {
+        if layer != Layer::Internet {
+            return;
+        }
+        let values: Vec<(String, String)> = items
+            .iter()
+            .filter(|item| item.secret.is_none())
+            .filter_map(|item| {
+                let value = self.device.session.as_ref()?.tree.value(&item.path)?;
+                Some((item.path.clone(), value.to_owned()))
+            })
+            .collect();
+        for (path, value) in values {
+            self.run().before.entry(path).or_insert(value);
+        }
+    }
+
+    // ---- answers ---------------------------------------------------------------------------------
+
+    /// A step of the plan was accepted. That proves nothing: everything readable is read again.
+    pub(crate) fn step_accepted(
+        &mut self,
+        layer: Layer,
+        items: Vec<crate::session::WrittenItem>,
+        status: u8,
+    ) -> Move {
+        let now = self.now;
+        for item in &items {
+            match &item.secret {
+                Some((name, print)) => {
+                    let record = self.device.layers.entry(layer).or_default();
+                    record.secrets.insert(name.clone(), print.clone());
+                }
+                None => self.session().tree.forget_value(&item.path),
+            }
+        }
+        self.session().written.insert(layer.as_str().to_owned());
+        if layer == Layer::Internet {
+            let run = self.run();
+            run.last_write_at = Some(now);
+            run.checks = 0;
+            run.next_check_at = None;
+        }
+        if status == 1 {
+            // Applied later: to be read in another session.
+            self.device.follow_up = FollowUp::SeekSession;
+            return Move::Finish;
+        }
+        Move::Again
+    }
+
+    pub(crate) fn step_faulted(
+        &mut self,
+        layer: Layer,
+        items: Vec<crate::session::WrittenItem>,
+        fault: &crate::DeviceFault,
+    ) -> Move {
+        let class = FaultClass::of_code(fault.code);
+        let named: Vec<_> = items
+            .iter()
+            .filter_map(|item| {
+                let entry = fault.parameters.iter().find(|entry| entry.path == item.path)?;
+                Some((item.clone(), entry.code, entry.text.clone()))
+            })
+            .collect();
+        // A faulted call may be half applied.
+        for item in &items {
+            self.session().tree.forget_value(&item.path);
+        }
+        self.session().written.insert(layer.as_str().to_owned());
+        if layer == Layer::Internet {
+            self.run().last_write_at = Some(self.now);
+        }
+        let culprits = match (named.is_empty(), items.as_slice(), fault.code) {
+            (false, _, _) => named,
+            (true, [only], 9003 | 9005..=9008) => vec![(only.clone(), fault.code, fault.text.clone())],
+            (true, [_], _) => Vec::new(),
+            // Nobody says which one: smaller calls until it is alone.
+            (true, many, 9002 | 9003 | 9005..=9008) => {
+                let half = u32::try_from(many.len() / 2).unwrap_or(1).max(1);
+                self.run().batch_limit = Some(half);
+                for item in many {
+                    self.run().tries.remove(&item.path);
+                }
+                let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
+                self.fault(class, Some(fault.code), &fault.text, None, Some("SetParameterValues"), &reason);
+                self.learn_batch_limit(half);
+                return Move::Again;
+            }
+            _ => Vec::new(),
+        };
+        let Some((worst, code, text)) = culprits.iter().find(|(item, _, _)| item.required).cloned() else {
+            if culprits.is_empty() {
+                let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
+                let path = items.first().map(|item| item.path.clone());
+                self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
+                return self.fail(layer, reason, class, false);
+            }
+            for (item, code, text) in culprits {
+                let reason = sentences::write_rejected(&item.label, &item.path, code, &text);
+                self.fault(
+                    class,
+                    Some(code),
+                    &text,
+                    Some(item.path.clone()),
+                    Some("SetParameterValues"),
+                    &reason,
+                );
+                self.learn(&item.path, fact_of(code));
+            }
+            for item in &items {
+                self.run().tries.remove(&item.path);
+            }
+            return Move::Again;
+        };
+        let reason = sentences::write_rejected(&worst.label, &worst.path, code, &text);
+        self.fault(class, Some(code), &text, Some(worst.path.clone()), Some("SetParameterValues"), &reason);
+        self.fail(layer, reason, class, true)
+    }
+
+    fn learn_batch_limit(&mut self, limit: u32) {
+        self.effect(Effect::Learn(LearnedFact { path: String::new(), fact: format!("batch_limit={limit}") }));
+    }
+
+    /// The path is stored before anything else happens.
+    pub(crate) fn object_added(&mut self, slot: String, table: &str, instance: u32, status: u8) -> Move {
+        if instance > 0 {
+            let path = format!("{table}{instance}.");
+            let at = self.now;
+            self.device.pending_add = None;
+            self.device.objects.insert(slot.clone(), StoredObject { path, created: true, at, stale: false });
+            self.run().steps_done += 1;
+            self.note(sentences::step_done(&format!("create {slot}")));
+        }
+        let profile = self.profile_or_nominee();
+        let mix = profile.is_some_and(|p| {
+            p.write.mix_structural || self.session().structural < p.write.structural_per_session
+        });
+        if !mix || status == 1 || instance == 0 {
+            self.device.follow_up = FollowUp::SeekSession;
+            return Move::Finish;
+        }
+        // Read what was born.
+        let session = self.session();
+        session.listed.retain(|object| !table.starts_with(object.as_str()) && !object.starts_with(table));
+        Move::Again
+    }
+
+    pub(crate) fn add_faulted(&mut self, table: &str, fault: &crate::DeviceFault) -> Move {
+        self.device.pending_add = None;
+        let class = FaultClass::of_code(fault.code);
+        let reason = match fault.code {
+            9004 => sentences::no_free_instances(table),
+            _ => sentences::device_fault("AddObject", fault.code, &fault.text),
+        };
+        self.fault(class, Some(fault.code), &fault.text, Some(table.to_owned()), Some("AddObject"), &reason);
+        self.fail(Layer::Internet, reason, class, matches!(fault.code, 9000 | 9003..=9008))
+    }
+
+    // ---- failure ---------------------------------------------------------------------------------
+
+    /// The run failed: undo first where the customer's WAN was touched.
+    pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
+        if layer == Layer::Internet && self.run().last_write_at.is_some() {
+            self.run().rollback = Some(Rollback { why, class, park, tried: Default::default() });
+            return Move::Again;
+        }
+        self.give_up(why, None, class, park);
+        Move::Finish
+    }
+
+    pub(crate) fn give_up(&mut self, why: Reason, undone: Option<&str>, class: FaultClass, park: bool) {
+        self.device.attempts = self.device.attempts.saturating_add(1);
+        let attempts = self.device.attempts;
+        let policy = &self.context.policy;
+        let wait = if park { policy.park_s } else { policy.back_off_after(attempts) };
+        let at = self.now.plus_s(wait);
+        self.device.next_attempt_at = Some(at);
+        self.device.run = None;
+        if class == FaultClass::Service {
+            self.fault(class, None, &why.text, None, None, &why);
+        }
+        self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });
+        self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
+        let reason = sentences::failed(why, undone, Some(at), attempts, park, self.now);
+        self.goto(State::Failed, reason);
+    }
+
+    // ---- ACTIVE ----------------------------------------------------------------------------------
+
+    /// ACTIVE: same intent, zero writes. Now and then, and after every boot, the device is compared, read-only.
+    pub(crate) fn stay_active(&mut self) -> Move {
+        let intents = self.intents();
+        let due = self.layers_due();
+        if !due.is_empty() {
+            self.leave_active(sentences::intent_changed(&due));
+            return Move::Again;
+        }
+        if !self.trusted() {
+            let reason = self.untrusted_reason();
+            self.note(reason);
+            return Move::Finish;
+        }
+        if !self.drift_check_due() {
+            return Move::Finish;
+        }
+        let profile = match self.choose_profile() {
+            Ok(profile) => profile,
+            Err(next) => return next,
+        };
+        let layers = intents.layers();
+        if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
+            return next;
+        }
+        self.session().boot = false;
+        self.device.drift_checked_at = Some(self.now);
+        let mut drift = Vec::new();
+        for layer in layers {
+            match self.planning(&profile, |p| plan_layer(p, &intents, layer)) {
+                Ok(plan) if plan.steps.is_empty() => {}
+                Ok(plan) => {
+                    drift.extend(
+                        plan.steps.iter().map(|step| format!("{}: {}", layer.title(), step.describe())),
+                    );
+                    self.device.layers.entry(layer).or_default().drifted = true;
+                }
+                Err(blocked) => self.note(blocked.reason),
+            }
+        }
+        if drift.is_empty() {
+            return Move::Finish;
+        }
+        self.leave_active(sentences::drift_found(&drift.join(", ")));
+        Move::Again
+    }
+
+    fn drift_check_due(&self) -> bool {
+        let interval = self.context.policy.drift_check_s;
+        let boot = self.device.session.as_ref().is_some_and(|session| session.boot);
+        let elapsed = self.device.drift_checked_at.map(|last| self.now.since(last).as_secs());
+        boot || (interval > 0 && elapsed.is_none_or(|elapsed| elapsed >= interval))
+    }
+
+    /// Out of ACTIVE to the first gate that is closed, or straight to READY.
+    pub(crate) fn leave_active(&mut self, why: Reason) {
+        self.device.run = None;
+        if !self.clock_passes() {
+            self.goto(State::Owned, why);
+            return;
+        }
+        match self.closed_gate() {
+            Some(gate) => {
+                self.goto(State::TimeSynced, why);
+                self.say(gate);
+                if let Some(at) = self.gate_opens_at() {
+                    self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
+                }
+            }
+            None => self.goto(State::Ready, why),
+        }
+    }
+
+    /// When a gate that only needs time opens.
+    pub(crate) fn gate_opens_at(&self) -> Option<UtcMs> {
+        let cool_down = self.cool_down_until().filter(|_| self.device.run.is_none());
+        let at = cool_down.into_iter().chain(self.device.next_attempt_at).max()?;
+        (at > self.now).then_some(at)
+    }
+}
+
+fn fact_of(code: u32) -> &'static str {
+    match code {
+        9005 => "missing",
+        9006 => "bad_type",
+        9007 => "bad_value",
+        9008 => "read_only",
+        _ => "rejected",
+    }
+}

@@ -1,0 +1,494 @@
+//! The sentences. One function per reason; the golden file shows each with sample facts.
+
+use crate::{
+    ConnectionRequestOutcome, Layer, Reason, ReasonCode as Code,
+    reason::{by, duration},
+};
+use types::UtcMs;
+
+fn next_inform(expected: Option<UtcMs>, now: UtcMs) -> String {
+    match expected {
+        Some(moment) if moment >= now => {
+            format!("waiting for the next periodic Inform, expected by {}", by(moment, now))
+        }
+        Some(moment) => format!("waiting for the next Inform, overdue since {}", by(moment, now)),
+        None => "waiting for the next Inform".into(),
+    }
+}
+
+pub(crate) fn onu_known() -> Reason {
+    Reason::new(Code::OnuKnown, "The ONU is known; its CPE has not spoken to us yet")
+        .then("waiting for its first Inform")
+}
+
+pub(crate) fn first_inform(serial: &str, model: &str, peer: &str) -> Reason {
+    Reason::new(Code::FirstInform, format!("First Inform from {model} {serial} at {peer}"))
+        .with("serial", serial)
+        .with("model", model)
+        .with("peer", peer)
+}
+
+pub(crate) fn not_linked(why: &str) -> Reason {
+    Reason::new(Code::NotLinked, format!("Quarantined: no service matches this device ({why})"))
+        .then("link it to a service; until then it is told nothing")
+        .with("why", why)
+}
+
+pub(crate) fn several_services(count: u32, why: &str) -> Reason {
+    Reason::new(Code::SeveralServices, format!("Quarantined: {count} services match this device ({why})"))
+        .then("an operator must choose")
+        .with("count", count)
+}
+
+pub(crate) fn identity_conflict(why: &str) -> Reason {
+    Reason::new(
+        Code::IdentityConflict,
+        format!("Quarantined: another device already has this identity ({why})"),
+    )
+    .then("nothing changes for the first device; an operator must look")
+    .with("why", why)
+}
+
+pub(crate) fn identity_unconfirmed(peer: &str) -> Reason {
+    Reason::new(
+        Code::IdentityUnconfirmed,
+        format!(
+            "Provision blocked: first contact from {peer}, and the OLT does not confirm this ONU online with that \
+             management address"
+        ),
+    )
+    .then("no secret is released; confirmed by the OLT or claimed by an operator it goes on")
+    .with("peer", peer)
+}
+
+pub(crate) fn identity_unproven(peer: &str) -> Reason {
+    Reason::new(
+        Code::IdentityUnproven,
+        format!("Provision blocked: the device at {peer} did not authenticate with its own credentials"),
+    )
+    .then("no secret is released; a factory reset of the device makes it a first contact again")
+    .with("peer", peer)
+}
+
+pub(crate) fn credentials_missing() -> Reason {
+    Reason::new(Code::CredentialsMissing, "Credentials of the device are being made")
+        .then("the next Inform goes on")
+}
+
+pub(crate) fn ownership_written() -> Reason {
+    Reason::new(Code::OwnershipWritten, "Management settings written").then("reading them back")
+}
+
+pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str) -> Reason {
+    Reason::new(
+        Code::OwnershipNotKept,
+        format!("The device does not keep our management settings: {path} was set to {wanted} and reads {observed}"),
+    )
+    .then("tried again at the next Inform")
+    .with("path", path)
+}
+
+pub(crate) fn owned(interval_s: u32) -> Reason {
+    Reason::new(
+        Code::Owned,
+        format!(
+            "The device is ours: management settings read back, it informs every {}",
+            duration(interval_s.into())
+        ),
+    )
+    .with("inform_interval_s", interval_s)
+}
+
+pub(crate) fn ownership_proven() -> Reason {
+    Reason::new(Code::OwnershipProven, "The device authenticated with its own credentials")
+}
+
+pub(crate) fn clock_invalid(reported: &str, year: Option<i32>, pushes: u32) -> Reason {
+    let pushed = match pushes {
+        0 => "NTP not set yet".to_owned(),
+        1 => "NTP set, waiting".to_owned(),
+        n => format!("NTP set {n} times, waiting"),
+    };
+    match year {
+        Some(year) => {
+            let date = reported.split(['T', ' ']).next().unwrap_or(reported);
+            Reason::new(
+                Code::ClockInvalid,
+                format!("Provision blocked: device time invalid ({date}); {pushed}"),
+            )
+            .with("year", year)
+        }
+        None => Reason::new(Code::ClockUnknown, format!("Provision blocked: device time unknown; {pushed}")),
+    }
+    .then("goes on with the first Inform that shows a right clock")
+    .with("ntp_pushes", pushes)
+}
+
+pub(crate) fn clock_unreachable(year: Option<i32>, pushes: u32, address: &str, server: &str) -> Reason {
+    let year = year.map_or_else(|| "unknown".to_owned(), |year| year.to_string());
+    Reason::new(
+        Code::ClockUnreachable,
+        format!(
+            "Provision blocked: clock still {year} after NTP was set {pushes} times: can {address} reach {server}:123?"
+        ),
+    )
+    .then("NTP is not set again; goes on with the first Inform that shows a right clock, or an operator overrides")
+    .with("year", year)
+    .with("server", server)
+}
+
+pub(crate) fn clock_valid(reported: &str) -> Reason {
+    Reason::new(Code::ClockValid, format!("The device's clock is right ({reported})"))
+}
+
+pub(crate) fn clock_overridden(who: &str) -> Reason {
+    Reason::new(Code::ClockOverridden, format!("{who} lets this device pass without a right clock"))
+        .with("by", who)
+}
+
+pub(crate) fn no_intent() -> Reason {
+    Reason::new(Code::NoIntent, "Provision blocked: nothing is ordered for this service yet")
+        .then("give the service a plan")
+}
+
+pub(crate) fn model_unknown(identity: &str) -> Reason {
+    Reason::new(Code::ModelUnknown, format!("Provision blocked: no profile fits {identity}"))
+        .then("it stays as it is; its parameters can be read")
+}
+
+pub(crate) fn profile_read_only(why: &str) -> Reason {
+    Reason::new(Code::ProfileReadOnly, format!("Provision blocked: {why}"))
+        .then("it stays as it is; its parameters can be read")
+}
+
+pub(crate) fn profile_lacks_path(profile: &str, what: &str) -> Reason {
+    Reason::new(
+        Code::ProfileLacksPath,
+        format!("Provision blocked: profile {profile} has no path for {what}"),
+    )
+    .then("change the plan or teach the profile")
+    .with("profile", profile)
+    .with("what", what)
+}
+
+pub(crate) fn cool_down(until: UtcMs, now: UtcMs) -> Reason {
+    Reason::new(
+        Code::CoolDown,
+        format!("Provision delayed: cool-down, next attempt after {}", by(until, now)),
+    )
+    .with("until", until)
+}
+
+pub(crate) fn held(who: &str, since: UtcMs, now: UtcMs) -> Reason {
+    Reason::new(Code::Held, format!("Provision blocked: held by {who} since {}", by(since, now)))
+        .then("goes on when the hold is lifted")
+        .with("by", who)
+}
+
+pub(crate) fn hold_cleared(who: &str) -> Reason {
+    Reason::new(Code::HoldCleared, format!("Hold lifted by {who}")).with("by", who)
+}
+
+pub(crate) fn back_off(until: Option<UtcMs>, attempts: u32, now: UtcMs) -> Reason {
+    let until = until.map_or_else(|| "an operator's retry".to_owned(), |until| by(until, now));
+    Reason::new(
+        Code::BackOff,
+        format!("Provision delayed: back-off after {attempts} failed attempts until {until}"),
+    )
+    .then("then the next Inform starts another attempt")
+}
+
+pub(crate) fn back_off_over(attempts: u32) -> Reason {
+    Reason::new(Code::BackOffOver, format!("Back-off over and the device informed: attempt {}", attempts + 1))
+}
+
+pub(crate) fn gates_open(profile: &str) -> Reason {
+    Reason::new(Code::GatesOpen, format!("Every gate is open (profile {profile})")).then("reading the device")
+}
+
+pub(crate) fn provisioning_started(layers: &[Layer], steps: usize) -> Reason {
+    let names: Vec<&str> = layers.iter().map(|layer| layer.title()).collect();
+    Reason::new(
+        Code::ProvisioningStarted,
+        format!(
+            "Provisioning {}: {steps} {} planned",
+            names.join(" and "),
+            if steps == 1 { "step" } else { "steps" }
+        ),
+    )
+    .with("steps", steps)
+}
+
+pub(crate) fn step_done(step: &str) -> Reason {
+    Reason::new(Code::StepDone, format!("Done: {step}"))
+}
+
+pub(crate) fn session_requested(step: &str) -> Reason {
+    Reason::new(Code::SessionRequested, format!("Next step needs a session of its own: {step}"))
+        .then("connection request sent")
+}
+
+pub(crate) fn waiting(
+    outcome: Option<ConnectionRequestOutcome>,
+    url: &str,
+    expected: Option<UtcMs>,
+    now: UtcMs,
+) -> Reason {
+    use ConnectionRequestOutcome as O;
+    let url = if url.is_empty() { "(none)" } else { url };
+    let (code, text) = match outcome {
+        None => (Code::WaitingInform, "The next step needs a session and none can be forced now".to_owned()),
+        Some(O::Accepted) => {
+            (Code::ConnectionRequestAccepted, "The device accepted the connection request".to_owned())
+        }
+        Some(O::Unauthorized) => (
+            Code::ConnectionRequestUnauthorized,
+            format!(
+                "Provision blocked: connection request to {url} refused (401); its credentials are written again in the next session it opens, once a day at most"
+            ),
+        ),
+        Some(O::Http(status)) => (
+            Code::ConnectionRequestHttp,
+            format!("Provision blocked: connection request to {url} answered HTTP {status}"),
+        ),
+        Some(O::UrlMissing) => (
+            Code::ConnectionRequestUrlMissing,
+            "Provision blocked: the device never told a ConnectionRequestURL".to_owned(),
+        ),
+        Some(O::UrlInvalid) => (
+            Code::ConnectionRequestUrlInvalid,
+            format!("Provision blocked: ConnectionRequestURL {url} is not a usable http address"),
+        ),
+        Some(O::NotInManagementSubnet) => (
+            Code::ConnectionRequestOutsideSubnet,
+            format!("Provision blocked: ConnectionRequestURL {url} is outside every management subnet"),
+        ),
+        Some(O::Unreachable) => (
+            Code::ConnectionRequestUnreachable,
+            format!("Provision blocked: ConnectionRequestURL {url} unreachable (no TCP connection)"),
+        ),
+        Some(O::Timeout) => (
+            Code::ConnectionRequestTimeout,
+            format!("Provision blocked: ConnectionRequestURL {url} took the connection and did not answer"),
+        ),
+        Some(O::NoInformAfterAccept) => (
+            Code::NoInformAfterAccept,
+            format!("Provision blocked: connection request to {url} sent, and no Inform came"),
+        ),
+    };
+    Reason::new(code, text).then(next_inform(expected, now)).with("url", url)
+}
+
+pub(crate) fn resumed(at_step: &str) -> Reason {
+    Reason::new(Code::Resumed, format!("The device informed; going on at: {at_step}"))
+}
+
+pub(crate) fn session_torn(doing: &str, expected: Option<UtcMs>, now: UtcMs) -> Reason {
+    Reason::new(
+        Code::SessionTorn,
+        format!("The session broke while {doing}; its outcome is read, not assumed, next time"),
+    )
+    .then(next_inform(expected, now))
+}
+
+pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>, now: UtcMs) -> Reason {
+    let last = last.map_or_else(|| "never".to_owned(), |last| by(last, now));
+    Reason::new(
+        Code::InformOverdue,
+        format!("No Inform since {last}; one was expected by {}", by(expected, now)),
+    )
+    .then("a CPE that failed to reach us may stay silent up to 85 minutes before it tries again")
+}
+
+pub(crate) fn verifying(status: &str, check: u32, checks: u32, until: UtcMs, now: UtcMs) -> Reason {
+    Reason::new(
+        Code::Verifying,
+        format!("Everything is written; connection {status} at check {check} of {checks}"),
+    )
+    .then(format!("next look after {}", by(until, now)))
+    .with("status", status)
+}
+
+pub(crate) fn active(what: &str) -> Reason {
+    Reason::new(Code::Active, format!("Verified on the device: {what}"))
+}
+
+pub(crate) fn already_as_wanted(what: &str) -> Reason {
+    Reason::new(Code::AlreadyAsWanted, format!("Already as wanted, nothing written: {what}"))
+}
+
+pub(crate) fn already_active() -> Reason {
+    Reason::new(Code::AlreadyActive, "Provision skipped: device already ACTIVE with this configuration")
+}
+
+pub(crate) fn drift_found(what: &str) -> Reason {
+    Reason::new(Code::DriftFound, format!("The device no longer matches: {what}")).then("it is brought back")
+}
+
+pub(crate) fn intent_changed(layers: &[Layer]) -> Reason {
+    let names: Vec<&str> = layers.iter().map(|layer| layer.title()).collect();
+    Reason::new(Code::IntentChanged, format!("The service changed: {}", names.join(" and ")))
+}
+
+pub(crate) fn factory_reset() -> Reason {
+    Reason::new(Code::FactoryReset, "The device was reset to factory settings (0 BOOTSTRAP)")
+        .then("it is made ours again and configured from what it has now")
+}
+
+pub(crate) fn released(why: &str) -> Reason {
+    Reason::new(Code::Released, format!("Released from its service: {why}"))
+        .then("nothing on the device is changed")
+}
+
+pub(crate) fn relinked(service: impl std::fmt::Display) -> Reason {
+    Reason::new(Code::Relinked, format!("The device now belongs to service {service}"))
+        .with("service", service)
+}
+
+pub(crate) fn onu_flapped(times: u32) -> Reason {
+    Reason::new(
+        Code::OnuFlapped,
+        format!("The ONU left and came back ({times} times since it was last ACTIVE)"),
+    )
+    .then("nothing is started again because of it")
+    .with("flaps", times)
+}
+
+pub(crate) fn onu_offline() -> Reason {
+    Reason::new(Code::OnuOffline, "The OLT lost the ONU").then("goes on when the device informs again")
+}
+
+pub(crate) fn retry_requested(who: &str) -> Reason {
+    Reason::new(Code::RetryRequested, format!("Retry wanted by {who}"))
+        .then("starts with the next Inform, when cool-down allows")
+        .with("by", who)
+}
+
+pub(crate) fn call_requested(who: &str) -> Reason {
+    Reason::new(Code::CallRequested, format!("Session wanted by {who}"))
+        .then("connection request sent")
+        .with("by", who)
+}
+
+pub(crate) fn call_too_soon(until: UtcMs, now: UtcMs) -> Reason {
+    Reason::new(Code::WaitingInform, "A connection request was sent only just now")
+        .then(format!("the next one not before {}", by(until, now)))
+}
+
+pub(crate) fn several_wans(names: &[String]) -> Reason {
+    Reason::new(
+        Code::SeveralWansMatch,
+        format!("Provision failed: {} WANs could carry this service: {}", names.len(), names.join(", ")),
+    )
+    .then("an operator must remove or rename one; nothing was changed")
+}
+
+pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed: &str) -> Reason {
+    Reason::new(
+        Code::WriteNotApplied,
+        format!("Provision failed: the device accepted {label} = {wanted} and still reads {observed}"),
+    )
+    .with("path", path)
+}
+
+pub(crate) fn write_rejected(label: &str, path: &str, code: u32, text: &str) -> Reason {
+    let meaning = match code {
+        9005 => "it does not know the name",
+        9006 => "wrong type",
+        9007 => "value not allowed",
+        9008 => "not writable",
+        9003 => "invalid arguments",
+        _ => "rejected",
+    };
+    Reason::new(
+        Code::WriteRejected,
+        format!("Provision failed: {label} was rejected with {code} ({meaning}: {text})"),
+    )
+    .with("path", path)
+    .with("code", code)
+}
+
+pub(crate) fn required_leaf_missing(label: &str, path: &str) -> Reason {
+    Reason::new(Code::RequiredLeafMissing, format!("Provision failed: the device has no {label} ({path})"))
+        .with("path", path)
+}
+
+pub(crate) fn device_fault(rpc: &str, code: u32, text: &str) -> Reason {
+    Reason::new(
+        Code::DeviceFault,
+        format!("Provision failed: the device answered {rpc} with {code} ({text})"),
+    )
+    .with("code", code)
+}
+
+pub(crate) fn no_free_instances(table: &str) -> Reason {
+    Reason::new(
+        Code::NoFreeInstances,
+        format!("Provision failed: the device has no room for another entry in {table}"),
+    )
+    .then("an operator must free one; nothing is deleted by itself")
+    .with("table", table)
+}
+
+pub(crate) fn pppoe_refused(username: &str, error: &str, checks: u32) -> Reason {
+    Reason::new(
+        Code::PppoeRefused,
+        format!("Provision failed: PPPoE login {username} refused ({error}) at {checks} checks"),
+    )
+    .with("username", username)
+}
+
+pub(crate) fn not_connected(status: &str, error: &str, checks: u32) -> Reason {
+    Reason::new(
+        Code::NotConnected,
+        format!("Provision failed: the WAN is {status} ({error}) after {checks} checks"),
+    )
+    .with("status", status)
+}
+
+pub(crate) fn no_address(mode: &str, checks: u32) -> Reason {
+    Reason::new(
+        Code::NoAddress,
+        format!("Provision failed: {mode} connected but no address after {checks} checks"),
+    )
+}
+
+pub(crate) fn not_verified(what: &str) -> Reason {
+    Reason::new(Code::NotVerified, format!("Provision failed: {what}"))
+}
+
+pub(crate) fn unexpected_reply(rpc: &str) -> Reason {
+    Reason::new(Code::UnexpectedReply, format!("The answer does not fit the {rpc} that was sent"))
+        .then("the session is ended; the device is read again in the next one")
+}
+
+pub(crate) fn session_budget(requests: u32) -> Reason {
+    Reason::new(Code::SessionBudget, format!("This session already had {requests} requests"))
+        .then("the rest follows in the next one")
+}
+
+/// Adds what a failure means for the device: undone how, tried again when.
+pub(crate) fn failed(
+    why: Reason,
+    undone: Option<&str>,
+    at: Option<UtcMs>,
+    attempts: u32,
+    parked: bool,
+    now: UtcMs,
+) -> Reason {
+    let mut next = undone.map(str::to_owned).into_iter().collect::<Vec<_>>();
+    match at {
+        Some(at) if parked => {
+            next.push(format!("not retried before something changes, at the latest {}", by(at, now)))
+        }
+        Some(at) => {
+            next.push(format!("retry in {} (attempt {})", duration(at.since(now).as_secs()), attempts + 1))
+        }
+        None => {}
+    }
+    let next = match why.next.clone() {
+        Some(own) => [vec![own], next].concat(),
+        None => next,
+    };
+    Reason { next: (!next.is_empty()).then(|| next.join("; ")), ..why }.with("attempts", attempts)
+}

@@ -1,0 +1,410 @@
+//! A CPE that answers from a data model, with the habits of real ones.
+
+use profiles::fixtures;
+use provisioning::{
+    AuthLevel, DeviceFault, DeviceReply, DeviceRequest, InformEvent, InformFacts, NameInfo, ParamValue,
+    ParameterFault, ValueKind,
+};
+use std::collections::BTreeMap;
+use types::UtcMs;
+
+#[derive(Debug, Clone, Default)]
+pub struct Quirks {
+    /// Writes to objects that do not exist are accepted and lost.
+    pub phantom_writes: bool,
+    /// More parameters than this in one call: 9002, and the first half is applied nevertheless.
+    pub max_params: Option<usize>,
+    /// Leaf names whose writes are accepted and ignored.
+    pub deaf_leaves: Vec<&'static str>,
+    /// Leaf names that answer 9007.
+    pub refused_leaves: Vec<&'static str>,
+    /// The BRAS refuses the login.
+    pub pppoe_refused: bool,
+    /// Seconds from switching on to connected.
+    pub connect_after_s: u64,
+    /// Connected, and never an address.
+    pub no_address: bool,
+    /// The clock stands in 1981 until NTP is set.
+    pub no_clock: bool,
+    /// NTP does not help either.
+    pub ntp_unreachable: bool,
+    /// Connection requests answer 401.
+    pub unauthorized: bool,
+    /// Connection requests reach nobody.
+    pub unreachable: bool,
+    /// No room for another WAN.
+    pub full: bool,
+    /// An AddObject of a policy route is needed (none made by the box itself).
+    pub no_auto_route: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    writable: bool,
+    kind: String,
+    value: String,
+}
+
+/// One write, as the device saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Set(String, String),
+    Add(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Cpe {
+    nodes: BTreeMap<String, Node>,
+    templates: Vec<fixtures::ModelRow>,
+    factory: BTreeMap<String, Node>,
+    next_instance: BTreeMap<String, u32>,
+    pub quirks: Quirks,
+    pub root: &'static str,
+    pub bootstrap_due: bool,
+    pub boot_due: bool,
+    enabled_since: BTreeMap<String, UtcMs>,
+    secrets: BTreeMap<String, String>,
+    /// Everything it was ever told, in order.
+    pub told: Vec<Told>,
+    wanted_password: &'static str,
+}
+
+impl Cpe {
+    pub fn new(csv: &str, quirks: Quirks) -> Self {
+        let nodes: BTreeMap<String, Node> = fixtures::rows(csv)
+            .into_iter()
+            .map(|row| (row.path, Node { writable: row.writable, kind: row.kind, value: row.value }))
+            .collect();
+        let root = if nodes.contains_key("Device.") { "Device." } else { "InternetGatewayDevice." };
+        Cpe {
+            factory: nodes.clone(),
+            nodes,
+            templates: fixtures::templates(csv),
+            next_instance: BTreeMap::new(),
+            quirks,
+            root,
+            bootstrap_due: true,
+            boot_due: true,
+            enabled_since: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            told: Vec::new(),
+            wanted_password: super::PPPOE_PASSWORD,
+        }
+    }
+
+    pub fn value(&self, path: &str) -> &str {
+        self.nodes.get(path).map(|node| node.value.as_str()).unwrap_or_default()
+    }
+
+    pub fn set(&mut self, path: &str, value: &str) {
+        self.nodes.get_mut(path).unwrap_or_else(|| panic!("no {path}")).value = value.to_owned();
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(String::as_str)
+    }
+
+    pub fn instances(&self, table: &str) -> Vec<String> {
+        let mut found: Vec<String> = self
+            .nodes
+            .keys()
+            .filter_map(|path| {
+                let number = path.strip_prefix(table)?.strip_suffix('.')?;
+                number.parse::<u32>().ok()?;
+                Some(path.clone())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// PPP connections, wherever they are.
+    pub fn ppp_wans(&self) -> Vec<String> {
+        self.nodes
+            .keys()
+            .filter(|path| {
+                let parts: Vec<&str> = path.trim_end_matches('.').split('.').collect();
+                let table = parts.len().checked_sub(2).map(|at| parts[at]);
+                let inner = table == Some("WANPPPConnection") || path.starts_with("Device.PPP.Interface.");
+                inner && parts.last().is_some_and(|last| last.parse::<u32>().is_ok()) && path.ends_with('.')
+            })
+            .cloned()
+            .collect()
+    }
+
+    pub fn containers(&self) -> usize {
+        self.instances("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.").len()
+    }
+
+    /// Adds what an AddObject would add, as somebody else's doing.
+    pub fn grow(&mut self, table: &str) -> String {
+        let DeviceReply::Added { instance, .. } = self.add(table) else { panic!("cannot grow {table}") };
+        format!("{table}{instance}.")
+    }
+
+    pub fn factory_reset(&mut self) {
+        // Instance numbers are never used again, not even after a factory reset.
+        self.nodes = self.factory.clone();
+        self.secrets.clear();
+        self.enabled_since.clear();
+        self.bootstrap_due = true;
+        self.boot_due = true;
+    }
+
+    /// What it authenticates with, as the front door would see it.
+    pub fn auth(&self) -> AuthLevel {
+        let password = self.secrets.get(&format!("{}ManagementServer.Password", self.root));
+        if password.is_some_and(|password| password == "own-secret-1") {
+            AuthLevel::Own
+        } else {
+            AuthLevel::Bootstrap
+        }
+    }
+
+    pub fn clock_right(&self) -> bool {
+        let ntp = self.value(&format!("{}Time.NTPServer1", self.root));
+        let enabled = self.value(&format!("{}Time.Enable", self.root));
+        !self.quirks.no_clock
+            || (!self.quirks.ntp_unreachable && ntp == "10.20.0.1" && matches!(enabled, "1" | "true"))
+    }
+
+    pub fn inform(&mut self, now: UtcMs, events: &[&str]) -> InformFacts {
+        let mut codes: Vec<String> = events.iter().map(|code| (*code).to_owned()).collect();
+        if std::mem::take(&mut self.bootstrap_due) {
+            codes.push("0 BOOTSTRAP".into());
+        }
+        if std::mem::take(&mut self.boot_due) {
+            codes.push("1 BOOT".into());
+        }
+        let root = self.root;
+        let parameter = |leaf: &str| {
+            let path = format!("{root}{leaf}");
+            ParamValue { value: self.value(&path).to_owned(), path, kind: ValueKind::String }
+        };
+        InformFacts {
+            manufacturer: self.value(&format!("{root}DeviceInfo.Manufacturer")).into(),
+            oui: self.value(&format!("{root}DeviceInfo.ManufacturerOUI")).into(),
+            product_class: self.value(&format!("{root}DeviceInfo.ProductClass")).into(),
+            serial_number: self.value(&format!("{root}DeviceInfo.SerialNumber")).into(),
+            events: codes.into_iter().map(|code| InformEvent { code, command_key: String::new() }).collect(),
+            current_time: if self.clock_right() { now.to_string() } else { "1981-01-01T00:05:12".into() },
+            retry_count: 0,
+            parameters: vec![
+                parameter("DeviceInfo.HardwareVersion"),
+                parameter("DeviceInfo.SoftwareVersion"),
+                parameter("ManagementServer.ConnectionRequestURL"),
+            ],
+            cwmp_namespace: "urn:dslforum-org:cwmp-1-0".into(),
+        }
+    }
+
+    pub fn answer(&mut self, request: &DeviceRequest, now: UtcMs) -> DeviceReply {
+        self.live(now);
+        match request {
+            DeviceRequest::GetNames { path, next_level } => self.names(path, *next_level),
+            DeviceRequest::GetValues { paths } => self.values(paths),
+            DeviceRequest::SetValues { values, .. } => {
+                let pairs: Vec<(String, String, bool)> = values
+                    .iter()
+                    .map(|value| {
+                        (value.path.clone(), value.value.expose().to_owned(), value.value.is_secret())
+                    })
+                    .collect();
+                let reply = self.write(&pairs, now);
+                self.live(now);
+                reply
+            }
+            DeviceRequest::AddObject { path, .. } => self.add(path),
+        }
+    }
+
+    fn names(&self, path: &str, next_level: bool) -> DeviceReply {
+        if !self.nodes.contains_key(path) {
+            return fault(9005, "Invalid parameter name");
+        }
+        let names = self.nodes.iter().filter(|(name, _)| name.starts_with(path)).filter(|(name, _)| {
+            !next_level || name[path.len()..].trim_end_matches('.').split('.').count() == 1
+        });
+        DeviceReply::Names(
+            names.map(|(name, node)| NameInfo { path: name.clone(), writable: node.writable }).collect(),
+        )
+    }
+
+    fn values(&self, paths: &[String]) -> DeviceReply {
+        let mut values = Vec::new();
+        for path in paths {
+            let Some(node) = self.nodes.get(path) else { return fault(9005, "Invalid parameter name") };
+            let secret = profiles::cpe::looks_secret(path);
+            values.push(ParamValue {
+                path: path.clone(),
+                value: if secret { String::new() } else { node.value.clone() },
+                kind: ValueKind::from_xsd(&node.kind),
+            });
+        }
+        DeviceReply::Values(values)
+    }
+
+    fn write(&mut self, values: &[(String, String, bool)], now: UtcMs) -> DeviceReply {
+        for (path, value, _) in values {
+            self.told.push(Told::Set(path.clone(), value.clone()));
+        }
+        if self.quirks.max_params.is_some_and(|max| values.len() > max) {
+            for (path, value, secret) in &values[..values.len() / 2] {
+                self.put(path, value, *secret, now);
+            }
+            return fault(9002, "Internal error");
+        }
+        let mut bad = Vec::new();
+        for (path, ..) in values {
+            let leaf = path.rsplit('.').next().unwrap_or_default();
+            let code = match self.nodes.get(path) {
+                None if self.quirks.phantom_writes => continue,
+                None => 9005,
+                Some(_) if self.quirks.refused_leaves.contains(&leaf) => 9007,
+                Some(node) if !node.writable => 9008,
+                Some(_) => continue,
+            };
+            bad.push(ParameterFault { path: path.clone(), code, text: "no".into() });
+        }
+        if !bad.is_empty() {
+            return DeviceReply::Fault(DeviceFault {
+                code: 9003,
+                text: "Invalid arguments".into(),
+                parameters: bad,
+            });
+        }
+        for (path, value, secret) in values {
+            self.put(path, value, *secret, now);
+        }
+        DeviceReply::Set { status: 0 }
+    }
+
+    fn put(&mut self, path: &str, value: &str, secret: bool, now: UtcMs) {
+        let leaf = path.rsplit('.').next().unwrap_or_default();
+        let Some(node) = self.nodes.get_mut(path) else { return };
+        if self.quirks.deaf_leaves.contains(&leaf) {
+            return;
+        }
+        if secret || profiles::cpe::looks_secret(path) {
+            self.secrets.insert(path.to_owned(), value.to_owned());
+        } else {
+            node.value = value.to_owned();
+        }
+        if leaf == "Enable" {
+            if matches!(value, "1" | "true") {
+                self.enabled_since.entry(path.to_owned()).or_insert(now);
+            } else {
+                self.enabled_since.remove(path);
+            }
+        }
+    }
+
+    fn add(&mut self, table: &str) -> DeviceReply {
+        self.told.push(Told::Add(table.to_owned()));
+        if !self.nodes.get(table).is_some_and(|node| node.writable) {
+            return fault(9005, "Invalid parameter name");
+        }
+        if self.quirks.full {
+            return fault(9004, "Resources exceeded");
+        }
+        let used = self
+            .instances(table)
+            .iter()
+            .filter_map(|path| path[table.len()..].trim_end_matches('.').parse().ok())
+            .max();
+        let next = self.next_instance.get(table).copied().unwrap_or(1).max(used.unwrap_or(0) + 1);
+        self.next_instance.insert(table.to_owned(), next + 1);
+        let new = format!("{table}{next}.");
+        let pattern = format!("{}{{i}}.", generic(table));
+        let born: Vec<(String, Node)> = self
+            .templates
+            .iter()
+            .filter_map(|row| {
+                let rest = row.path.strip_prefix(&pattern)?;
+                (!rest.contains("{i}")).then(|| {
+                    (
+                        format!("{new}{rest}"),
+                        Node { writable: row.writable, kind: row.kind.clone(), value: row.value.clone() },
+                    )
+                })
+            })
+            .collect();
+        assert!(!born.is_empty(), "the fixture has no template for {pattern}");
+        self.nodes.extend(born);
+        // Huawei: every WAN comes with its policy-route row.
+        let routes = "InternetGatewayDevice.Layer3Forwarding.X_HW_policy_route.";
+        if !self.quirks.no_auto_route
+            && self.nodes.contains_key(routes)
+            && let Some((container, _)) = table
+                .strip_prefix("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.")
+                .and_then(|rest| rest.split_once('.'))
+        {
+            let kind = if table.contains("WANPPP") { "ppp" } else { "ip" };
+            let name = format!("wan1.{container}.{kind}{next}");
+            let before = self.told.len();
+            if let DeviceReply::Added { instance, .. } = self.add(routes) {
+                self.set(&format!("{routes}{instance}.WanName"), &name);
+            }
+            self.told.truncate(before);
+        }
+        DeviceReply::Added { instance: next, status: 0 }
+    }
+
+    /// Connections come up (or not) with time.
+    fn live(&mut self, now: UtcMs) {
+        for wan in self.ppp_wans() {
+            let tr181 = wan.starts_with("Device.");
+            let leaf = |name: &str| format!("{wan}{name}");
+            let address = if tr181 { leaf("IPCP.LocalIPAddress") } else { leaf("ExternalIPAddress") };
+            let on = matches!(self.value(&leaf("Enable")), "1" | "true");
+            let since = self.enabled_since.get(&leaf("Enable")).copied();
+            let up =
+                on && since.is_some_and(|since| now.since(since).as_secs() >= self.quirks.connect_after_s);
+            let login = self.value(&leaf("Username")) == "s-10001@isp"
+                && self
+                    .secrets
+                    .get(&leaf("Password"))
+                    .is_some_and(|password| password == self.wanted_password);
+            let (status, ip, error) = match (on, up) {
+                (false, _) => ("Disconnected", "0.0.0.0", "ERROR_NONE"),
+                (true, _) if self.quirks.pppoe_refused || !login => {
+                    ("Disconnected", "0.0.0.0", "ERROR_AUTHENTICATION_FAILURE")
+                }
+                (true, false) => ("Connecting", "0.0.0.0", "ERROR_NONE"),
+                (true, true) if self.quirks.no_address => ("Connected", "0.0.0.0", "ERROR_NONE"),
+                (true, true) => ("Connected", "100.64.7.9", "ERROR_NONE"),
+            };
+            self.set(&leaf("ConnectionStatus"), status);
+            self.set(&address, ip);
+            self.set(&leaf("LastConnectionError"), error);
+        }
+    }
+
+    /// Makes a PPP WAN that works, as an installer would have.
+    pub fn existing_wan(&mut self, vlan: &str, username: &str, now: UtcMs) -> String {
+        let container = self.grow("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.");
+        let wan = self.grow(&format!("{container}WANPPPConnection."));
+        for (leaf, value) in
+            [("Name", "2_INTERNET_R_VID_200"), ("Username", username), ("NATEnabled", "true")]
+        {
+            self.set(&format!("{wan}{leaf}"), value);
+        }
+        if self.nodes.contains_key(&format!("{wan}X_HW_VLAN")) {
+            self.set(&format!("{wan}X_HW_VLAN"), vlan);
+            self.set(&format!("{wan}X_HW_SERVICELIST"), "INTERNET");
+        }
+        self.set(&format!("{wan}ConnectionTrigger"), "AlwaysOn");
+        self.secrets.insert(format!("{wan}Password"), self.wanted_password.to_owned());
+        self.put(&format!("{wan}Enable"), "true", false, now);
+        self.told.clear();
+        wan
+    }
+}
+
+fn generic(path: &str) -> String {
+    profiles::cpe::pattern_of(path).replace('?', "{i}").replace("WANDevice.{i}.", "WANDevice.1.")
+}
+
+fn fault(code: u32, text: &str) -> DeviceReply {
+    DeviceReply::Fault(DeviceFault { code, text: text.into(), parameters: Vec::new() })
+}

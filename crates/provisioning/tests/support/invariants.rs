@@ -1,0 +1,224 @@
+//! The invariants of the design, by name, checked at every step of every test.
+
+use provisioning::{Context, Device, DeviceRequest, Effect, Event, State, Step};
+use types::UtcMs;
+
+#[derive(Debug, Default)]
+pub struct Invariants {
+    structural: u32,
+    service_writes: u32,
+    last_connection_request: Option<UtcMs>,
+    /// WAN that carries CWMP: never written.
+    pub management_wan: Option<String>,
+}
+
+/// Changes of state that may happen, and no others.
+const EDGES: &[(State, State)] = {
+    use State::*;
+    &[
+        (Discovered, Informed),
+        (Informed, Owned),
+        (Owned, TimeSynced),
+        (Owned, Informed),
+        (TimeSynced, Ready),
+        (TimeSynced, Owned),
+        (TimeSynced, Informed),
+        (Ready, Provisioning),
+        (Ready, Active),
+        (Ready, WaitingInform),
+        (Ready, TimeSynced),
+        (Ready, Owned),
+        (Ready, Informed),
+        (Provisioning, Active),
+        (Provisioning, Failed),
+        (Provisioning, WaitingInform),
+        (Provisioning, TimeSynced),
+        (Provisioning, Owned),
+        (Provisioning, Informed),
+        (WaitingInform, Provisioning),
+        (WaitingInform, Ready),
+        (WaitingInform, TimeSynced),
+        (WaitingInform, Informed),
+        (Active, Ready),
+        (Active, TimeSynced),
+        (Active, Owned),
+        (Active, Informed),
+        (Failed, TimeSynced),
+        (Failed, Owned),
+        (Failed, Informed),
+    ]
+};
+
+fn touches_service(request: &DeviceRequest) -> bool {
+    let core = |path: &str| {
+        path.contains(".ManagementServer.")
+            || path.contains(".Time.")
+            || path.starts_with("Device.Time.")
+            || path.starts_with("Device.ManagementServer.")
+    };
+    match request {
+        DeviceRequest::SetValues { values, .. } => values.iter().any(|value| !core(&value.path)),
+        DeviceRequest::AddObject { .. } => true,
+        DeviceRequest::GetNames { .. } | DeviceRequest::GetValues { .. } => false,
+    }
+}
+
+impl Invariants {
+    pub fn session_began(&mut self) {
+        self.structural = 0;
+        self.service_writes = 0;
+    }
+
+    pub fn check(&mut self, before: &Device, event: &Event, step: &Step, context: &Context, now: UtcMs) {
+        let next = &step.next;
+        let requests: Vec<&DeviceRequest> = step
+            .effects
+            .iter()
+            .filter_map(|effect| if let Effect::Request(request) = effect { Some(request) } else { None })
+            .collect();
+        let finishes = step.effects.iter().filter(|effect| matches!(effect, Effect::FinishSession)).count();
+
+        // one_answer_per_turn
+        match event {
+            Event::SessionReady | Event::ReplyReceived(_) => {
+                assert_eq!(requests.len() + finishes, 1, "one_answer_per_turn: {event:?}");
+            }
+            _ => assert_eq!(requests.len() + finishes, 0, "one_answer_per_turn: {event:?}"),
+        }
+        for request in requests.iter().copied() {
+            let service = touches_service(request);
+            // no_configuration_outside_ready_or_provisioning
+            if service {
+                assert!(
+                    matches!(next.state(), State::Ready | State::Provisioning),
+                    "no_configuration_outside_ready_or_provisioning: {request:?} in {}",
+                    next.state()
+                );
+            }
+            // clock_invalid_means_only_management_and_time_writes
+            if service {
+                let passes = next.clock.valid || next.clock.overridden_by.is_some();
+                assert!(passes, "clock_invalid_means_only_management_and_time_writes: {request:?}");
+            }
+            // active_and_same_intent_means_zero_writes
+            if request.is_write() {
+                assert!(
+                    next.state() != State::Active,
+                    "active_and_same_intent_means_zero_writes: {request:?}"
+                );
+            }
+            // failed_does_nothing_before_its_time
+            assert!(next.state() != State::Failed, "failed_does_nothing_before_its_time: {request:?}");
+            // quarantined_devices_are_told_nothing
+            assert!(!next.quarantined(), "quarantined_devices_are_told_nothing: {request:?}");
+            // one_structural_rpc_per_session, never mixed with writes
+            if service {
+                if request.is_structural() {
+                    self.structural += 1;
+                } else {
+                    self.service_writes += 1;
+                }
+                assert!(self.structural <= 1, "one_structural_rpc_per_session: {request:?}");
+                assert!(
+                    self.structural == 0 || self.service_writes == 0,
+                    "structural_and_writes_never_mixed: {request:?}"
+                );
+            }
+            if let DeviceRequest::SetValues { values, .. } = request {
+                // management_wan_is_never_touched
+                if let Some(wan) = &self.management_wan {
+                    assert!(
+                        !values.iter().any(|value| value.path.starts_with(wan.as_str())),
+                        "management_wan_is_never_touched: {request:?}"
+                    );
+                }
+                // switching_on_is_alone
+                let on = values
+                    .iter()
+                    .filter(|v| {
+                        v.path.ends_with(".Enable")
+                            && !v.path.contains(".WLANConfiguration.")
+                            && touches_service(request)
+                            && v.path.contains("WAN")
+                    })
+                    .count();
+                assert!(on == 0 || on == values.len(), "switching_on_is_alone: {request:?}");
+                // no_duplicate_names
+                let mut paths: Vec<&str> = values.iter().map(|value| value.path.as_str()).collect();
+                paths.sort_unstable();
+                paths.dedup();
+                assert_eq!(paths.len(), values.len(), "no_duplicate_names: {request:?}");
+                // inform_interval_is_never_shortened
+                for value in values.iter().filter(|value| value.path.ends_with("PeriodicInformInterval")) {
+                    let seconds: u32 = value.value.expose().parse().expect("a number");
+                    let least = context
+                        .policy
+                        .inform_interval_s
+                        .saturating_sub(context.policy.inform_spread_s)
+                        .max(30);
+                    assert!(seconds >= least, "inform_interval_is_never_shortened: {seconds}");
+                }
+            }
+        }
+        // failed_does_nothing_before_its_time: back-off counts for every Inform
+        if before.state() == State::Failed
+            && matches!(event, Event::InformReceived { inform, .. } if !inform.bootstrap())
+            && before.next_attempt_at.is_some_and(|at| at > now)
+        {
+            assert_eq!(next.state(), State::Failed, "failed_does_nothing_before_its_time");
+        }
+        // one_connection_request_per_window
+        for _ in step.effects.iter().filter(|effect| matches!(effect, Effect::RequestConnection)) {
+            if let Some(last) = self.last_connection_request {
+                let gap = now.since(last).as_secs();
+                assert!(
+                    gap >= context.policy.connection_request_gap_s,
+                    "one_connection_request_per_window: {gap} s"
+                );
+            }
+            self.last_connection_request = Some(now);
+            let timer = step.effects.iter().any(|effect| {
+                matches!(effect, Effect::StartTimer { timer: provisioning::Timer::Watchdog, .. })
+            });
+            assert!(timer, "every connection request is watched");
+        }
+        // no_event_order_skips_a_state
+        let mut at = before.state();
+        for transition in &step.transitions {
+            assert_eq!(transition.from, at, "no_event_order_skips_a_state");
+            let edge = (transition.from, transition.to);
+            assert!(
+                EDGES.contains(&edge),
+                "no_event_order_skips_a_state: {} → {} by {event:?}",
+                edge.0,
+                edge.1
+            );
+            assert!(!transition.reason.text.is_empty(), "every transition has a reason");
+            at = transition.to;
+        }
+        assert_eq!(at, next.state(), "no_event_order_skips_a_state: every change is recorded");
+        // waiting_inform_does_nothing
+        if before.state() == State::WaitingInform
+            && matches!(
+                event,
+                Event::TimerFired(_) | Event::IntentChanged | Event::OnuFlapped | Event::OnuOffline
+            )
+        {
+            assert!(
+                !step.effects.iter().any(|e| matches!(e, Effect::RequestConnection | Effect::Request(_))),
+                "waiting_inform_does_nothing: {event:?}"
+            );
+        }
+        // secrets_never_leave_but_in_a_write
+        let mut shown = serde_json::to_string(next).expect("a device is plain data");
+        for effect in &step.effects {
+            if !matches!(effect, Effect::Request(_)) {
+                shown.push_str(&format!("{effect:?}"));
+            }
+        }
+        shown.push_str(&format!("{:?} {:?}", step.transitions, step.reasons));
+        for secret in [super::PPPOE_PASSWORD, super::WIFI_PASSPHRASE, "own-secret-1", "own-secret-2"] {
+            assert!(!shown.contains(secret), "secrets_never_leave_but_in_a_write: {event:?}");
+        }
+    }
+}

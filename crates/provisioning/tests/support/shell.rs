@@ -1,0 +1,235 @@
+//! What the application does around the machine, with a virtual clock and a way to be killed anywhere.
+
+use super::{Cpe, START, context, invariants::Invariants};
+use provisioning::{
+    ConnectionRequestOutcome, Context, Device, DeviceReply, DeviceRequest, Effect, Event, FaultRecord,
+    Intents, Link, Peer, Reason, SessionEnd, State, Step, Timer, Transition, step,
+};
+use std::collections::BTreeMap;
+use types::{ServiceId, UtcMs};
+
+/// How a session goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// To its end.
+    Clean,
+    /// The connection breaks at the n-th request, before the device acts on it.
+    LostRequest(u32),
+    /// The connection breaks at the n-th request, after the device acted on it: the answer is lost.
+    LostReply(u32),
+    /// Our process is killed after the n-th step was persisted, before its effects left.
+    Killed(u32),
+}
+
+pub struct Shell {
+    pub device: Device,
+    pub cpe: Cpe,
+    pub context: Context,
+    pub now: UtcMs,
+    pub timers: BTreeMap<Timer, UtcMs>,
+    pub connection_wanted: bool,
+    pub transitions: Vec<Transition>,
+    pub reasons: Vec<Reason>,
+    pub faults: Vec<FaultRecord>,
+    pub evidence: BTreeMap<(provisioning::Layer, String), provisioning::Evidence>,
+    pub invariants: Invariants,
+    pub link: Link,
+    request: Option<DeviceRequest>,
+    finished: bool,
+    pub requests: u32,
+    pub sessions: u32,
+}
+
+impl Shell {
+    pub fn new(cpe: Cpe, intents: Option<Intents>) -> Self {
+        Shell {
+            device: Device::new(START),
+            cpe,
+            context: context(intents),
+            now: START,
+            timers: BTreeMap::new(),
+            connection_wanted: false,
+            transitions: Vec::new(),
+            reasons: Vec::new(),
+            faults: Vec::new(),
+            evidence: BTreeMap::new(),
+            invariants: Invariants::default(),
+            link: Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None },
+            request: None,
+            finished: false,
+            requests: 0,
+            sessions: 0,
+        }
+    }
+
+    /// One event, checked against every invariant, persisted, effects collected.
+    pub fn feed(&mut self, event: Event) -> Step {
+        let step = step(&self.device, &event, &self.context, self.now);
+        self.invariants.check(&self.device, &event, &step, &self.context, self.now);
+        // What is persisted must read back to the same device.
+        let json = serde_json::to_string(&step.next).expect("a device is plain data");
+        self.device = serde_json::from_str(&json).expect("a device reads back");
+        assert_eq!(self.device, step.next, "a device reads back as it was written");
+        self.transitions.extend(step.transitions.clone());
+        self.reasons.extend(step.reasons.clone());
+        self.request = None;
+        self.finished = false;
+        for effect in &step.effects {
+            match effect {
+                Effect::Request(request) => self.request = Some(request.clone()),
+                Effect::FinishSession => self.finished = true,
+                Effect::RequestConnection => self.connection_wanted = true,
+                Effect::StartTimer { timer, at } => {
+                    self.timers.insert(*timer, *at);
+                }
+                Effect::StopTimer { timer } => {
+                    self.timers.remove(timer);
+                }
+                Effect::RecordEvidence(evidence) => {
+                    self.evidence.insert((evidence.layer, evidence.setting.clone()), evidence.clone());
+                }
+                Effect::RecordFault(fault) => self.faults.push(fault.clone()),
+                Effect::RecordObserved(_) | Effect::Learn(_) | Effect::MakeCredentials => {}
+            }
+        }
+        step
+    }
+
+    pub fn peer(&self) -> Peer {
+        Peer { address: "10.20.0.2".parse().expect("an address"), auth: self.cpe.auth() }
+    }
+
+    /// A whole CWMP session.
+    pub fn session(&mut self, events: &[&str], ending: Ending) {
+        self.sessions += 1;
+        self.invariants.session_began();
+        let inform = self.cpe.inform(self.now, events);
+        let peer = self.peer();
+        let mut steps = 0;
+        let killed = |shell: &mut Shell, steps: u32| {
+            if ending == Ending::Killed(steps) {
+                // The process dies: what was persisted is all that is left; the CPE's session breaks.
+                shell.device = shell.device.durable();
+                shell.request = None;
+                true
+            } else {
+                false
+            }
+        };
+        self.feed(Event::InformReceived { inform, peer });
+        steps += 1;
+        if killed(self, steps) {
+            return;
+        }
+        self.feed(Event::LinkResolved(self.link.clone()));
+        steps += 1;
+        if killed(self, steps) {
+            return;
+        }
+        self.feed(Event::SessionReady);
+        let mut sent = 0;
+        while let Some(request) = self.request.take() {
+            steps += 1;
+            if killed(self, steps) {
+                return;
+            }
+            sent += 1;
+            self.requests += 1;
+            assert!(sent < 200, "a session without end");
+            if ending == Ending::LostRequest(sent) {
+                self.feed(Event::SessionEnded(SessionEnd::Torn));
+                return;
+            }
+            let reply = self.cpe.answer(&request, self.now);
+            if ending == Ending::LostReply(sent) {
+                self.feed(Event::SessionEnded(SessionEnd::TimedOut));
+                return;
+            }
+            self.feed(Event::ReplyReceived(reply));
+        }
+        assert!(self.finished, "a session that neither asks nor ends");
+        self.feed(Event::SessionEnded(SessionEnd::Clean));
+    }
+
+    /// Lets time pass until `until`: timers fire, connection requests are carried out, the CPE informs.
+    pub fn run(&mut self, seconds: u64) {
+        let until = self.now.plus_s(seconds);
+        self.run_while(until, |_| true);
+    }
+
+    /// As [`Shell::run`], but stops as soon as the state is reached.
+    pub fn run_until(&mut self, state: State, seconds: u64) {
+        let until = self.now.plus_s(seconds);
+        self.run_while(until, |shell| shell.device.state() != state);
+        assert_eq!(self.device.state(), state, "{}", self.story());
+    }
+
+    fn run_while(&mut self, until: UtcMs, go_on: impl Fn(&Shell) -> bool) {
+        let mut turns = 0;
+        while self.now < until && go_on(self) {
+            turns += 1;
+            assert!(turns < 10_000, "the shell does not come to rest: {}", self.story());
+            if std::mem::take(&mut self.connection_wanted) {
+                self.call();
+                continue;
+            }
+            let timer = self.timers.iter().min_by_key(|(_, at)| **at).map(|(timer, at)| (*timer, *at));
+            let inform = self.next_inform();
+            match timer {
+                Some((timer, at)) if at <= inform && at <= until => {
+                    self.now = self.now.max(at);
+                    self.timers.remove(&timer);
+                    self.feed(Event::TimerFired(timer));
+                }
+                _ if inform <= until => {
+                    self.now = self.now.max(inform);
+                    self.session(&["2 PERIODIC"], Ending::Clean);
+                }
+                _ => self.now = until,
+            }
+        }
+    }
+
+    pub fn next_inform(&self) -> UtcMs {
+        let path = format!("{}ManagementServer.PeriodicInformInterval", self.cpe.root);
+        let interval: u64 = self.cpe.value(&path).parse().unwrap_or(900);
+        match self.device.last_inform_at {
+            None => self.now.plus_s(1),
+            Some(last) => last.plus_s(interval.max(1)),
+        }
+    }
+
+    fn call(&mut self) {
+        let outcome = match (self.cpe.quirks.unreachable, self.cpe.quirks.unauthorized) {
+            (true, _) => ConnectionRequestOutcome::Unreachable,
+            (_, true) => ConnectionRequestOutcome::Unauthorized,
+            _ => ConnectionRequestOutcome::Accepted,
+        };
+        self.now = self.now.plus_s(1);
+        self.feed(Event::ConnectionRequestFinished(outcome));
+        if outcome == ConnectionRequestOutcome::Accepted {
+            self.now = self.now.plus_s(1);
+            self.session(&["6 CONNECTION REQUEST"], Ending::Clean);
+        }
+    }
+
+    pub fn reply(&mut self, reply: DeviceReply) -> Step {
+        self.feed(Event::ReplyReceived(reply))
+    }
+
+    /// For failing tests.
+    pub fn story(&self) -> String {
+        let lines: Vec<String> = self
+            .transitions
+            .iter()
+            .map(|t| format!("{} {} → {}: {}", t.at.hh_mm(), t.from, t.to, t.reason.sentence()))
+            .collect();
+        let last = self.device.reason.as_ref().map(Reason::sentence).unwrap_or_default();
+        format!("\n{}\nnow {} {last}\nfaults: {:#?}", lines.join("\n"), self.device.state(), self.faults)
+    }
+
+    pub fn codes(&self) -> Vec<&'static str> {
+        let of_transitions = self.transitions.iter().map(|t| t.reason.code.as_str());
+        of_transitions.chain(self.reasons.iter().map(|reason| reason.code.as_str())).collect()
+    }
+}
