@@ -4,8 +4,8 @@ use crate::error::{StartError, StoreError};
 use sea_orm::{
     DatabaseConnection,
     sqlx::{
-        ConnectOptions as _,
-        postgres::{PgConnectOptions, PgPoolOptions},
+        ConnectOptions as _, Connection as _,
+        postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
@@ -108,7 +108,10 @@ impl Address {
                 };
                 file.connect(options, 1).await
             }
-            Address::Postgres(server) => server.connect(1).await,
+            Address::Postgres(server) => {
+                server.knock().await?;
+                server.connect(1).await
+            }
         }
     }
 
@@ -181,16 +184,25 @@ impl SqliteFile {
 }
 
 impl PostgresServer {
+    /// Connects once, plainly: a pool would try again and again and then only say that it ran out of time.
+    async fn knock(&self) -> Result<(), StartError> {
+        let address = Address::Postgres(self.clone());
+        let options = self.options.clone().disable_statement_logging();
+        match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
+            Ok(Ok(connection)) => {
+                let _ = connection.close().await;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(start_error(&address, error)),
+            Err(_) => Err(address.unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+        }
+    }
+
     pub(crate) async fn connect(&self, connections: u32) -> Result<DatabaseConnection, StartError> {
         let options = self.options.clone().application_name("lightkeeper").disable_statement_logging();
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let address = Address::Postgres(self.clone());
-        let pool = match tokio::time::timeout(CONNECT_TIMEOUT, pool.connect_with(options)).await {
-            Ok(pool) => pool.map_err(|error| start_error(&address, error))?,
-            Err(_) => {
-                return Err(address.unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())));
-            }
-        };
+        let pool = pool.connect_with(options).await.map_err(|error| start_error(&address, error))?;
         Ok(sea_orm::SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
     }
 }
