@@ -183,10 +183,10 @@ async fn candidates(door: &dyn CpeFrontDoor, username: &str) -> Vec<CredentialCa
 }
 
 /// The first candidate that fits; all are tried, so that the time does not tell which one.
-fn first_match<'c>(
-    candidates: &'c [CredentialCandidate],
+fn first_match(
+    candidates: &[CredentialCandidate],
     mut fits: impl FnMut(&Secret) -> bool,
-) -> Option<&'c CredentialCandidate> {
+) -> Option<&CredentialCandidate> {
     let mut found = None;
     for candidate in candidates {
         if fits(&candidate.secret) && found.is_none() {

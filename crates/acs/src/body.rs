@@ -1,5 +1,6 @@
 //! Request bodies: limited in bytes and time while they arrive, and again while they are unpacked.
 
+use crate::rate::Share;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
@@ -13,6 +14,8 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) enum BodyError {
     #[error("the body is longer than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("too many bytes are on their way already")]
+    Overload,
     #[error("the body did not arrive in time")]
     TooSlow,
     #[error("the connection broke inside the body")]
@@ -30,8 +33,16 @@ pub(crate) struct BodyLimits {
     pub(crate) total: Duration,
 }
 
+/// Bytes of each body that count against no budget: every Inform fits, so small messages pass however many large
+/// ones are on their way.
+const FREE_BYTES: usize = 16 << 10;
+
 /// Reads a body to its end.
-pub(crate) async fn read(mut body: Incoming, limits: BodyLimits) -> Result<Bytes, BodyError> {
+pub(crate) async fn read(
+    mut body: Incoming,
+    limits: BodyLimits,
+    share: &mut Share,
+) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { limit: limits.max_bytes };
     // An announced length is refused before a byte of it is read.
     let announced = body.size_hint();
@@ -49,22 +60,35 @@ pub(crate) async fn read(mut body: Incoming, limits: BodyLimits) -> Result<Bytes
             Ok(Some(Ok(frame))) => frame,
         };
         if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > limits.max_bytes {
+            let length = whole.len() + data.len();
+            if length > limits.max_bytes {
                 return Err(too_large);
+            }
+            if length > FREE_BYTES && !share.grow_to(length) {
+                return Err(BodyError::Overload);
             }
             whole.extend_from_slice(&data);
         }
     }
 }
 
-/// Undoes `Content-Encoding`. The limit counts what comes out.
-pub(crate) async fn unpack(bytes: Bytes, headers: &HeaderMap, max_bytes: usize) -> Result<Bytes, BodyError> {
+/// Undoes `Content-Encoding`. The limit and the budget count what comes out.
+pub(crate) async fn unpack(
+    bytes: Bytes,
+    headers: &HeaderMap,
+    max_bytes: usize,
+    share: &mut Share,
+) -> Result<Bytes, BodyError> {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let encoding = encoding.trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => return Ok(bytes),
         "gzip" | "x-gzip" | "deflate" => {}
         _ => return Err(BodyError::Encoding),
+    }
+    // Room for the worst case first: afterwards it is too late.
+    if !share.grow_to(max_bytes) {
+        return Err(BodyError::Overload);
     }
     // Eight megabytes take a while: not on the threads that serve everyone.
     tokio::task::spawn_blocking(move || unpack_now(&bytes, &encoding, max_bytes))

@@ -53,7 +53,12 @@ pub struct AcsConfig {
     pub rate_per_s: f64,
     /// … and at once.
     pub rate_burst: f64,
-    /// Wrong passwords that one address may present per minute.
+    /// Bytes of bodies that are held at the same time, beyond the first few of each …
+    pub max_bytes_in_flight: usize,
+    /// … and of one address.
+    pub max_bytes_in_flight_per_address: usize,
+    /// Wrong passwords that one address may present per minute before it gets 503 instead of 401. The right
+    /// password is always let in: others may share the address.
     pub wrong_passwords_per_minute: f64,
     /// A body must make progress within this time …
     pub body_idle: Duration,
@@ -82,6 +87,8 @@ impl Default for AcsConfig {
             max_connections_per_address: 1_024,
             rate_per_s: 50.0,
             rate_burst: 500.0,
+            max_bytes_in_flight: 256 << 20,
+            max_bytes_in_flight_per_address: 64 << 20,
             wrong_passwords_per_minute: 30.0,
             body_idle: Duration::from_secs(10),
             body_total: Duration::from_secs(60),

@@ -26,10 +26,10 @@ impl Token {
         Ok(Token(bytes))
     }
 
-    /// The value of `Set-Cookie`. `Path=/`: some CPEs take another default path than the standard's.
-    pub(crate) fn set_cookie(&self, tls: bool) -> String {
-        let secure = if tls { "; Secure" } else { "" };
-        format!("{NAME}={}; Path=/; HttpOnly{secure}", URL_SAFE_NO_PAD.encode(self.0))
+    /// The value of `Set-Cookie`. `Path=/`: some CPEs take another default path than the standard's. Nothing else:
+    /// the other attributes protect browsers, and small parsers trip over them.
+    pub(crate) fn set_cookie(&self) -> String {
+        format!("{NAME}={}; Path=/", URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn every_way_of_echoing_a_cookie() {
         let token = Token::random().expect("randomness");
-        let set = token.set_cookie(false);
+        let set = token.set_cookie();
         let pair = set.split(';').next().expect("pair");
         let quoted = pair.replacen('=', "=\"", 1) + "\"";
         for header in [

@@ -6,7 +6,7 @@ use crate::{
     body::{self, BodyError, BodyLimits},
     convert,
     cookie::{self, Token},
-    rate::RateLimiter,
+    rate::{Budget, RateLimiter},
     server::Counters,
     sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
 };
@@ -27,10 +27,14 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 use types::Clock;
 
 /// Envelopes above this are decoded away from the threads that serve everyone.
 const DECODE_ASIDE_BYTES: usize = 256 << 10;
+
+/// Large messages worked on at the same time: enough to keep the processors busy.
+const ASIDE_AT_ONCE: usize = 4;
 
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -44,6 +48,9 @@ pub(crate) struct Edge {
     auth: Authenticator,
     outside_sessions: RateLimiter,
     wrong_passwords: RateLimiter,
+    pub(crate) in_flight: Arc<Budget>,
+    /// Large messages that are unpacked and decoded at the same time.
+    aside: Semaphore,
     /// Makes the IDs of our requests unique across restarts.
     id_prefix: String,
 }
@@ -87,6 +94,8 @@ impl Edge {
                 config.wrong_passwords_per_minute / 60.0,
                 config.wrong_passwords_per_minute,
             ),
+            in_flight: Budget::new(config.max_bytes_in_flight, config.max_bytes_in_flight_per_address),
+            aside: Semaphore::new(ASIDE_AT_ONCE),
             id_prefix,
             config,
         }
@@ -113,14 +122,16 @@ impl Edge {
             }
         };
         let limits = BodyLimits { max_bytes, idle: self.config.body_idle, total: self.config.body_total };
-        let bytes = match body::read(incoming, limits).await {
-            Ok(bytes) => body::unpack(bytes, &head.headers, max_bytes).await,
+        let mut share = self.in_flight.share(origin.address);
+        let bytes = match body::read(incoming, limits, &mut share).await {
+            Ok(bytes) => body::unpack(bytes, &head.headers, max_bytes, &mut share).await,
             Err(error) => Err(error),
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return self.refuse_body(error, origin),
         };
+        let cut_short = is_cut_short(&bytes);
         let message = Message {
             origin,
             target: target_of(&head.uri),
@@ -149,7 +160,13 @@ impl Edge {
                 Reply::Busy { retry_after_s: self.config.retry_after_s }
             }
         };
-        self.answer(reply, origin)
+        drop(share);
+        let mut answer = self.answer(reply, origin);
+        if cut_short {
+            // The end of the message is still coming and would be taken for the next request.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 
     /// An Inform is small. A CPE that sends no cookies needs room for its answers as well, once it is known to be
@@ -162,12 +179,17 @@ impl Edge {
 
     fn refuse_body(&self, error: BodyError, origin: Origin) -> Answer {
         tracing::debug!(peer = %origin.address, %error, "body refused");
+        if error == BodyError::Overload {
+            self.counters.overload.add();
+            return self.answer(Reply::Busy { retry_after_s: self.config.retry_after_s }, origin);
+        }
         self.counters.refused_bodies.add();
         self.answer(
             Reply::Status(match error {
                 BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
                 BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                BodyError::Overload => StatusCode::SERVICE_UNAVAILABLE,
                 BodyError::Broken | BodyError::Unpack => StatusCode::BAD_REQUEST,
             }),
             origin,
@@ -177,8 +199,10 @@ impl Edge {
     async fn decode(&self, bytes: Bytes, headers: &HeaderMap, max_bytes: usize) -> Input {
         let limits = Limits { max_bytes: max_bytes.min(self.config.limits.max_bytes), ..self.config.limits };
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let large = bytes.len() > DECODE_ASIDE_BYTES;
         let decode = move || Input::from_decoded(cwmp::decode(&bytes, content_type.as_deref(), &limits));
-        if limits.max_bytes > DECODE_ASIDE_BYTES {
+        if large {
+            let _place = self.aside.acquire().await;
             let aside = tokio::task::spawn_blocking(decode).await;
             aside.unwrap_or(Input::Undecodable(cwmp::CodecError::NoBody))
         } else {
@@ -204,10 +228,6 @@ impl Edge {
     /// Checks who sends a message. `Err` is the answer to give.
     async fn authenticate(&self, message: &Message, opens_session: bool) -> Result<Identity, Reply> {
         let address = message.origin.address;
-        if !self.wrong_passwords.has_room(address, Instant::now()) {
-            self.counters.overload.add();
-            return Err(Reply::Busy { retry_after_s: self.config.retry_after_s });
-        }
         let request = AuthRequest {
             headers: &message.headers,
             target: &message.target,
@@ -220,10 +240,13 @@ impl Edge {
             Checked::Proved(identity) => Ok(identity),
             Checked::Stale => Err(Reply::Challenge { stale: true }),
             Checked::Wrong(why) => {
-                self.wrong_passwords.allow(address, Instant::now());
                 self.counters.wrong_passwords.add();
                 tracing::debug!(peer = %address, why, "not authenticated");
-                Err(Reply::Challenge { stale: false })
+                if self.wrong_passwords.allow(address, Instant::now()) {
+                    Err(Reply::Challenge { stale: false })
+                } else {
+                    Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
+                }
             }
         }
     }
@@ -358,8 +381,7 @@ impl Edge {
         let status = match reply {
             Reply::Envelope { envelope, cookie } => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=\"utf-8\""));
-                if let Some(value) =
-                    cookie.and_then(|token| HeaderValue::from_str(&token.set_cookie(origin.tls)).ok())
+                if let Some(value) = cookie.and_then(|token| HeaderValue::from_str(&token.set_cookie()).ok())
                 {
                     headers.insert(SET_COOKIE, value);
                 }
@@ -399,6 +421,12 @@ fn proved_name(identity: &Identity) -> Option<String> {
         AuthLevel::Anonymous => None,
         AuthLevel::Bootstrap | AuthLevel::Own => identity.username.clone(),
     }
+}
+
+/// The envelope's end is missing: the device counts its Content-Length in characters.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace() && *byte != 0);
+    end.is_some_and(|end| bytes[end] != b'>')
 }
 
 /// The request target as the digest was computed over it.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -31,17 +31,6 @@ impl RateLimiter {
 
     /// Takes one token; false if there is none.
     pub(crate) fn allow(&self, address: IpAddr, now: Instant) -> bool {
-        self.take(address, now, 1.0)
-    }
-
-    /// True if a token is left, without taking it.
-    pub(crate) fn has_room(&self, address: IpAddr, now: Instant) -> bool {
-        let key = key_of(address);
-        let buckets = lock(&self.buckets);
-        buckets.get(&key).is_none_or(|bucket| self.filled(*bucket, now) >= 1.0)
-    }
-
-    fn take(&self, address: IpAddr, now: Instant, tokens: f64) -> bool {
         let key = key_of(address);
         let mut buckets = lock(&self.buckets);
         if buckets.len() >= MAX_ADDRESSES && !buckets.contains_key(&key) {
@@ -52,8 +41,8 @@ impl RateLimiter {
         }
         let bucket = buckets.entry(key).or_insert(Bucket { tokens: self.burst, at: now });
         let filled = self.filled(*bucket, now);
-        let allowed = filled >= tokens;
-        *bucket = Bucket { tokens: if allowed { filled - tokens } else { filled }, at: now };
+        let allowed = filled >= 1.0;
+        *bucket = Bucket { tokens: if allowed { filled - 1.0 } else { filled }, at: now };
         allowed
     }
 
@@ -68,6 +57,74 @@ fn key_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))),
         v4 => v4,
+    }
+}
+
+/// Bytes held at the same time, in total and by address.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    total: usize,
+    per_address: usize,
+    held: Mutex<(usize, HashMap<IpAddr, usize>)>,
+}
+
+/// A part of a [`Budget`]; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<Budget>,
+    address: IpAddr,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(total: usize, per_address: usize) -> Arc<Self> {
+        Arc::new(Budget { total, per_address, held: Mutex::default() })
+    }
+
+    /// Bytes held now.
+    pub(crate) fn held(&self) -> usize {
+        lock(&self.held).0
+    }
+
+    /// An empty share for `address`.
+    pub(crate) fn share(self: &Arc<Self>, address: IpAddr) -> Share {
+        Share { budget: self.clone(), address: key_of(address), bytes: 0 }
+    }
+}
+
+impl Share {
+    /// Makes the share `bytes` large if it is smaller; false if the budget has no room for that.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return true;
+        }
+        let mut held = lock(&self.budget.held);
+        let (total, by_address) = &mut *held;
+        let own = by_address.get(&self.address).copied().unwrap_or(0);
+        if *total + more > self.budget.total || own + more > self.budget.per_address {
+            return false;
+        }
+        *total += more;
+        by_address.insert(self.address, own + more);
+        self.bytes = bytes;
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut held = lock(&self.budget.held);
+        held.0 -= self.bytes;
+        let left = held.1.get(&self.address).copied().unwrap_or(0).saturating_sub(self.bytes);
+        if left == 0 {
+            held.1.remove(&self.address);
+        } else {
+            held.1.insert(self.address, left);
+        }
     }
 }
 
@@ -86,12 +143,25 @@ mod tests {
         let start = Instant::now();
         let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().expect("ip"), "192.0.2.2".parse().expect("ip"));
         assert_eq!([0; 4].map(|_| limiter.allow(a, start)), [true, true, true, false]);
-        assert!(!limiter.has_room(a, start) && limiter.has_room(b, start));
         assert!(limiter.allow(b, start));
         assert!(!limiter.allow(a, start + Duration::from_millis(400)));
         assert!(limiter.allow(a, start + Duration::from_millis(600)));
         // Mapped addresses are the same peer; an IPv6 /64 is one peer.
         assert!(!limiter.allow("::ffff:192.0.2.1".parse().expect("ip"), start + Duration::from_millis(600)));
         assert_eq!(key_of("2001:db8::1".parse().expect("ip")), key_of("2001:db8::ffff".parse().expect("ip")));
+    }
+    #[test]
+    fn a_budget_is_shared_and_given_back() {
+        let budget = Budget::new(100, 60);
+        let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().expect("ip"), "192.0.2.2".parse().expect("ip"));
+        let (mut first, mut second, mut third) = (budget.share(a), budget.share(a), budget.share(b));
+        assert!(first.grow_to(50) && first.grow_to(50) && first.grow_to(10));
+        assert!(!second.grow_to(20), "beyond the address");
+        assert!(second.grow_to(10) && third.grow_to(40));
+        assert!(!third.grow_to(41), "beyond the total");
+        drop(first);
+        assert!(third.grow_to(60) && second.grow_to(40));
+        drop((second, third));
+        assert_eq!(*lock(&budget.held), (0, HashMap::new()));
     }
 }

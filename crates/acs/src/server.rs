@@ -61,6 +61,8 @@ pub(crate) struct Counters {
 pub struct AcsStats {
     /// Sessions going on now.
     pub sessions: u64,
+    /// Bytes of large bodies held now.
+    pub bytes_in_flight: u64,
     /// Informs that came through authentication.
     pub sessions_begun: u64,
     /// Answers 503.
@@ -181,6 +183,7 @@ impl AcsServer {
         let edge = self.edge.clone();
         move || AcsStats {
             sessions: edge.sessions.count() as u64,
+            bytes_in_flight: edge.in_flight.held() as u64,
             sessions_begun: edge.counters.sessions_begun.get(),
             overload: edge.counters.overload.get(),
             wrong_passwords: edge.counters.wrong_passwords.get(),

@@ -257,17 +257,17 @@ async fn a_flood_from_one_address_leaves_the_others_alone() {
     let config = AcsConfig {
         plain: Some(loopback()),
         rate_per_s: 0.001,
-        rate_burst: 5.0,
+        rate_burst: 6.0,
         wrong_passwords_per_minute: 3.0,
         ..AcsConfig::default()
     };
     let acs = Acs::start_with(config, door.clone()).await;
     let flood = Ipv4Addr::new(127, 0, 0, 9);
     let mut statuses = Vec::new();
-    for _ in 0..7 {
+    for _ in 0..8 {
         statuses.push(acs.device_from(flood).await.post(&[], &inform("F")).await.status);
     }
-    assert_eq!(statuses, [200, 200, 200, 200, 200, 503, 503]);
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 503, 503]);
     let busy = acs.device_from(flood).await.post(&[], b"").await;
     assert!(busy.header("retry-after").is_some());
     still_serves(&acs).await;
@@ -283,6 +283,58 @@ async fn a_flood_from_one_address_leaves_the_others_alone() {
         );
     }
     assert_eq!(statuses, [401, 401, 401, 503]);
+    // Whoever knows the secret is let in all the same: it may be another device behind the same address.
+    let right = authorization(&challenge, "cpe-1", "secret-1", 1);
+    let answer = acs.device_from(guesser).await.post(&[("Authorization", &right)], &inform("S1")).await;
+    assert_eq!(answer.status, 200);
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn large_bodies_share_a_budget_that_small_ones_do_not_need() {
+    let (door, _heard) = Door::new();
+    let config = AcsConfig {
+        plain: Some(loopback()),
+        max_inform_bytes: 500_000,
+        max_bytes_in_flight: 1_000_000,
+        max_bytes_in_flight_per_address: 600_000,
+        ..AcsConfig::default()
+    };
+    let acs = Acs::start_with(config, door).await;
+    // All but the end of a large body.
+    let almost = async |from: u8| {
+        let mut device = acs.device_from(Ipv4Addr::new(127, 0, 3, from)).await;
+        device.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 450000\r\n\r\n").await;
+        // The server may hang up in the middle.
+        let _ = device.wire.write_all(&vec![b' '; 449_999]).await;
+        device
+    };
+    let held = async |bytes: u64| {
+        let reached = async {
+            while (acs.stats)().bytes_in_flight != bytes {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("the bytes are counted");
+    };
+    let mut first = almost(1).await;
+    held(449_999).await;
+    // The budget of the address holds one, the whole budget two.
+    assert!(almost(1).await.answer().await.is_none_or(|answer| answer.status == 503));
+    held(449_999).await;
+    let second = almost(2).await;
+    held(899_998).await;
+    assert!(almost(3).await.answer().await.is_none_or(|answer| answer.status == 503));
+    for from in [1, 3] {
+        let mut device = acs.device_from(Ipv4Addr::new(127, 0, 3, from)).await;
+        assert_eq!(device.post(&[], &inform("SMALL")).await.status, 200);
+    }
+    // What is done, and what hangs up, gives its part back.
+    drop(second);
+    held(449_999).await;
+    first.send(b"x").await;
+    assert_eq!(first.answer().await.expect("answered").status, 400);
+    held(0).await;
     acs.stop().await;
 }
 

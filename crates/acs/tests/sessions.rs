@@ -305,6 +305,28 @@ async fn every_way_of_sending_a_body() {
 }
 
 #[tokio::test]
+async fn a_length_counted_in_characters_does_not_break_the_next_message() {
+    let (door, mut heard) = Door::new();
+    door.script("Ł1", [get_names()]);
+    let acs = Acs::start(door).await;
+    let body = inform("Ł1");
+    let characters = String::from_utf8(body.clone()).expect("text").chars().count();
+    assert!(characters < body.len());
+    let mut device = acs.device().await;
+    device
+        .send(format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {characters}\r\n\r\n").as_bytes())
+        .await;
+    device.send(&body).await;
+    let answer = device.answer().await.expect("answered");
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    // The device comes back on a new connection, as it was told.
+    let request = acs.device().await.post(&[("Cookie", &answer.cookie())], b"").await.envelope();
+    assert_eq!(request.body.method(), "GetParameterNames");
+    assert_eq!(heard.next().await, began("Ł1"));
+    acs.stop().await;
+}
+
+#[tokio::test]
 async fn the_application_may_refuse_or_be_busy() {
     let (door, mut heard) = Door::new();
     let acs = Acs::start(door).await;
