@@ -247,6 +247,44 @@ async fn the_oldest_algorithms_alone() {
 }
 
 #[tokio::test]
+async fn the_openssh_client_gets_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let olt = start(spec()).await;
+    let dir = tempfile::tempdir().expect("folder");
+    let answer = dir.path().join("answer");
+    std::fs::write(&answer, "#!/bin/sh\necho lightkeeper\n").expect("script");
+    std::fs::set_permissions(&answer, std::fs::Permissions::from_mode(0o700)).expect("script");
+    for method in ["password", "keyboard-interactive"] {
+        let port = olt.ssh_addr().expect("listens").port().to_string();
+        let spawned = tokio::process::Command::new("ssh")
+            .args(["-tt", "-F", "none", "-p", &port, "-o", "StrictHostKeyChecking=no"])
+            .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
+            .args(["-o", &format!("PreferredAuthentications={method}"), "lightkeeper@127.0.0.1"])
+            .env("SSH_ASKPASS", &answer)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let Ok(mut ssh) = spawned else {
+            println!("skipped: ssh (OpenSSH client) is not installed");
+            return;
+        };
+        let mut input = ssh.stdin.take().expect("stdin");
+        input.write_all(b"enable\nundo smart\ndisplay board 0\nquit\ny\n").await.expect("typed ahead");
+        let output =
+            tokio::time::timeout(PATIENCE, ssh.wait_with_output()).await.expect("ends").expect("ran");
+        drop(input);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("H901GPHF"), "{method}: {text} {errors}");
+        assert!(text.contains("Configuration console exit"), "{method}: {text} {errors}");
+    }
+    olt.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_refused_over_ssh() {
     let olt = start(spec()).await;
     let mut session = Ssh::session(olt.ssh_addr(), Preferred::default()).await.expect("connects");

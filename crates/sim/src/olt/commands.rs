@@ -1,7 +1,7 @@
 //! The command set: pattern, views it exists in, what the CR prompt offers, and what it does.
 
 use super::grammar::{Args, Best, Pattern, SyntaxError, tokenise};
-use super::machine::View;
+use super::session::View;
 use std::sync::LazyLock;
 
 /// What a line asks for.
@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 pub(crate) enum Cmd {
     // session
     Enable,
+    Disable,
     Config,
     Quit,
     Return,
@@ -140,6 +141,7 @@ pub(crate) struct Command {
 /// Views, pattern, CR prompt, meaning.
 const TABLE: &[(u8, &str, &str, Cmd)] = &[
     (U, "enable", "", Cmd::Enable),
+    (E, "disable", "", Cmd::Disable),
     (E, "config", "", Cmd::Config),
     (ALL, "quit", "", Cmd::Quit),
     (D, "return", "", Cmd::Return),

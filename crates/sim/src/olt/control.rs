@@ -3,10 +3,11 @@
 use super::{
     agent,
     fault::{Fault, FaultError},
-    machine::{Noise, Olt},
+    machine::Olt,
     persist::{Files, PersistError},
     plant::OltEvent,
     record::Record,
+    session::Noise,
     spec::OltSpec,
     state::{Managed, OltState, Onu, Optics},
     transport::{ssh, telnet},

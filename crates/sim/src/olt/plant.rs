@@ -1,12 +1,7 @@
 //! The world behind the box: light, ranging, autofind, management WANs, restarts; and the events other parts of the
 //! simulation follow.
 
-use super::{
-    machine::{Noise, Olt},
-    record::Effect,
-    state::*,
-    text::alarm,
-};
+use super::{machine::Olt, record::Effect, session::Noise, state::*, text::alarm};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::Ipv4Addr};
 use types::{PonPath, Serial, UtcMs};

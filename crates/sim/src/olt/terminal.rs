@@ -2,7 +2,8 @@
 //! and alarms breaking in.
 
 use super::{
-    machine::{Cut, Noise, Olt, Output, Session, Via},
+    machine::Olt,
+    session::{Cut, Noise, Output, Session, Via},
     text::stamp,
 };
 use std::collections::VecDeque;

@@ -11,7 +11,8 @@ mod show_profile;
 use super::{
     commands::Cmd,
     grammar::Args,
-    machine::{Ctx, Failure, View, failure},
+    machine::{Ctx, Failure, failure},
+    session::View,
 };
 use types::{PonPath, Serial};
 
@@ -21,6 +22,7 @@ pub(crate) type Answer = Result<Vec<String>, Failure>;
 pub(crate) fn dispatch(ctx: &mut Ctx<'_>, cmd: Cmd, args: &Args) -> Answer {
     match cmd {
         Cmd::Enable
+        | Cmd::Disable
         | Cmd::Config
         | Cmd::Quit
         | Cmd::Return

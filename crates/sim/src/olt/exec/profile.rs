@@ -4,8 +4,9 @@ use super::Answer;
 use crate::olt::{
     commands::Cmd,
     grammar::Args,
-    machine::{Ctx, View, failure},
+    machine::{Ctx, failure},
     record::Effect,
+    session::View,
     state::*,
 };
 use types::Secret;

@@ -4,14 +4,19 @@ use super::Answer;
 use crate::olt::{
     commands::Cmd,
     grammar::Args,
-    machine::{Ctx, View, failure},
+    machine::{Ctx, failure},
     plant::later,
     record::Effect,
+    session::View,
 };
+
+/// Longest page `scroll` can set: longer answers are paged even then.
+const MAX_SCROLL: usize = 512;
 
 pub(super) fn run(ctx: &mut Ctx<'_>, cmd: Cmd, args: &Args) -> Answer {
     match cmd {
         Cmd::Enable => ctx.session.view = View::Enable,
+        Cmd::Disable => ctx.session.view = View::User,
         Cmd::Config => ctx.session.view = View::Config,
         Cmd::Return => ctx.session.view = View::Enable,
         Cmd::Quit => match ctx.session.view {
@@ -28,10 +33,8 @@ pub(super) fn run(ctx: &mut Ctx<'_>, cmd: Cmd, args: &Args) -> Answer {
                 ctx.session.view = View::Config;
             }
         },
-        // Bare `scroll` means one page of the terminal, as it is by default.
-        Cmd::Scroll => {
-            ctx.session.page_rows = args.number("n").unwrap_or(ctx.olt.spec.quirks.page_rows);
-        }
+        // Bare `scroll` is what working automation sends to be rid of the pager.
+        Cmd::Scroll => ctx.session.page_rows = args.number("n").unwrap_or(MAX_SCROLL),
         Cmd::UndoScroll => ctx.session.page_rows = ctx.olt.spec.quirks.page_rows,
         Cmd::Smart => {
             ctx.set_smart(true);

@@ -3,8 +3,8 @@
 use super::{End, Plain, run};
 use crate::olt::{
     control::OltHandle,
-    machine::Via,
     persist::replace,
+    session::Via,
     spec::{OltSpec, SshAlgorithms},
     terminal::Terminal,
 };
@@ -22,6 +22,8 @@ use tokio::{
 
 /// Connections at once, logged in or not.
 const MAX_CONNECTIONS: usize = 16;
+/// How long a peer may keep the connection after its shell has ended.
+const HANG_UP_AFTER: Duration = Duration::from_secs(2);
 
 /// Host key files are unusable.
 #[derive(Debug, thiserror::Error)]
@@ -227,7 +229,11 @@ impl server::Handler for Handler {
             match run(&olt, channel.into_stream(), Plain, terminal, greeting).await {
                 End::Cut => cut.notify_one(),
                 End::Closed => {
+                    // The peer hangs up by itself once its channel is closed. Hanging up first would make OpenSSH
+                    // drop what it has not shown yet; a peer that stays is sent away.
+                    let _ = handle.exit_status_request(id, 0).await;
                     let _ = handle.close(id).await;
+                    tokio::time::sleep(HANG_UP_AFTER).await;
                     let _ = handle.disconnect(Disconnect::ByApplication, String::new(), String::new()).await;
                 }
             }
