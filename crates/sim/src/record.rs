@@ -427,3 +427,109 @@ impl Record {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(session: u64, told: Told) -> Entry {
+        let method = match &told {
+            Told::Set { .. } => "SetParameterValues",
+            Told::Added { .. } => "AddObject",
+            Told::Deleted { .. } => "DeleteObject",
+            _ => "GetParameterValues",
+        };
+        let what = What::Order { method: method.to_owned(), told, fault: None, answered: true };
+        Entry { at: UtcMs(session as i64), session, clock_valid: true, what }
+    }
+
+    fn set(path: &str, value: &str, changed: usize) -> Told {
+        Told::Set { settings: vec![(path.to_owned(), value.to_owned())], changed, lost: 0 }
+    }
+
+    fn record(entries: Vec<Entry>) -> CpeRecord {
+        let mut record = CpeRecord::default();
+        entries.into_iter().for_each(|entry| record.push(entry));
+        record
+    }
+
+    fn added(path: &str) -> Told {
+        Told::Added { path: format!("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.{path}") }
+    }
+
+    #[test]
+    fn sessions_with_more_than_one_structural_order_are_crowded() {
+        let calm = record(vec![
+            order(1, added("2.")),
+            order(2, added("2.WANPPPConnection.1.")),
+            order(3, set("A.B", "1", 1)),
+        ]);
+        assert_eq!(calm.crowded_sessions(), []);
+        assert_eq!(calm.wan_objects_created().len(), 2);
+        assert_eq!(record(vec![order(1, added("2.")), order(1, added("3."))]).crowded_sessions().len(), 2);
+        assert_eq!(
+            record(vec![order(1, added("2.")), order(1, set("A.B", "1", 1))]).crowded_sessions().len(),
+            1
+        );
+        let own = set("InternetGatewayDevice.ManagementServer.Username", "x", 1);
+        assert_eq!(record(vec![order(1, added("2.")), order(1, own)]).crowded_sessions(), []);
+    }
+
+    #[test]
+    fn with_a_wrong_clock_only_time_and_management_may_be_written() {
+        let early = |told: Told| {
+            record(vec![Entry { clock_valid: false, ..order(1, told) }]).writes_with_wrong_clock().len()
+        };
+        assert_eq!(early(set("InternetGatewayDevice.Time.NTPServer1", "x", 1)), 0);
+        assert_eq!(early(set("InternetGatewayDevice.ManagementServer.Username", "x", 1)), 0);
+        assert_eq!(early(set("InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.SSID", "x", 1)), 1);
+        assert_eq!(early(added("2.")), 1);
+        assert_eq!(early(Told::Read { what: vec!["A.".to_owned()] }), 0);
+        assert_eq!(record(vec![order(1, added("2."))]).writes_with_wrong_clock(), []);
+    }
+
+    #[test]
+    fn an_order_is_repeated_only_if_it_was_answered_and_changes_nothing() {
+        let twice =
+            |second: Entry| record(vec![order(1, set("A.B", "1", 1)), second]).repeated_orders().len();
+        assert_eq!(twice(order(2, set("A.B", "1", 0))), 1);
+        assert_eq!(twice(order(2, set("A.B", "1", 1))), 0, "the device had forgotten");
+        assert_eq!(twice(order(2, set("A.B", "2", 1))), 0);
+        let mut lost = order(1, set("A.B", "1", 1));
+        if let What::Order { answered, .. } = &mut lost.what {
+            *answered = false;
+        }
+        assert_eq!(
+            record(vec![lost, order(2, set("A.B", "1", 0))]).repeated_orders(),
+            [],
+            "the answer was lost"
+        );
+    }
+
+    #[test]
+    fn a_second_wan_and_forbidden_orders_are_violations() {
+        let wan = |path: &str| (path.to_owned(), "Pppoe vlan Some(100) login \"a\"".to_owned());
+        let mut cpe =
+            record(vec![order(1, Told::Deleted { path: "A.1.".to_owned() }), order(2, Told::Reboot)]);
+        cpe.wans = vec![wan("A.1."), wan("A.2.")];
+        assert_eq!(cpe.duplicate_wans(), ["A.1. and A.2. (Pppoe vlan Some(100) login \"a\")"]);
+        assert_eq!(cpe.forbidden_orders().len(), 2);
+        let serial: Serial = "HWTC5A000001".parse().expect("a serial");
+        let found = Record { cpes: [(serial, cpe)].into() }.violations();
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().all(|one| one.starts_with("HWTC-5A000001: ")), "{found:?}");
+    }
+
+    #[test]
+    fn the_oldest_reads_make_room_and_the_tally_stays() {
+        let mut cpe = record(vec![order(1, added("2."))]);
+        for _ in 0..MAX_ENTRIES + 5 {
+            cpe.push(order(2, Told::Read { what: Vec::new() }));
+        }
+        assert_eq!(cpe.entries.len(), MAX_ENTRIES);
+        assert_eq!(cpe.wan_objects_created().len(), 1, "a write is kept longer than reads");
+        assert_eq!(cpe.tally.orders["GetParameterValues"], MAX_ENTRIES as u64 + 5);
+        assert_eq!(cpe.writes_since(UtcMs(0)).len(), 1);
+        assert_eq!(cpe.writes_since(UtcMs(1)).len(), 0);
+    }
+}

@@ -138,12 +138,36 @@ pub enum Wait {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expect {
-    /// The state of the CPE, e.g. `ACTIVE`.
-    pub state: Option<String>,
+    /// One of these states of the CPE, e.g. `ACTIVE`; empty = any.
+    #[serde(deserialize_with = "one_or_many")]
+    pub state: Vec<String>,
     /// One of these reason codes; empty = any.
+    #[serde(deserialize_with = "one_or_many")]
     pub reason: Vec<String>,
     /// The ONU stays in the list of detected ONUs.
     pub detected: bool,
+}
+
+/// `"a"` or `["a", "b"]`.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+impl Expect {
+    /// True if a CPE in this state, for this reason, is as expected. `detected` is for the caller to see.
+    pub fn is_met(&self, state: &str, reason: &str) -> bool {
+        let one_of = |list: &[String], value: &str| list.is_empty() || list.iter().any(|one| one == value);
+        one_of(&self.state, state) && one_of(&self.reason, reason)
+    }
 }
 
 /// A group of ONUs that are alike.
@@ -188,9 +212,9 @@ pub struct GroupSpec {
     /// What is odd.
     #[serde(default)]
     pub quirks: Quirks,
-    /// Other durations than the scenario's.
+    /// Durations that differ from the scenario's, by their names in [`CpeTiming`].
     #[serde(default)]
-    pub timing: Option<CpeTiming>,
+    pub timing: toml::Table,
     /// What must become of them.
     pub expect: Expect,
 }
@@ -370,14 +394,24 @@ impl Scenario {
             if let Some(twice) = group.serials.iter().find(|serial| !serials.insert(**serial)) {
                 return wrong("serials", format!("{twice} is there twice"));
             }
+            if let Err(what) = self.timing_of(group) {
+                return wrong("timing", what);
+            }
             if group.distance_m[0] > group.distance_m[1] || group.rx_power_dbm[0] > group.rx_power_dbm[1] {
                 return wrong("distance_m", "the first of a range must not be above the second".to_owned());
             }
-            if !group.expect.detected && group.expect.state.is_none() {
+            if !group.expect.detected && group.expect.state.is_empty() {
                 return wrong("expect", "needs `state = \"…\"` or `detected = true`".to_owned());
             }
         }
         Ok(())
+    }
+
+    /// The scenario's durations with those of the group over them.
+    fn timing_of(&self, group: &GroupSpec) -> Result<CpeTiming, String> {
+        let mut table = toml::Table::try_from(&self.timing).map_err(|error| error.to_string())?;
+        table.extend(group.timing.clone());
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
     }
 
     /// Every ONU, the same ones each time.
@@ -444,7 +478,7 @@ impl Scenario {
                     service,
                     wait: group.wait,
                     quirks: group.quirks.clone(),
-                    timing: group.timing.clone().unwrap_or_else(|| self.timing.clone()),
+                    timing: self.timing_of(group).map_err(|what| wrong("timing", what))?,
                     expect: group.expect.clone(),
                 });
             }
@@ -528,4 +562,105 @@ fn line_of(text: &str, table: &str, nth: usize, key: &str) -> usize {
 fn names(line: &str, key: &str) -> bool {
     line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
         || line.ends_with(&format!(".{key}]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_scenarios_are_right() {
+        assert_eq!(Scenario::small().expect("small").onus().expect("onus").len(), 4);
+        let demo = Scenario::demo().expect("demo");
+        let onus = demo.onus().expect("onus");
+        assert!((38..=46).contains(&onus.len()), "{} ONUs", onus.len());
+        assert_eq!(demo.onus().expect("onus"), onus, "the same ones each time");
+        let serials: BTreeSet<Serial> = onus.iter().map(|onu| onu.serial).collect();
+        assert_eq!(serials.len(), onus.len());
+        let logins: BTreeSet<_> =
+            onus.iter().filter_map(|onu| onu.service.as_ref()?.pppoe_login.clone()).collect();
+        assert_eq!(logins.len(), onus.iter().filter(|onu| onu.service.is_some()).count());
+        assert!(demo.groups.iter().all(|group| !group.about.is_empty()));
+        let active = onus.iter().filter(|onu| onu.expect.state.iter().any(|state| state == "ACTIVE")).count();
+        let slow = onus.iter().find(|onu| onu.group == "cannot be called").expect("the group");
+        assert_eq!((slow.timing.inform_interval_s, slow.timing.boot_ms), (3_600, demo.timing.boot_ms));
+        assert!(active * 3 > onus.len() * 2, "most become ACTIVE: {active}");
+        assert!(onus.iter().any(|onu| onu.wait == Wait::Operator && onu.service.is_some()));
+    }
+
+    #[test]
+    fn the_demo_shows_every_trouble_that_was_promised() {
+        let demo = Scenario::demo().expect("demo");
+        let shown: BTreeSet<String> = demo.groups.iter().flat_map(|group| group.quirks.names()).collect();
+        for quirk in [
+            "cr_401_after_wan_change",
+            "clock_1981_until_ntp",
+            "clock_never",
+            "phantom_writes",
+            "non_atomic_set",
+            "instance_numbers_never_reset",
+            "session_dropped_mid_rpc",
+            "reboot_in_the_middle",
+            "existing_wan",
+            "pppoe_refused",
+            "power_flapping",
+            "duplicate_inform",
+            "slow_ms",
+            "wrong_content_length",
+            "cr_unreachable",
+            "cr_url_off_subnet",
+            "cr_url_missing",
+        ] {
+            assert!(shown.contains(quirk), "{quirk} is in no group");
+        }
+        assert!(demo.groups.iter().all(|group| group.quirks.empty_secrets), "secrets always read back empty");
+    }
+
+    fn refused(change: impl FnOnce(&str) -> String) -> String {
+        Scenario::parse(&change(SMALL)).expect_err("a mistake").to_string()
+    }
+
+    #[test]
+    fn mistakes_name_line_and_key() {
+        let line =
+            |text: &str, part: &str| text.lines().position(|line| line.contains(part)).expect("there") + 1;
+        let unknown = refused(|text| text.replace("clock_1981_until_ntp", "clock_1918"));
+        assert!(unknown.contains(&format!("line {}", line(SMALL, "clock_1981"))), "{unknown}");
+        assert!(
+            unknown.contains("unknown field `clock_1918`") && unknown.contains("clock_1981_until_ntp"),
+            "{unknown}"
+        );
+
+        let plan = refused(|text| {
+            text.replacen("plan = \"Home 100\" }\nquirks", "plan = \"Home 1OO\" }\nquirks", 1)
+        });
+        let want = format!(
+            "the scenario is wrong at line {}, group.plan: there is no [[plan]] named \"Home 1OO\"",
+            line(SMALL, "Jorge")
+        );
+        assert_eq!(plan, want);
+
+        let serial = refused(|text| text.replace("5A000003", "5A000002"));
+        let at = line(SMALL, "5A000003");
+        assert_eq!(
+            serial,
+            format!("the scenario is wrong at line {at}, group.serials: HWTC-5A000002 is there twice")
+        );
+
+        let expect = refused(|text| text.replace("detected = true", "detected = false"));
+        assert!(expect.contains(&format!("line {}, group.expect", line(SMALL, "detected"))), "{expect}");
+        let timing = refused(|text| text.replacen("pons = [", "timing = { boot_m = 1 }\npons = [", 1));
+        assert!(timing.contains("group.timing: unknown field `boot_m`"), "{timing}");
+        let prefix = refused(|text| text.replacen("pons = [", "serial_prefix = \"HW\"\npons = [", 1));
+        assert!(prefix.contains("group.serial_prefix: \"HW\" is not four capital letters"), "{prefix}");
+    }
+
+    #[test]
+    fn expectations_are_met_by_any_of_their_words() {
+        let expect =
+            Expect { state: vec!["FAILED".into()], reason: vec!["a".into(), "b".into()], detected: false };
+        assert!(expect.is_met("FAILED", "b"));
+        assert!(!expect.is_met("FAILED", "c") && !expect.is_met("ACTIVE", "a"));
+        assert!(Expect::default().is_met("ANY", "thing"));
+    }
 }

@@ -38,6 +38,7 @@ fn serial(last: u8) -> Serial {
 fn fleet(last: u8, quirks: &str, folder: Option<&Path>) -> FleetHandle {
     let mut config = FleetConfig::new(scenario(&serial(last).ascii(), "hg8546m", quirks));
     config.data_folder = folder.map(Path::to_owned);
+    config.behind_olt = false;
     Fleet::start(config).unwrap_or_else(|error| panic!("{error}"))
 }
 

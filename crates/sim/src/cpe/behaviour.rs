@@ -48,6 +48,8 @@ pub struct DeviceSpec {
     pub timing: CpeTiming,
     /// All durations are divided by this.
     pub speed: f64,
+    /// After a loss of power it waits for [`Device::power_on`], as an ONU waits for its OLT.
+    pub behind_olt: bool,
     /// Seed of the fleet.
     pub seed: u64,
     /// The wanted PPPoE: login, password and VLAN of the customer, for WANs that are there before us.
@@ -136,6 +138,8 @@ pub struct DeviceState {
     flaps: u32,
     /// When power changes by itself.
     pub flap_at: Option<UtcMs>,
+    /// Power is back, light and management WAN are not.
+    pub dark: bool,
     /// Cookie of the session before.
     pub old_cookie: Option<String>,
     settled: bool,
@@ -167,6 +171,7 @@ pub struct Device {
     pub(super) tree: Tree,
     pub(super) state: DeviceState,
     notes: Vec<Entry>,
+    lost_power: bool,
 }
 
 impl Device {
@@ -177,7 +182,7 @@ impl Device {
             flaps: spec.quirks.power_flapping,
             ..DeviceState::default()
         };
-        let mut device = Device { spec, tree: Tree::new(model), state, notes: Vec::new() };
+        let mut device = Device { spec, tree: Tree::new(model), state, notes: Vec::new(), lost_power: false };
         device.imprint();
         device
     }
@@ -338,6 +343,7 @@ impl Device {
     /// with the same settings (our process was restarted, the device was not) goes on without a boot.
     pub fn power_on(&mut self, now: UtcMs, management: Management) {
         self.settle();
+        self.state.dark = false;
         let resumed = self.state.powered && self.state.management.as_ref() == Some(&management);
         self.state.management = Some(management.clone());
         self.attach_management(&management);
@@ -348,10 +354,7 @@ impl Device {
             }
             return;
         }
-        if self.state.flaps > 0 && self.state.flap_at.is_none() {
-            let ms = self.spec.timing.flap_ms + self.spec.timing.boot_ms;
-            self.state.flap_at = Some(self.soon(now, ms));
-        }
+        self.plan_flap(now);
         self.boot(now, Vec::new());
     }
 
@@ -440,12 +443,10 @@ impl Device {
     pub(super) fn plan_periodic(&mut self, now: UtcMs) {
         let enabled =
             self.tree.at_root("ManagementServer.PeriodicInformEnable").is_some_and(super::values::is_true);
-        let interval_s: u64 = self
-            .tree
-            .at_root("ManagementServer.PeriodicInformInterval")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
-        // The first one falls anywhere inside the interval, as a random phase spreads a fleet.
+        let set =
+            self.tree.at_root("ManagementServer.PeriodicInformInterval").and_then(|text| text.parse().ok());
+        let own = self.spec.timing.inform_interval_s;
+        let interval_s = if self.spec.quirks.keeps_inform_interval { own } else { set.unwrap_or(0) };
         let interval_ms = interval_s.saturating_mul(1000);
         self.state.periodic_at = (enabled && interval_s > 0).then(|| now.plus(self.real(interval_ms)));
     }
@@ -480,22 +481,37 @@ impl Device {
         let ms = self.spec.timing.flap_ms;
         if self.state.powered {
             self.power_off(now);
+            self.lost_power = true;
             self.state.flaps = self.state.flaps.saturating_sub(1);
             self.state.flap_at = Some(self.soon(now, ms / 2));
-        } else {
-            let again = self.state.flaps > 0;
-            self.state.flap_at = None;
-            if again {
-                let ms = ms + self.spec.timing.boot_ms;
-                self.state.flap_at = Some(self.soon(now, ms));
-            }
-            self.boot(now, Vec::new());
+            return;
         }
+        self.state.flap_at = None;
+        if self.spec.behind_olt {
+            self.state.dark = true;
+            return;
+        }
+        self.plan_flap(now);
+        self.boot(now, Vec::new());
+    }
+
+    /// When it loses power next, if it is a device that does.
+    fn plan_flap(&mut self, now: UtcMs) {
+        if self.state.flaps > 0 && self.state.flap_at.is_none() {
+            let ms = self.spec.timing.flap_ms + self.spec.timing.boot_ms;
+            self.state.flap_at = Some(self.soon(now, ms));
+        }
+    }
+
+    /// True once after the device lost its power by itself.
+    pub fn take_lost_power(&mut self) -> bool {
+        std::mem::take(&mut self.lost_power)
     }
 
     /// Loses power for `off_ms` of the device's time.
     pub fn lose_power_for(&mut self, now: UtcMs, off_ms: u64) {
         self.power_off(now);
+        self.lost_power = true;
         self.state.flap_at = Some(now.plus(self.real(off_ms)));
     }
 

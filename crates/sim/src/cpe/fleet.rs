@@ -31,6 +31,8 @@ use types::{Clock, Serial, SystemClock, UtcMs};
 
 /// The longest a device sleeps without looking around.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How often a device says that it waits for light.
+const ASK_FOR_LIGHT_EVERY: Duration = Duration::from_secs(2);
 /// Events kept for a slow follower.
 const MAX_EVENTS: usize = 1_024;
 
@@ -51,6 +53,9 @@ pub struct FleetConfig {
     pub max_sessions: usize,
     /// Devices listen for connection requests.
     pub listen: bool,
+    /// An OLT stands before the devices: after a loss of power of their own making they wait for
+    /// [`FleetHandle::power_on`], and the OLT is to follow [`FleetHandle::events`]. Off: they boot by themselves.
+    pub behind_olt: bool,
     /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -66,6 +71,7 @@ impl FleetConfig {
             acs_url: None,
             max_sessions: 256,
             listen: true,
+            behind_olt: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -93,12 +99,12 @@ pub enum FleetError {
     Unknown(Serial),
 }
 
-/// Something an OLT would notice.
+/// A loss of power of a device's own making. An OLT would notice; what the OLT itself causes is no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FleetEvent {
     /// A device lost its power by itself.
     PowerLost(Serial),
-    /// It has it back.
+    /// It has it back and waits for light. Said again until [`FleetHandle::power_on`].
     PowerRestored(Serial),
 }
 
@@ -156,7 +162,7 @@ impl Fleet {
                     info
                 }
             };
-            let spec = Arc::new(spec_of(plan, &info, seed, config.speed));
+            let spec = Arc::new(spec_of(plan, &info, seed, &config));
             let cell = match &config.data_folder {
                 Some(folder) => Cell::open(spec, info.model, folder),
                 None => Ok(Cell::in_memory(spec, info.model)),
@@ -189,7 +195,7 @@ impl Fleet {
     }
 }
 
-fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, speed: f64) -> DeviceSpec {
+fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, config: &FleetConfig) -> DeviceSpec {
     let pppoe = plan.service.as_ref().and_then(|service| {
         let login = service.pppoe_login.clone()?;
         Some((login, service.pppoe_password.expose().to_owned(), service.vlan.unwrap_or(0)))
@@ -205,7 +211,8 @@ fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, speed: f64) -> DeviceSpe
         software_version: info.software_version.clone(),
         quirks: plan.quirks.clone(),
         timing: plan.timing.clone(),
-        speed,
+        speed: config.speed,
+        behind_olt: config.behind_olt,
         seed,
         customer: pppoe,
     }
@@ -325,7 +332,8 @@ impl FleetHandle {
 
 /// What a device looks like after it has ticked.
 struct Glance {
-    powered: bool,
+    lost_power: bool,
+    dark: bool,
     up: bool,
     wants_session: bool,
     due: Option<UtcMs>,
@@ -336,10 +344,12 @@ struct Glance {
 
 fn glance(shared: &Shared, unit: &Unit) -> std::io::Result<Glance> {
     shared.around(unit).tick()?;
+    let lost_power = shared.around(unit).act(|device, _| device.take_lost_power())?;
     let (cell, now) = (unit.lock(), shared.clock.now());
     let device = cell.device();
     Ok(Glance {
-        powered: device.state().powered,
+        lost_power,
+        dark: device.state().dark,
         up: device.is_up(now),
         wants_session: device.wants_session(now),
         due: device.next_due(now),
@@ -353,11 +363,13 @@ fn glance(shared: &Shared, unit: &Unit) -> std::io::Result<Glance> {
 /// Lives the life of one device.
 async fn drive(shared: Arc<Shared>, unit: Arc<Unit>, mut stop: watch::Receiver<bool>) {
     let mut ears: Option<Ears> = None;
-    let mut was_powered = unit.lock().device().state().powered;
     // Nothing happens to a device that was running before we started until the OLT says that it has light.
-    tokio::select! {
-        () = unit.wake.notified() => {}
-        _ = stop.changed() => return,
+    let was_running = unit.lock().device().state().powered;
+    if was_running {
+        tokio::select! {
+            () = unit.wake.notified() => {}
+            _ = stop.changed() => return,
+        }
     }
     loop {
         let glance = match glance(&shared, &unit) {
@@ -367,11 +379,12 @@ async fn drive(shared: Arc<Shared>, unit: Arc<Unit>, mut stop: watch::Receiver<b
                 return;
             }
         };
-        if glance.powered != was_powered {
-            was_powered = glance.powered;
-            let event = if was_powered { FleetEvent::PowerRestored } else { FleetEvent::PowerLost };
-            // Nobody may be listening.
-            let _ = shared.events.send(event(unit.serial));
+        // Nobody may be listening.
+        if glance.lost_power {
+            let _ = shared.events.send(FleetEvent::PowerLost(unit.serial));
+        }
+        if glance.dark {
+            let _ = shared.events.send(FleetEvent::PowerRestored(unit.serial));
         }
         let address = glance.address.filter(|_| glance.up && shared.listen);
         if ears.as_ref().map(|ears| ears.address) != address {
@@ -387,7 +400,8 @@ async fn drive(shared: Arc<Shared>, unit: Arc<Unit>, mut stop: watch::Receiver<b
             }
         }
         let now = shared.clock.now();
-        let sleep = glance.due.map_or(LONGEST_SLEEP, |due| due.since(now)).min(LONGEST_SLEEP);
+        let longest = if glance.dark { ASK_FOR_LIGHT_EVERY } else { LONGEST_SLEEP };
+        let sleep = glance.due.map_or(longest, |due| due.since(now)).min(longest);
         tokio::select! {
             () = tokio::time::sleep(sleep.max(Duration::from_millis(1))) => {}
             () = unit.wake.notified() => {}

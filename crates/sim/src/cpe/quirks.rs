@@ -134,6 +134,8 @@ pub struct Quirks {
     pub cr_url_missing: bool,
     /// Connection requests are answered 503.
     pub cr_busy: bool,
+    /// Takes another PeriodicInformInterval, reads it back, and goes on with its own.
+    pub keeps_inform_interval: bool,
     /// See [`Cookies`].
     pub cookies: Cookies,
     /// See [`IdEcho`].
@@ -177,6 +179,7 @@ impl Default for Quirks {
             cr_url_off_subnet: false,
             cr_url_missing: false,
             cr_busy: false,
+            keeps_inform_interval: false,
             cookies: Cookies::Normal,
             id_echo: IdEcho::Normal,
             retry: RetryPolicy::Standard,

@@ -43,6 +43,7 @@ fn device(model: &str, quirks: Quirks) -> Device {
         quirks,
         timing: CpeTiming::default(),
         speed: 1.0,
+        behind_olt: false,
         seed: 42,
         customer: Some(("user@isp".to_owned(), "secret-word".to_owned(), 100)),
     };
@@ -567,6 +568,22 @@ fn power_flaps_as_often_as_told_and_then_holds() {
     let count = |what: &What| notes.iter().filter(|entry| entry.what == *what).count();
     assert_eq!((count(&What::PoweredOff), count(&What::Booted)), (2, 3));
     assert!(device.state().powered);
+}
+
+#[test]
+fn behind_an_olt_a_device_waits_for_light_after_a_power_cut() {
+    let (mut device, now) = online("hg8546m", Quirks { power_flapping: 1, ..Quirks::default() });
+    device.spec = Arc::new(DeviceSpec { behind_olt: true, ..(*device.spec).clone() });
+    let now = pass(&mut device, now, 60);
+    assert!(device.take_lost_power() && !device.take_lost_power(), "said once");
+    assert!(device.state().dark && !device.state().powered);
+    assert_eq!(device.next_due(now), None);
+    device.power_on(now, management());
+    pass(&mut device, now, 60);
+    assert!(!device.state().dark && device.state().powered && !device.take_lost_power());
+    // What the OLT causes is not the device's own doing.
+    device.power_off(now.plus_s(60));
+    assert!(!device.take_lost_power());
 }
 
 #[test]
