@@ -115,7 +115,7 @@ impl ConnectionTrait for Db {
     }
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
+pub(crate) type Hook = Box<dyn FnOnce() + Send>;
 
 /// A unit of work: everything written through it becomes durable together, or not at all.
 pub struct Tx {

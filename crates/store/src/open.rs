@@ -8,6 +8,7 @@ use crate::{
     unit::{WriteLimits, Writer},
 };
 use futures::future::BoxFuture;
+use sea_orm::{ConnectionTrait, Statement};
 use std::{ops::Deref, sync::Arc};
 use types::{Clock, SystemClock};
 
@@ -67,17 +68,16 @@ impl Store {
         let shared = Arc::new(Shared { key, clock: Arc::clone(&config.clock) });
         let (readers, writer) = match &address {
             Address::Sqlite(file) => {
-                let writer = Writer::grouped(
-                    file.connect_writer(config.limits.max_pages).await?,
-                    config.limits.clone(),
-                    Arc::clone(&shared),
-                );
+                let writer =
+                    Writer::grouped(file.clone(), config.limits.clone(), Arc::clone(&shared)).await?;
                 (file.connect_readers(config.limits.connections).await?, writer)
             }
             Address::Postgres(server) => {
+                // Two pools: a page never waits for a connection behind units of work, and a unit that reads through
+                // the store while it holds a connection cannot wait for itself.
                 let pool = server.connect(config.limits.connections).await?;
-                let writer = Writer::pooled(pool.clone(), config.limits.clone(), Arc::clone(&shared));
-                (pool, writer)
+                let writer = Writer::pooled(pool, config.limits.clone(), Arc::clone(&shared));
+                (server.connect(config.limits.connections).await?, writer)
             }
         };
         Ok(Store(Arc::new(Inner { db: Db::pool(readers, shared), writer, place: address.to_string() })))
@@ -116,7 +116,9 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Whatever the unit returned, or the [`StoreError`] that kept it from being committed.
+    /// Whatever the unit returned, or the [`StoreError`] that kept it from being committed. One case cannot be told: a
+    /// PostgreSQL server that is lost in the middle of a COMMIT ([`StoreError::Unavailable`]) may have made it durable;
+    /// whoever asks again must bear that, by a guard or an idempotency key.
     pub async fn write<F, T, E>(&self, unit: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Clone + Send + 'static,
@@ -124,6 +126,16 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.0.writer.write(unit).await
+    }
+
+    /// Asks the database whether it is there: a read, and an empty unit of work through the writer.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let backend = self.get_database_backend();
+        self.query_one_raw(Statement::from_string(backend, "SELECT 1")).await?;
+        self.write(|_| Box::pin(async { Ok(()) })).await
     }
 
     /// Units of work that wait for the writer (SQLite), or run and wait (PostgreSQL); for the metrics.

@@ -8,8 +8,9 @@
 //! it guards by version, and where two units meet all the same the later one is run again.
 
 use crate::{
-    db::{Shared, Tx},
-    error::StoreError,
+    db::{Hook, Shared, Tx},
+    error::{StartError, StoreError},
+    start::SqliteFile,
 };
 use futures::{FutureExt, future::BoxFuture};
 use sea_orm::{
@@ -38,7 +39,7 @@ pub struct WriteLimits {
     pub unit_time: Duration,
     /// How often a unit is run that meets others (PostgreSQL).
     pub attempts: u32,
-    /// Connections for reading; on PostgreSQL for writing too.
+    /// Connections for reading; on PostgreSQL as many again for writing.
     pub connections: u32,
     /// Pages the file may grow to (SQLite; a page has 4 KiB). `None`: as the disk allows.
     pub max_pages: Option<u32>,
@@ -60,7 +61,7 @@ impl Default for WriteLimits {
 
 /// How a unit ended inside its transaction. `Kept` still has to be committed.
 enum Ran {
-    Kept(Vec<Box<dyn FnOnce() + Send>>),
+    Kept(Vec<Hook>),
     Failed,
     /// The transaction around it is gone or in doubt; nothing of the group was committed.
     Lost(StoreError),
@@ -111,12 +112,17 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// The single writer of a SQLite file. `pool` has one connection.
-    pub(crate) fn grouped(pool: DatabaseConnection, limits: WriteLimits, shared: Arc<Shared>) -> Self {
+    /// The single writer of a SQLite file.
+    pub(crate) async fn grouped(
+        file: SqliteFile,
+        limits: WriteLimits,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StartError> {
+        let connection = Some(file.connect_writer(limits.max_pages).await?);
         let (queue, units) = mpsc::channel(limits.queue);
         let limit = limits.queue;
-        tokio::spawn(Group { pool, limits, shared }.run(units));
-        Writer::Grouped { queue, limit }
+        tokio::spawn(Group { file, connection, limits, shared }.run(units));
+        Ok(Writer::Grouped { queue, limit })
     }
 
     pub(crate) fn pooled(pool: DatabaseConnection, limits: WriteLimits, shared: Arc<Shared>) -> Self {
@@ -191,7 +197,7 @@ where
         let conflict = match (ran, failure) {
             (Ok(Ok(value)), None) => match transaction.commit().await.map_err(StoreError::from) {
                 Ok(()) => {
-                    hooks.into_iter().for_each(|hook| hook());
+                    run_hooks(hooks);
                     return Ok(value);
                 }
                 Err(conflict) if conflict.is_conflict() => conflict,
@@ -220,6 +226,15 @@ where
     Err(StoreError::Contended { attempts: limits.attempts }.into())
 }
 
+/// A hook that panics costs nobody anything: the unit is durable, and the others still hear of it.
+fn run_hooks(hooks: Vec<Hook>) {
+    for hook in hooks {
+        if std::panic::catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            tracing::error!("what was to be done after a commit panicked");
+        }
+    }
+}
+
 async fn roll_back(transaction: DatabaseTransaction) {
     if let Err(error) = transaction.rollback().await {
         // The connection is dropped by the pool; the server rolls back what it no longer hears of.
@@ -246,13 +261,16 @@ async fn within<R>(limit: Duration, unit: impl Future<Output = R>) -> Result<R, 
 
 /// The task that writes a SQLite file.
 struct Group {
-    pool: DatabaseConnection,
+    file: SqliteFile,
+    /// One connection. `None` after trouble: what the driver then believes about open transactions need not be true
+    /// any more, so the next group gets a connection without a past.
+    connection: Option<DatabaseConnection>,
     limits: WriteLimits,
     shared: Arc<Shared>,
 }
 
 impl Group {
-    async fn run(self, mut units: mpsc::Receiver<Box<dyn Queued>>) {
+    async fn run(mut self, mut units: mpsc::Receiver<Box<dyn Queued>>) {
         while let Some(first) = units.recv().await {
             let lost = self.group(first, &mut units).await;
             // The group was lost before its commit, so nothing of it is in the database: each unit gets a
@@ -261,22 +279,36 @@ impl Group {
                 self.alone(unit).await;
             }
         }
-        let _ = self.pool.clone().close().await;
+        self.hang_up().await;
     }
 
-    async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+    async fn hang_up(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _ = connection.close().await;
+        }
+    }
+
+    async fn begin(&mut self) -> Result<DatabaseTransaction, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => match self.file.connect_writer(self.limits.max_pages).await {
+                Ok(connection) => connection,
+                Err(error) => return Err(StoreError::Unavailable { why: error.to_string() }),
+            },
+        };
+        let connection = self.connection.insert(connection);
         // IMMEDIATE: a transaction that reads first and writes later could otherwise find that another process
         // wrote in between, and would have to be thrown away.
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.pool.begin_with_options(options).await.map_err(StoreError::from)
+        connection.begin_with_options(options).await.map_err(StoreError::from)
     }
 
     /// Runs and commits one group. Units given back were not committed and may be run again.
     async fn group(
-        &self,
+        &mut self,
         first: Box<dyn Queued>,
         units: &mut mpsc::Receiver<Box<dyn Queued>>,
     ) -> Vec<Box<dyn Queued>> {
@@ -303,6 +335,7 @@ impl Group {
                 Ran::Lost(error) => {
                     tracing::warn!(%error, units = kept.len() + 1, "a group of units is run again one by one");
                     roll_back(outer).await;
+                    self.hang_up().await;
                     kept.push(unit);
                     return kept;
                 }
@@ -313,19 +346,20 @@ impl Group {
         }
         match outer.commit().await.map_err(StoreError::from) {
             Ok(()) => {
-                hooks.into_iter().for_each(|hook| hook());
+                run_hooks(hooks);
                 kept.into_iter().for_each(Queued::answer);
             }
             Err(error) => {
                 // Whether a failed COMMIT reached the disk is not always known, so nothing is run twice.
                 tracing::error!(%error, units = kept.len(), "a group of units could not be committed");
+                self.hang_up().await;
                 kept.into_iter().for_each(|unit| refuse(unit, error.clone()));
             }
         }
         Vec::new()
     }
 
-    async fn alone(&self, mut unit: Box<dyn Queued>) {
+    async fn alone(&mut self, mut unit: Box<dyn Queued>) {
         let outer = match self.begin().await {
             Ok(outer) => outer,
             Err(error) => return refuse(unit, error),
@@ -333,10 +367,13 @@ impl Group {
         match self.inside(&outer, unit.as_mut()).await {
             Ran::Kept(hooks) => match outer.commit().await.map_err(StoreError::from) {
                 Ok(()) => {
-                    hooks.into_iter().for_each(|hook| hook());
+                    run_hooks(hooks);
                     unit.answer();
                 }
-                Err(error) => refuse(unit, error),
+                Err(error) => {
+                    self.hang_up().await;
+                    refuse(unit, error);
+                }
             },
             Ran::Failed => {
                 roll_back(outer).await;
@@ -344,6 +381,7 @@ impl Group {
             }
             Ran::Lost(error) => {
                 roll_back(outer).await;
+                self.hang_up().await;
                 refuse(unit, error);
             }
         }
@@ -376,6 +414,8 @@ impl Group {
 }
 
 fn refuse(mut unit: Box<dyn Queued>, error: StoreError) {
+    // Another process held the file longer than we wait for it.
+    let error = if error.is_conflict() { StoreError::Contended { attempts: 1 } } else { error };
     unit.fail(error);
     unit.answer();
 }

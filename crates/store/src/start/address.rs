@@ -163,6 +163,8 @@ impl SqliteFile {
             // KiB per connection; what the machine has free caches the file as well.
             .pragma("cache_size", "-4000")
             .pragma("temp_store", "MEMORY")
+            // What a burst made the write-ahead log grow to is given back.
+            .pragma("journal_size_limit", "67108864")
             .statement_cache_capacity(256)
     }
 

@@ -9,7 +9,7 @@ mod migrate;
 mod tests;
 mod validate;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, SqliteFile};
 
 use crate::{
     error::StartError,

@@ -213,3 +213,62 @@ async fn a_commit_that_fails_is_an_error_for_all_of_its_group_and_the_next_group
     insert(&store, customer("C-after")).await.expect("the writer goes on");
     assert_eq!(store.count::<Customer>().await.expect("counts"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_takes_the_whole_group_down_costs_only_itself() {
+    use sea_orm::ConnectionTrait;
+    let bed = Bed::sqlite();
+    let store = bed.open().await;
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let (running, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let holding = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    let (mut wait, running) = (wait.clone(), running.clone());
+                    Box::pin(async move {
+                        tx.insert(&customer("C-first")).await?;
+                        // Asked for a second time it finds nobody listening, and needs nobody.
+                        let _ = running.send(());
+                        wait.wait_for(|go| *go).await.expect("told to go");
+                        Ok(())
+                    })
+                })
+                .await
+        })
+    };
+    begun.recv().await.expect("the unit runs");
+    let units: Vec<_> = (0..6)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write::<_, _, StoreError>(move |tx| {
+                        Box::pin(async move {
+                            tx.insert(&customer(&format!("C-{n}"))).await?;
+                            if n == 3 {
+                                // What SQLite does by itself when the disk fills up at a bad moment.
+                                tx.execute_unprepared("ROLLBACK").await?;
+                            }
+                            Ok(())
+                        })
+                    })
+                    .await
+            })
+        })
+        .collect();
+    while store.units_waiting() < 6 {
+        tokio::task::yield_now().await;
+    }
+    go.send_replace(true);
+    holding.await.expect("does not panic").expect("the first unit is written all the same");
+    for (n, unit) in units.into_iter().enumerate() {
+        let result = unit.await.expect("does not panic");
+        assert_eq!(result.is_err(), n == 3, "{n}: {result:?}");
+    }
+    assert_eq!(store.count::<Customer>().await.expect("counts"), 6);
+    insert(&store, customer("C-after")).await.expect("the writer goes on");
+    assert_eq!(store.count::<Customer>().await.expect("counts"), 7);
+    store.ping().await.expect("all is well");
+}

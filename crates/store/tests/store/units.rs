@@ -187,6 +187,7 @@ async fn hooks_run_after_the_commit_and_only_then(bed: &Bed) {
         .write::<_, _, StoreError>(move |tx| {
             Box::pin(async move {
                 tx.insert(&customer("C-1")).await?;
+                tx.after_commit(|| panic!("a bug in a hook"));
                 tx.after_commit(move || hook.send("kept").expect("somebody listens"));
                 Ok(())
             })
