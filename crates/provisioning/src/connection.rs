@@ -4,6 +4,7 @@ use crate::{
     ConnectionRequestOutcome as Outcome, Effect, FaultClass, State, Timer, device::FollowUp, sentences,
     work::Work,
 };
+use profiles::cpe::Variable;
 
 impl Work<'_> {
     /// The next step needs a session: ask for one, or wait for a natural Inform.
@@ -134,6 +135,8 @@ impl Work<'_> {
         if self.device.connection.unauthorized_since.is_some() && allowed && ownership.confirmed_at.is_some()
         {
             self.device.ownership.repair_due = true;
+            // Forgotten, so that it counts as never accepted and is written again.
+            self.device.ownership.secrets.remove(Variable::CrPassword.as_str());
         }
     }
 }

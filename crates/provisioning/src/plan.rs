@@ -150,7 +150,6 @@ impl<'a> Planner<'a> {
         let source = Source::Management { credentials, interval_s };
         let accepted = |name: &str, wanted: &str| {
             self.device.ownership.secrets.get(name).is_some_and(|known| known == wanted)
-                && !(self.device.ownership.repair_due && name == Variable::CrPassword.as_str())
         };
         self.layer(&group.phases, &slots, &group.slots, &source, &accepted, true, None)
     }

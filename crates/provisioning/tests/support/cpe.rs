@@ -54,6 +54,7 @@ pub enum Told {
 
 #[derive(Debug, Clone)]
 pub struct Cpe {
+    pub pppoe_password: &'static str,
     nodes: BTreeMap<String, Node>,
     templates: Vec<fixtures::ModelRow>,
     factory: BTreeMap<String, Node>,
@@ -66,7 +67,6 @@ pub struct Cpe {
     secrets: BTreeMap<String, String>,
     /// Everything it was ever told, in order.
     pub told: Vec<Told>,
-    wanted_password: &'static str,
 }
 
 impl Cpe {
@@ -88,7 +88,7 @@ impl Cpe {
             enabled_since: BTreeMap::new(),
             secrets: BTreeMap::new(),
             told: Vec::new(),
-            wanted_password: super::PPPOE_PASSWORD,
+            pppoe_password: super::PPPOE_PASSWORD,
         }
     }
 
@@ -98,6 +98,19 @@ impl Cpe {
 
     pub fn set(&mut self, path: &str, value: &str) {
         self.nodes.get_mut(path).unwrap_or_else(|| panic!("no {path}")).value = value.to_owned();
+    }
+
+    /// Puts a leaf there that the box does not have by nature.
+    pub fn plant(&mut self, path: &str, kind: &str, value: &str) {
+        self.nodes
+            .insert(path.to_owned(), Node { writable: true, kind: kind.to_owned(), value: value.to_owned() });
+    }
+
+    /// Writes since the last call, without what makes the device ours.
+    pub fn told_since(&mut self) -> Vec<Told> {
+        let told = std::mem::take(&mut self.told);
+        let core = |path: &str| path.contains("ManagementServer.") || path.contains(".Time.");
+        told.into_iter().filter(|told| !matches!(told, Told::Set(path, _) if core(path))).collect()
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
@@ -364,7 +377,7 @@ impl Cpe {
                 && self
                     .secrets
                     .get(&leaf("Password"))
-                    .is_some_and(|password| password == self.wanted_password);
+                    .is_some_and(|password| password == self.pppoe_password);
             let (status, ip, error) = match (on, up) {
                 (false, _) => ("Disconnected", "0.0.0.0", "ERROR_NONE"),
                 (true, _) if self.quirks.pppoe_refused || !login => {
@@ -394,7 +407,7 @@ impl Cpe {
             self.set(&format!("{wan}X_HW_SERVICELIST"), "INTERNET");
         }
         self.set(&format!("{wan}ConnectionTrigger"), "AlwaysOn");
-        self.secrets.insert(format!("{wan}Password"), self.wanted_password.to_owned());
+        self.secrets.insert(format!("{wan}Password"), self.pppoe_password.to_owned());
         self.put(&format!("{wan}Enable"), "true", false, now);
         self.told.clear();
         wan

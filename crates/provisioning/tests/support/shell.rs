@@ -38,6 +38,8 @@ pub struct Shell {
     finished: bool,
     pub requests: u32,
     pub sessions: u32,
+    /// A session that broke is tried again by the CPE (TR-069 §3.2.1.1).
+    retry_at: Option<UtcMs>,
 }
 
 impl Shell {
@@ -59,6 +61,7 @@ impl Shell {
             finished: false,
             requests: 0,
             sessions: 0,
+            retry_at: None,
         }
     }
 
@@ -99,9 +102,13 @@ impl Shell {
         Peer { address: "10.20.0.2".parse().expect("an address"), auth: self.cpe.auth() }
     }
 
-    /// A whole CWMP session.
-    pub fn session(&mut self, events: &[&str], ending: Ending) {
+    /// A whole CWMP session. False if it broke as `ending` says.
+    pub fn session(&mut self, events: &[&str], ending: Ending) -> bool {
         self.sessions += 1;
+        self.retry_at = match ending {
+            Ending::Clean => None,
+            Ending::LostRequest(_) | Ending::LostReply(_) | Ending::Killed(_) => Some(self.now.plus_s(10)),
+        };
         self.invariants.session_began();
         let inform = self.cpe.inform(self.now, events);
         let peer = self.peer();
@@ -119,36 +126,37 @@ impl Shell {
         self.feed(Event::InformReceived { inform, peer });
         steps += 1;
         if killed(self, steps) {
-            return;
+            return false;
         }
         self.feed(Event::LinkResolved(self.link.clone()));
         steps += 1;
         if killed(self, steps) {
-            return;
+            return false;
         }
         self.feed(Event::SessionReady);
         let mut sent = 0;
         while let Some(request) = self.request.take() {
             steps += 1;
             if killed(self, steps) {
-                return;
+                return false;
             }
             sent += 1;
             self.requests += 1;
             assert!(sent < 200, "a session without end");
             if ending == Ending::LostRequest(sent) {
                 self.feed(Event::SessionEnded(SessionEnd::Torn));
-                return;
+                return false;
             }
             let reply = self.cpe.answer(&request, self.now);
             if ending == Ending::LostReply(sent) {
                 self.feed(Event::SessionEnded(SessionEnd::TimedOut));
-                return;
+                return false;
             }
             self.feed(Event::ReplyReceived(reply));
         }
         assert!(self.finished, "a session that neither asks nor ends");
         self.feed(Event::SessionEnded(SessionEnd::Clean));
+        true
     }
 
     /// Lets time pass until `until`: timers fire, connection requests are carried out, the CPE informs.
@@ -193,10 +201,11 @@ impl Shell {
     pub fn next_inform(&self) -> UtcMs {
         let path = format!("{}ManagementServer.PeriodicInformInterval", self.cpe.root);
         let interval: u64 = self.cpe.value(&path).parse().unwrap_or(900);
-        match self.device.last_inform_at {
+        let periodic = match self.device.last_inform_at {
             None => self.now.plus_s(1),
             Some(last) => last.plus_s(interval.max(1)),
-        }
+        };
+        self.retry_at.map_or(periodic, |retry| retry.min(periodic))
     }
 
     fn call(&mut self) {
