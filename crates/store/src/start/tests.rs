@@ -44,6 +44,7 @@ struct Old {
     _folder: tempfile::TempDir,
     config: StoreConfig,
     raw: DatabaseConnection,
+    server: Option<String>,
 }
 
 async fn old(url: String, folder: tempfile::TempDir) -> Old {
@@ -56,13 +57,24 @@ async fn old(url: String, folder: tempfile::TempDir) -> Old {
     )
     .await
     .expect("a customer");
-    Old { _folder: folder, config, raw }
+    Old { _folder: folder, config, raw, server: None }
 }
 
 impl Old {
     async fn upgrade(&self, migrations: &Migrations) -> Result<Report, StartError> {
         let address = Address::parse(&self.config.url)?;
         Ok(prepare_with(&address, &self.config, migrations).await?.0)
+    }
+
+    /// Drops the database. Not done when a test fails, so that one can look.
+    async fn close(self) {
+        let _ = self.raw.close().await;
+        if let Some(server) = &self.server {
+            let name = self.config.url.rsplit('/').next().expect("a name");
+            let admin = Database::connect(server).await.expect("the test server answers");
+            let _ = admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            let _ = admin.close().await;
+        }
     }
 
     async fn text(&self, sql: &str) -> Option<String> {
@@ -84,7 +96,8 @@ async fn olds() -> Vec<Old> {
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("creates");
         admin.close().await.expect("closes");
         let base = server.rsplit_once('/').expect("an address with a database").0;
-        olds.push(old(format!("{base}/{name}"), tempfile::tempdir().expect("a folder")).await);
+        let made = old(format!("{base}/{name}"), tempfile::tempdir().expect("a folder")).await;
+        olds.push(Old { server: Some(server), ..made });
     } else {
         println!("skipped: PostgreSQL store tests: LIGHTKEEPER_TEST_POSTGRES not set");
     }
@@ -105,6 +118,7 @@ async fn an_older_schema_is_upgraded_with_its_data() {
             matches!(&error, StartError::NewerSchema { unknown, known: 1 } if unknown == &["0002_second"]),
             "{error}"
         );
+        old.close().await;
     }
 }
 
@@ -124,6 +138,7 @@ async fn a_failing_migration_is_rolled_back_as_a_whole() {
         // Both the older release and the repaired newer one start on it.
         Store::open(old.config.clone()).await.expect("the older release starts");
         old.upgrade(&with_second(WORKS, true)).await.expect("the repaired release starts");
+        old.close().await;
     }
 }
 
@@ -139,6 +154,7 @@ async fn a_migration_that_cannot_be_rolled_back_and_dies_is_refused_ever_after()
                 "{error}"
             );
         }
+        old.close().await;
     }
 }
 
@@ -155,6 +171,7 @@ async fn a_hole_in_the_record_is_refused() {
             matches!(&error, StartError::HalfApplied { migration, .. } if migration == "0001_initial"),
             "{error}"
         );
+        old.close().await;
     }
 }
 
