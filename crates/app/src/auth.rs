@@ -50,7 +50,8 @@ impl App {
             password_hash: hash,
             role: Role::Admin,
             active: true,
-            must_change: true,
+            // Twenty random characters that were shown once need no change.
+            must_change: false,
             created_at: now,
             ..Default::default()
         };

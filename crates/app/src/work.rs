@@ -18,6 +18,8 @@ const BACKOFF: Duration = Duration::from_secs(5);
 const TIMERS: u64 = 500;
 /// How often to look when nobody rings. Short, because timers are due by the second.
 const TICK: Duration = Duration::from_millis(500);
+/// No session lasts longer; one that has no end by then was cut off with its process.
+const LONGEST_SESSION_MS: i64 = 15 * 60 * 1000;
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
 impl App {
@@ -106,7 +108,25 @@ impl App {
         }
     }
 
+    /// What a start has to put right: sessions that were open when a process died are over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recover(&self) -> Result<(), AppError> {
+        let now = self.now();
+        let before = types::UtcMs(now.0 - LONGEST_SESSION_MS);
+        let ended = self
+            .store()
+            .write(move |tx| Box::pin(async move { cpes::end_orphaned_sessions(tx, before, now).await }))
+            .await?;
+        if ended > 0 {
+            tracing::info!(ended, "sessions of a process that died are recorded as torn");
+        }
+        Ok(())
+    }
+
     async fn tidy_up(&self) -> Result<(), AppError> {
+        self.recover().await?;
         let bounds = store::retention::Bounds::default();
         loop {
             let bounds = bounds.clone();

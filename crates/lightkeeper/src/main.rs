@@ -1,2 +1,200 @@
-//! Lightkeeper binary.
-fn main() {}
+//! Lightkeeper, in one binary: `serve` on a real network, `demo` on a simulated one, and the tools around them.
+//!
+//! **Invariant: nothing is decided here.** This crate reads settings, puts the parts together and prints sentences.
+
+mod config;
+mod demo;
+mod node;
+mod simulate;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use config::Config;
+use node::{Node, asked_to_stop, open_app, store_config};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use store::Store;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The operations platform a fibre ISP runs on.
+#[derive(Debug, Parser)]
+#[command(name = "lightkeeper", version, about, arg_required_else_help = true)]
+struct Cli {
+    /// Settings file (TOML); `lightkeeper config show` explains every key.
+    #[arg(long, global = true, env = "LIGHTKEEPER_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run on a real network.
+    Serve,
+    /// Run on a simulated network: one OLT, about forty ONUs, everything on this machine.
+    Demo(demo::DemoArgs),
+    /// Bring the database to the schema of this version, check it, and say what was done.
+    Migrate,
+    /// Check the database (or, with --http, the running server) and change nothing.
+    Check {
+        /// Ask the running server instead: exits 0 when it is healthy.
+        #[arg(long)]
+        http: bool,
+    },
+    /// Settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Simulated OLTs and CPEs against an ACS of your choice.
+    Sim(simulate::SimArgs),
+    /// Logins.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting, what it means and its value in force.
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Give a login a new password and print it once.
+    Reset {
+        /// Its name.
+        name: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lightkeeper: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok())?;
+    let default_level = match &cli.command {
+        // The demo speaks to a person; its own progress is what they want to see.
+        Command::Demo(_) | Command::Sim(_) if config.log_level == "info" => "warn",
+        _ => &config.log_level,
+    };
+    log_to_stderr(&config.log_format, default_level)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let code = runtime.block_on(command(cli.command, config));
+    // A blocking call that hangs (a name server, a dead disk) must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    code
+}
+
+async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => serve(&config).await,
+        Command::Demo(args) => demo::run(args, config).await,
+        Command::Migrate => {
+            make_data_dir(&config)?;
+            print_report(&Store::migrate(&store_config(&config)).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { http: false } => {
+            print_report(&Store::check(&store_config(&config)).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { http: true } => check_http(&config).await,
+        Command::Config { command: ConfigCommand::Show } => {
+            print!("{}", config.documented());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Sim(args) => simulate::run(args).await,
+        Command::User { command: UserCommand::Reset { name } } => {
+            let password = open_app(&config).await?.reset_password(&name).await?;
+            println!("The new password of {name} is: {}", password.expose());
+            println!("It is not shown again. All logins of {name} were ended.");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn print_report(report: &store::Report) {
+    match report.applied.as_slice() {
+        [] => println!("{}: no migration was due.", report.place),
+        applied => println!("{}: applied {}.", report.place, applied.join(", ")),
+    }
+    println!(
+        "Schema version {}; {} tables are as this version expects.",
+        report.schema_version, report.tables_checked
+    );
+}
+
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("The data folder {} cannot be made", config.data_dir.display()))
+}
+
+fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("{level:?} is no log level"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if format == "json" {
+        builder.json().init();
+    } else {
+        builder.with_target(false).init();
+    }
+    Ok(())
+}
+
+async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let app = open_app(config).await?;
+    let node = Node::start(config, app).await?;
+    if let Some(web) = node.web {
+        println!("Lightkeeper {} serves pages and API on http://{web}", env!("CARGO_PKG_VERSION"));
+    }
+    if let Some(acs) = node.acs {
+        println!("CPEs reach the ACS on http://{acs}");
+    }
+    if let Some(password) = &node.first_password {
+        println!("First run: log in as admin with the password {}", password.expose());
+        println!("It is not shown again; `lightkeeper user reset admin` makes another one.");
+    }
+    asked_to_stop().await;
+    tracing::info!("stopping");
+    node.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For health checks of containers: no tool but this binary is needed.
+async fn check_http(config: &Config) -> anyhow::Result<ExitCode> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let port = config.web_listen.port();
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = Vec::new();
+        stream.take(16 * 1024).read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(5), ask)
+        .await
+        .with_context(|| format!("No answer from port {port} within 5 s"))?
+        .with_context(|| format!("Nothing answers on port {port}"))?;
+    let first = answer.lines().next().unwrap_or_default();
+    if first.contains(" 200 ") {
+        println!("Healthy.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("Not healthy: {first}");
+    Ok(ExitCode::FAILURE)
+}

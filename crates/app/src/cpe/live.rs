@@ -157,7 +157,7 @@ impl App {
     /// `None`: the row was changed by somebody else; load it again.
     async fn step(&self, live: &mut Live, event: &Event) -> Result<Option<Fed>, AppError> {
         let now = self.now();
-        let context = Context {
+        let mut context = Context {
             intents: live.intents.clone(),
             profiles: self.profiles(),
             learned: live.learned.clone(),
@@ -165,10 +165,18 @@ impl App {
             credentials: live.credentials.clone(),
             fingerprint_key: self.fingerprint_key().clone(),
         };
-        let step = provisioning::step(&live.device, event, &context, now);
+        let mut step = provisioning::step(&live.device, event, &context, now);
+        let mut credentials = None;
+        if step.effects.contains(&Effect::MakeCredentials) && live.credentials.is_none() {
+            // The machine cannot make secrets, being pure. It is asked again with them in hand, so that the session
+            // that is open goes on.
+            credentials = Some(make_credentials(live)?);
+            context.credentials.clone_from(&credentials);
+            step = provisioning::step(&live.device, event, &context, now);
+        }
         let next = next_of(&step.effects);
         let (was, state) = (live.device.state(), step.next.state());
-        let (write, credentials, device) = self.write_of(live, event, step, now)?;
+        let (write, device) = self.write_of(live, event, step, credentials.as_ref(), now)?;
         if let Some(write) = write {
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
                 Ok(Ok(row)) => row,
@@ -205,8 +213,9 @@ impl App {
         live: &Live,
         event: &Event,
         step: Step,
+        credentials: Option<&OwnershipCredentials>,
         now: UtcMs,
-    ) -> Result<(Option<Write>, Option<OwnershipCredentials>, Device), AppError> {
+    ) -> Result<(Option<Write>, Device), AppError> {
         let durable = step.next.durable();
         let mut orders = Orders::of(&step.effects, live, now);
         if let Event::TimerFired(timer) = event
@@ -215,15 +224,13 @@ impl App {
             // A timer stays due until its step is stored; this is that step.
             orders.stop_timers.push(timer.as_str().to_owned());
         }
-        let wants_credentials = step.effects.contains(&Effect::MakeCredentials) && live.credentials.is_none();
-        let credentials = if wants_credentials { Some(make_credentials(live)?) } else { None };
         let told = !step.transitions.is_empty() || !step.reasons.is_empty();
         if !told && credentials.is_none() && orders.is_empty() && live.device.durable() == durable {
-            return Ok((None, None, step.next));
+            return Ok((None, step.next));
         }
         let mut row = live.row.clone();
         fill_row(&mut row, &durable)?;
-        if let Some(credentials) = &credentials {
+        if let Some(credentials) = credentials {
             row.auth_username = Some(credentials.username.clone());
         }
         let service = durable.link.as_ref().and_then(provisioning::Link::service);
@@ -248,7 +255,7 @@ impl App {
             step.transitions.iter().map(|t| entry(&t.reason, "state", Some(t.from), Some(t.to), t.at));
         let timeline =
             changes.chain(step.reasons.iter().map(|r| entry(r, "reason", None, None, now))).collect();
-        let sealed = match &credentials {
+        let sealed = match credentials {
             Some(credentials) => Some(Secret::new(
                 serde_json::to_string(credentials)
                     .map_err(|e| AppError::Internal(format!("credentials: {e}")))?,
@@ -274,7 +281,7 @@ impl App {
             activate: service.or(live.row.service_id).filter(|_| became_active),
             now,
         };
-        Ok((Some(write), credentials, step.next))
+        Ok((Some(write), step.next))
     }
 
     /// What a service should be, with its secrets.

@@ -37,7 +37,7 @@ impl App {
 
     async fn run_olt_tasks(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.tasks_once().await {
+            if let Err(error) = self.tasks_once(&stop).await {
                 tracing::error!(%error, "tasks on OLTs stop for a moment");
             }
             tokio::select! {
@@ -49,7 +49,7 @@ impl App {
     }
 
     /// One round over all unfinished tasks: OLTs side by side, the tasks of one OLT in order.
-    async fn tasks_once(&self) -> Result<(), AppError> {
+    async fn tasks_once(&self, stop: &CancellationToken) -> Result<(), AppError> {
         let mut by_olt: BTreeMap<OltId, Vec<rows::OltTask>> = BTreeMap::new();
         for task in tasks::unfinished(self.store(), TASKS).await? {
             by_olt.entry(task.olt_id).or_default().push(task);
@@ -59,6 +59,9 @@ impl App {
                 return Ok(());
             }
             for task in tasks {
+                if stop.is_cancelled() {
+                    break;
+                }
                 let id = task.id;
                 if let Err(error) = self.carry_on(task).await {
                     tracing::error!(task = %id, %error, "a task cannot be carried on now");
@@ -95,7 +98,11 @@ impl App {
 
     async fn run_observers(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.observe_all().await {
+            let observed = tokio::select! {
+                () = stop.cancelled() => return,
+                observed = self.observe_all() => observed,
+            };
+            if let Err(error) = observed {
                 tracing::error!(%error, "OLTs cannot be read for a moment");
             }
             wait(&stop, Duration::from_secs(self.policy().autofind_interval_s)).await;

@@ -104,6 +104,8 @@ impl App {
         config.legacy_algorithms = row.legacy_algorithms;
         config.pinned_host_key = row.host_key_pin.clone();
         config.transcript = tape.clone();
+        // Whether a new ONU comes up is seen by the observer; the queue does not stand still for it.
+        config.patience.online_looks = 1;
         let (app, olt, runtime) = (self.clone(), row.id, tokio::runtime::Handle::current());
         config.on_host_key = Arc::new(move |fingerprint: &str| {
             let (app, pin) = (app.clone(), fingerprint.to_owned());

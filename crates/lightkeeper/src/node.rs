@@ -1,0 +1,165 @@
+//! One running node: the database, the application, its edges and its workers, started and stopped together.
+
+use crate::config::Config;
+use acs::{AcsConfig, AcsServer, HttpConnectionRequester, PlainListener, SntpConfig, SntpServer, TlsListener};
+use anyhow::Context;
+use app::{App, AppParts};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use store::{KeySource, Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use types::{Secret, SystemClock};
+//WEB use web::WebState;
+
+/// How long edges and workers may take to finish what they are doing.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+pub(crate) struct Node {
+    pub(crate) app: App,
+    /// Where the pages are, if this node serves them.
+    pub(crate) web: Option<SocketAddr>,
+    /// Where CPEs reach us by plain HTTP, if they do.
+    pub(crate) acs: Option<SocketAddr>,
+    /// Password of the administrator that was made at this start.
+    pub(crate) first_password: Option<Secret>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What the store is opened with.
+pub(crate) fn store_config(config: &Config) -> StoreConfig {
+    StoreConfig::new(config.database_url(), KeySource::File(config.key_file()))
+}
+
+/// The database and the application, without edges or workers.
+pub(crate) async fn open_app(config: &Config) -> anyhow::Result<App> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("The data folder {} cannot be made", config.data_dir.display()))?;
+    let store = Store::open(store_config(config)).await?;
+    let parts = AppParts {
+        store,
+        clock: Arc::new(SystemClock),
+        connection: Arc::new(HttpConnectionRequester::default()),
+        node: format!("{}-{}", hostname(), std::process::id()),
+    };
+    Ok(App::new(parts).await?)
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "node".to_owned())
+}
+
+impl Node {
+    /// Opens the listeners first and starts work only when all of them could be had.
+    pub(crate) async fn start(config: &Config, app: App) -> anyhow::Result<Node> {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        app.recover().await?;
+        let first_password = app.first_run().await?;
+
+        let web_listener = if config.plays("web") { Some(listen("pages and API", config.web_listen).await?) } else { None };
+        let acs_server = if config.plays("acs") { Some(acs_server(config, &app).await?) } else { None };
+        let sntp_server = match config.sntp_listen {
+            Some(address) => {
+                let allowed = app.policy().management_networks.clone();
+                let server = SntpServer::bind(SntpConfig::new(address, allowed), Arc::new(SystemClock)).await?;
+                Some(server)
+            }
+            None => None,
+        };
+
+        let web = match &web_listener {
+            Some(listener) => Some(listener.local_addr()?),
+            None => None,
+        };
+        let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
+        if let Some(listener) = web_listener {
+            let router = axum::Router::new().into_make_service_with_connect_info::<SocketAddr>();//WEB
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+                if let Err(error) = served {
+                    tracing::error!(%error, "the pages stopped");
+                }
+            });
+        }
+        if let Some(server) = acs_server {
+            tasks.spawn(server.run(stop.clone().cancelled_owned()));
+        }
+        if let Some(server) = sntp_server {
+            tasks.spawn(server.run(stop.clone().cancelled_owned()));
+        }
+        if config.plays("work") {
+            let (app, stop) = (app.clone(), stop.clone());
+            tasks.spawn(async move { app.run_workers(stop).await });
+        }
+        if config.plays("poll") {
+            let (app, stop) = (app.clone(), stop.clone());
+            tasks.spawn(async move { app.run_olt_workers(stop).await });
+        }
+        tasks.close();
+        Ok(Node { app, web, acs, first_password, stop, tasks })
+    }
+
+    /// Lets everything finish what it is doing, within bounds.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some work did not end in time; it goes on from the database at the next start");
+        }
+    }
+}
+
+async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{what}: the address {address} cannot be had. Another program may be using it; choose another one")
+    })
+}
+
+async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
+    let networks = app.policy().management_networks.clone();
+    if networks.is_empty() {
+        tracing::warn!(
+            "no management network is set (Settings, ACS policy): plain HTTP from CPEs is refused until one is"
+        );
+    }
+    let tls = match (config.acs_tls_listen, &config.acs_tls_certificate, &config.acs_tls_key) {
+        (Some(address), Some(certificate), Some(key)) => {
+            let read = |path: &std::path::Path| {
+                std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+            };
+            Some(TlsListener { address, config: acs::server_config_from_pem(&read(certificate)?, &read(key)?)? })
+        }
+        _ => None,
+    };
+    let server_config = AcsConfig {
+        plain: Some(PlainListener { address: config.acs_listen, allowed_from: networks }),
+        tls,
+        ..AcsConfig::default()
+    };
+    Ok(AcsServer::bind(server_config, Arc::new(app.clone()), Arc::new(SystemClock)).await?)
+}
+
+/// Until Ctrl-C, or SIGTERM from a service manager.
+pub(crate) async fn asked_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be heard");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+}

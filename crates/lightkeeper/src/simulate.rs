@@ -1,0 +1,105 @@
+//! `lightkeeper sim`: the simulated network by itself, for trying and loading any ACS and OLT manager.
+
+use crate::{
+    demo::{
+        load_scenario,
+        network::{FIRST_CONTACT_USER, SimulatedNetwork, look_again},
+    },
+    node::asked_to_stop,
+};
+use clap::Args;
+use sim::cpe::behaviour::Management;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Options of the simulator.
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// The scenario (TOML); the built-in one when absent.
+    #[arg(long)]
+    scenario: Option<PathBuf>,
+    /// ACS URL that the simulated OLTs hand out.
+    #[arg(long, default_value = "http://127.0.0.1:7547/")]
+    acs: String,
+    /// Shared first-contact user name in the OLTs' TR-069 profile.
+    #[arg(long, default_value = FIRST_CONTACT_USER)]
+    acs_user: String,
+    /// Its password, from the environment so that it is in no process list.
+    #[arg(long, env = "LIGHTKEEPER_SIM_ACS_PASSWORD", default_value = "", hide_env_values = true)]
+    acs_password: String,
+    /// Folder for the state of the network.
+    #[arg(long, default_value = "data/sim")]
+    data: PathBuf,
+    /// All durations of the CPEs are divided by this.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Let every CPE call the ACS at once, without waiting for an OLT to authorise it (for load).
+    #[arg(long)]
+    direct: bool,
+    /// Print the scenario and exit.
+    #[arg(long)]
+    print_scenario: bool,
+}
+
+pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
+    if args.print_scenario {
+        match &args.scenario {
+            Some(path) => print!("{}", std::fs::read_to_string(path)?),
+            None => print!("{}", sim::scenario::DEMO),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scenario = load_scenario(args.scenario.as_deref())?;
+    std::fs::create_dir_all(&args.data)?;
+    let credentials = (args.acs_user.as_str(), args.acs_password.as_str());
+    let network = SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed).await?;
+    for (name, olt) in &network.olts {
+        println!(
+            "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",
+            olt.ssh_addr(),
+            olt.telnet_addr(),
+            olt.snmp_addr()
+        );
+    }
+    println!("{} CPEs; ACS {}", network.fleet.serials().len(), args.acs);
+    if args.direct {
+        for (number, serial) in (1u32..).zip(network.fleet.serials()) {
+            let address = IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 21, 0, 0)) + number));
+            network.fleet.power_on(
+                serial,
+                Management {
+                    address,
+                    acs_url: args.acs.clone(),
+                    username: args.acs_user.clone(),
+                    password: args.acs_password.clone(),
+                    vlan: None,
+                },
+            )?;
+        }
+    }
+    tokio::select! {
+        () = report(&network) => {}
+        () = asked_to_stop() => {}
+    }
+    network.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line whenever the CPEs were told something.
+async fn report(network: &SimulatedNetwork) {
+    let mut before = 0;
+    loop {
+        let record = network.fleet.record();
+        let orders: u64 = record.cpes.values().flat_map(|cpe| cpe.tally.orders.values()).sum();
+        if orders != before {
+            println!("{orders} orders given so far");
+            before = orders;
+        }
+        for _ in 0..10 {
+            look_again().await;
+        }
+    }
+}
