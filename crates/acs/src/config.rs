@@ -60,6 +60,9 @@ pub struct AcsConfig {
     /// Wrong passwords that one address may present per minute before it gets 503 instead of 401. The right
     /// password is always let in: others may share the address.
     pub wrong_passwords_per_minute: f64,
+    /// The head of the next request must be complete within this. Between two messages of a session the CPE works,
+    /// so it is longer than `session_idle`.
+    pub head_within: Duration,
     /// A body must make progress within this time …
     pub body_idle: Duration,
     /// … and be complete within this.
@@ -90,6 +93,7 @@ impl Default for AcsConfig {
             max_bytes_in_flight: 256 << 20,
             max_bytes_in_flight_per_address: 64 << 20,
             wrong_passwords_per_minute: 30.0,
+            head_within: Duration::from_secs(35),
             body_idle: Duration::from_secs(10),
             body_total: Duration::from_secs(60),
             answer_within: Duration::from_secs(25),

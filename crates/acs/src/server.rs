@@ -273,8 +273,7 @@ fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    // Between two messages of a session the CPE works; the connection must outlive that.
-    let head_within = edge.config.session_idle.max(edge.config.body_idle) + Duration::from_secs(5);
+    let head_within = edge.config.head_within;
     let service = service_fn(move |request: Request<Incoming>| {
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(edge.handle(origin, request).await) }

@@ -95,6 +95,7 @@ async fn slow_drips_are_cut_off() {
     let (door, _heard) = Door::new();
     let config = AcsConfig {
         plain: Some(loopback()),
+        head_within: Duration::from_millis(300),
         body_idle: Duration::from_millis(100),
         body_total: Duration::from_millis(300),
         ..AcsConfig::default()
@@ -115,6 +116,15 @@ async fn slow_drips_are_cut_off() {
     }
     assert!(bytes < 2_000, "the server went on reading");
     assert!((acs.stats)().refused_bodies >= 2);
+    // The same with the head.
+    let mut drip = acs.device().await;
+    drip.send(b"POST / HTTP/1.1\r\nX: ").await;
+    let mut bytes = 0;
+    while bytes < 2_000 && drip.wire.write_all(b"x").await.is_ok() {
+        bytes += 1;
+        tick.tick().await;
+    }
+    assert!(bytes < 2_000, "the server went on reading");
     still_serves(&acs).await;
     acs.stop().await;
 }
