@@ -1,0 +1,122 @@
+//! Replies that must not be believed. The texts are written here in the shapes of real replies.
+
+use olt::{
+    huawei::{
+        Huawei,
+        parse::{counts, onu_added},
+        shapes::{self, records},
+    },
+    model::{AddressKind, ConfigState, RunState},
+    parser::{ParseError, ReplyParser},
+};
+use proptest::prelude::*;
+
+const RULE: &str = "  -----------------------------------------------------------------------------";
+
+fn list(rows: &str, descriptions: &str, total: usize) -> String {
+    format!(
+        "{RULE}\n  F/S/P   ONT         SN         Control     Run      Config   Match    Protect\n          ID                     flag        state    state    state    side\n{RULE}\n{rows}{RULE}\n  F/S/P   ONT-ID   Description\n{RULE}\n{descriptions}{RULE}\n  In port 0/ 1/0 , the total of ONTs are: {total}, online: 1\n{RULE}"
+    )
+}
+
+const ROWS: &str = "  0/ 1/0    0  485754437D4733C3  active      online   normal   match    no\n  0/ 1/0    1  5A544547C9E3311B  active      offline  initial  initial  no\n";
+
+#[test]
+fn a_list_is_believed_only_when_its_total_fits() {
+    let text = list(
+        ROWS,
+        "  0/ 1/0       0   one\n  0/ 1/0       1   two words of it that go\n                   on here\n",
+        2,
+    );
+    let onus = Huawei.onus_of_pon(&text).expect("two ONUs");
+    assert_eq!(onus.iter().map(|o| o.onu_id).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(onus[1].description.as_deref(), Some("two words of it that goon here"));
+    assert_eq!((onus[1].run_state, onus[1].config_state), (RunState::Offline, ConfigState::Initial));
+    for total in [1, 3] {
+        let text = list(ROWS, "", total);
+        assert_eq!(
+            Huawei.onus_of_pon(&text),
+            Err(ParseError::Total { what: "list of ONUs", declared: total, found: 2 })
+        );
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_spoils_the_whole_table() {
+    // An alarm went through the middle of a row.
+    let text = list("  0/ 1/0    0  4857544\n", "", 1);
+    assert!(matches!(Huawei.onus_of_pon(&text), Err(ParseError::Row { .. })));
+    // A description for an ONU that is not in the list.
+    let text = list(ROWS, "  0/ 1/0       7   who?\n", 2);
+    assert!(matches!(Huawei.onus_of_pon(&text), Err(ParseError::Row { .. })));
+    let text = "      17  300 common   gpon 0/6 /9  17   1     vl\n   Total : 1  (Up/Down :    1/0)";
+    assert!(matches!(Huawei.service_ports(text), Err(ParseError::Row { .. })));
+    let text = "      17  300 common   gpon 0/6 /9  17   1     vlan  300        -    -    up\n   Total : 2  (Up/Down :    1/0)";
+    assert!(matches!(Huawei.service_ports(text), Err(ParseError::Total { .. })));
+    let text = "   Number              : 1\n   F/S/P               : 0/1/0\n   Ont SN              : 4857";
+    assert!(matches!(Huawei.autofind(text), Err(ParseError::Row { .. })));
+    assert!(matches!(
+        Huawei.onu("  F/S/P   : 0/1/0\n  ONT-ID  : 2\n"),
+        Err(ParseError::Field { field: "SN", .. })
+    ));
+}
+
+#[test]
+fn a_summary_needs_both_of_its_tables() {
+    let times = "  In port 0/1/0, the total of ONTs are: 2, online: 1\n  ONT  Run     Last                Last                Last\n  ID   State   UpTime              DownTime            DownCause\n  0    online  2026-01-06 07:43:46 -                   -\n  1    offline 16/10/2023 23:47:09-02:00 DST 01/01/2026 00:00:00 LOSi/LOBi\n";
+    let light = "  ONT        SN        Type          Distance Rx/Tx power  Description\n  ID                                    (m)      (dBm)\n  0   485754437D4733C3 EG8145V5         42    -22.84/2.12  one\n";
+    let second = "  1   5A544547C9E3311B F660 V9          -     -/-          -\n";
+    let onus = Huawei.onu_summary_of_pon(&format!("{times}{light}{second}")).expect("two ONUs");
+    assert_eq!(onus[0].rx_power_cdbm, Some(-2284));
+    assert_eq!((onus[1].rx_power_cdbm, onus[1].distance_m), (None, None));
+    assert_eq!(onus[1].model.as_deref(), Some("F660 V9"));
+    assert_eq!(onus[1].last_up.as_deref(), Some("16/10/2023 23:47:09-02:00 DST"));
+    assert_eq!(onus[1].last_down_cause.as_deref(), Some("LOSi/LOBi"));
+    let error = Huawei.onu_summary_of_pon(&format!("{times}{light}"));
+    assert_eq!(error, Err(ParseError::Total { what: "ONU summary", declared: 2, found: 1 }));
+}
+
+#[test]
+fn the_management_address_is_read_per_host() {
+    let text = "  ONT IP host index        : 0\n  ONT config type          : Static config\n  ONT IP                   : 192.168.240.225\n  ONT manage VLAN          : 999\n  ONT manage priority      : 2\n  ONT IP host index        : 1\n  ONT config type          : PPPoE\n  ONT IP                   : -\n  ONT manage VLAN          : 100\n  ONT manage priority      : 0\n";
+    let rows = Huawei.management_of_onu(text).expect("two hosts");
+    assert_eq!((rows[0].kind, rows[0].vlan, rows[0].priority), (AddressKind::Static, Some(999), Some(2)));
+    assert_eq!((rows[1].ip_index, rows[1].kind, rows[1].address), (1, AddressKind::Pppoe, None));
+}
+
+#[test]
+fn results_of_writes_are_counted() {
+    assert_eq!(
+        onu_added("  Number of ONTs that can be added: 1, success: 1\n  PortID :6, ONTID : 2"),
+        Some(2)
+    );
+    assert_eq!(counts("  Number of ONTs that can be deleted: 1, success: 0"), Some((1, 0)));
+    assert_eq!((onu_added(""), counts("")), (None, None));
+}
+
+#[test]
+fn shapes_refuse_what_they_cannot_read() {
+    let text = " 0/ 2/6      2    ETH              1   805e-0c5c-4277       80\n Total: 2";
+    assert!(matches!(records(shapes::ONU_MACS, text), Err(ParseError::Total { declared: 2, found: 1, .. })));
+    assert!(matches!(records(shapes::ONU_MACS, " 0/ 2/6      2    ETH"), Err(ParseError::Row { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered_without_panic(text in "(?s)[ -~\\n]{0,300}", junk in any::<String>()) {
+        for text in [text, junk] {
+            let _ = Huawei.autofind(&text);
+            let _ = Huawei.onus_of_pon(&text);
+            let _ = Huawei.onu(&text);
+            let _ = Huawei.onu_summary_of_pon(&text);
+            let _ = Huawei.optics_of_pon(&text);
+            let _ = Huawei.service_ports(&text);
+            let _ = Huawei.management_of_onu(&text);
+            let _ = Huawei.profiles(&text);
+            let _ = Huawei.line_profile(&text);
+            let _ = Huawei.boards(&text);
+            let _ = Huawei.version(&text);
+            let _ = records(shapes::PORT_INFO, &text);
+        }
+    }
+}
