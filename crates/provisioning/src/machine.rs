@@ -7,7 +7,7 @@ use crate::{
     clock::read_clock,
     device::{FollowUp, Hold, Identity},
     sentences,
-    session::{Purpose, Session},
+    session::{Claim, Purpose, Session},
     work::{Move, Work},
 };
 use profiles::cpe::ProfileSet;
@@ -315,12 +315,26 @@ impl Work<'_> {
             boot: inform.boot(),
             ..Session::default()
         }));
+        let ownership = &self.device.ownership;
+        let proven = ownership.proven_at.is_some() && !ownership.first_contact;
+        if proven && peer.auth != AuthLevel::Own {
+            // An Inform proves nothing by itself: whoever guesses a serial number changes nothing.
+            let claim = Claim { inform: inform.clone(), peer: peer.address.to_string() };
+            self.session().claim = Some(Box::new(claim));
+            return;
+        }
+        self.accept_inform(inform, &peer.address.to_string(), peer.auth);
+    }
+
+    /// The Inform is this device's own.
+    fn accept_inform(&mut self, inform: &InformFacts, peer: &str, auth: AuthLevel) {
+        let now = self.now;
         self.device.follow_up = FollowUp::Nothing;
         self.device.last_inform_at = Some(now);
         self.note_identity(inform);
         self.note_clock(inform);
         let connection = &mut self.device.connection;
-        connection.peer = Some(peer.address.to_string());
+        connection.peer = Some(peer.to_owned());
         if let Some(url) =
             inform.parameter("ManagementServer.ConnectionRequestURL").filter(|url| !url.is_empty())
         {
@@ -334,11 +348,11 @@ impl Work<'_> {
         self.device.next_inform_by = Some(expected);
         let at = expected.plus_s(self.context.policy.inform_grace_s);
         self.effect(Effect::StartTimer { timer: Timer::InformOverdue, at });
-        self.device.ownership.auth = peer.auth;
+        self.device.ownership.auth = auth;
         if inform.bootstrap() {
             self.factory_state();
         }
-        if peer.auth == AuthLevel::Own {
+        if auth == AuthLevel::Own {
             if self.device.ownership.proven_at.is_none() {
                 self.note(sentences::ownership_proven());
             }
@@ -349,11 +363,7 @@ impl Work<'_> {
         match self.device.state {
             State::Discovered => {
                 let identity = &self.device.identity;
-                let reason = sentences::first_inform(
-                    &identity.serial_number,
-                    &identity.product_class,
-                    &peer.address.to_string(),
-                );
+                let reason = sentences::first_inform(&identity.serial_number, &identity.product_class, peer);
                 self.goto(State::Informed, reason);
             }
             State::WaitingInform => {
@@ -454,6 +464,11 @@ impl Work<'_> {
             return;
         }
         self.session().ready = true;
+        if let Some(claim) = &self.session().claim {
+            let reason = sentences::identity_unproven(&claim.peer);
+            self.note(reason);
+            return self.finish();
+        }
         self.advance();
     }
 
@@ -644,6 +659,16 @@ impl Work<'_> {
     // ---- who it belongs to -----------------------------------------------------------------------------------
 
     fn linked(&mut self, link: &Link) {
+        let claim = self.device.session.as_mut().and_then(|session| session.claim.take());
+        if let Some(claim) = claim {
+            // A factory reset is a first contact again, if somebody else vouches for it.
+            if !(claim.inform.bootstrap() && link.confirmed()) {
+                self.session().claim = Some(claim);
+                return;
+            }
+            let auth = self.session().auth;
+            self.accept_inform(&claim.inform, &claim.peer, auth);
+        }
         let before = self.device.link.as_ref().and_then(Link::service);
         let after = link.service();
         self.device.link = Some(link.clone());
@@ -782,21 +807,25 @@ impl Work<'_> {
         }
     }
 
-    fn hold(&mut self, by: &str) {
+    fn set_hold(&mut self, by: &str) -> crate::Reason {
         let since = self.device.hold.as_ref().map_or(self.now, |hold| hold.since);
         self.device.hold = Some(Hold { by: by.to_owned(), since });
-        let reason = sentences::held(by, since, self.now);
+        sentences::held(by, since, self.now)
+    }
+
+    fn hold(&mut self, by: &str) {
+        let reason = self.set_hold(by);
         if self.device.state == State::TimeSynced { self.say(reason) } else { self.note(reason) }
     }
 
     /// A plan is open: it stops at the next request; what is open stays stored.
     fn held_while_open(&mut self, by: &str) {
-        self.hold(by);
+        let reason = self.set_hold(by);
         if self.device.in_session() {
+            self.note(reason);
             return;
         }
         self.device.resume = None;
-        let reason = sentences::held(by, self.now, self.now);
         self.goto(State::TimeSynced, reason);
     }
 

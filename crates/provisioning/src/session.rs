@@ -1,6 +1,6 @@
 //! The open CWMP session: what was read, what is outstanding. Lost in a crash without harm.
 
-use crate::{AuthLevel, FaultClass, Layer, Reason, tree::Tree};
+use crate::{AuthLevel, FaultClass, InformFacts, Layer, Reason, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::UtcMs;
@@ -17,6 +17,9 @@ pub(crate) struct Session {
     pub ready: bool,
     /// The Inform said the device (re)started.
     pub boot: bool,
+    /// Somebody claims to be this device and has not shown its secret: nothing of it counts yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Box<Claim>>,
     /// What the one outstanding request is for.
     pub outstanding: Option<Purpose>,
     /// We said we have nothing more.
@@ -41,6 +44,13 @@ pub(crate) struct Session {
     pub last_step: Option<(String, Vec<String>)>,
     /// NTP was written in this session.
     pub time_written: bool,
+}
+
+/// An Inform that proves nothing by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub inform: InformFacts,
+    pub peer: String,
 }
 
 /// What a request is for: how its answer is to be understood.

@@ -192,6 +192,27 @@ fn an_impostor_with_the_serial_of_an_owned_device_gets_nothing() {
 }
 
 #[test]
+fn a_forged_bootstrap_changes_nothing_about_the_device() {
+    for link in [
+        Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None },
+        Link::Conflict { why: "the real one is online elsewhere".into() },
+    ] {
+        let mut shell = huawei(Quirks::default());
+        shell.run_until(State::Active, 3600);
+        let before = shell.device.clone();
+        let own_link = std::mem::replace(&mut shell.link, link);
+        let mut impostor = Cpe::new(fixtures::hg8546m(), Quirks { no_clock: true, ..Quirks::default() });
+        std::mem::swap(&mut shell.cpe, &mut impostor);
+        shell.session(&[], Ending::Clean);
+        assert_eq!((shell.device.clone(), shell.cpe.told.len()), (before, 0));
+        shell.link = own_link;
+        std::mem::swap(&mut shell.cpe, &mut impostor);
+        shell.run(3600);
+        assert_eq!(shell.device.state(), State::Active);
+    }
+}
+
+#[test]
 fn devices_of_no_service_are_told_nothing() {
     for (link, want) in [
         (Link::None { why: "no serial".into() }, ReasonCode::NotLinked),
