@@ -2,7 +2,40 @@
 
 use app::ports::Cidr;
 use cwmp::{EncodeOptions, Limits, digest::ServerPolicy};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Who may come in. Asked at each connection, so that a changed setting counts at once.
+#[derive(Clone)]
+pub struct Networks(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Networks {
+    /// As the closure says.
+    pub fn new(contains: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Networks(Arc::new(contains))
+    }
+
+    /// True if the address may come in.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        (self.0)(address)
+    }
+}
+
+impl From<Vec<Cidr>> for Networks {
+    fn from(networks: Vec<Cidr>) -> Self {
+        Networks::new(move |address| networks.iter().any(|network| network.contains(address)))
+    }
+}
+
+impl fmt::Debug for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Networks")
+    }
+}
 
 /// Plain HTTP, for management networks only.
 #[derive(Debug, Clone)]
@@ -10,7 +43,7 @@ pub struct PlainListener {
     /// Where to listen.
     pub address: SocketAddr,
     /// Who may speak plain HTTP: everyone else is cut off without an answer.
-    pub allowed_from: Vec<Cidr>,
+    pub allowed_from: Networks,
 }
 
 /// HTTPS.

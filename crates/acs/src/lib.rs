@@ -20,7 +20,7 @@ mod sessions;
 mod sntp;
 mod tls;
 
-pub use config::{AcsConfig, PlainListener, TlsListener};
+pub use config::{AcsConfig, Networks, PlainListener, TlsListener};
 pub use connection_request::HttpConnectionRequester;
 pub use error::AcsError;
 pub use server::{AcsServer, AcsStats};

@@ -1,7 +1,7 @@
 //! Listeners and connections.
 
-use crate::{AcsConfig, AcsError, handler::Edge, rate::lock, sessions::Origin};
-use app::ports::{Cidr, CpeFrontDoor};
+use crate::{AcsConfig, AcsError, Networks, handler::Edge, rate::lock, sessions::Origin};
+use app::ports::CpeFrontDoor;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -80,7 +80,7 @@ pub struct AcsStats {
 /// The CWMP server, bound but not running yet.
 pub struct AcsServer {
     edge: Arc<Edge>,
-    plain: Option<(TcpListener, Vec<Cidr>)>,
+    plain: Option<(TcpListener, Networks)>,
     tls: Option<(TcpListener, TlsAcceptor)>,
 }
 
@@ -209,7 +209,7 @@ impl AcsServer {
                 _ = reap.tick() => edge.sessions.reap(Instant::now()),
                 (stream, peer) = accept(plain.as_ref().map(|(listener, _)| listener)) => {
                     let address = peer.ip().to_canonical();
-                    let allowed = plain.as_ref().is_some_and(|(_, from)| from.iter().any(|net| net.contains(address)));
+                    let allowed = plain.as_ref().is_some_and(|(_, from)| from.contains(address));
                     if !allowed {
                         tracing::debug!(peer = %address, "plain HTTP from outside the management networks");
                         edge.counters.refused_connections.add();

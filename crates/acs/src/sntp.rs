@@ -3,8 +3,7 @@
 //! Without a right clock a CPE is not configured at all, so the ACS can tell the time itself. One datagram in, one
 //! of the same size out: nothing is amplified.
 
-use crate::{AcsError, rate::RateLimiter};
-use app::ports::Cidr;
+use crate::{AcsError, Networks, rate::RateLimiter};
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Instant};
 use tokio::net::UdpSocket;
 use types::{Clock, UtcMs};
@@ -21,7 +20,7 @@ pub struct SntpConfig {
     /// Where to listen, usually port 123.
     pub address: SocketAddr,
     /// Who is answered.
-    pub allowed_from: Vec<Cidr>,
+    pub allowed_from: Networks,
     /// Requests that one address may send per second …
     pub rate_per_s: f64,
     /// … and at once.
@@ -32,7 +31,7 @@ pub struct SntpConfig {
 
 impl SntpConfig {
     /// For these networks, with the default limits.
-    pub fn new(address: SocketAddr, allowed_from: Vec<Cidr>) -> Self {
+    pub fn new(address: SocketAddr, allowed_from: Networks) -> Self {
         SntpConfig { address, allowed_from, rate_per_s: 2.0, rate_burst: 16.0, stratum: 4 }
     }
 }
@@ -80,9 +79,7 @@ impl SntpServer {
             // Errors here are ICMP answers to earlier datagrams.
             let Ok((length, peer)) = received else { continue };
             let address = peer.ip().to_canonical();
-            if !self.config.allowed_from.iter().any(|network| network.contains(address))
-                || !self.limiter.allow(address, Instant::now())
-            {
+            if !self.config.allowed_from.contains(address) || !self.limiter.allow(address, Instant::now()) {
                 continue;
             }
             if let Some(answer) = answer(&buffer[..length], self.clock.now(), self.config.stratum) {
@@ -169,11 +166,11 @@ mod tests {
     #[tokio::test]
     async fn over_a_socket_within_networks_and_rate() {
         let clock = Arc::new(ManualClock::new(NOW));
-        let here = |text: &str| vec![text.parse::<Cidr>().expect("network")];
+        let here = |text: &str| vec![text.parse::<app::ports::Cidr>().expect("network")];
         let config = SntpConfig {
             rate_per_s: 0.001,
             rate_burst: 2.0,
-            ..SntpConfig::new("127.0.0.1:0".parse().expect("address"), here("127.0.0.2/32"))
+            ..SntpConfig::new("127.0.0.1:0".parse().expect("address"), here("127.0.0.2/32").into())
         };
         let server = SntpServer::bind(config, clock).await.expect("bound");
         let to = server.address().expect("address");

@@ -387,7 +387,7 @@ async fn connections_and_sessions_have_a_limit() {
 async fn plain_http_is_for_the_management_networks_only() {
     let (door, mut heard) = Door::new();
     let mut plain = loopback();
-    plain.allowed_from = vec!["127.0.7.0/24".parse().expect("network")];
+    plain.allowed_from = vec!["127.0.7.0/24".parse().expect("network")].into();
     let acs = Acs::start_with(AcsConfig { plain: Some(plain), ..AcsConfig::default() }, door).await;
     let mut outsider = acs.device().await;
     let _ = outsider.wire.write_all(&post_bytes(&[], &inform("S1"))).await;

@@ -199,7 +199,7 @@ pub struct Acs {
 pub fn loopback() -> PlainListener {
     PlainListener {
         address: "127.0.0.1:0".parse().expect("address"),
-        allowed_from: vec!["127.0.0.0/8".parse().expect("network")],
+        allowed_from: vec!["127.0.0.0/8".parse().expect("network")].into(),
     }
 }
 
