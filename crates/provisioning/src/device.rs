@@ -295,6 +295,8 @@ pub struct Ownership {
     pub vouched: bool,
     /// How far the last Inform proved who it is.
     pub auth: AuthLevel,
+    /// Somebody without our credentials said `0 BOOTSTRAP` since the last Inform that counted.
+    pub reset_claimed: bool,
     /// The factory state was seen since the credentials were proven: a first contact again.
     pub first_contact: bool,
 }

@@ -39,6 +39,8 @@ mod reason;
 mod rollback;
 mod run;
 mod sentences;
+#[cfg(test)]
+mod sentences_tests;
 mod session;
 mod talk;
 mod tree;

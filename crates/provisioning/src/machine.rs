@@ -319,6 +319,8 @@ impl Work<'_> {
         let proven = ownership.proven_at.is_some() && !ownership.first_contact;
         if proven && peer.auth != AuthLevel::Own {
             // An Inform proves nothing by itself: whoever guesses a serial number changes nothing.
+            // Kept beyond this session: a CPE says it once.
+            self.device.ownership.reset_claimed |= inform.bootstrap();
             let claim = Claim { inform: inform.clone(), peer: peer.address.to_string() };
             self.session().claim = Some(Box::new(claim));
             return;
@@ -349,7 +351,9 @@ impl Work<'_> {
         let at = expected.plus_s(self.context.policy.inform_grace_s);
         self.effect(Effect::StartTimer { timer: Timer::InformOverdue, at });
         self.device.ownership.auth = auth;
-        if inform.bootstrap() {
+        let reset_claimed =
+            std::mem::take(&mut self.device.ownership.reset_claimed) && auth != AuthLevel::Own;
+        if inform.bootstrap() || reset_claimed {
             self.factory_state();
         }
         if auth == AuthLevel::Own {
@@ -662,7 +666,7 @@ impl Work<'_> {
         let claim = self.device.session.as_mut().and_then(|session| session.claim.take());
         if let Some(claim) = claim {
             // A factory reset is a first contact again, if somebody else vouches for it.
-            if !(claim.inform.bootstrap() && link.confirmed()) {
+            if !(self.device.ownership.reset_claimed && link.confirmed()) {
                 self.session().claim = Some(claim);
                 return;
             }
@@ -704,6 +708,8 @@ impl Work<'_> {
     fn released(&mut self, why: &str) {
         self.device.link = Some(Link::None { why: why.to_owned() });
         self.forget_service();
+        // Whoever comes next comes for the first time.
+        self.device.ownership.first_contact = true;
         self.goto(State::Informed, sentences::released(why));
     }
 

@@ -80,8 +80,6 @@ codes! {
     IdentityUnproven = "identity_unproven", Warn;
     /// Credentials are being made.
     CredentialsMissing = "credentials_missing", Wait;
-    /// Management settings were written.
-    OwnershipWritten = "ownership_written", Info;
     /// Management settings were written and read back differently.
     OwnershipNotKept = "ownership_not_kept", Bad;
     /// Management settings are confirmed.

@@ -75,10 +75,6 @@ pub(crate) fn credentials_missing() -> Reason {
         .then("the next Inform goes on")
 }
 
-pub(crate) fn ownership_written() -> Reason {
-    Reason::new(Code::OwnershipWritten, "Management settings written").then("reading them back")
-}
-
 pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str) -> Reason {
     Reason::new(
         Code::OwnershipNotKept,

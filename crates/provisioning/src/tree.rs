@@ -58,11 +58,6 @@ impl Tree {
         }
     }
 
-    /// Forgets everything under an object.
-    pub(crate) fn forget_under(&mut self, object: &str) {
-        self.0.retain(|path, _| !path.starts_with(object));
-    }
-
     /// Instance paths (with trailing dot) directly under a table, in numeric order.
     pub(crate) fn instances(&self, table: &str) -> Vec<(u32, String)> {
         let mut found: Vec<(u32, String)> = self
@@ -83,15 +78,5 @@ impl Tree {
             .range(prefix.to_owned()..)
             .take_while(move |(path, _)| path.starts_with(prefix))
             .map(|(path, node)| (path.as_str(), node))
-    }
-
-    /// Number of names.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Nothing was read yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

@@ -151,7 +151,9 @@ impl Cpe {
 
     /// Adds what an AddObject would add, as somebody else's doing.
     pub fn grow(&mut self, table: &str) -> String {
+        let full = std::mem::take(&mut self.quirks.full);
         let DeviceReply::Added { instance, .. } = self.add(table) else { panic!("cannot grow {table}") };
+        self.quirks.full = full;
         format!("{table}{instance}.")
     }
 

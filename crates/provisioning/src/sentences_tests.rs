@@ -1,0 +1,135 @@
+//! Every reason code with a sample sentence, as a golden file. `UPDATE_GOLDEN=1` rewrites it.
+
+use crate::{ConnectionRequestOutcome as O, Layer, Reason, ReasonCode, sentences as s};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use types::UtcMs;
+
+/// 2026-11-21T13:50:00Z
+const NOW: UtcMs = UtcMs(1_795_269_000_000);
+
+fn samples() -> Vec<Reason> {
+    let expected = Some(NOW.plus_s(900));
+    let url = "http://10.7.3.9:7547/a8f31c";
+    let waiting = |outcome| s::waiting(outcome, url, expected, NOW);
+    let mut all = vec![
+        s::onu_known(),
+        s::first_inform("485754437D4733C3", "HG8546M", "10.7.3.9"),
+        s::not_linked("no service expects HWTC-7D4733C3"),
+        s::several_services(2, "S-10001, S-10007"),
+        s::identity_conflict("CPE 7 has HWTC-7D4733C3 and informed 2 min ago"),
+        s::identity_unconfirmed("10.7.3.9"),
+        s::identity_unproven("10.7.3.9"),
+        s::credentials_missing(),
+        s::ownership_not_kept(
+            "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
+            "900",
+            "43200",
+        ),
+        s::owned(900),
+        s::ownership_proven(),
+        s::clock_invalid("1981-01-01T00:05:12", Some(1981), 0),
+        s::clock_invalid("1981-01-01T00:05:12", Some(1981), 1),
+        s::clock_invalid("", None, 2),
+        s::clock_unreachable(Some(1981), 3, "10.20.0.2", "10.20.0.1"),
+        s::clock_valid("2026-11-21T13:50:00Z"),
+        s::clock_overridden("ana"),
+        s::no_intent(),
+        s::model_unknown("ACME RG-1 1.0"),
+        s::profile_read_only(
+            "it looks like a ZTE device (…X_ZTE-COM_VLANID), a family this version can read but not write",
+        ),
+        s::profile_lacks_path("Standard TR-098 gateway", "a VLAN on the WAN"),
+        s::cool_down(NOW.plus_s(240), NOW),
+        s::held("ana", NOW, NOW),
+        s::hold_cleared("ana"),
+        s::back_off(expected, 2, NOW),
+        s::back_off_over(1),
+        s::gates_open("Huawei ONT (X_HW)"),
+        s::provisioning_started(&[Layer::Internet, Layer::Access], 3),
+        s::provisioning_started(&[Layer::Access], 1),
+        s::step_done("write signature"),
+        s::session_requested("create ppp"),
+        s::resumed("create ppp"),
+        s::session_torn("creating ppp", expected, NOW),
+        s::inform_overdue(NOW, Some(UtcMs(NOW.0 - 960_000)), NOW),
+        s::verifying("Connecting", 1, 3, NOW.plus_s(60), NOW),
+        s::active("Internet, Access"),
+        s::already_as_wanted("Internet Connected 100.64.7.9"),
+        s::already_active(),
+        s::drift_found("Internet: write signature"),
+        s::intent_changed(&[Layer::Access]),
+        s::factory_reset(),
+        s::released("service S-10001 terminated"),
+        s::relinked("S-10007"),
+        s::onu_flapped(3),
+        s::onu_offline(),
+        s::retry_requested("ana"),
+        s::call_requested("ana"),
+        s::call_too_soon(NOW.plus_s(20), NOW),
+        s::unexpected_reply("AddObject"),
+        s::session_budget(60),
+    ];
+    let outcomes = [
+        None,
+        Some(O::Accepted),
+        Some(O::Unauthorized),
+        Some(O::Http(503)),
+        Some(O::UrlMissing),
+        Some(O::UrlInvalid),
+        Some(O::NotInManagementSubnet),
+        Some(O::Unreachable),
+        Some(O::Timeout),
+        Some(O::NoInformAfterAccept),
+    ];
+    all.extend(outcomes.map(waiting));
+    all.push(s::waiting(Some(O::Unreachable), url, Some(UtcMs(NOW.0 - 60_000)), NOW));
+    let path = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANPPPConnection.1.X_HW_VLAN";
+    let failures = [
+        (s::several_wans(&["2_INTERNET_R_VID_200 (VLAN 200)".into(), "old (VLAN 200)".into()]), None, true),
+        (s::write_not_applied("VLAN", path, "200", "0"), Some("WAN disabled"), false),
+        (s::write_rejected("VLAN", path, 9007, "Invalid value"), Some("WAN disabled"), true),
+        (s::required_leaf_missing("VLAN", path), None, true),
+        (s::device_fault("SetParameterValues", 9002, "Internal error"), Some("WAN disabled"), false),
+        (s::no_free_instances("InternetGatewayDevice.WANDevice.1.WANConnectionDevice."), None, true),
+        (s::pppoe_refused("s-10001@isp", "ERROR_AUTHENTICATION_FAILURE", 3), Some("WAN disabled"), false),
+        (s::not_connected("Connecting", "ERROR_NONE", 3), Some("the WAN is as it was before"), false),
+        (s::no_address("PPPoE", 3), Some("WAN disabled"), false),
+        (s::not_verified("the WAN is not on the device"), None, false),
+    ];
+    for (why, undone, park) in failures {
+        let at = NOW.plus_s(if park { 24 * 3600 } else { 900 });
+        all.push(s::failed(why, undone, Some(at), 1, park, NOW));
+    }
+    all
+}
+
+#[test]
+fn the_sentences_are_as_written() {
+    let samples = samples();
+    let shown: BTreeSet<ReasonCode> = samples.iter().map(|reason| reason.code).collect();
+    let missing: Vec<&ReasonCode> = ReasonCode::ALL.iter().filter(|code| !shown.contains(code)).collect();
+    assert!(missing.is_empty(), "no sample sentence for {missing:?}");
+    let mut text = String::new();
+    for reason in &samples {
+        let severity = format!("{:?}", reason.severity).to_lowercase();
+        writeln!(text, "{} ({severity})\n    {}", reason.code, reason.sentence()).expect("a string");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/reasons.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &text).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(golden == text, "the sentences changed; look at them with UPDATE_GOLDEN=1 and git diff\n{text}");
+}
+
+#[test]
+fn codes_are_unique_words() {
+    let words: BTreeSet<&str> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(words.len(), ReasonCode::ALL.len());
+    assert!(
+        words
+            .iter()
+            .all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()))
+    );
+}
