@@ -15,7 +15,12 @@ use crate::{
     transport::ConnectError,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 use types::{PonPath, Serial};
 
 /// Opens sessions to one OLT.
@@ -559,9 +564,8 @@ impl Driver {
         }
         let management = spec.management.as_ref().map(|m| m.vlan);
         for vlan in spec.service_ports.iter().map(|p| p.vlan).chain(management) {
-            if !snapshot.vlans.contains_key(&vlan) {
-                let found = self.is_there("vlan", "vlan", u32::from(vlan)).await?;
-                snapshot.vlans.insert(vlan, found);
+            if let Entry::Vacant(entry) = snapshot.vlans.entry(vlan) {
+                entry.insert(self.is_there("vlan", "vlan", u32::from(vlan)).await?);
             }
         }
         Ok(snapshot)

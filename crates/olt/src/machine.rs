@@ -318,7 +318,10 @@ impl Engine {
         }
         match &mut self.state {
             State::LoggingIn(login) => {
-                if login.sent_password && dialect.refused.iter().any(|r| r.is_match(&line)) {
+                // Over SSH the password is already given; what the OLT says then is about us.
+                if (login.sent_password || !login.asks_for_login)
+                    && dialect.refused.iter().any(|r| r.is_match(&line))
+                {
                     return Err(EngineError::LoginRefused(line.trim().to_owned()));
                 }
                 Ok(())

@@ -124,6 +124,15 @@ fn a_wrong_password_is_said_in_the_olts_words() {
     assert!(!format!("{engine:?}").contains("hunter2"));
 }
 
+/// All sessions of the account are taken: over SSH it is said only after the login.
+#[test]
+fn a_taken_account_is_said_over_ssh_too() {
+    let mut engine = engine(false, Limits::default());
+    let words = "Reenter times have reached the upper limit.";
+    let outputs = play(&mut engine, &[("", format!("\r\n  {words}\r\n"))], &[4096]);
+    assert_eq!(outputs.last(), Some(&Output::Failed(EngineError::LoginRefused(words.into()))));
+}
+
 /// CR prompt, the command again (wrapped), a refusal wrapped at the end of the line.
 #[test]
 fn the_verdict_follows_the_last_repeat_of_the_command() {

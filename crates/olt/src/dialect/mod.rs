@@ -4,7 +4,12 @@
 //! compiles every expression and checks every template, so that a mistake is found when the file is saved and not
 //! in the middle of an authorisation.
 
+mod raw;
+
+pub use raw::{Prepare, SerialFormat, Terminal};
+
 use crate::template::{self, Parameters, TemplateError};
+use raw::{Raw, RawAnswer, RawMode};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -14,7 +19,7 @@ use std::{
 };
 
 /// The built-in dialect of Huawei SmartAX OLTs.
-pub const HUAWEI_SMARTAX: &str = include_str!("../../profiles/olt/huawei_smartax.toml");
+pub const HUAWEI_SMARTAX: &str = include_str!("../../../profiles/olt/huawei_smartax.toml");
 
 /// What an OLT's refusal means for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,157 +109,6 @@ pub enum DialectError {
         /// What is missing.
         reason: String,
     },
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    name: String,
-    title: String,
-    vendor: String,
-    parser: String,
-    serial_format: SerialFormat,
-    product: String,
-    max_line: usize,
-    max_onu_id: u16,
-    description_max: usize,
-    terminal: Terminal,
-    prompt: RawPrompt,
-    login: RawLogin,
-    reply: RawReply,
-    #[serde(default)]
-    error: Vec<RawError>,
-    mode: RawModes,
-    #[serde(default)]
-    prepare: Vec<Prepare>,
-    command: BTreeMap<String, RawCommand>,
-}
-
-/// The terminal we ask for, and how lines end.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Terminal {
-    /// Columns.
-    pub columns: u16,
-    /// Rows.
-    pub rows: u16,
-    /// Line end over SSH.
-    pub newline_ssh: String,
-    /// Line end over Telnet.
-    pub newline_telnet: String,
-}
-
-/// How serial numbers are written in commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SerialFormat {
-    /// `485754437D4733C3`
-    Hex16,
-    /// `HWTC7D4733C3`
-    Ascii,
-    /// `HWTC:7D4733C3`
-    Colon,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPrompt {
-    regex: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLogin {
-    username: String,
-    password: String,
-    #[serde(default)]
-    refused: Vec<String>,
-    #[serde(default)]
-    pages: Vec<RawAnswer>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAnswer {
-    regex: String,
-    answer: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawReply {
-    #[serde(default)]
-    pagers: Vec<RawAnswer>,
-    cr_prompt: String,
-    ask_prompt: String,
-    command_again: String,
-    question: String,
-    yes: String,
-    no: String,
-    #[serde(default)]
-    closed: Vec<String>,
-    #[serde(default)]
-    noise_lines: Vec<String>,
-    #[serde(default)]
-    noise_blocks: Vec<RawNoiseBlock>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNoiseBlock {
-    start: String,
-    end: String,
-    max_lines: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawError {
-    regex: String,
-    class: ErrorClass,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct RawModes {
-    leave: String,
-    #[serde(flatten)]
-    named: BTreeMap<String, RawMode>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMode {
-    path: Vec<RawModeStep>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawModeStep {
-    line: String,
-    context: String,
-    end: String,
-}
-
-/// A line sent once after login; a refusal is noted and not fatal.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prepare {
-    /// Mode it belongs to (without parameters).
-    pub mode: String,
-    /// The line.
-    pub line: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCommand {
-    mode: String,
-    line: String,
-    timeout_s: Option<u64>,
-    #[serde(default)]
-    confirm: Vec<String>,
-    success: Option<String>,
-    failure: Option<String>,
 }
 
 /// A pattern and what is sent when it is seen.

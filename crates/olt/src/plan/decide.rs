@@ -1,0 +1,392 @@
+//! From wish, facts and snapshot to the plan, or to the sentence why there is none.
+
+use super::{
+    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, OnuRef,
+    Operation, Plan, PlanRefusal, Snapshot, Step,
+};
+use crate::{
+    dialect::{Dialect, ErrorClass, ModeStep},
+    sanitise,
+    template::{Parameter, Parameters, TemplateError, parameters},
+};
+
+/// The parameters every command of an ONU takes.
+pub(crate) fn place(onu: OnuRef) -> Parameters {
+    parameters([
+        ("frame", onu.pon.frame.into()),
+        ("slot", onu.pon.slot.into()),
+        ("port", onu.pon.port.into()),
+        ("onu_id", onu.onu_id.into()),
+    ])
+}
+
+/// Renders one line of the dialect.
+pub(crate) fn line(
+    dialect: &Dialect,
+    command: &str,
+    onu: OnuRef,
+    more: impl IntoIterator<Item = (&'static str, Parameter)>,
+) -> Result<Line, TemplateError> {
+    let mut all = place(onu);
+    all.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let rendered = dialect.command(command, &all)?;
+    Ok(Line { command: command.to_owned(), text: rendered.line, context: rendered.mode })
+}
+
+/// Decides what to send.
+///
+/// # Errors
+/// [`PlanRefusal`]: nothing can or need be sent.
+pub fn plan(operation: &Operation, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    match operation {
+        Operation::Authorise(spec) => authorise(spec, facts, before),
+        Operation::Deauthorise(spec) => deauthorise(spec, facts, before),
+    }
+}
+
+fn bad(reason: impl Into<String>) -> PlanRefusal {
+    PlanRefusal::BadSpec { reason: reason.into() }
+}
+
+fn check_spec(spec: &AuthoriseSpec, highest_id: u16) -> Result<(), PlanRefusal> {
+    let vlan = |what: &str, vlan: u16| {
+        if (1..=4094).contains(&vlan) {
+            Ok(())
+        } else {
+            Err(bad(format!("{what} {vlan} is not a VLAN (1 to 4094)")))
+        }
+    };
+    if spec.service_ports.len() > 32 {
+        return Err(bad(format!("{} service ports are too many for one ONU (32)", spec.service_ports.len())));
+    }
+    for (number, port) in spec.service_ports.iter().enumerate() {
+        vlan("service port VLAN", port.vlan)?;
+        vlan("user VLAN", port.user_vlan)?;
+        if spec.service_ports[..number]
+            .iter()
+            .any(|p| p.gemport == port.gemport && p.user_vlan == port.user_vlan)
+        {
+            return Err(bad(format!(
+                "two service ports take user VLAN {} on GEM port {}",
+                port.user_vlan, port.gemport
+            )));
+        }
+    }
+    if let Some(management) = &spec.management {
+        vlan("management VLAN", management.vlan)?;
+        if management.priority > 7 {
+            return Err(bad(format!("priority {} is not 0 to 7", management.priority)));
+        }
+        if management.ip_index > 1 {
+            return Err(bad(format!("IP host index {} is not 0 or 1", management.ip_index)));
+        }
+        if let ManagementAddress::Static { address, mask, gateway } = &management.address {
+            let bits = u32::from(*mask);
+            if bits == 0 || bits.leading_ones() + bits.trailing_zeros() != 32 {
+                return Err(bad(format!("{mask} is not a network mask")));
+            }
+            if (u32::from(*address) ^ u32::from(*gateway)) & bits != 0 {
+                return Err(bad(format!("gateway {gateway} is not in the network of {address}/{mask}")));
+            }
+        }
+    }
+    if spec.acs_profile_id.is_some() && spec.management.is_none() {
+        return Err(bad("an ACS profile without a management WAN: the ONU would have no way to the ACS"));
+    }
+    if let Some(id) = spec.onu_id
+        && id > highest_id
+    {
+        return Err(bad(format!("ONU id {id} is not 0 to {highest_id}")));
+    }
+    Ok(())
+}
+
+/// What must hold once an ONU is authorised at a place.
+fn wanted(spec: &AuthoriseSpec, onu: OnuRef) -> Vec<Check> {
+    let mut out = vec![Check::Registered {
+        onu,
+        serial: spec.serial,
+        line_profile_id: spec.line_profile_id,
+        service_profile_id: spec.service_profile_id,
+    }];
+    out.extend(spec.service_ports.iter().map(|port| Check::ServicePort { spec: port.clone() }));
+    out.extend(spec.management.iter().map(|m| Check::Management { spec: m.clone() }));
+    out.extend(spec.acs_profile_id.map(|id| Check::AcsBound { id }));
+    out
+}
+
+/// Whether a check holds for an ONU as the OLT has it. `None`: this check is not about that.
+pub fn holds(check: &Check, existing: Option<&Existing>) -> bool {
+    let Some(existing) = existing else {
+        return matches!(check, Check::Gone { .. } | Check::SerialAbsent { .. });
+    };
+    match check {
+        Check::Registered { onu, serial, line_profile_id, service_profile_id } => {
+            existing.at() == *onu
+                && existing.record.serial == Some(*serial)
+                && existing.record.line_profile_id == Some(*line_profile_id)
+                && existing.record.service_profile_id == Some(*service_profile_id)
+        }
+        Check::ServicePort { spec } => existing.service_ports.iter().any(|row| spec.is(row)),
+        Check::Management { spec } => existing.management.iter().any(|row| spec.is(row)),
+        Check::AcsBound { id } => existing.record.acs_profile_id == Some(*id),
+        Check::SerialAbsent { .. }
+        | Check::Detected { .. }
+        | Check::IdFree { .. }
+        | Check::LineProfile { .. }
+        | Check::ServiceProfile { .. }
+        | Check::AcsProfile { .. }
+        | Check::Vlan { .. }
+        | Check::Gone { .. } => false,
+    }
+}
+
+fn choose_id(spec: &AuthoriseSpec, before: &Snapshot, highest: u16) -> Result<u16, PlanRefusal> {
+    let taken_by = |id: u16| before.onus.iter().find(|o| o.onu_id == id).map(|o| o.serial_text.clone());
+    let free = |id: u16| {
+        taken_by(id).is_none()
+            && !before.ids_with_service_ports.contains(&id)
+            && !spec.reserved_ids.contains(&id)
+    };
+    match spec.onu_id {
+        Some(id) if free(id) => Ok(id),
+        Some(id) => Err(PlanRefusal::IdTaken { onu: OnuRef { pon: spec.pon, onu_id: id }, by: taken_by(id) }),
+        None => (0..=highest).find(|id| free(*id)).ok_or(PlanRefusal::PonFull { pon: spec.pon, highest }),
+    }
+}
+
+fn authorise(spec: &AuthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let dialect = &facts.dialect;
+    check_spec(spec, dialect.max_onu_id)?;
+    let operation = Operation::Authorise(spec.clone());
+
+    if let Some(existing) = &before.existing {
+        let at = existing.at();
+        let here = at.pon == spec.pon && spec.onu_id.is_none_or(|id| id == at.onu_id);
+        let verify = wanted(spec, at);
+        let differs: Vec<String> = if here {
+            verify.iter().filter(|c| !holds(c, Some(existing))).map(Check::to_string).collect()
+        } else {
+            Vec::new()
+        };
+        if !here || !differs.is_empty() {
+            return Err(PlanRefusal::Duplicate { serial: spec.serial, existing: at, differs });
+        }
+        return Ok(Plan {
+            operation,
+            onu: at,
+            already: true,
+            prechecks: vec![],
+            steps: vec![],
+            verify,
+            save: false,
+        });
+    }
+
+    if before.detected_on != Some(spec.pon) && !spec.preprovision {
+        return Err(PlanRefusal::NotDetected {
+            serial: spec.serial,
+            pon: spec.pon,
+            seen_on: before.detected_on,
+        });
+    }
+    let missing = |what: &str, id: u32| Err(PlanRefusal::Missing { what: what.to_owned(), id });
+    match &before.line_profile {
+        Lookup::Missing => return missing("line profile", spec.line_profile_id),
+        Lookup::Found(profile) => {
+            // Some versions do not print their GEM ports: then the OLT's own refusal decides.
+            if !profile.gemports.is_empty()
+                && let Some(port) = spec.service_ports.iter().find(|p| !profile.gemports.contains(&p.gemport))
+            {
+                return Err(PlanRefusal::NoGemport {
+                    line_profile_id: profile.id,
+                    gemport: port.gemport,
+                    vlan: port.vlan,
+                });
+            }
+            if spec.acs_profile_id.is_some() && profile.acs_management == Some(false) {
+                return Err(PlanRefusal::AcsDisabled { line_profile_id: profile.id });
+            }
+        }
+        Lookup::Unknown => {}
+    }
+    if before.service_profile == Lookup::Missing {
+        return missing("service profile", spec.service_profile_id);
+    }
+    if let (Some(id), Lookup::Missing) = (spec.acs_profile_id, &before.acs_profile) {
+        return missing("ACS profile", id);
+    }
+    if let Some((vlan, _)) = before.vlans.iter().find(|(_, lookup)| **lookup == Lookup::Missing) {
+        return missing("VLAN", u32::from(*vlan));
+    }
+
+    let onu_id = choose_id(spec, before, dialect.max_onu_id)?;
+    let onu = OnuRef { pon: spec.pon, onu_id };
+    let mut gemports: Vec<u16> = spec.service_ports.iter().map(|p| p.gemport).collect();
+    gemports.sort_unstable();
+    gemports.dedup();
+    let mut prechecks = vec![Check::SerialAbsent { serial: spec.serial }];
+    if !spec.preprovision {
+        prechecks.push(Check::Detected { pon: spec.pon });
+    }
+    prechecks.push(Check::IdFree { onu });
+    prechecks.push(Check::LineProfile { id: spec.line_profile_id, gemports });
+    prechecks.push(Check::ServiceProfile { id: spec.service_profile_id });
+    prechecks.extend(spec.acs_profile_id.map(|id| Check::AcsProfile { id }));
+    prechecks.extend(before.vlans.keys().map(|id| Check::Vlan { id: *id }));
+
+    let verify = wanted(spec, onu);
+    let steps = verify.iter().map(|check| step(spec, dialect, onu, check)).collect::<Result<_, _>>()?;
+    Ok(Plan { operation, onu, already: false, prechecks, steps, verify, save: true })
+}
+
+/// The write that makes a check hold.
+fn step(spec: &AuthoriseSpec, dialect: &Dialect, onu: OnuRef, check: &Check) -> Result<Step, PlanRefusal> {
+    let (id, sent, undo, idempotent_if) = match check {
+        Check::ServicePort { spec: port } => {
+            let sent = line(
+                dialect,
+                "service_port_add",
+                onu,
+                [
+                    ("vlan", port.vlan.into()),
+                    ("user_vlan", port.user_vlan.into()),
+                    ("gemport", port.gemport.into()),
+                    ("tag_transform", port.tag_transform.word().into()),
+                    ("traffic_in", port.traffic_in.into()),
+                    ("traffic_out", port.traffic_out.into()),
+                ],
+            )?;
+            let undo = line(dialect, "service_port_delete", onu, [("index", "<index>".into())])?;
+            (
+                format!("service-port-{}-{}", port.gemport, port.user_vlan),
+                sent,
+                undo,
+                vec![ErrorClass::Duplicate, ErrorClass::AlreadySet],
+            )
+        }
+        Check::Management { spec: management } => {
+            let common = [
+                ("ip_index", Parameter::from(management.ip_index)),
+                ("vlan", management.vlan.into()),
+                ("priority", management.priority.into()),
+            ];
+            let sent = match &management.address {
+                ManagementAddress::Dhcp => line(dialect, "management_dhcp", onu, common)?,
+                ManagementAddress::Static { address, mask, gateway } => line(
+                    dialect,
+                    "management_static",
+                    onu,
+                    common.into_iter().chain([
+                        ("address", address.to_string().into()),
+                        ("mask", mask.to_string().into()),
+                        ("gateway", gateway.to_string().into()),
+                    ]),
+                )?,
+            };
+            let undo = line(dialect, "management_delete", onu, [("ip_index", management.ip_index.into())])?;
+            ("management".to_owned(), sent, undo, vec![ErrorClass::AlreadySet])
+        }
+        Check::AcsBound { id } => {
+            let sent = line(dialect, "acs_bind", onu, [("acs_profile_id", (*id).into())])?;
+            let undo = line(dialect, "acs_unbind", onu, [])?;
+            ("acs".to_owned(), sent, undo, vec![ErrorClass::AlreadySet])
+        }
+        Check::Registered { .. } => {
+            let description = sanitise::description(&spec.description, dialect.description_max);
+            let sent = line(
+                dialect,
+                "onu_add",
+                onu,
+                [
+                    ("serial", dialect.serial(spec.serial).into()),
+                    ("line_profile_id", spec.line_profile_id.into()),
+                    ("service_profile_id", spec.service_profile_id.into()),
+                    (
+                        "description",
+                        if description.is_empty() { Parameter::Nothing } else { description.into() },
+                    ),
+                ],
+            )?;
+            let undo = line(dialect, "onu_delete", onu, [])?;
+            ("register".to_owned(), sent, undo, vec![])
+        }
+        Check::SerialAbsent { .. }
+        | Check::Detected { .. }
+        | Check::IdFree { .. }
+        | Check::LineProfile { .. }
+        | Check::ServiceProfile { .. }
+        | Check::AcsProfile { .. }
+        | Check::Vlan { .. }
+        | Check::Gone { .. } => return Err(bad(format!("no command makes it so that {check}"))),
+    };
+    Ok(Step {
+        id,
+        context: sent.context.clone(),
+        expect: check.clone(),
+        line: sent,
+        undo: vec![undo.text],
+        idempotent_if,
+    })
+}
+
+fn deauthorise(spec: &DeauthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let gone = Check::Gone { onu: spec.onu, serial: spec.serial };
+    let operation = Operation::Deauthorise(spec.clone());
+    let there = before.onus.iter().find(|o| o.onu_id == spec.onu.onu_id);
+    let Some(existing) = before.existing.as_ref().filter(|e| e.at() == spec.onu) else {
+        return match (there, &before.existing) {
+            // Already gone: as wanted.
+            (None, None) => Ok(Plan {
+                operation,
+                onu: spec.onu,
+                already: true,
+                prechecks: vec![],
+                steps: vec![],
+                verify: vec![gone],
+                save: false,
+            }),
+            (there, _) => Err(PlanRefusal::NotThere {
+                onu: spec.onu,
+                serial: spec.serial,
+                by: there.map(|o| o.serial_text.clone()),
+            }),
+        };
+    };
+    let mut steps = Vec::new();
+    for row in &existing.service_ports {
+        let sent = line(&facts.dialect, "service_port_delete", spec.onu, [("index", row.index.into())])?;
+        steps.push(Step {
+            id: format!("remove-service-port-{}", row.index),
+            context: sent.context.clone(),
+            expect: gone.clone(),
+            line: sent,
+            undo: vec![],
+            idempotent_if: vec![ErrorClass::NotFound, ErrorClass::Empty],
+        });
+    }
+    let sent = line(&facts.dialect, "onu_delete", spec.onu, [])?;
+    steps.push(Step {
+        id: "remove".to_owned(),
+        context: sent.context.clone(),
+        expect: gone.clone(),
+        line: sent,
+        undo: vec![],
+        idempotent_if: vec![ErrorClass::NotFound],
+    });
+    let prechecks = vec![Check::Registered {
+        onu: spec.onu,
+        serial: spec.serial,
+        line_profile_id: existing.record.line_profile_id.unwrap_or_default(),
+        service_profile_id: existing.record.service_profile_id.unwrap_or_default(),
+    }];
+    Ok(Plan { operation, onu: spec.onu, already: false, prechecks, steps, verify: vec![gone], save: true })
+}
+
+/// The lines that lead from one mode to another.
+pub fn moves(from: &[ModeStep], to: &[ModeStep], leave: &str) -> Vec<String> {
+    let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+    let mut out = vec![leave.to_owned(); from.len() - common];
+    out.extend(to[common..].iter().map(|step| step.line.clone()));
+    out
+}
