@@ -372,7 +372,10 @@ impl Pair {
             } else if self.cpe.device().wants_session(self.now) {
                 self.session();
             } else {
-                self.now = self.now.plus(Duration::from_millis(250));
+                let due =
+                    self.cpe.device().next_due(self.now).into_iter().chain(self.timers.values().copied());
+                let soon = self.now.plus(Duration::from_millis(20));
+                self.now = due.fold(until, UtcMs::min).max(soon);
             }
         }
     }
@@ -432,11 +435,13 @@ fn the_demo_ends_as_its_scenario_says() {
 
 #[test]
 fn killed_again_and_again_it_ends_the_same() {
-    for plan in plans() {
+    let mut plans = plans();
+    plans.dedup_by_key(|plan| plan.group.clone());
+    for plan in plans {
         let mut calm = Pair::new(&plan, BTreeSet::new());
         calm.settle(&plan, 240);
         let wans = calm.cpe.record().wans;
-        for seed in 1..=20_u64 {
+        for seed in 1..=8_u64 {
             let mut chance = ChaCha8Rng::seed_from_u64(seed);
             let deaths = (0..6).map(|_| chance.random_range(1..150)).collect();
             let mut pair = Pair::new(&plan, deaths);

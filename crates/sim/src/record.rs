@@ -4,7 +4,7 @@
 //! see [`Record::load`].
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use types::{Serial, UtcMs};
 
 /// Entries kept per CPE; of older ones only the tallies remain. Reads go first.
@@ -299,36 +299,36 @@ impl CpeRecord {
             .collect()
     }
 
-    /// Orders that change nothing because the same was ordered, carried out and answered before.
+    /// Orders that change nothing because the same was ordered, carried out and answered before. Not counted: orders
+    /// of a session that broke (whether the answer was heard is not known, and secrets cannot be read back), time
+    /// settings (given a few times to a clock that stays wrong), and what is said again after a connection was
+    /// or connection request was refused (the secret may have been the trouble).
     pub fn repeated_orders(&self) -> Vec<Finding> {
-        let mut done: Vec<&Told> = Vec::new();
+        let (mut heard, mut in_session): (HashSet<&Vec<(String, String)>>, HashSet<_>) = Default::default();
         let mut repeated = Vec::new();
         for entry in &self.entries {
             match &entry.what {
-                // The device forgot: everything may be said again.
-                What::FactoryReset => done.clear(),
-                What::Order {
-                    told: told @ Told::Set { changed, lost: 0, .. },
-                    fault: None,
-                    answered,
-                    ..
-                } => {
-                    let Told::Set { settings, .. } = told else { continue };
-                    let same =
-                        |before: &&Told| matches!(before, Told::Set { settings: old, .. } if old == settings);
-                    if *changed == 0 && done.iter().any(same) {
-                        repeated.push(finding(entry));
-                    }
-                    if *answered {
-                        done.push(told);
-                    }
+                What::FactoryReset | What::WanRefused { .. } => {
+                    heard.clear();
+                    in_session.clear();
                 }
-                What::Order { told: told @ Told::Added { path }, fault: None, answered, .. } => {
-                    if done.iter().any(|before| matches!(before, Told::Added { path: old } if old == path)) {
+                What::ConnectionRequest { status: 401 } => {
+                    heard.retain(|settings| {
+                        !settings.iter().any(|(path, _)| path.contains("ConnectionRequest"))
+                    });
+                }
+                What::SessionEnded { how: End::Clean } => heard.extend(in_session.drain()),
+                What::SessionBegan { .. } | What::SessionEnded { how: End::Failed { .. } } => {
+                    in_session.clear()
+                }
+                What::Order {
+                    told: Told::Set { settings, changed, lost: 0 }, fault: None, answered, ..
+                } if !settings.iter().all(|(path, _)| path.contains(".Time.")) => {
+                    if *changed == 0 && (heard.contains(settings) || in_session.contains(settings)) {
                         repeated.push(finding(entry));
                     }
                     if *answered {
-                        done.push(told);
+                        in_session.insert(settings);
                     }
                 }
                 _ => {}
@@ -489,20 +489,38 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_repeated_only_if_it_was_answered_and_changes_nothing() {
-        let twice =
-            |second: Entry| record(vec![order(1, set("A.B", "1", 1)), second]).repeated_orders().len();
-        assert_eq!(twice(order(2, set("A.B", "1", 0))), 1);
-        assert_eq!(twice(order(2, set("A.B", "1", 1))), 0, "the device had forgotten");
-        assert_eq!(twice(order(2, set("A.B", "2", 1))), 0);
-        let mut lost = order(1, set("A.B", "1", 1));
+    fn an_order_is_repeated_only_if_it_was_heard_and_changes_nothing() {
+        let end = |how: End| Entry { what: What::SessionEnded { how }, ..order(1, Told::Other) };
+        let clean = || end(End::Clean);
+        let first = || order(1, set("A.B", "1", 1));
+        let repeated = |entries: Vec<Entry>| record(entries).repeated_orders().len();
+        assert_eq!(repeated(vec![first(), clean(), order(2, set("A.B", "1", 0))]), 1);
+        assert_eq!(repeated(vec![first(), order(1, set("A.B", "1", 0))]), 1, "in the same session");
+        assert_eq!(
+            repeated(vec![first(), clean(), order(2, set("A.B", "1", 1))]),
+            0,
+            "the device had forgotten"
+        );
+        assert_eq!(repeated(vec![first(), clean(), order(2, set("A.B", "2", 1))]), 0);
+        let broken = end(End::Failed { why: "torn".to_owned() });
+        assert_eq!(
+            repeated(vec![first(), broken, order(2, set("A.B", "1", 0))]),
+            0,
+            "nobody knows who heard what"
+        );
+        let mut lost = first();
         if let What::Order { answered, .. } = &mut lost.what {
             *answered = false;
         }
+        assert_eq!(repeated(vec![lost, clean(), order(2, set("A.B", "1", 0))]), 0, "the answer was lost");
+        let clock = || set("InternetGatewayDevice.Time.NTPServer1", "x", 0);
+        assert_eq!(repeated(vec![order(1, clock()), clean(), order(2, clock())]), 0);
+        let refused = What::WanRefused { path: "A.".to_owned(), why: "ERROR".to_owned() };
+        let refused = Entry { what: refused, ..order(1, Told::Other) };
         assert_eq!(
-            record(vec![lost, order(2, set("A.B", "1", 0))]).repeated_orders(),
-            [],
-            "the answer was lost"
+            repeated(vec![first(), clean(), refused, order(2, set("A.B", "1", 0))]),
+            0,
+            "it may have been wrong"
         );
     }
 

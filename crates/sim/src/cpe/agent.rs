@@ -283,7 +283,7 @@ impl<T: AcsTransport> Talk<'_, T> {
             headers.push(("Authorization".to_owned(), header));
         }
         let wrong = !body.is_empty() && self.around.act(|device, _| device.takes_wrong_length())?;
-        let declared_length = wrong.then(|| body.len() / 2);
+        let declared_length = wrong.then_some(body.len() / 2);
         Ok(Post {
             target: self.url.target.clone(),
             host: self.url.host.clone(),

@@ -94,7 +94,7 @@ pub(super) fn accept(own: Kind, sent: Option<Kind>, text: &str) -> Result<String
 }
 
 /// True for `1` and `true`.
-pub fn is_true(text: &str) -> bool {
+pub(super) fn is_true(text: &str) -> bool {
     matches!(text, "1" | "true" | "Enabled")
 }
 
@@ -163,7 +163,7 @@ pub fn is_secret(path: &str) -> bool {
 }
 
 /// The text that TR-069 A.5.1 gives a fault code.
-pub fn fault_text(code: u16) -> &'static str {
+pub(super) fn fault_text(code: u16) -> &'static str {
     match code {
         9000 => "Method not supported",
         9001 => "Request denied",

@@ -21,20 +21,20 @@ use types::{Clock, Secret, SystemClock};
 
 /// A request that came in.
 #[derive(Debug)]
-pub struct Received {
-    pub peer: SocketAddr,
-    pub headers: Vec<(String, String)>,
-    pub raw: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) peer: SocketAddr,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) raw: Vec<u8>,
     /// `None` for an empty or unreadable body.
-    pub envelope: Option<Envelope>,
+    pub(crate) envelope: Option<Envelope>,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.envelope.as_ref().map_or("", |envelope| envelope.body.method())
     }
 }
@@ -45,14 +45,14 @@ struct Script {
     login: Option<(String, String)>,
 }
 
-pub struct FakeAcs {
-    pub url: String,
+pub(crate) struct FakeAcs {
+    pub(crate) url: String,
     script: Arc<Mutex<Script>>,
     received: mpsc::UnboundedReceiver<Received>,
 }
 
 impl FakeAcs {
-    pub async fn start() -> FakeAcs {
+    pub(crate) async fn start() -> FakeAcs {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/cwmp", listener.local_addr().expect("an address"));
         let script = Arc::new(Mutex::new(Script::default()));
@@ -68,17 +68,17 @@ impl FakeAcs {
     }
 
     /// Orders to give, one after the other, in whatever session comes next.
-    pub fn order(&self, orders: impl IntoIterator<Item = Body>) {
+    pub(crate) fn order(&self, orders: impl IntoIterator<Item = Body>) {
         self.script.lock().expect("script").orders.extend(orders);
     }
 
     /// From now on the device must log in.
-    pub fn require(&self, username: &str, password: &str) {
+    pub(crate) fn require(&self, username: &str, password: &str) {
         self.script.lock().expect("script").login = Some((username.to_owned(), password.to_owned()));
     }
 
     /// The next request of a device.
-    pub async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         tokio::time::timeout(Duration::from_secs(20), self.received.recv())
             .await
             .expect("a request in time")
@@ -86,7 +86,7 @@ impl FakeAcs {
     }
 
     /// Requests up to and including the first of a method.
-    pub async fn until(&mut self, method: &str) -> Vec<Received> {
+    pub(crate) async fn until(&mut self, method: &str) -> Vec<Received> {
         let mut seen = Vec::new();
         loop {
             let received = self.next().await;
@@ -198,7 +198,7 @@ async fn serve(
 }
 
 /// A scenario of one device with the quirks given in TOML, with short times.
-pub fn scenario(serial: &str, model: &str, quirks: &str) -> sim::scenario::Scenario {
+pub(crate) fn scenario(serial: &str, model: &str, quirks: &str) -> sim::scenario::Scenario {
     let text = format!(
         r#"
 title = "test"
@@ -231,7 +231,7 @@ expect = {{ state = "ACTIVE" }}
     sim::scenario::Scenario::parse(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub fn set(settings: &[(&str, &str)]) -> Body {
+pub(crate) fn set(settings: &[(&str, &str)]) -> Body {
     Body::SetParameterValues(codec::SetParameterValues {
         parameters: settings
             .iter()
@@ -244,10 +244,10 @@ pub fn set(settings: &[(&str, &str)]) -> Body {
     })
 }
 
-pub fn add(table: &str) -> Body {
+pub(crate) fn add(table: &str) -> Body {
     Body::AddObject(codec::AddObject { object_name: table.to_owned(), parameter_key: "k1".to_owned() })
 }
 
-pub fn names(path: &str, next_level: bool) -> Body {
+pub(crate) fn names(path: &str, next_level: bool) -> Body {
     Body::GetParameterNames(codec::GetParameterNames { path: path.to_owned(), next_level })
 }
