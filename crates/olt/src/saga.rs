@@ -264,7 +264,9 @@ async fn proceed(
         }
     }
     journal.advance(&TaskState::Verifying).await?;
-    match verify(driver, &record.plan).await {
+    // An ONU that did not announce itself is not waited for.
+    let wait = record.before.detected_on.is_some();
+    match verify(driver, &record.plan, wait).await {
         Ok(report) => finish(journal, Outcome::Done(report)).await,
         Err(Stop::Failed(reason) | Stop::NotOurs(reason)) => {
             compensate(driver, record, reason, true, journal).await
@@ -452,7 +454,7 @@ fn report(plan: &Plan, existing: Option<&Existing>, remarks: Vec<String>) -> Rep
 }
 
 /// Reads everything back. Registration, service ports, management and ACS are hard; being online is soft.
-async fn verify(driver: &mut Driver, plan: &Plan) -> Result<Report, Stop> {
+async fn verify(driver: &mut Driver, plan: &Plan, wait: bool) -> Result<Report, Stop> {
     let serial = plan.operation.serial();
     let existing = read_back(driver, serial).await?;
     let wrong: Vec<String> =
@@ -462,9 +464,11 @@ async fn verify(driver: &mut Driver, plan: &Plan) -> Result<Report, Stop> {
     }
     let mut existing = existing;
     let onu = plan.onu;
-    let latest = persist(driver, move |driver: &mut Driver| Box::pin(driver.wait_online(onu))).await?;
-    if let (Some(existing), Some(record)) = (&mut existing, latest) {
-        existing.record = record;
+    if wait {
+        let latest = persist(driver, move |driver: &mut Driver| Box::pin(driver.wait_online(onu))).await?;
+        if let (Some(existing), Some(record)) = (&mut existing, latest) {
+            existing.record = record;
+        }
     }
     let mut remarks = Vec::new();
     if let Some(existing) = &existing {

@@ -556,3 +556,24 @@ fn json_expectations_hold() {
     }
     assert!(seen >= 12, "only {seen} expectations found");
 }
+
+/// The terminal does its work for other vendors' noise, too.
+#[test]
+fn recordings_with_cursor_moves_become_plain_rows() {
+    let Some(folder) = corpus() else { return };
+    let read = |path: &str| read_text(&folder.join("captures").join(path));
+    let zte = read("zte/show_gpon_onu_state__c300_with_pager_erase.txt");
+    let rows: Vec<&str> = zte.lines().filter(|l| l.starts_with("1/2/")).collect();
+    assert_eq!(rows.len(), 5, "{zte}");
+    for (path, fields) in
+        [("vsol/show_onu_info__v1600g1_ansi.txt", 5), ("vsol/show_onu_state__v1600g1_ansi.txt", 5)]
+    {
+        let text = read(path);
+        let rows = text.lines().filter(|l| l.starts_with("GPON") || l.starts_with("1/1/"));
+        let counts: Vec<usize> = rows.map(|l| l.split_whitespace().count()).collect();
+        assert!(counts.len() >= 2 && counts.iter().all(|c| *c == fields), "{path}: {counts:?}\n{text}");
+    }
+    for text in [zte, read("vsol/show_onu_auto-find__v1600g1_ansi.txt")] {
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text}");
+    }
+}

@@ -71,6 +71,31 @@ async fn reads_share_the_session_of_writes() {
     assert_eq!(olt.world().open_sessions, 0);
 }
 
+/// Ten ONUs at once on one PON: one after the other, each with its own id.
+#[tokio::test]
+async fn tasks_on_the_same_pon_never_race_for_an_id() {
+    let olt = FakeOlt::new();
+    let serials: Vec<types::Serial> =
+        (0..10u8).map(|n| types::Serial::from_bytes([0x48, 0x57, 0x54, 0x43, 0, 0, 1, n])).collect();
+    for serial in &serials {
+        olt.world().autofind.insert(*serial, pon());
+    }
+    let handle = handle(&olt, 64);
+    let tasks = serials.iter().map(|serial| {
+        let mut spec = common::spec();
+        spec.serial = *serial;
+        handle.execute(olt::plan::Operation::Authorise(spec), Box::new(MemoryJournal::default()))
+    });
+    let mut ids = std::collections::BTreeSet::new();
+    for outcome in futures::future::join_all(tasks).await {
+        let Ok(Outcome::Done(report)) = outcome else { panic!("{outcome:?}") };
+        ids.insert(report.onu.onu_id);
+    }
+    assert_eq!(ids, (1..=10).collect());
+    let world = olt.world();
+    assert_eq!((world.onts.len(), world.ports.len(), world.most_sessions), (11, 21, 1));
+}
+
 #[tokio::test]
 async fn a_task_whose_caller_went_away_is_finished_and_a_read_is_skipped() {
     let olt = FakeOlt::new();

@@ -180,6 +180,74 @@ async fn a_refusal_at_any_step_undoes_everything_even_if_the_undoing_is_disturbe
     }
 }
 
+/// Faults in any number and order, in the task and in each of its resumptions: once the OLT answers again, the task is
+/// done or undone, never half.
+#[test]
+fn any_series_of_faults_ends_done_or_undone() {
+    use proptest::prelude::*;
+    let blow = prop_oneof![
+        Just(Blow::CutBefore),
+        Just(Blow::CutAfter),
+        Just(Blow::KillBefore),
+        Just(Blow::KillAfter)
+    ];
+    let faults = proptest::collection::vec((1usize..60, blow), 0..6);
+    let refusal = proptest::option::of(prop_oneof![
+        Just("ont add"),
+        Just("service-port vlan 4000"),
+        Just("ont ipconfig"),
+        Just("ont tr069")
+    ]);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runner
+        .run(&(faults, refusal), |(faults, refusal)| {
+            runtime.block_on(async {
+                let olt = FakeOlt::new();
+                if let Some(refusal) = refusal {
+                    olt.world().refuse.push((refusal.into(), "  Failure: no".into()));
+                }
+                let journal = MemoryJournal::default();
+                let mut faults = faults.into_iter();
+                let mut outcome = None;
+                // Every fault is used up by one run at most, so this ends.
+                for _ in 0..20 {
+                    if let Some((at, blow)) = faults.next() {
+                        olt.arm(at, blow);
+                    }
+                    let (mut driver, mut own) = (olt.driver(), journal.clone());
+                    let begun = own.record.lock().expect("record").is_some();
+                    let run = async {
+                        if begun {
+                            resume(&mut driver, &mut own).await.map(|o| o.expect("a task"))
+                        } else {
+                            execute(&mut driver, &authorise(), &facts(), &mut own).await
+                        }
+                    };
+                    tokio::select! {
+                        result = run => {
+                            if let Ok(end) = result {
+                                outcome = Some(end);
+                                break;
+                            }
+                        }
+                        () = olt.killed.notified() => olt.world().process_dead = false,
+                    }
+                }
+                let outcome = outcome.expect("an outcome");
+                match (&outcome, refusal) {
+                    (Outcome::Done(_), None) => prop_assert!(olt.is_complete(), "{:?}", olt.world()),
+                    (Outcome::Undone { .. }, Some(_)) => {
+                        prop_assert!(olt.is_untouched(), "{:?}", olt.world())
+                    }
+                    other => prop_assert!(false, "{:?}", other),
+                }
+                Ok(())
+            })
+        })
+        .expect("every series");
+}
+
 #[tokio::test]
 async fn what_is_registered_elsewhere_is_never_touched() {
     let olt = FakeOlt::new();
