@@ -208,6 +208,26 @@ async fn a_device_without_power_does_not_listen() {
 }
 
 #[tokio::test]
+async fn a_taken_port_is_given_way_to() {
+    let mut acs = FakeAcs::start().await;
+    let other = tokio::net::TcpListener::bind(("127.21.0.11", 7547)).await.expect("the usual port");
+    acs.order([set(&[(&format!("{CR}Username"), "acs"), (&format!("{CR}Password"), "knock-knock")])]);
+    let fleet = fleet(11, "", None);
+    fleet.power_on(serial(11), management(&acs, 11)).expect("known");
+    let inform = acs.next().await;
+    let Some(Body::Inform(message)) = inform.envelope.map(|one| one.body) else { panic!("no Inform") };
+    let url =
+        message.parameters.iter().find(|one| one.name.ends_with("ConnectionRequestURL")).expect("a URL");
+    assert_ne!(url.value.text.split(':').nth(2).expect("a port").split('/').next(), Some("7547"));
+    settled(&fleet, serial(11), |record| ended(record) == 1).await;
+    let (status, challenge) = knock(&url.value.text, None).await;
+    assert_eq!(status, 401);
+    assert_eq!(knock(&url.value.text, Some(&login(&challenge, &url.value.text, "knock-knock"))).await.0, 200);
+    drop(other);
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
 async fn oddities_on_the_wire() {
     let mut acs = FakeAcs::start().await;
     let quirks = "wrong_content_length = 1\nid_echo = \"none\"\ncookies = \"with_attributes\"\ncharset = \"utf8_bom\"\nduplicate_inform = true";

@@ -128,6 +128,8 @@ pub struct DeviceState {
     /// Connection requests are answered 401 whatever they bring.
     pub locked_401: bool,
     connection_request_at: Option<UtcMs>,
+    /// Port of the connection request listener, once it is open.
+    pub listening_port: Option<u16>,
     /// Sessions in its life.
     pub sessions: u64,
     in_session: bool,
@@ -384,6 +386,7 @@ impl Device {
             restarted: kept.restarted,
             settled: true,
             management: management.clone(),
+            listening_port: kept.listening_port,
             // Made by the OLT, so the reset does not know another one.
             management_wan: kept.management_wan,
             ..DeviceState::default()

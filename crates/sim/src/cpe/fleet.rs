@@ -438,7 +438,20 @@ struct Ears {
 
 impl Ears {
     async fn open(shared: &Arc<Shared>, unit: &Arc<Unit>, address: IpAddr) -> Option<Ears> {
-        let listener = match TcpListener::bind(SocketAddr::new(address, CONNECTION_REQUEST_PORT)).await {
+        // Another simulator on this machine may have the usual port of this address.
+        let usual = TcpListener::bind(SocketAddr::new(address, CONNECTION_REQUEST_PORT)).await;
+        let listener = match usual {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                TcpListener::bind(SocketAddr::new(address, 0)).await
+            }
+            other => other,
+        };
+        let opened = listener.and_then(|listener| {
+            let port = listener.local_addr()?.port();
+            shared.around(unit).act(|device, _| device.listens_on(port))?;
+            Ok(listener)
+        });
+        let listener = match opened {
             Ok(listener) => listener,
             Err(error) => {
                 tracing::warn!(serial = %unit.serial, %address, %error, "no connection requests for a simulated CPE");

@@ -1,7 +1,8 @@
 //! The network side of a device: management WAN, time, and the connections that dial.
 
 use super::{
-    behaviour::{Device, Link, Management},
+    CONNECTION_REQUEST_PORT,
+    behaviour::{Device, Event, Link, Management},
     values::is_true,
     wan::{self, Answer, Network, Shown, Wan, WanKind},
 };
@@ -12,22 +13,13 @@ impl Device {
     /// The management WAN, its address and the URLs, as OMCI sets them.
     pub(super) fn attach_management(&mut self, management: &Management) {
         let address = management.address.to_string();
-        let quirks = self.spec.quirks.clone();
         let written = self.tree.at_root("ManagementServer.URL") == Some(management.acs_url.as_str());
         self.tree.write_at_root("ManagementServer.URL", &management.acs_url);
         if !written && !management.username.is_empty() {
             self.tree.write_at_root("ManagementServer.Username", &management.username);
             self.tree.write_at_root("ManagementServer.Password", &management.password);
         }
-        let path = hex::encode(&self.spec.serial.bytes()[2..]);
-        let port = super::CONNECTION_REQUEST_PORT;
-        let url = match () {
-            () if quirks.cr_url_missing => String::new(),
-            () if quirks.cr_url_off_subnet => format!("http://192.168.1.1:{port}/{path}"),
-            () if quirks.cr_unreachable => format!("http://{address}:{}/{path}", port - 1),
-            () => format!("http://{address}:{port}/{path}"),
-        };
-        self.tree.write_at_root("ManagementServer.ConnectionRequestURL", &url);
+        self.publish_url();
         let wans = wan::wans(&self.tree);
         let known = self.state.management_wan.take().filter(|path| wans.iter().any(|wan| wan.path == *path));
         // Models without a mark for it: the connection by DHCP that is switched on from the start.
@@ -52,6 +44,31 @@ impl Device {
             let shown = Wan { static_address: None, enabled: true, ..wan.clone() };
             wan::show(&mut self.tree, &shown, Shown::Up(&address));
         }
+    }
+
+    /// Where connection requests are heard. Another port than before is a value change of the URL, which every
+    /// device reports (TR-098: forced active notification).
+    pub fn listens_on(&mut self, port: u16) {
+        self.state.listening_port = Some(port);
+        if self.publish_url() && self.state.bootstrapped.is_some() {
+            self.remember(Event { code: "4 VALUE CHANGE".to_owned(), key: String::new() });
+        }
+    }
+
+    /// Writes the connection request URL; true if it is another one now.
+    fn publish_url(&mut self) -> bool {
+        let Some(management) = &self.state.management else { return false };
+        let (address, quirks) = (management.address, &self.spec.quirks);
+        let path = hex::encode(&self.spec.serial.bytes()[2..]);
+        let port = self.state.listening_port.unwrap_or(CONNECTION_REQUEST_PORT);
+        let url = match () {
+            () if quirks.cr_url_missing => String::new(),
+            () if quirks.cr_url_off_subnet => format!("http://192.168.1.1:{port}/{path}"),
+            // Nobody listens on the discard port of a device.
+            () if quirks.cr_unreachable => format!("http://{address}:9/{path}"),
+            () => format!("http://{address}:{port}/{path}"),
+        };
+        self.tree.write_at_root("ManagementServer.ConnectionRequestURL", &url)
     }
 
     /// Every WAN connection but the one that carries TR-069.

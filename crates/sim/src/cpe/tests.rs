@@ -515,9 +515,7 @@ fn connection_request_urls_lead_astray_on_purpose() {
         let (device, _) = online("hg8546m", quirks);
         device.tree().at_root("ManagementServer.ConnectionRequestURL").unwrap_or_default().to_owned()
     };
-    assert!(
-        url(Quirks { cr_unreachable: true, ..Quirks::default() }).starts_with("http://127.20.0.10:7546/")
-    );
+    assert!(url(Quirks { cr_unreachable: true, ..Quirks::default() }).starts_with("http://127.20.0.10:9/"));
     assert!(
         url(Quirks { cr_url_off_subnet: true, ..Quirks::default() }).starts_with("http://192.168.1.1:7547/")
     );
@@ -530,6 +528,21 @@ fn connection_request_urls_lead_astray_on_purpose() {
             .iter()
             .all(|value| !value.path.ends_with("ConnectionRequestURL"))
     );
+}
+
+#[test]
+fn another_port_for_connection_requests_is_a_value_change() {
+    let (mut device, now) = online("hg8546m", Quirks::default());
+    device.listens_on(7547);
+    let first = device.begin_session(now);
+    device.inform_accepted();
+    device.session_done(now, &first.events);
+    device.listens_on(7547);
+    assert!(!device.wants_session(now));
+    device.listens_on(40_001);
+    let second = device.begin_session(now);
+    assert_eq!(second.events[0].code, "4 VALUE CHANGE");
+    assert!(second.parameters.iter().any(|value| value.value.starts_with("http://127.20.0.10:40001/")));
 }
 
 #[test]
