@@ -38,6 +38,14 @@ impl Read<'_> {
         from.and_is("a.actor", filter.actor.clone());
         from.and_contains(&["a.actor", "a.action", "a.subject", "a.address"], filter.q.trim());
         let select = "SELECT a.id, a.at, a.actor, a.action, a.subject, a.\"before\", a.\"after\", a.address, a.request_id";
-        self.listed(select, from, |sql| drop(sql.push("ORDER BY a.at DESC, a.id DESC")), page).await
+        self.listed(
+            select,
+            from,
+            |sql| {
+                sql.push("ORDER BY a.at DESC, a.id DESC");
+            },
+            page,
+        )
+        .await
     }
 }

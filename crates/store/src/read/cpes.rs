@@ -65,6 +65,11 @@ pub struct ParameterRow {
     pub read_at: i64,
 }
 
+#[derive(FromQueryResult)]
+struct PathRow {
+    path: String,
+}
+
 /// Which parameters of a CPE.
 #[derive(Debug, Clone, Default)]
 pub struct ParameterFilter {
@@ -126,7 +131,8 @@ const SELECT: &str = "SELECT p.id, p.oui, p.product_class, p.serial_number, p.po
      p.inform_interval_s, p.peer_address, p.connection_request_url, \
      s.id AS service_id, s.code AS service_code, s.state AS service_state, c.id AS customer_id, c.name AS customer_name";
 
-const FROM: &str = "FROM cpes p LEFT JOIN services s ON s.id = p.service_id LEFT JOIN customers c ON c.id = s.customer_id";
+const FROM: &str =
+    "FROM cpes p LEFT JOIN services s ON s.id = p.service_id LEFT JOIN customers c ON c.id = s.customer_id";
 
 const SORTS: &[(&str, &str)] = &[
     ("serial", "p.serial_number"),
@@ -170,10 +176,23 @@ impl Read<'_> {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn cpes(&self, filter: &CpeFilter, sort: &Sort, page: Page) -> Result<Listed<CpeRow>, StoreError> {
+    pub async fn cpes(
+        &self,
+        filter: &CpeFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<CpeRow>, StoreError> {
         let worst = "CASE p.state WHEN 'FAILED' THEN 0 WHEN 'INFORMED' THEN 1 WHEN 'OWNED' THEN 2 \
              WHEN 'WAITING_INFORM' THEN 3 WHEN 'ACTIVE' THEN 9 ELSE 4 END, p.state_since DESC";
-        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, worst, "p.id")), page).await
+        self.listed(
+            SELECT,
+            conditions(filter),
+            |sql| {
+                sql.order(sort, SORTS, worst, "p.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One CPE.
@@ -199,11 +218,42 @@ impl Read<'_> {
         let mut from = Sql::new("FROM cpe_parameters");
         from.and_is("cpe_id", Some(cpe_id));
         if !filter.branch.is_empty() {
-            from.and("substr(path, 1,").push(&filter.branch.chars().count().to_string()).push(") =").bind(filter.branch.clone());
+            from.and("substr(path, 1,")
+                .push(&filter.branch.chars().count().to_string())
+                .push(") =")
+                .bind(filter.branch.clone());
         }
         from.and_contains(&["path", "value"], filter.q.trim());
         let select = "SELECT path, value, kind, writable, read_at";
-        self.listed(select, from, |sql| drop(sql.push("ORDER BY path")), page).await
+        self.listed(
+            select,
+            from,
+            |sql| {
+                sql.push("ORDER BY path");
+            },
+            page,
+        )
+        .await
+    }
+
+    /// The branches of a CPE's data model that were read, e.g. `InternetGatewayDevice.WANDevice.` (200 at most).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_branches(&self, cpe_id: i64) -> Result<Vec<String>, StoreError> {
+        let mut sql = Sql::new("SELECT DISTINCT path FROM cpe_parameters");
+        sql.and_is("cpe_id", Some(cpe_id)).push("ORDER BY path LIMIT 20000");
+        let mut branches: Vec<String> = Vec::new();
+        for row in self.all::<PathRow>(sql).await? {
+            let mut dots = row.path.match_indices('.').map(|(at, _)| at);
+            let Some(end) = dots.next().and_then(|_| dots.next()) else { continue };
+            let branch = &row.path[..=end];
+            if branches.last().is_none_or(|last| last != branch) && branches.len() < 200 {
+                branches.push(branch.to_owned());
+            }
+        }
+        branches.dedup();
+        Ok(branches)
     }
 
     /// Wanted and found, setting by setting, in the order layers are applied.
@@ -226,14 +276,26 @@ impl Read<'_> {
         let mut from = Sql::new("FROM cpe_sessions");
         from.and_is("cpe_id", Some(cpe_id));
         let select = "SELECT id, began_at, ended_at, events, requests, faults, outcome, peer_address, detail";
-        self.listed(select, from, |sql| drop(sql.push("ORDER BY id DESC")), page).await
+        self.listed(
+            select,
+            from,
+            |sql| {
+                sql.push("ORDER BY id DESC");
+            },
+            page,
+        )
+        .await
     }
 
     /// Connection requests, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn connection_requests(&self, cpe_id: i64, limit: u32) -> Result<Vec<ConnectionRequestRow>, StoreError> {
+    pub async fn connection_requests(
+        &self,
+        cpe_id: i64,
+        limit: u32,
+    ) -> Result<Vec<ConnectionRequestRow>, StoreError> {
         let mut sql = Sql::new("SELECT id, at, outcome, detail FROM connection_requests");
         sql.and_is("cpe_id", Some(cpe_id)).push("ORDER BY id DESC").page(Page::first(limit));
         self.all(sql).await

@@ -70,7 +70,15 @@ impl Read<'_> {
     ) -> Result<Listed<CustomerRow>, StoreError> {
         let mut from = Sql::new("FROM customers c");
         from.and_contains(&["c.name", "c.code", "c.phone", "c.email", "c.address"], filter.q.trim());
-        self.listed(CUSTOMER, from, |sql| drop(sql.order(sort, SORTS, "c.name", "c.id")), page).await
+        self.listed(
+            CUSTOMER,
+            from,
+            |sql| {
+                sql.order(sort, SORTS, "c.name", "c.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One customer.

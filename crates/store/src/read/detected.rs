@@ -90,7 +90,15 @@ impl Read<'_> {
         page: Page,
     ) -> Result<Listed<DetectedRow>, StoreError> {
         let order = "CASE WHEN s.id IS NULL THEN 1 ELSE 0 END, d.first_seen_at DESC";
-        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, order, "d.id")), page).await
+        self.listed(
+            SELECT,
+            conditions(filter),
+            |sql| {
+                sql.order(sort, SORTS, order, "d.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One detected ONU.

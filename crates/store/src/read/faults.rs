@@ -69,8 +69,13 @@ const SELECT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc,
 const FROM: &str = "FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id LEFT JOIN services s ON s.id = p.service_id \
      LEFT JOIN customers c ON c.id = s.customer_id";
 
-const SORTS: &[(&str, &str)] =
-    &[("time", "f.at"), ("class", "f.class"), ("code", "f.code"), ("model", "f.model"), ("serial", "p.serial_number")];
+const SORTS: &[(&str, &str)] = &[
+    ("time", "f.at"),
+    ("class", "f.class"),
+    ("code", "f.code"),
+    ("model", "f.model"),
+    ("serial", "p.serial_number"),
+];
 
 fn conditions(filter: &FaultFilter) -> Sql {
     let mut sql = Sql::new(FROM);
@@ -88,8 +93,21 @@ impl Read<'_> {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn faults(&self, filter: &FaultFilter, sort: &Sort, page: Page) -> Result<Listed<FaultRow>, StoreError> {
-        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, "f.at DESC", "f.id DESC")), page).await
+    pub async fn faults(
+        &self,
+        filter: &FaultFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<FaultRow>, StoreError> {
+        self.listed(
+            SELECT,
+            conditions(filter),
+            |sql| {
+                sql.order(sort, SORTS, "f.at DESC", "f.id DESC");
+            },
+            page,
+        )
+        .await
     }
 
     /// Faults grouped, largest group first, 200 groups at most.

@@ -61,7 +61,9 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn olts(&self) -> Result<Vec<OltRow>, StoreError> {
         let mut sql = Sql::new(OLT);
-        sql.push("ORDER BY CASE t.observed_state WHEN 'silent' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END, t.name");
+        sql.push(
+            "ORDER BY CASE t.observed_state WHEN 'silent' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END, t.name",
+        );
         sql.page(Page::first(500));
         self.all(sql).await
     }

@@ -133,10 +133,23 @@ impl Read<'_> {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn onus(&self, filter: &OnuFilter, sort: &Sort, page: Page) -> Result<Listed<OnuRow>, StoreError> {
+    pub async fn onus(
+        &self,
+        filter: &OnuFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<OnuRow>, StoreError> {
         let worst = "CASE WHEN o.presence IN ('not_present', 'emergency_stopped') THEN 0 WHEN o.presence = 'in_service' THEN 2 ELSE 1 END, \
              CASE WHEN p.state = 'FAILED' THEN 0 WHEN p.state = 'ACTIVE' THEN 2 ELSE 1 END, t.name, o.pon, o.onu_id";
-        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, worst, "o.id")), page).await
+        self.listed(
+            SELECT,
+            conditions(filter),
+            |sql| {
+                sql.order(sort, SORTS, worst, "o.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// How many ONUs a saved view holds.

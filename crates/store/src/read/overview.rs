@@ -85,7 +85,10 @@ struct OnuCounts {
 impl Overview {
     /// CPEs in `state`.
     pub fn cpes_in(&self, state: &str) -> u64 {
-        self.cpe_states.iter().find(|count| count.state == state).map_or(0, |count| u64::try_from(count.n).unwrap_or(0))
+        self.cpe_states
+            .iter()
+            .find(|count| count.state == state)
+            .map_or(0, |count| u64::try_from(count.n).unwrap_or(0))
     }
 
     /// CPEs in any state but `ACTIVE`.
@@ -138,7 +141,9 @@ impl Read<'_> {
             onus_down: positive(onus.down),
             onus_unread: positive(onus.all_onus - onus.online - onus.down),
             onus_weak: positive(onus.weak),
-            cpe_states: self.all(Sql::new("SELECT state, COUNT(*) AS n FROM cpes GROUP BY state ORDER BY state")).await?,
+            cpe_states: self
+                .all(Sql::new("SELECT state, COUNT(*) AS n FROM cpes GROUP BY state ORDER BY state"))
+                .await?,
             cpes_quarantined: self.number(count("cpes WHERE quarantine")).await?,
             service_states: self
                 .all(Sql::new("SELECT state, COUNT(*) AS n FROM services GROUP BY state ORDER BY state"))

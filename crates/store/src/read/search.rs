@@ -62,13 +62,15 @@ pub fn serial_needle(q: &str) -> Option<String> {
     let (vendor, rest) = bare.split_at(4);
     let letters = vendor.bytes().all(|b| b.is_ascii_alphabetic());
     let digits = !rest.is_empty() && rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit());
-    (letters && digits).then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
+    (letters && digits)
+        .then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
 }
 
 /// The notations of a MAC that devices report.
 fn mac_needles(q: &str) -> Vec<String> {
     let Ok(mac) = q.trim().parse::<types::Mac>() else { return Vec::new() };
-    let bare: String = mac.to_string().chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
+    let bare: String =
+        mac.to_string().chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
     let with = |separator: &str| {
         (0..6).map(|i| bare[2 * i..2 * i + 2].to_owned()).collect::<Vec<_>>().join(separator)
     };
@@ -124,18 +126,25 @@ impl Read<'_> {
         );
         sql.and_contains(&["s.code", "s.pppoe_login", "c.name", "s.address"], &q);
         if let Some(pattern) = &serial_pattern {
-            sql.push("OR o.serial LIKE").bind(pattern.clone()).push("OR s.expected_serial LIKE").bind(pattern.clone());
+            sql.push("OR o.serial LIKE")
+                .bind(pattern.clone())
+                .push("OR s.expected_serial LIKE")
+                .bind(pattern.clone());
         }
         if let Some(digits) = &phone {
-            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE").bind(format!("%{digits}%"));
+            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE")
+                .bind(format!("%{digits}%"));
         }
         sql.push("ORDER BY s.code").page(page);
         self.hits(HitKind::Service, sql, &mut hits).await?;
 
-        let mut sql = Sql::new("SELECT c.id, c.name AS title, c.code AS detail, c.phone AS more, NULL AS state FROM customers c");
+        let mut sql = Sql::new(
+            "SELECT c.id, c.name AS title, c.code AS detail, c.phone AS more, NULL AS state FROM customers c",
+        );
         sql.and_contains(&["c.name", "c.code", "c.phone", "c.email"], &q);
         if let Some(digits) = &phone {
-            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE").bind(format!("%{digits}%"));
+            sql.push("OR REPLACE(REPLACE(REPLACE(c.phone, ' ', ''), '-', ''), '.', '') LIKE")
+                .bind(format!("%{digits}%"));
         }
         sql.push("ORDER BY c.name, c.id").page(page);
         self.hits(HitKind::Customer, sql, &mut hits).await?;
@@ -186,7 +195,9 @@ impl Read<'_> {
             self.hits(HitKind::Cpe, sql, &mut hits).await?;
         }
 
-        let mut sql = Sql::new("SELECT t.id, t.name AS title, t.address AS detail, NULL AS more, t.observed_state AS state FROM olts t");
+        let mut sql = Sql::new(
+            "SELECT t.id, t.name AS title, t.address AS detail, NULL AS more, t.observed_state AS state FROM olts t",
+        );
         sql.and_contains(&["t.name", "t.address"], &q);
         sql.push("ORDER BY t.name, t.id").page(page);
         self.hits(HitKind::Olt, sql, &mut hits).await?;
@@ -200,7 +211,13 @@ mod tests {
 
     #[test]
     fn one_serial_in_five_notations() {
-        for q in ["485754437D4733C3", "HWTC7D4733C3", "hwtc-7d4733c3", "HWTC:7D4733C3", "485754437D4733C3 (HWTC-7D4733C3)"] {
+        for q in [
+            "485754437D4733C3",
+            "HWTC7D4733C3",
+            "hwtc-7d4733c3",
+            "HWTC:7D4733C3",
+            "485754437D4733C3 (HWTC-7D4733C3)",
+        ] {
             assert_eq!(serial_needle(q).as_deref(), Some("485754437D4733C3"), "{q}");
         }
     }

@@ -131,7 +131,15 @@ impl Read<'_> {
     ) -> Result<Listed<ServiceRow>, StoreError> {
         let worst = "CASE WHEN s.state = 'terminated' THEN 9 WHEN p.state = 'FAILED' THEN 0 \
              WHEN p.state IS NOT NULL AND p.state <> 'ACTIVE' THEN 1 WHEN s.state = 'reserved' THEN 2 ELSE 3 END, s.code";
-        self.listed(SELECT, conditions(filter), |sql| drop(sql.order(sort, SORTS, worst, "s.id")), page).await
+        self.listed(
+            SELECT,
+            conditions(filter),
+            |sql| {
+                sql.order(sort, SORTS, worst, "s.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One service.

@@ -64,7 +64,13 @@ impl Sql {
 
     /// `ORDER BY` with the first entry of `columns` that the caller named, else `otherwise`; `id` breaks ties so that
     /// pages never overlap.
-    pub(super) fn order(&mut self, sort: &Sort, columns: &[(&str, &str)], otherwise: &str, id: &str) -> &mut Self {
+    pub(super) fn order(
+        &mut self,
+        sort: &Sort,
+        columns: &[(&str, &str)],
+        otherwise: &str,
+        id: &str,
+    ) -> &mut Self {
         let found = columns.iter().find(|(name, _)| *name == sort.column);
         match found {
             Some((_, expression)) => {

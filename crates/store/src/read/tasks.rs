@@ -55,7 +55,8 @@ pub struct TaskLineRow {
 const SELECT: &str = "SELECT k.id, k.kind, k.olt_id, t.name AS olt_name, k.onu_row_id, k.serial, k.pon, k.state, \
      k.step, k.plan, k.reason, k.actor, k.created_at, k.updated_at, k.finished_at, \
      s.id AS service_id, s.code AS service_code";
-const FROM: &str = "FROM olt_tasks k JOIN olts t ON t.id = k.olt_id LEFT JOIN services s ON s.id = k.service_id";
+const FROM: &str =
+    "FROM olt_tasks k JOIN olts t ON t.id = k.olt_id LEFT JOIN services s ON s.id = k.service_id";
 
 const SORTS: &[(&str, &str)] = &[
     ("time", "k.created_at"),
@@ -70,7 +71,12 @@ impl Read<'_> {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn tasks(&self, filter: &TaskFilter, sort: &Sort, page: Page) -> Result<Listed<TaskRow>, StoreError> {
+    pub async fn tasks(
+        &self,
+        filter: &TaskFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<TaskRow>, StoreError> {
         let mut from = Sql::new(FROM);
         match filter.state.as_deref() {
             Some("open") => drop(from.and("k.state IN ('pending', 'applying', 'verifying', 'compensating')")),
@@ -81,7 +87,15 @@ impl Read<'_> {
         from.and_is("k.olt_id", filter.olt_id);
         from.and_is("k.onu_row_id", filter.onu_row_id);
         from.and_contains(&["k.serial", "k.pon", "k.actor", "k.reason", "k.kind"], filter.q.trim());
-        self.listed(SELECT, from, |sql| drop(sql.order(sort, SORTS, "k.created_at DESC", "k.id DESC")), page).await
+        self.listed(
+            SELECT,
+            from,
+            |sql| {
+                sql.order(sort, SORTS, "k.created_at DESC", "k.id DESC");
+            },
+            page,
+        )
+        .await
     }
 
     /// One task.

@@ -89,6 +89,14 @@ impl Read<'_> {
         if let Some(since) = since_at {
             from.and("h.at >=").bind(since);
         }
-        self.listed(SELECT, from, |sql| drop(sql.push("ORDER BY h.at DESC, h.id DESC")), page).await
+        self.listed(
+            SELECT,
+            from,
+            |sql| {
+                sql.push("ORDER BY h.at DESC, h.id DESC");
+            },
+            page,
+        )
+        .await
     }
 }
