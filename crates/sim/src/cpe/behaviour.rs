@@ -3,11 +3,11 @@
 
 use super::{
     order::{Order, Reply, Then},
-    quirks::{CpeTiming, ExistingWan, Quirks, RetryPolicy},
+    quirks::{CpeTiming, ExistingWan, Quirks},
     tree::{Changes, Model, Tree},
     wan::{self, Network},
 };
-use crate::record::{End, Entry, What};
+use crate::record::{Entry, What};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -120,21 +120,21 @@ pub struct DeviceState {
     pub(super) links: BTreeMap<String, Link>,
     /// Notification attribute by path.
     pub notifications: BTreeMap<String, u8>,
-    changed: BTreeSet<String>,
+    pub(super) changed: BTreeSet<String>,
     /// Orders in its life.
     pub orders: u32,
-    dropped: bool,
-    restarted: bool,
+    pub(super) dropped: bool,
+    pub(super) restarted: bool,
     /// Connection requests are answered 401 whatever they bring.
     pub locked_401: bool,
-    connection_request_at: Option<UtcMs>,
+    pub(super) connection_request_at: Option<UtcMs>,
     /// Port of the connection request listener, once it is open.
     pub listening_port: Option<u16>,
     /// Sessions in its life.
     pub sessions: u64,
-    in_session: bool,
-    restart_after_session: Option<Event>,
-    reset_after_session: bool,
+    pub(super) in_session: bool,
+    pub(super) restart_after_session: Option<Event>,
+    pub(super) reset_after_session: bool,
     /// Messages with a wrong length still to come.
     pub wrong_lengths: u32,
     flaps: u32,
@@ -227,7 +227,7 @@ impl Device {
     }
 
     /// A number from the device's own chance.
-    fn draw(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn draw(&mut self, low: u64, high: u64) -> u64 {
         let serial = u64::from_be_bytes(self.spec.serial.bytes());
         let mut chance = ChaCha8Rng::seed_from_u64(self.spec.seed ^ serial.rotate_left(17));
         chance.set_word_pos(u128::from(self.state.draws) * 16);
@@ -397,7 +397,7 @@ impl Device {
         }
     }
 
-    fn boot(&mut self, now: UtcMs, mut events: Vec<Event>) {
+    pub(super) fn boot(&mut self, now: UtcMs, mut events: Vec<Event>) {
         let up_at = self.soon(now, self.spec.timing.boot_ms);
         let state = &mut self.state;
         state.powered = true;
@@ -425,7 +425,7 @@ impl Device {
     }
 
     /// A new ACS URL, or none before: `0 BOOTSTRAP`.
-    fn introduce(&mut self) {
+    pub(super) fn introduce(&mut self) {
         let url = self.acs_url();
         if !url.is_empty() && self.state.bootstrapped.as_deref() != Some(url.as_str()) {
             self.remember(Event { code: "0 BOOTSTRAP".to_owned(), key: String::new() });
@@ -548,160 +548,6 @@ impl Device {
             && !self.acs_url().is_empty()
     }
 
-    /// Opens a session.
-    pub fn begin_session(&mut self, now: UtcMs) -> InformMessage {
-        self.state.sessions += 1;
-        self.state.in_session = true;
-        let events = self.state.events.clone();
-        self.refresh(now);
-        let mut paths: Vec<String> = forced(&self.tree);
-        if let Some(wan) = &self.state.management_wan {
-            paths.push(format!("{wan}ExternalIPAddress"));
-        }
-        paths.extend(self.state.changed.iter().cloned());
-        paths.extend(
-            self.state.notifications.iter().filter(|(_, level)| **level > 0).map(|(path, _)| path.clone()),
-        );
-        let mut parameters: Vec<super::tree::Value> = Vec::new();
-        for path in paths {
-            if parameters.iter().any(|known| known.path == path) {
-                continue;
-            }
-            let empty_url = path.ends_with("ConnectionRequestURL") && self.spec.quirks.cr_url_missing;
-            if let (Ok(mut values), false) = (self.tree.values(&[path], false), empty_url) {
-                parameters.append(&mut values);
-            }
-        }
-        self.note(
-            now,
-            What::SessionBegan { events: events.iter().map(|event| event.code.clone()).collect() },
-        );
-        InformMessage {
-            session: self.state.sessions,
-            current_time: self.clock(now),
-            retry_count: self.state.retry_count,
-            events,
-            parameters,
-        }
-    }
-
-    /// True while the session that was opened goes on; power may be lost in the middle of it.
-    pub fn in_session(&self, now: UtcMs) -> bool {
-        self.is_up(now) && self.state.in_session
-    }
-
-    /// Keeps the cookie of a session for a device that comes back with it.
-    pub fn keep_cookie(&mut self, cookie: String) {
-        if self.spec.quirks.cookies == super::quirks::Cookies::Stale {
-            self.state.old_cookie = Some(cookie);
-        }
-    }
-
-    /// True if this message goes out with a wrong Content-Length.
-    pub fn takes_wrong_length(&mut self) -> bool {
-        let wrong = self.state.wrong_lengths > 0;
-        self.state.wrong_lengths = self.state.wrong_lengths.saturating_sub(1);
-        wrong
-    }
-
-    /// The ACS has accepted the Inform.
-    pub fn inform_accepted(&mut self) {
-        if self.state.events.iter().any(|event| event.code == "0 BOOTSTRAP") {
-            self.state.bootstrapped = Some(self.acs_url());
-        }
-    }
-
-    /// The session has ended as it should.
-    pub fn session_done(&mut self, now: UtcMs, events: &[Event]) {
-        let state = &mut self.state;
-        state.in_session = false;
-        state.retry_count = 0;
-        state.not_before = now;
-        state.changed.clear();
-        // What came up during the session stays for the next one.
-        state.events.retain(|event| !events.contains(event));
-        self.note(now, What::SessionEnded { how: End::Clean });
-        self.introduce();
-        if std::mem::take(&mut self.state.reset_after_session) {
-            self.factory_reset(now);
-        } else if let Some(event) = self.state.restart_after_session.take() {
-            self.boot(now, vec![event]);
-        }
-    }
-
-    /// The session has not ended as it should; the events are reported again.
-    pub fn session_failed(&mut self, now: UtcMs, why: &str) {
-        if self.state.in_session {
-            self.fail(now, why);
-        }
-    }
-
-    fn fail(&mut self, now: UtcMs, why: &str) {
-        self.state.in_session = false;
-        self.note(now, What::SessionEnded { how: End::Failed { why: why.chars().take(200).collect() } });
-        if let Some(event) = self.state.restart_after_session.take() {
-            return self.boot(now, vec![event]);
-        }
-        let n = match self.spec.quirks.retry {
-            RetryPolicy::Standard => self.state.retry_count.min(9),
-            RetryPolicy::Eager => 0,
-            RetryPolicy::Never => {
-                self.state.events.clear();
-                return;
-            }
-        };
-        self.state.retry_count += 1;
-        let least = self.spec.timing.retry_ms << n;
-        let ms = self.draw(least, least * 2);
-        self.state.not_before = now.plus(self.real(ms));
-    }
-
-    /// The device restarts in the middle of a session.
-    pub fn restart(&mut self, now: UtcMs) {
-        self.state.in_session = false;
-        self.note(now, What::SessionEnded { how: End::Failed { why: "the device restarted".to_owned() } });
-        self.boot(now, Vec::new());
-    }
-
-    /// A connection request that has authenticated: true if a session will follow, false if the device is busy.
-    pub fn connection_request(&mut self, now: UtcMs) -> bool {
-        let gap = self.real(self.spec.timing.connection_request_gap_ms);
-        let early = self.state.connection_request_at.is_some_and(|last| now.since(last) < gap);
-        let busy = self.state.in_session || early || self.spec.quirks.cr_busy || !self.is_up(now);
-        self.note(now, What::ConnectionRequest { status: if busy { 503 } else { 200 } });
-        if !busy {
-            self.state.connection_request_at = Some(now);
-            self.remember(Event { code: "6 CONNECTION REQUEST".to_owned(), key: String::new() });
-            let at = self.soon(now, self.spec.timing.connection_request_ms);
-            // A pending retry does not wait any longer: somebody is there.
-            self.state.not_before = at;
-        }
-        !busy
-    }
-
-    /// A connection request that failed: what it was answered.
-    pub fn connection_request_refused(&mut self, now: UtcMs, status: u16) {
-        self.note(now, What::ConnectionRequest { status });
-    }
-
-    /// Login and password a connection request must show; `None` if none will do.
-    pub fn connection_request_login(&self) -> Option<(String, String)> {
-        let text = |name: &str| {
-            self.tree.at_root(&format!("ManagementServer.{name}")).unwrap_or_default().to_owned()
-        };
-        let login = (text("ConnectionRequestUsername"), text("ConnectionRequestPassword"));
-        (!self.state.locked_401 && !login.0.is_empty() && !login.1.is_empty()).then_some(login)
-    }
-
-    /// Login and password the device shows to the ACS.
-    pub fn acs_login(&self) -> Option<(String, String)> {
-        let text = |name: &str| {
-            self.tree.at_root(&format!("ManagementServer.{name}")).unwrap_or_default().to_owned()
-        };
-        let login = (text("Username"), text("Password"));
-        (!login.0.is_empty()).then_some(login)
-    }
-
     /// Brings parameters up to date that change by themselves.
     pub(super) fn refresh(&mut self, now: UtcMs) {
         let up_s = (now.since(self.state.booted_at).as_secs_f64() * self.spec.speed) as u64;
@@ -754,20 +600,4 @@ impl Device {
     pub(super) fn reset_after_session(&mut self) {
         self.state.reset_after_session = true;
     }
-}
-
-/// Parameters that every Inform carries (TR-098 table 5, TR-181 table 6).
-fn forced(tree: &Tree) -> Vec<String> {
-    let names = [
-        "DeviceSummary",
-        "RootDataModelVersion",
-        "DeviceInfo.SpecVersion",
-        "DeviceInfo.HardwareVersion",
-        "DeviceInfo.SoftwareVersion",
-        "DeviceInfo.ProvisioningCode",
-        "ManagementServer.ParameterKey",
-        "ManagementServer.ConnectionRequestURL",
-        "ManagementServer.AliasBasedAddressing",
-    ];
-    names.iter().map(|name| format!("{}{name}", tree.root())).filter(|path| tree.has(path)).collect()
 }

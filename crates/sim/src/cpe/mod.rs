@@ -18,6 +18,7 @@ pub mod order;
 mod orders;
 pub(crate) mod persist;
 pub mod quirks;
+mod sessions;
 mod templates;
 #[cfg(test)]
 mod tests;
