@@ -175,7 +175,8 @@ const SETTINGS: &[Setting] = &[
         meaning: "What this process does: web (pages, API), acs (CPEs), poll (reads OLTs), work (jobs). Comma between.",
         get: |c| c.roles.join(","),
         set: |c, v| {
-            let roles: Vec<String> = v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect();
+            let roles: Vec<String> =
+                v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect();
             if let Some(odd) = roles.iter().find(|r| !["web", "acs", "poll", "work"].contains(&r.as_str())) {
                 bail!("{odd:?} is no role; web, acs, poll and work are");
             }
@@ -240,7 +241,9 @@ impl Config {
         if config.acs_tls_listen.is_some()
             && (config.acs_tls_certificate.is_none() || config.acs_tls_key.is_none())
         {
-            bail!("acs_tls_listen is set, but acs_tls_certificate or acs_tls_key is not: HTTPS needs both files");
+            bail!(
+                "acs_tls_listen is set, but acs_tls_certificate or acs_tls_key is not: HTTPS needs both files"
+            );
         }
         Ok(config)
     }
@@ -279,7 +282,11 @@ impl Config {
 
     /// The key file, with the default filled in.
     pub(crate) fn key_file(&self) -> PathBuf {
-        if self.key_file.as_os_str().is_empty() { self.data_dir.join("secrets.key") } else { self.key_file.clone() }
+        if self.key_file.as_os_str().is_empty() {
+            self.data_dir.join("secrets.key")
+        } else {
+            self.key_file.clone()
+        }
     }
 
     /// True if this process plays the role.

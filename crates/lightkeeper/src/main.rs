@@ -94,7 +94,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let code = runtime.block_on(command(cli.command, config));
     // A blocking call that hangs (a name server, a dead disk) must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(2));

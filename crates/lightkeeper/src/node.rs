@@ -1,7 +1,10 @@
 //! One running node: the database, the application, its edges and its workers, started and stopped together.
 
 use crate::config::Config;
-use acs::{AcsConfig, AcsServer, HttpConnectionRequester, PlainListener, SntpConfig, SntpServer, TlsListener};
+use acs::{
+    AcsConfig, AcsServer, HttpConnectionRequester, Networks, PlainListener, SntpConfig, SntpServer,
+    TlsListener,
+};
 use anyhow::Context;
 use app::{App, AppParts};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -61,12 +64,13 @@ impl Node {
         app.recover().await?;
         let first_password = app.first_run().await?;
 
-        let web_listener = if config.plays("web") { Some(listen("pages and API", config.web_listen).await?) } else { None };
+        let web_listener =
+            if config.plays("web") { Some(listen("pages and API", config.web_listen).await?) } else { None };
         let acs_server = if config.plays("acs") { Some(acs_server(config, &app).await?) } else { None };
         let sntp_server = match config.sntp_listen {
             Some(address) => {
-                let allowed = app.policy().management_networks.clone();
-                let server = SntpServer::bind(SntpConfig::new(address, allowed), Arc::new(SystemClock)).await?;
+                let sntp = SntpConfig::new(address, management_networks(&app));
+                let server = SntpServer::bind(sntp, Arc::new(SystemClock)).await?;
                 Some(server)
             }
             None => None,
@@ -78,10 +82,11 @@ impl Node {
         };
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
         if let Some(listener) = web_listener {
-            let router = axum::Router::new().into_make_service_with_connect_info::<SocketAddr>();//WEB
+            let router = axum::Router::new().into_make_service_with_connect_info::<SocketAddr>(); //WEB
             let stop = stop.clone();
             tasks.spawn(async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+                let served =
+                    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
                 if let Err(error) = served {
                     tracing::error!(%error, "the pages stopped");
                 }
@@ -116,13 +121,22 @@ impl Node {
 
 async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{what}: the address {address} cannot be had. Another program may be using it; choose another one")
+        format!(
+            "{what}: the address {address} cannot be had. Another program may be using it; choose another one"
+        )
+    })
+}
+
+/// As the ACS policy says at the moment of asking.
+fn management_networks(app: &App) -> Networks {
+    let app = app.clone();
+    Networks::new(move |address| {
+        app.policy().management_networks.iter().any(|network| network.contains(address))
     })
 }
 
 async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
-    let networks = app.policy().management_networks.clone();
-    if networks.is_empty() {
+    if app.policy().management_networks.is_empty() {
         tracing::warn!(
             "no management network is set (Settings, ACS policy): plain HTTP from CPEs is refused until one is"
         );
@@ -132,12 +146,15 @@ async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
             let read = |path: &std::path::Path| {
                 std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
             };
-            Some(TlsListener { address, config: acs::server_config_from_pem(&read(certificate)?, &read(key)?)? })
+            Some(TlsListener {
+                address,
+                config: acs::server_config_from_pem(&read(certificate)?, &read(key)?)?,
+            })
         }
         _ => None,
     };
     let server_config = AcsConfig {
-        plain: Some(PlainListener { address: config.acs_listen, allowed_from: networks }),
+        plain: Some(PlainListener { address: config.acs_listen, allowed_from: management_networks(app) }),
         tls,
         ..AcsConfig::default()
     };

@@ -55,7 +55,8 @@ pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
     let scenario = load_scenario(args.scenario.as_deref())?;
     std::fs::create_dir_all(&args.data)?;
     let credentials = (args.acs_user.as_str(), args.acs_password.as_str());
-    let network = SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed).await?;
+    let network =
+        SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed).await?;
     for (name, olt) in &network.olts {
         println!(
             "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",

@@ -69,8 +69,11 @@ fn prepare_folder(folder: &Path, reset: bool) -> anyhow::Result<()> {
         std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
     }
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    std::fs::write(&mark, "The state of `lightkeeper demo`; `lightkeeper demo --reset` empties this folder.\n")
-        .with_context(|| format!("{} cannot be written", mark.display()))
+    std::fs::write(
+        &mark,
+        "The state of `lightkeeper demo`; `lightkeeper demo --reset` empties this folder.\n",
+    )
+    .with_context(|| format!("{} cannot be written", mark.display()))
 }
 
 /// The first free port from 8080 on, so that the address is easy to remember.
@@ -139,7 +142,12 @@ fn announce(node: &Node, network: &SimulatedNetwork) {
     let url = format!("http://{web}");
     for (name, olt) in &network.olts {
         let show = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |a| a.to_string());
-        eprintln!("Simulated OLT {name}: SSH {}, Telnet {}, SNMP {}", show(olt.ssh_addr()), show(olt.telnet_addr()), show(olt.snmp_addr()));
+        eprintln!(
+            "Simulated OLT {name}: SSH {}, Telnet {}, SNMP {}",
+            show(olt.ssh_addr()),
+            show(olt.telnet_addr()),
+            show(olt.snmp_addr())
+        );
     }
     match &node.first_password {
         Some(password) => {
@@ -179,7 +187,9 @@ async fn watch(app: &app::App, plans: &[OnuPlan]) -> anyhow::Result<()> {
         if good == plans.len() && !settled {
             settled = true;
             bar.finish_and_clear();
-            eprintln!("The network is up: {active} ONUs ACTIVE, each of the others shows its reason. Ctrl-C stops.");
+            eprintln!(
+                "The network is up: {active} ONUs ACTIVE, each of the others shows its reason. Ctrl-C stops."
+            );
             println!("SETTLED active={active} of={}", plans.len());
             let _ = std::io::stdout().flush();
         }

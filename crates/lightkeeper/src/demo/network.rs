@@ -32,8 +32,9 @@ impl Places {
     pub(crate) fn load_or_choose(folder: &Path, scenario: &Scenario) -> anyhow::Result<Places> {
         let file = folder.join("places.json");
         if let Ok(text) = std::fs::read_to_string(&file) {
-            return serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged; `lightkeeper demo --reset` starts over", file.display()));
+            return serde_json::from_str(&text).with_context(|| {
+                format!("{} is damaged; `lightkeeper demo --reset` starts over", file.display())
+            });
         }
         let mut taken = Vec::new();
         let mut free = || -> anyhow::Result<SocketAddr> {
@@ -52,7 +53,8 @@ impl Places {
         let places = Places { acs, first_contact_password: password, olts };
         let text = serde_json::to_string_pretty(&places)?;
         let temporary = file.with_extension("new");
-        std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &file))
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, &file))
             .with_context(|| format!("{} cannot be written", file.display()))?;
         Ok(places)
     }

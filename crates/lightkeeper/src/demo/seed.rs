@@ -35,7 +35,11 @@ fn policy(scenario: &Scenario) -> anyhow::Result<AcsPolicy> {
     p.inform_grace_s = 10;
     p.clock_check_s = 5;
     p.drift_check_s = 300;
-    p.ntp_servers = scenario.network.ntp_servers.first().map_or_else(|| vec!["127.0.0.1".to_owned()], |s| vec![s.clone()]);
+    p.ntp_servers = scenario
+        .network
+        .ntp_servers
+        .first()
+        .map_or_else(|| vec!["127.0.0.1".to_owned()], |s| vec![s.clone()]);
     Ok(policy)
 }
 
@@ -97,7 +101,11 @@ pub(crate) async fn seed(app: &App, scenario: &Scenario, places: &Places) -> any
     seed_services(app, scenario, &plans).await
 }
 
-async fn seed_services(app: &App, scenario: &Scenario, plans: &HashMap<String, PlanId>) -> anyhow::Result<()> {
+async fn seed_services(
+    app: &App,
+    scenario: &Scenario,
+    plans: &HashMap<String, PlanId>,
+) -> anyhow::Result<()> {
     let mut known: HashMap<(String, String), CustomerId> = HashMap::new();
     let mut after = 0;
     loop {
@@ -154,6 +162,7 @@ async fn has_service(
 ) -> anyhow::Result<bool> {
     let theirs = services::of_customer(app.store(), customer).await?;
     Ok(theirs.iter().any(|row| {
-        row.expected_serial == Some(serial) || (row.pppoe_login.is_some() && row.pppoe_login == wanted.pppoe_login)
+        row.expected_serial == Some(serial)
+            || (row.pppoe_login.is_some() && row.pppoe_login == wanted.pppoe_login)
     }))
 }

@@ -38,7 +38,9 @@ async fn standing(app: &App, plan: &OnuPlan) -> Result<Standing, AppError> {
             let text = if waiting { "waits for somebody to authorise it" } else { "being authorised" };
             ("DETECTED".to_owned(), seen.state.as_str().to_owned(), text.to_owned())
         }
-        (None, _) if authorised => ("AUTHORISED".to_owned(), String::new(), "its CPE has not spoken yet".to_owned()),
+        (None, _) if authorised => {
+            ("AUTHORISED".to_owned(), String::new(), "its CPE has not spoken yet".to_owned())
+        }
         (None, _) => ("—".to_owned(), String::new(), "not seen by the OLT yet".to_owned()),
     };
     let expect = &plan.expect;
