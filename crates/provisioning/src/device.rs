@@ -5,7 +5,7 @@ use crate::{
     session::{PendingAdd, Rollback, Session},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::UtcMs;
 
 /// Where a device stands on its way to service.
@@ -291,8 +291,6 @@ pub struct Ownership {
     pub repaired_at: Option<UtcMs>,
     /// Write the connection-request credentials again at the next chance (401).
     pub repair_due: bool,
-    /// The OLT or an operator vouched for the device when it was first owned.
-    pub vouched: bool,
     /// How far the last Inform proved who it is.
     pub auth: AuthLevel,
     /// Somebody without our credentials said `0 BOOTSTRAP` since the last Inform that counted.
@@ -331,6 +329,8 @@ pub struct LayerRecord {
     pub applied_at: Option<UtcMs>,
     /// Seen in force.
     pub verified_at: Option<UtcMs>,
+    /// What was seen, in words.
+    pub summary: String,
     /// The device no longer matches.
     pub drifted: bool,
     /// Keyed fingerprints of the secrets last accepted, by what they are for.
@@ -372,8 +372,11 @@ pub struct Run {
     pub before: BTreeMap<String, String>,
     /// The WAN was carrying traffic before this run.
     pub was_carrying: Option<bool>,
-    /// Paths that were written, with the number of tries.
+    /// Paths whose write was accepted, with the number of times: read back different too often, the device does
+    /// not keep them.
     pub tries: BTreeMap<String, u32>,
+    /// Paths a write was sent for, whatever became of it.
+    pub touched: BTreeSet<String>,
     /// Most parameters per call that this device took in this run.
     pub batch_limit: Option<u32>,
     /// Undoing, because of this.

@@ -22,6 +22,7 @@
 //! device, `detect` says what its WANs are, `plan` makes the ordered steps, `run` carries them out one request at a
 //! time, `verify` and `rollback` end it. `reason` is every sentence an operator ever reads about it.
 
+mod affairs;
 mod clock;
 mod connection;
 mod detect;
@@ -29,6 +30,7 @@ mod device;
 mod effect;
 mod event;
 mod gates;
+mod inform;
 mod intent;
 mod machine;
 mod observe;

@@ -86,14 +86,14 @@ impl Policy {
         self.back_off_s.get(index).or(self.back_off_s.last()).copied().unwrap_or(self.cool_down_s)
     }
 
-    /// The inform interval of one device: the policy's, spread by identity, never under 30 s.
+    /// The inform interval of one device: the policy's, spread by identity, never 0.
     pub fn inform_interval_for(&self, serial_number: &str) -> u32 {
         let spread = u64::from(self.inform_spread_s);
         let offset = serial_number.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         }) % (2 * spread + 1);
         let interval = u64::from(self.inform_interval_s) + offset;
-        u32::try_from(interval.saturating_sub(spread).max(30)).unwrap_or(u32::MAX)
+        u32::try_from(interval.saturating_sub(spread).max(1)).unwrap_or(u32::MAX)
     }
 }
 

@@ -68,6 +68,8 @@ codes! {
     OnuKnown = "onu_known", Wait;
     /// First valid Inform.
     FirstInform = "first_inform", Info;
+    /// It belongs to a service.
+    Linked = "linked", Info;
     /// No service has this identity.
     NotLinked = "not_linked", Warn;
     /// More than one service has this identity.

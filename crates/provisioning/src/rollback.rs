@@ -48,7 +48,7 @@ impl Work<'_> {
     /// Switches off what this run made or changed and clears its routes.
     fn disable_steps(&mut self, profile: &CpeProfile) -> Vec<Vec<Item>> {
         let anchors: Vec<String> = self.device.objects.values().map(|object| object.path.clone()).collect();
-        let touched = self.device.run.as_ref().map(|run| run.tries.clone()).unwrap_or_default();
+        let touched = self.device.run.as_ref().map(|run| run.touched.clone()).unwrap_or_default();
         let plan = self.planning(profile, |planner| {
             let mut plan = LayerPlan::default();
             for wan in planner.search().wans() {
@@ -58,11 +58,11 @@ impl Work<'_> {
                     && wan
                         .slots
                         .values()
-                        .any(|slot| touched.keys().any(|path| path.starts_with(slot.as_str())));
+                        .any(|slot| touched.iter().any(|path| path.starts_with(slot.as_str())));
                 if let (true, Some(kind)) = (ours, profile.wan.kinds.get(&wan.kind)) {
                     planner.switch_steps(&mut plan, kind, &wan.slots, false);
                     if let Some((row, ports)) = planner.route_row(&wan.kind, &wan.slots)
-                        && touched.contains_key(&format!("{row}{ports}"))
+                        && touched.contains(&format!("{row}{ports}"))
                     {
                         planner.clear_route(&mut plan, &row, &ports);
                     }

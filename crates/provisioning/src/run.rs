@@ -71,16 +71,12 @@ impl<'a> Work<'a> {
             self.goto(State::TimeSynced, reason);
             return Err(Move::Finish);
         }
-        self.choose_profile().map_err(|next| {
-            if next == Move::Finish {
-                // The profile became read-only or is gone: wait at the gate.
-                let reason = self.device.reason.clone();
-                if let Some(reason) = reason {
-                    self.goto(State::TimeSynced, reason);
-                }
-            }
-            next
-        })
+        let chosen = self.choose_profile();
+        if let (Err(Move::Finish), Some(reason)) = (&chosen, self.device.reason.clone()) {
+            // The profile became read-only or is gone: wait at the gate.
+            self.goto(State::TimeSynced, reason);
+        }
+        chosen
     }
 
     /// READY: read, plan; nothing is written here.
@@ -191,14 +187,8 @@ impl<'a> Work<'a> {
     }
 
     fn succeed(&mut self) -> Move {
-        let names: Vec<&str> = self
-            .device
-            .layers
-            .iter()
-            .filter(|(_, r)| r.verified_at.is_some())
-            .map(|(l, _)| l.title())
-            .collect();
-        let what = names.join(", ");
+        let verified = self.device.layers.values().filter(|record| record.verified_at.is_some());
+        let what = verified.map(|record| record.summary.as_str()).collect::<Vec<_>>().join("; ");
         self.device.run = None;
         self.device.attempts = 0;
         self.device.next_attempt_at = None;
@@ -304,9 +294,7 @@ impl<'a> Work<'a> {
                 }
                 self.remember_before(layer, items);
                 self.run().at_step = step.describe();
-                for item in items {
-                    *self.run().tries.entry(item.path.clone()).or_default() += 1;
-                }
+                self.run().touched.extend(items.iter().map(|item| item.path.clone()));
                 let session = self.session();
                 session.last_step =
                     Some((name.clone(), items.iter().map(|item| item.path.clone()).collect()));
@@ -370,6 +358,7 @@ impl<'a> Work<'a> {
     ) -> Move {
         let now = self.now;
         for item in &items {
+            *self.run().tries.entry(item.path.clone()).or_default() += 1;
             match &item.secret {
                 Some((name, print)) => {
                     let record = self.device.layers.entry(layer).or_default();
@@ -423,9 +412,6 @@ impl<'a> Work<'a> {
             (true, many, 9002 | 9003 | 9005..=9008) => {
                 let half = u32::try_from(many.len() / 2).unwrap_or(1).max(1);
                 self.run().batch_limit = Some(half);
-                for item in many {
-                    self.run().tries.remove(&item.path);
-                }
                 let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
                 self.fault(class, Some(fault.code), &fault.text, None, Some("SetParameterValues"), &reason);
                 self.learn_batch_limit(half);
@@ -451,9 +437,6 @@ impl<'a> Work<'a> {
                     &reason,
                 );
                 self.learn(&item.path, fact_of(code));
-            }
-            for item in &items {
-                self.run().tries.remove(&item.path);
             }
             return Move::Again;
         };

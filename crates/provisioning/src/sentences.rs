@@ -28,6 +28,12 @@ pub(crate) fn first_inform(serial: &str, model: &str, peer: &str) -> Reason {
         .with("peer", peer)
 }
 
+pub(crate) fn linked(service: impl std::fmt::Display) -> Reason {
+    Reason::new(Code::Linked, format!("The device belongs to service {service}"))
+        .then("it is made ours in its next session")
+        .with("service", service)
+}
+
 pub(crate) fn not_linked(why: &str) -> Reason {
     Reason::new(Code::NotLinked, format!("Quarantined: no service matches this device ({why})"))
         .then("link it to a service; until then it is told nothing")
@@ -217,6 +223,10 @@ pub(crate) fn provisioning_started(layers: &[Layer], steps: usize) -> Reason {
 
 pub(crate) fn step_done(step: &str) -> Reason {
     Reason::new(Code::StepDone, format!("Done: {step}"))
+}
+
+pub(crate) fn gates_look_open() -> Reason {
+    Reason::new(Code::SessionRequested, "Nothing stands in the way any more").then("connection request sent")
 }
 
 pub(crate) fn session_requested(step: &str) -> Reason {

@@ -15,6 +15,7 @@ fn samples() -> Vec<Reason> {
     let mut all = vec![
         s::onu_known(),
         s::first_inform("485754437D4733C3", "HG8546M", "10.7.3.9"),
+        s::linked("S-10001"),
         s::not_linked("no service expects HWTC-7D4733C3"),
         s::several_services(2, "S-10001, S-10007"),
         s::identity_conflict("CPE 7 has HWTC-7D4733C3 and informed 2 min ago"),
@@ -49,6 +50,7 @@ fn samples() -> Vec<Reason> {
         s::provisioning_started(&[Layer::Internet, Layer::Access], 3),
         s::provisioning_started(&[Layer::Access], 1),
         s::step_done("write signature"),
+        s::gates_look_open(),
         s::session_requested("create ppp"),
         s::resumed("create ppp"),
         s::session_torn("creating ppp", expected, NOW),

@@ -166,6 +166,7 @@ impl Work<'_> {
         record.applied_at = Some(now);
         record.verified_at = Some(now);
         record.drifted = false;
+        record.summary.clone_from(&words);
         words
     }
 }

@@ -262,7 +262,7 @@ fn no_duplicates(shell: &Shell, existing: bool) {
 
 /// `PROPTEST_CASES` for a long run.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(64)
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(32)
 }
 
 proptest! {

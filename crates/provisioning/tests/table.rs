@@ -92,6 +92,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
                 Event::SessionEnded(SessionEnd::Torn),
             ],
         ),
+        ("SessionEnded after a restart", vec![Event::SessionEnded(SessionEnd::TimedOut)]),
         ("LinkResolved same", vec![Event::LinkResolved(one(1))]),
         ("LinkResolved other", vec![Event::LinkResolved(one(2))]),
         ("LinkResolved none", vec![Event::LinkResolved(Link::None { why: "no serial matches".into() })]),

@@ -113,6 +113,16 @@ impl Cpe {
         told.into_iter().filter(|told| !matches!(told, Told::Set(path, _) if core(path))).collect()
     }
 
+    /// Everything that makes two boxes behave the same.
+    pub fn fingerprint(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+        for (path, node) in &self.nodes {
+            (path, &node.value).hash(hasher);
+        }
+        (&self.secrets, &self.next_instance, self.bootstrap_due, self.boot_due).hash(hasher);
+        self.enabled_since.hash(hasher);
+    }
+
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.nodes.keys().map(String::as_str)
     }

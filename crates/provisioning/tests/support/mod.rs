@@ -1,6 +1,6 @@
 //! A small CPE in memory, a shell around the machine with a virtual clock, and the invariants, checked at every
 //! step.
-#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+#![allow(dead_code, unreachable_pub, unused_imports)] // each test binary uses its own part
 
 mod cpe;
 mod invariants;

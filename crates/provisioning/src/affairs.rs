@@ -1,0 +1,200 @@
+//! What happens outside sessions: links, intents, operators, back-off.
+
+use crate::{
+    ConnectionRequestOutcome, Effect, FaultClass, Link, State, Timer,
+    device::{FollowUp, Hold},
+    sentences,
+    work::Work,
+};
+
+impl Work<'_> {
+    // ---- who it belongs to -----------------------------------------------------------------------------------
+
+    pub(crate) fn linked(&mut self, link: &Link) {
+        let claim = self.device.session.as_mut().and_then(|session| session.claim.take());
+        if let Some(claim) = claim {
+            // A factory reset is a first contact again, if somebody else vouches for it.
+            if !(self.device.ownership.reset_claimed && link.confirmed()) {
+                self.session().claim = Some(claim);
+                return;
+            }
+            let auth = self.session().auth;
+            self.accept_inform(&claim.inform, &claim.peer, auth);
+        }
+        let before = self.device.link.as_ref().and_then(Link::service);
+        let after = link.service();
+        self.device.link = Some(link.clone());
+        let beyond = self.device.state != State::Informed;
+        if let (Some(before), Some(after)) = (before, after)
+            && before != after
+        {
+            self.forget_service();
+            self.goto(State::Informed, sentences::relinked(after));
+            return;
+        }
+        let reason = match link {
+            Link::One { .. } => {
+                if let (None, Some(service), false) = (before, after, beyond) {
+                    self.say(sentences::linked(service));
+                }
+                // Newly linked outside a session: ask it to come, if it may be asked.
+                if before.is_none()
+                    && !beyond
+                    && self.device.ownership.confirmed_at.is_some()
+                    && self.may_call()
+                {
+                    self.send_connection_request();
+                }
+                return;
+            }
+            Link::None { why } => sentences::not_linked(why),
+            Link::Several { count, why } => sentences::several_services(*count, why),
+            Link::Conflict { why } => sentences::identity_conflict(why),
+        };
+        self.device.run = None;
+        self.device.resume = None;
+        self.goto(State::Informed, reason);
+    }
+
+    pub(crate) fn released(&mut self, why: &str) {
+        self.device.link = Some(Link::None { why: why.to_owned() });
+        self.forget_service();
+        // Whoever comes next comes for the first time.
+        self.device.ownership.first_contact = true;
+        self.goto(State::Informed, sentences::released(why));
+    }
+
+    pub(crate) fn forget_service(&mut self) {
+        let device = &mut self.device;
+        device.layers.clear();
+        device.run = None;
+        device.resume = None;
+        device.attempts = 0;
+        device.next_attempt_at = None;
+        device.follow_up = FollowUp::Nothing;
+        for timer in [Timer::Attempt, Timer::VerifyCheck] {
+            self.effect(Effect::StopTimer { timer });
+        }
+    }
+
+    // ---- what it should be -------------------------------------------------------------------------------------
+
+    pub(crate) fn intent_changed_while_active(&mut self) {
+        let due = self.layers_due();
+        if due.is_empty() {
+            self.note(sentences::already_active());
+            return;
+        }
+        if self.device.in_session() {
+            // The session itself compares and leaves ACTIVE at its next move.
+            return;
+        }
+        self.leave_active(sentences::intent_changed(&due));
+        if self.device.state == State::Ready {
+            self.seek_session();
+        }
+    }
+
+    /// TIME_SYNCED outside a session: is it worth asking for one?
+    pub(crate) fn look_at_gates(&mut self) {
+        if self.device.in_session() {
+            return;
+        }
+        if let Some(reason) = self.closed_gate() {
+            self.say(reason);
+            if let Some(at) = self.gate_opens_at() {
+                self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
+            }
+            return;
+        }
+        if self.may_call() {
+            self.say(sentences::gates_look_open());
+            self.send_connection_request();
+        } else if self.device.connection.outstanding_since.is_none() {
+            let url = self.device.connection.url.clone().unwrap_or_default();
+            let outcome =
+                self.device.connection.unauthorized_since.map(|_| ConnectionRequestOutcome::Unauthorized);
+            self.say(sentences::waiting(outcome, &url, self.device.next_inform_by, self.now));
+        }
+    }
+
+    /// FAILED, and something changed: the back-off ends now, cool-down still counts.
+    pub(crate) fn input_changed(&mut self) {
+        let now = self.now;
+        let at = self.cool_down_until().filter(|at| *at > now).unwrap_or(now);
+        if self.device.next_attempt_at.is_none_or(|old| old > at) {
+            self.device.next_attempt_at = Some(at);
+        }
+        if at > now {
+            self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
+            self.note(sentences::cool_down(at, now));
+        } else {
+            self.back_off_timer();
+        }
+    }
+
+    /// FAILED: back-off over. It still needs an Inform; one is asked for, once.
+    pub(crate) fn back_off_timer(&mut self) {
+        match self.device.next_attempt_at {
+            Some(at) if at > self.now => self.effect(Effect::StartTimer { timer: Timer::Attempt, at }),
+            Some(_) | None => {
+                if self.may_call() {
+                    self.send_connection_request();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn inform_overdue(&mut self) {
+        if let Some(expected) = self.device.next_inform_by
+            && expected <= self.now
+            && !self.device.in_session()
+        {
+            let reason = sentences::inform_overdue(expected, self.device.last_inform_at, self.now);
+            self.fault(FaultClass::SessionTriggering, None, &reason.text, None, None, &reason);
+            self.note(reason);
+        }
+    }
+
+    // ---- operators -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn called(&mut self, by: &str) {
+        if self.device.in_session() || self.device.connection.outstanding_since.is_some() {
+            self.note(sentences::call_requested(by));
+        } else if let Some(until) = self.gap_until() {
+            self.note(sentences::call_too_soon(until, self.now));
+        } else {
+            // An operator may try even after a 401: it is one request, not forcing.
+            self.note(sentences::call_requested(by));
+            self.send_connection_request();
+        }
+    }
+
+    pub(crate) fn set_hold(&mut self, by: &str) -> crate::Reason {
+        let since = self.device.hold.as_ref().map_or(self.now, |hold| hold.since);
+        self.device.hold = Some(Hold { by: by.to_owned(), since });
+        sentences::held(by, since, self.now)
+    }
+
+    pub(crate) fn hold(&mut self, by: &str) {
+        let reason = self.set_hold(by);
+        if self.device.state == State::TimeSynced { self.say(reason) } else { self.note(reason) }
+    }
+
+    /// A plan is open: it stops at the next request; what is open stays stored.
+    pub(crate) fn held_while_open(&mut self, by: &str) {
+        let reason = self.set_hold(by);
+        if self.device.in_session() {
+            self.note(reason);
+            return;
+        }
+        self.device.resume = None;
+        self.goto(State::TimeSynced, reason);
+    }
+
+    pub(crate) fn release_hold(&mut self, by: &str) {
+        if self.device.hold.take().is_some() {
+            self.note(sentences::hold_cleared(by));
+        }
+    }
+}

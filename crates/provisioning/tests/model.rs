@@ -1,0 +1,359 @@
+//! A model check: a small device, a clock that stands still, and every way in which up to two things can go wrong
+//! at every point: the request is lost, the answer is lost, our process is killed, the connection request reaches
+//! nobody. Exhaustive, where `properties.rs` is random.
+
+mod support;
+
+use provisioning::{
+    ConnectionRequestOutcome, Context, Device, DeviceRequest, Effect, Event, Link, Peer, Policy, ReasonCode,
+    SessionEnd, State, Step, Timer, step,
+};
+use stateright::{Checker, Model, Property};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+use support::{Cpe, Quirks, START, context, intents};
+use types::ServiceId;
+
+/// As little of a Huawei box as its profile can work with.
+fn small_box() -> String {
+    let mut csv = String::from("path,writable,type,value\n");
+    let mut object = |path: &str| csv.push_str(&format!("InternetGatewayDevice.{path},true,object,\n"));
+    for path in [
+        "",
+        "DeviceInfo.",
+        "ManagementServer.",
+        "WANDevice.",
+        "WANDevice.1.",
+        "WANDevice.1.WANConnectionDevice.",
+        "WANDevice.1.WANConnectionDevice.1.",
+        "WANDevice.1.WANConnectionDevice.1.WANPPPConnection.",
+        "WANDevice.1.WANConnectionDevice.1.WANIPConnection.",
+        "WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.",
+        "WANDevice.1.WANConnectionDevice.{i}.",
+        "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.",
+        "WANDevice.1.WANConnectionDevice.{i}.WANIPConnection.",
+        "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.{i}.",
+    ] {
+        object(path);
+    }
+    let management = "WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.";
+    let ppp = "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.{i}.";
+    for (path, kind, value) in [
+        ("DeviceInfo.Manufacturer", "string", "Huawei".to_owned()),
+        ("DeviceInfo.SerialNumber", "string", "4857544300000009".to_owned()),
+        ("DeviceInfo.SoftwareVersion", "string", "V5".to_owned()),
+        ("ManagementServer.ConnectionRequestURL", "string", "http://10.20.0.2:7547/x".to_owned()),
+        ("ManagementServer.ConnectionRequestUsername", "string", String::new()),
+        ("ManagementServer.ConnectionRequestPassword", "string", String::new()),
+        ("ManagementServer.Username", "string", "lk-bootstrap".to_owned()),
+        ("ManagementServer.Password", "string", String::new()),
+        ("ManagementServer.PeriodicInformEnable", "boolean", "true".to_owned()),
+        ("ManagementServer.PeriodicInformInterval", "unsignedInt", "43200".to_owned()),
+    ]
+    .into_iter()
+    .chain(
+        [
+            ("X_HW_SERVICELIST", "string", "TR069"),
+            ("X_HW_VLAN", "unsignedInt", "100"),
+            ("ExternalIPAddress", "string", "10.20.0.2"),
+            ("Enable", "boolean", "true"),
+        ]
+        .into_iter()
+        .map(|(leaf, kind, value)| (&*format!("{management}{leaf}").leak(), kind, value.to_owned())),
+    )
+    .chain(
+        [
+            ("Enable", "boolean", "false"),
+            ("ConnectionStatus", "string", "Disconnected"),
+            ("ExternalIPAddress", "string", "0.0.0.0"),
+            ("LastConnectionError", "string", "ERROR_NONE"),
+            ("ConnectionType", "string", "IP_Routed"),
+            ("Username", "string", ""),
+            ("Password", "string", ""),
+            ("NATEnabled", "boolean", "false"),
+            ("X_HW_VLAN", "unsignedInt", "0"),
+            ("X_HW_SERVICELIST", "string", ""),
+        ]
+        .into_iter()
+        .map(|(leaf, kind, value)| (&*format!("{ppp}{leaf}").leak(), kind, value.to_owned())),
+    ) {
+        csv.push_str(&format!("InternetGatewayDevice.{path},true,{kind},{value}\n"));
+    }
+    csv
+}
+
+struct World {
+    context: Context,
+    quirks: Quirks,
+    faults: u8,
+    /// Sessions in which it must come to its end.
+    sessions: u8,
+}
+
+#[derive(Clone)]
+struct Now {
+    device: Device,
+    cpe: Cpe,
+    request: Option<DeviceRequest>,
+    timers: BTreeSet<Timer>,
+    connection_wanted: bool,
+    faults_left: u8,
+    sessions: u8,
+    violation: Option<&'static str>,
+    key: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Action {
+    Inform,
+    TimerFires(Timer),
+    ConnectionRequestSucceeds,
+    ConnectionRequestReachesNobody,
+    Answer,
+    LoseRequest,
+    LoseAnswer,
+    Kill,
+}
+
+impl std::fmt::Debug for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reason = self.device.reason.as_ref().map(|reason| reason.sentence()).unwrap_or_default();
+        write!(
+            f,
+            "{} {reason} | {:?} | containers {}",
+            self.device.state(),
+            self.request,
+            self.cpe.containers()
+        )
+    }
+}
+
+impl PartialEq for Now {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Hash for Now {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Now {
+    fn sealed(mut self) -> Self {
+        let mut hasher = DefaultHasher::new();
+        serde_json::to_string(&self.device).expect("a device is plain data").hash(&mut hasher);
+        self.cpe.fingerprint(&mut hasher);
+        format!("{:?}", self.request).hash(&mut hasher);
+        (&self.timers, self.connection_wanted, self.faults_left, self.sessions, self.violation)
+            .hash(&mut hasher);
+        self.key = hasher.finish();
+        self
+    }
+
+    fn feed(&mut self, context: &Context, event: Event) {
+        let Step { next, effects, .. } = step(&self.device, &event, context, START);
+        self.device = next;
+        self.request = None;
+        for effect in effects {
+            match effect {
+                Effect::Request(request) => {
+                    let service = match &request {
+                        DeviceRequest::AddObject { .. } => true,
+                        DeviceRequest::SetValues { values, .. } => {
+                            values.iter().any(|value| !value.path.contains("ManagementServer."))
+                        }
+                        DeviceRequest::GetNames { .. } | DeviceRequest::GetValues { .. } => false,
+                    };
+                    let allowed = matches!(self.device.state(), State::Ready | State::Provisioning);
+                    if service && !allowed {
+                        self.violation = Some("configuration outside READY and PROVISIONING");
+                    }
+                    self.request = Some(request);
+                }
+                Effect::RequestConnection => self.connection_wanted = true,
+                Effect::StartTimer { timer, .. } => {
+                    self.timers.insert(timer);
+                }
+                Effect::StopTimer { timer } => {
+                    self.timers.remove(&timer);
+                }
+                Effect::FinishSession
+                | Effect::RecordEvidence(_)
+                | Effect::RecordObserved(_)
+                | Effect::RecordFault(_)
+                | Effect::Learn(_)
+                | Effect::MakeCredentials => {}
+            }
+        }
+    }
+
+    fn begin_session(&mut self, context: &Context) {
+        self.sessions += 1;
+        // A connection request that is still on its way finds the device in a session.
+        self.connection_wanted = false;
+        let inform = self.cpe.inform(START, &["2 PERIODIC"]);
+        let peer = Peer { address: "10.20.0.2".parse().expect("an address"), auth: self.cpe.auth() };
+        self.feed(context, Event::InformReceived { inform, peer });
+        let link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None };
+        self.feed(context, Event::LinkResolved(link));
+        self.feed(context, Event::SessionReady);
+        self.close_if_done(context);
+    }
+
+    fn close_if_done(&mut self, context: &Context) {
+        if self.request.is_none() && self.device.in_session() {
+            self.feed(context, Event::SessionEnded(SessionEnd::Clean));
+        }
+    }
+}
+
+impl Model for World {
+    type State = Now;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<Now> {
+        let csv = small_box();
+        vec![
+            Now {
+                device: Device::new(START),
+                cpe: Cpe::new(&csv, self.quirks.clone()),
+                request: None,
+                timers: BTreeSet::new(),
+                connection_wanted: false,
+                faults_left: self.faults,
+                sessions: 0,
+                violation: None,
+                key: 0,
+            }
+            .sealed(),
+        ]
+    }
+
+    fn actions(&self, now: &Now, actions: &mut Vec<Action>) {
+        if matches!(now.device.state(), State::Active | State::Failed) && !now.device.in_session() {
+            return; // the end
+        }
+        if now.request.is_some() {
+            actions.push(Action::Answer);
+            if now.faults_left > 0 {
+                actions.extend([Action::LoseRequest, Action::LoseAnswer, Action::Kill]);
+            }
+            return;
+        }
+        if now.sessions < self.sessions {
+            actions.push(Action::Inform);
+            if now.connection_wanted {
+                actions.push(Action::ConnectionRequestSucceeds);
+                if now.faults_left > 0 {
+                    actions.push(Action::ConnectionRequestReachesNobody);
+                }
+            }
+            let useful = now.timers.iter().filter(|timer| !matches!(timer, Timer::InformOverdue));
+            actions.extend(useful.map(|timer| Action::TimerFires(*timer)));
+        }
+    }
+
+    fn next_state(&self, last: &Now, action: Action) -> Option<Now> {
+        let mut now = last.clone();
+        let context = &self.context;
+        match action {
+            Action::Inform => now.begin_session(context),
+            Action::TimerFires(timer) => {
+                now.timers.remove(&timer);
+                now.feed(context, Event::TimerFired(timer));
+            }
+            Action::ConnectionRequestSucceeds => {
+                now.connection_wanted = false;
+                now.feed(context, Event::ConnectionRequestFinished(ConnectionRequestOutcome::Accepted));
+                now.begin_session(context);
+            }
+            Action::ConnectionRequestReachesNobody => {
+                now.connection_wanted = false;
+                now.faults_left -= 1;
+                now.feed(context, Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unreachable));
+            }
+            Action::Answer => {
+                let request = now.request.take()?;
+                let reply = now.cpe.answer(&request, START);
+                now.feed(context, Event::ReplyReceived(reply));
+                now.close_if_done(context);
+            }
+            Action::LoseRequest => {
+                now.faults_left -= 1;
+                now.feed(context, Event::SessionEnded(SessionEnd::Torn));
+            }
+            Action::LoseAnswer => {
+                now.faults_left -= 1;
+                let request = now.request.take()?;
+                now.cpe.answer(&request, START);
+                now.feed(context, Event::SessionEnded(SessionEnd::TimedOut));
+            }
+            Action::Kill => {
+                now.faults_left -= 1;
+                now.request = None;
+                now.device = now.device.durable();
+            }
+        }
+        now.cpe.told.clear();
+        Some(now.sealed())
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no second WAN", |_, now: &Now| {
+                now.cpe.containers() <= 2 && now.cpe.ppp_wans().len() <= 1
+            }),
+            Property::always("no configuration outside READY and PROVISIONING", |_, now: &Now| {
+                now.violation.is_none()
+            }),
+            Property::eventually("ACTIVE, or FAILED with the true reason", |world: &World, now: &Now| {
+                match now.device.state() {
+                    State::Active => !world.quirks.pppoe_refused && now.cpe.ppp_wans().len() == 1,
+                    State::Failed => {
+                        let code = now.device.reason.as_ref().map(|reason| reason.code);
+                        world.quirks.pppoe_refused && code == Some(ReasonCode::PppoeRefused)
+                    }
+                    _ => false,
+                }
+            }),
+            Property::sometimes("it can come to its end", |_, now: &Now| {
+                matches!(now.device.state(), State::Active | State::Failed)
+            }),
+        ]
+    }
+}
+
+fn check(quirks: Quirks, faults: u8) {
+    let mut intents = intents(Some(200));
+    intents.access = None;
+    let mut context = context(Some(intents));
+    // The clock stands still, so every waiting time is over at once.
+    context.policy = Policy {
+        cool_down_s: 0,
+        back_off_s: vec![0],
+        connection_request_gap_s: 0,
+        verify_delay_s: 0,
+        verify_grace_s: 0,
+        verify_checks: 1,
+        clock_check_s: 0,
+        ..support::policy()
+    };
+    let world = World { context, quirks, faults, sessions: 9 };
+    let checker = world.checker().threads(2).spawn_dfs().join();
+    eprintln!("{} states, {} unique", checker.state_count(), checker.unique_state_count());
+    checker.assert_properties();
+}
+
+#[test]
+fn two_faults_anywhere_and_it_still_ends_active() {
+    check(Quirks::default(), 2);
+}
+
+#[test]
+fn two_faults_anywhere_and_a_refused_login_is_still_the_reason() {
+    check(Quirks { pppoe_refused: true, ..Quirks::default() }, 2);
+}
