@@ -29,7 +29,7 @@ pub(crate) fn first_inform(serial: &str, model: &str, peer: &str) -> Reason {
 }
 
 pub(crate) fn linked(service: impl std::fmt::Display) -> Reason {
-    Reason::new(Code::Linked, format!("The device belongs to service {service}"))
+    Reason::new(Code::Linked, "The device is linked to its service")
         .then("it is made ours in its next session")
         .with("service", service)
 }
@@ -347,8 +347,7 @@ pub(crate) fn released(why: &str) -> Reason {
 }
 
 pub(crate) fn relinked(service: impl std::fmt::Display) -> Reason {
-    Reason::new(Code::Relinked, format!("The device now belongs to service {service}"))
-        .with("service", service)
+    Reason::new(Code::Relinked, "The device now belongs to another service").with("service", service)
 }
 
 pub(crate) fn onu_flapped(times: u32) -> Reason {

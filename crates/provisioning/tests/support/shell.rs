@@ -38,6 +38,8 @@ pub struct Shell {
     finished: bool,
     pub requests: u32,
     pub sessions: u32,
+    /// What went over the wire, in short; secrets as dots.
+    pub transcript: Vec<String>,
     /// A session that broke is tried again by the CPE (TR-069 §3.2.1.1).
     retry_at: Option<UtcMs>,
     last_session_at: Option<UtcMs>,
@@ -62,6 +64,7 @@ impl Shell {
             finished: false,
             requests: 0,
             sessions: 0,
+            transcript: Vec::new(),
             retry_at: None,
             last_session_at: None,
         }
@@ -118,6 +121,9 @@ impl Shell {
         self.invariants.session_began();
         let inform = self.cpe.inform(self.now, events);
         let peer = self.peer();
+        let codes: Vec<&str> = inform.events.iter().map(|event| event.code.as_str()).collect();
+        let year = inform.current_time.get(..4).unwrap_or_default();
+        self.transcript.push(format!("Inform {} (clock {year}, {:?})", codes.join(", "), peer.auth));
         let mut steps = 0;
         let killed = |shell: &mut Shell, steps: u32| {
             if ending == Ending::Killed(steps) {
@@ -154,6 +160,7 @@ impl Shell {
                 return false;
             }
             let reply = self.cpe.answer(&request, self.now);
+            self.transcript.push(wire(&request, &reply));
             if ending == Ending::LostReply(sent) {
                 self.feed(Event::SessionEnded(SessionEnd::TimedOut));
                 return false;
@@ -247,4 +254,23 @@ impl Shell {
         let of_transitions = self.transitions.iter().map(|t| t.reason.code.as_str());
         of_transitions.chain(self.reasons.iter().map(|reason| reason.code.as_str())).collect()
     }
+}
+
+fn wire(request: &DeviceRequest, reply: &DeviceReply) -> String {
+    let asked = match request {
+        DeviceRequest::GetNames { path, .. } => format!("GetParameterNames {path}"),
+        DeviceRequest::GetValues { paths } => format!("GetParameterValues of {}", paths.len()),
+        DeviceRequest::SetValues { values, .. } => {
+            let lines =
+                values.iter().map(|value| format!("\n      {} = {}", value.path, value.value.masked()));
+            format!("SetParameterValues{}", lines.collect::<String>())
+        }
+        DeviceRequest::AddObject { path, .. } => format!("AddObject {path}"),
+    };
+    let answered = match reply {
+        DeviceReply::Names(_) | DeviceReply::Values(_) | DeviceReply::Set { .. } => String::new(),
+        DeviceReply::Added { instance, .. } => format!(" → {instance}"),
+        DeviceReply::Fault(fault) => format!(" → fault {}", fault.code),
+    };
+    format!("  {asked}{answered}")
 }
