@@ -240,7 +240,7 @@ impl<T: AcsTransport> Talk<'_, T> {
                     let stale = challenge.iter().any(|one| {
                         one.parameters.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true"))
                     });
-                    if !self.challenge.is_empty() && !stale {
+                    if challenge.is_empty() || (!self.challenge.is_empty() && !stale) {
                         return Err(SessionError::Unauthorized);
                     }
                     (self.challenge, self.nonce_count) = (challenge, 0);
