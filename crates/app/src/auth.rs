@@ -94,12 +94,13 @@ impl App {
             address.as_deref().unwrap_or("-")
         );
         self.tries().check(&key, now, FREE_TRIES)?;
+        // Counted before the hash is computed, so that a hundred guesses at once are a hundred guesses.
+        self.tries().failed(&key, now);
         let user = users::by_name(self.store(), name).await?.filter(|user| user.active);
         let hash =
             user.as_ref().map_or_else(|| self.nobody_hash().to_owned(), |user| user.password_hash.clone());
         let right = self.heavy(move || Ok(verify_password(&password, &hash))).await?;
         let Some(user) = user.filter(|_| right) else {
-            self.tries().failed(&key, now);
             let audit = self.audit_row_from(
                 "login",
                 "login.failed",
@@ -180,11 +181,15 @@ impl App {
         let Actor::User { id, name, .. } = actor else {
             return Err(AppError::Forbidden("Only a person who logged in has a password.".into()));
         };
+        let (key, now) = (format!("password of {id}"), self.now());
+        self.tries().check(&key, now, FREE_TRIES)?;
+        self.tries().failed(&key, now);
         let mut user: rows::User = self.store().require(*id).await?;
         let hash = user.password_hash.clone();
         if !self.heavy(move || Ok(verify_password(&old, &hash))).await? {
             return Err(AppError::Unauthenticated("The old password is wrong.".into()));
         }
+        self.tries().forget(&key);
         check_password(&new)?;
         user.password_hash = self.heavy(move || hash_password(&new)).await?;
         user.must_change = false;
@@ -202,10 +207,11 @@ impl App {
         Ok(())
     }
 
-    /// Makes a login with a generated password, which is given back once.
+    /// Makes a login with a generated password, which is given back once. Nobody makes a login that may do more than
+    /// they may themselves.
     ///
     /// # Errors
-    /// [`AppError::Conflict`] when the name is taken.
+    /// [`AppError::Conflict`] when the name is taken, [`AppError::Forbidden`].
     pub async fn create_user(
         &self,
         actor: &Actor,
@@ -213,6 +219,7 @@ impl App {
         role: Role,
     ) -> Result<(UserId, Secret), AppError> {
         actor.require(Permission::ManageUsers)?;
+        may_hand_out(actor, role)?;
         let mut checks = Checks::default();
         checks.text("name", name, 64);
         checks.done()?;
@@ -267,6 +274,8 @@ impl App {
     ) -> Result<(), AppError> {
         actor.require(Permission::ManageUsers)?;
         let mut user: rows::User = self.found(id, "user").await?;
+        may_hand_out(actor, user.role)?;
+        may_hand_out(actor, role)?;
         let before = serde_json::json!({ "role": user.role.as_str(), "active": user.active });
         user.role = role;
         user.active = active;
@@ -420,6 +429,15 @@ impl App {
         let scopes = words.iter().filter_map(|word| Permission::parse(word.as_str()?)).collect();
         Ok(Some(Actor::ApiKey { id: key.id, name: key.name, scopes, address }))
     }
+}
+
+/// Whoever manages logins hands out and takes away only what they hold: a key for managing logins is no way to become
+/// an administrator.
+fn may_hand_out(actor: &Actor, role: Role) -> Result<(), AppError> {
+    Permission::ALL
+        .into_iter()
+        .filter(|permission| permission.granted_to(role))
+        .try_for_each(|p| actor.require(p))
 }
 
 fn check_password(password: &Secret) -> Result<(), AppError> {
