@@ -244,6 +244,7 @@ impl App {
         actor.require(Permission::WriteServices)?;
         input.check()?;
         let mut service = self.open_service(id).await?;
+        self.not_management(&service, input.vlan).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
         let kept = match old.as_ref().map(|old| &old.mode) {
             Some(InternetMode::Pppoe { password, .. }) => Some(password.clone()),
@@ -417,6 +418,21 @@ impl App {
             .await?;
         self.bus().say(Change::Service(id));
         self.intent_changed(cpe).await
+    }
+
+    /// The VLAN of CWMP reaches the router too: a customer's traffic must never be put on it.
+    async fn not_management(&self, service: &rows::Service, vlan: Option<u16>) -> Result<(), AppError> {
+        let (Some(vlan), Some(onu)) = (vlan, service.onu_id) else { return Ok(()) };
+        let onu: rows::Onu = self.found(onu, "ONU").await?;
+        let olt: rows::Olt = self.found(onu.olt_id, "OLT").await?;
+        if olt.defaults["management_vlan"] == serde_json::json!(vlan) {
+            let text = format!(
+                "{vlan} is the management VLAN of {}; a customer's traffic never goes there.",
+                olt.name
+            );
+            return Err(AppError::invalid("vlan", text));
+        }
+        Ok(())
     }
 
     async fn open_service(&self, id: ServiceId) -> Result<rows::Service, AppError> {

@@ -79,6 +79,15 @@ impl App {
         };
         let parts = service.as_ref().map(|(service, plan, customer)| (service, plan, customer));
         let spec = authorise_spec(request, &defaults, parts, BTreeSet::new());
+        if spec.service_ports.first().is_some_and(|port| port.vlan == defaults.management_vlan) {
+            return Err(AppError::invalid(
+                "internet_vlan",
+                format!(
+                    "{} is the management VLAN of {}; a customer's traffic never goes there.",
+                    defaults.management_vlan, olt.name
+                ),
+            ));
+        }
         Ok(Wish { olt, service, spec })
     }
 

@@ -1,10 +1,10 @@
 //! Commands on OLTs themselves: add, change, try.
 
 use super::NewOlt;
-use crate::{Actor, App, AppError, Change, Permission, auth::duplicate};
+use crate::{Actor, App, AppError, Change, Permission, auth::duplicate, error::Checks};
 use serde::Serialize;
 use store::{AdminState, Slot, StoreError, rows, timeline};
-use types::OltId;
+use types::{OltId, Secret};
 
 /// What an OLT said when its settings were tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,8 +58,8 @@ impl App {
         Ok(id)
     }
 
-    /// Changes an OLT's settings. Secrets that are not given stay as they are; an address change forgets the pinned
-    /// host key, because another box may be there.
+    /// Changes an OLT's settings. Secrets that are not given stay as they are; where it is reached in another way they
+    /// must be given again, and the pinned host key is forgotten, because another box may be there.
     ///
     /// # Errors
     /// As [`App::add_olt`].
@@ -77,7 +77,12 @@ impl App {
             "name": old.name, "address": old.address, "port": old.port, "protocol": old.protocol.as_str(),
             "username": old.username, "legacy_algorithms": old.legacy_algorithms, "defaults": old.defaults,
         });
-        let moved = old.address != input.address || old.port != i64::from(input.port);
+        let moved = old.address != input.address.trim() || old.port != i64::from(input.port);
+        let elsewhere =
+            moved || old.protocol != input.protocol || old.snmp_port != i64::from(input.snmp_port);
+        if elsewhere {
+            self.secrets_given_again(id, &input).await?;
+        }
         let mut row = olt_row(old, &input)?;
         row.admin_state = if enabled { AdminState::Enabled } else { AdminState::Disabled };
         if moved {
@@ -112,6 +117,21 @@ impl App {
         self.bus().say(Change::Olt(id));
         self.wake_olts();
         Ok(())
+    }
+
+    /// Secrets can be written and never read. Sending them to an address of somebody's choice would be reading them.
+    async fn secrets_given_again(&self, id: OltId, input: &NewOlt) -> Result<(), AppError> {
+        let mut checks = Checks::default();
+        let why = "is needed again: the stored one is only sent where it was meant for.";
+        if input.password.as_ref().is_none_or(Secret::is_empty) {
+            checks.wrong("password", why);
+        }
+        if input.snmp_community.is_none()
+            && self.store().secret(Slot::OltSnmpCommunity(id)).await?.is_some_and(|kept| !kept.is_empty())
+        {
+            checks.wrong("snmp_community", why);
+        }
+        checks.done()
     }
 
     /// Accepts that an OLT has another host key from now on, after somebody made sure why.
