@@ -68,6 +68,7 @@ impl App {
             }
         }
         let link = Link::One { service_id: service, olt_confirms: false, claimed_by: Some(actor.label()) };
+        self.challenged().vouch(cpe, self.now());
         self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link)).await
     }
 

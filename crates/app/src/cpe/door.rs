@@ -9,14 +9,22 @@ use crate::{
 };
 use async_trait::async_trait;
 use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use store::{Presence, Slot, StoreError, cpes, onus, rows, services};
-use types::{CpeId, CpeSessionId, ServiceId};
+use types::{CpeId, CpeSessionId, ServiceId, UtcMs};
 
 /// Longest DeviceId fields by TR-069 A.3.3.1; anything longer is no device of ours.
 const LONGEST_ID: usize = 64;
 /// A device that was asked for its secret and came back without one has none.
 const CHALLENGE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// The same thing is reported of a device once in this time.
+const REPORTED_AGAIN: Duration = Duration::from_secs(3600);
 /// RPC lines kept of a session.
 const LONGEST_DETAIL: usize = 200;
 
@@ -70,9 +78,9 @@ impl App {
         if let Some(reason) = implausible(&inform) {
             return Ok(Begin::Refused { reason });
         }
-        let Some(row) = self.find_or_register(&inform, &peer).await? else {
-            tracing::warn!(serial = %inform.serial_number, "quarantine is full; an unknown device is told to come later");
-            return Ok(Begin::Busy { retry_after_s: 3600 });
+        let row = match self.find_or_register(&inform, &peer).await? {
+            Found::Row(row) => *row,
+            Found::Not(begin) => return Ok(begin),
         };
         let cpe = row.id;
         let cell = self.live().cell(cpe);
@@ -86,6 +94,8 @@ impl App {
             Admission::Challenge => return Ok(Begin::Challenge),
             Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
         };
+        // Only now: whoever is not let in changes nothing.
+        self.retire_placeholder(&row, &link).await?;
         let own = peer.identity.cpe == Some(cpe);
         let auth = if own { peer.identity.level } else { peer.identity.level.min(AuthLevel::Bootstrap) };
         let number = self.live().next_session();
@@ -141,53 +151,136 @@ impl App {
             self.report_cpe(row, "identity_conflict", &reason, store::Severity::Bad).await?;
             return Ok(Admission::Refused(reason));
         }
+        let now = self.now();
+        let (asked, proven) = (
+            self.challenged().recently(row.id, peer.address, now, CHALLENGE_REMEMBERED),
+            device.ownership.proven_at.is_some(),
+        );
+        let address = peer.address.to_string();
+        if *level == AuthLevel::Anonymous && self.is_strict() {
+            self.challenged().remember(row.id, peer.address, now);
+            if asked && proven && username.is_some() {
+                self.report_unproven(row, inform, &address).await?;
+            }
+            return Ok(Admission::Challenge);
+        }
         let link = self.resolve_link(row, device, inform, peer).await?;
         if *level == AuthLevel::Own {
-            self.challenged().forget(row.id);
+            self.challenged().forget(row.id, peer.address);
+            self.challenged().lives_at(peer.address, row.id, now);
             return Ok(Admission::Admitted(link));
         }
-        let strict = !self.policy().anonymous_first_contact && *level == AuthLevel::Anonymous;
-        if device.ownership.written_at.is_some() || strict {
+        // A serial number is no secret and being online is not either. What a stranger elsewhere in the network cannot
+        // have is the address that this device spoke from, or an operator who says just now that it is the one.
+        let known = device.connection.peer.as_deref();
+        let vouched = self.challenged().vouched(row.id, now) || known == Some(address.as_str());
+        if let Link::One { claimed_by: Some(by), .. } = &link
+            && !vouched
+        {
+            let reason = format!(
+                "{} was claimed by {by} when it spoke from {}; now somebody informs with its name from {address} and \
+                 without its secret. It was told nothing. If it is the same device, claim it again within 15 minutes of \
+                 its next Inform.",
+                inform.serial_number,
+                known.unwrap_or("nowhere")
+            );
+            self.report_cpe(row, "identity_moved", &reason, store::Severity::Warn).await?;
+            return Ok(if asked { Admission::Refused(reason) } else { self.challenge(row.id, peer.address) });
+        }
+        // From elsewhere and with nobody's word: whoever guessed the serial number moves neither the address nor the
+        // URL of the device that is known from the management network.
+        let known_inside =
+            known.and_then(|known| known.parse().ok()).is_some_and(|known| self.is_inside(known));
+        if !link.confirmed()
+            && !self.is_inside(peer.address)
+            && known != Some(address.as_str())
+            && (known_inside || device.ownership.written_at.is_some())
+        {
+            self.report_unproven(row, inform, &address).await?;
+            let reason = format!("{} is known from elsewhere and shows no secret.", inform.serial_number);
+            let has_secret = device.ownership.written_at.is_some();
+            return Ok(if asked && !has_secret {
+                Admission::Refused(reason)
+            } else {
+                self.challenge(row.id, peer.address)
+            });
+        }
+        if device.ownership.written_at.is_some() {
             // It has, or may have, a secret of its own. HTTP devices show one only when they are asked.
-            let asked = self.challenged().recently(row.id, self.now(), CHALLENGE_REMEMBERED);
-            let proven = device.ownership.proven_at.is_some();
-            let again_new = inform.bootstrap() && link.confirmed();
-            if !asked || strict || (proven && !again_new) {
-                self.challenged().remember(row.id, self.now());
-                if asked && proven && username.is_some() {
-                    self.report_cpe(
-                        row,
-                        "identity_unproven",
-                        &format!(
-                            "{} does not show its own secret ({} tried). It was told nothing.",
-                            inform.serial_number, peer.address
-                        ),
-                        store::Severity::Warn,
-                    )
-                    .await?;
+            let reset = inform.bootstrap() && link.confirmed();
+            if !asked || (proven && !(reset && vouched)) {
+                if asked && proven && reset {
+                    let text = format!(
+                        "{} says that it was reset to factory settings, but informs from {address} and not from {} as \
+                         before. It was told nothing. If it is the same device, claim it again: it is then let in for \
+                         15 minutes.",
+                        inform.serial_number,
+                        known.unwrap_or("any known address")
+                    );
+                    self.report_cpe(row, "identity_moved", &text, store::Severity::Warn).await?;
+                } else if asked && proven && username.is_some() {
+                    self.report_unproven(row, inform, &address).await?;
                 }
-                return Ok(Admission::Challenge);
+                return Ok(self.challenge(row.id, peer.address));
             }
         }
         Ok(Admission::Admitted(link))
     }
 
-    /// The row of this device; a new one in quarantine if it is unknown; `None` when quarantine is full.
-    async fn find_or_register(
+    /// Inside a management network.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        self.policy().management_networks.iter().any(|network| network.contains(address))
+    }
+
+    fn challenge(&self, cpe: CpeId, address: IpAddr) -> Admission {
+        self.challenged().remember(cpe, address, self.now());
+        Admission::Challenge
+    }
+
+    /// Nobody is spoken to before it has shown some secret.
+    fn is_strict(&self) -> bool {
+        !self.policy().anonymous_first_contact
+    }
+
+    async fn report_unproven(
         &self,
+        row: &rows::Cpe,
         inform: &InformFacts,
-        peer: &Peer,
-    ) -> Result<Option<rows::Cpe>, AppError> {
+        address: &str,
+    ) -> Result<(), AppError> {
+        let text = format!(
+            "{} does not show its own secret ({address} tried). It was told nothing.",
+            inform.serial_number
+        );
+        self.report_cpe(row, "identity_unproven", &text, store::Severity::Warn).await
+    }
+
+    /// The row of this device; a new one in quarantine if it is unknown.
+    async fn find_or_register(&self, inform: &InformFacts, peer: &Peer) -> Result<Found, AppError> {
         let (oui, class, serial) = (&inform.oui, &inform.product_class, &inform.serial_number);
-        if let Some(row) = cpes::by_identity(self.store(), oui, class, serial).await? {
-            return Ok(Some(row));
+        let known = cpes::by_identity(self.store(), oui, class, serial).await?;
+        let nameless = known.as_ref().is_some_and(cpes::is_placeholder);
+        if let Some(row) = known.filter(|row| !cpes::is_placeholder(row)) {
+            return Ok(Found::Row(Box::new(row)));
+        }
+        // It is new to us: whoever has to prove something first leaves no trace before.
+        if let (AuthLevel::Own, Some(owner)) = (peer.identity.level, peer.identity.cpe) {
+            let owner: rows::Cpe = self.found(owner, "CPE").await?;
+            let reason = format!(
+                "Its secret came with the name {oui}-{class}-{serial}, which is not its own. Nothing was told to it."
+            );
+            self.report_cpe(&owner, "identity_conflict", &reason, store::Severity::Bad).await?;
+            return Ok(Found::Not(Begin::Refused { reason }));
+        }
+        if peer.identity.level == AuthLevel::Anonymous && self.is_strict() {
+            return Ok(Found::Not(Begin::Challenge));
         }
         let serials = claimed_serials(inform);
         for pon_serial in &serials {
             let known = cpes::by_pon_serial(self.store(), *pon_serial).await?;
             let placeholder = known.into_iter().find(cpes::is_placeholder);
             if let Some(mut row) = placeholder
-                && self.olt_confirms(*pon_serial, peer).await?
+                && self.olt_confirms(*pon_serial, row.id, peer).await?
             {
                 // The CPE that the authorisation announced.
                 row.oui = oui.clone();
@@ -199,18 +292,39 @@ impl App {
                         Box::pin(async move { tx.update(&update).await?.or_overtaken("the CPE") })
                     })
                     .await?;
-                return Ok(cpes::by_identity(self.store(), oui, class, serial).await?);
+                return Ok(match cpes::by_identity(self.store(), oui, class, serial).await? {
+                    Some(row) => Found::Row(Box::new(row)),
+                    None => Found::Not(Begin::Busy { retry_after_s: 60 }),
+                });
             }
         }
-        if cpes::quarantined(self.store()).await? >= self.policy().quarantine_limit {
-            return Ok(None);
+        if nameless {
+            let reason = format!("{serial} gives no OUI and no ProductClass, and no OLT confirms it now.");
+            return Ok(Found::Not(Begin::Refused { reason }));
+        }
+        let mut expected = false;
+        for pon_serial in &serials {
+            // No device has this number: nobody's address is taken for another's by it.
+            expected |= self.olt_confirms(*pon_serial, CpeId(0), peer).await?;
+        }
+        if !expected && cpes::quarantined(self.store()).await? >= self.policy().quarantine_limit {
+            tracing::warn!(%serial, "quarantine is full; an unknown device is told to come later");
+            return Ok(Found::Not(Begin::Busy { retry_after_s: 3600 }));
         }
         let now = self.now();
+        let mut pon_serial = serials.first().copied();
+        for serial in &serials {
+            // Some serial numbers only look like a PON serial number.
+            if self.is_known(*serial).await? {
+                pon_serial = Some(*serial);
+                break;
+            }
+        }
         let row = rows::Cpe {
             oui: oui.clone(),
             product_class: class.clone(),
             serial_number: serial.clone(),
-            pon_serial: serials.first().copied(),
+            pon_serial,
             state: Device::new(now).state().as_str().to_owned(),
             state_since: now,
             quarantine: true,
@@ -222,19 +336,43 @@ impl App {
             .store()
             .write(move |tx| Box::pin(async move { cpes::find_or_insert(tx, &row).await }))
             .await?;
-        Ok(Some(found))
+        Ok(Found::Row(Box::new(found)))
     }
 
-    /// The OLT has this ONU online now, and the Inform came from a management network.
-    async fn olt_confirms(&self, serial: types::Serial, peer: &Peer) -> Result<bool, AppError> {
+    /// The OLT has this ONU online now, and the Inform came from a management network, from an address that is no other
+    /// device's.
+    async fn olt_confirms(&self, serial: types::Serial, cpe: CpeId, peer: &Peer) -> Result<bool, AppError> {
         let policy = self.policy();
-        if !policy.management_networks.iter().any(|network| network.contains(peer.address)) {
+        if !self.is_inside(peer.address) {
+            return Ok(false);
+        }
+        let interval = policy.provisioning.inform_interval_s + policy.provisioning.inform_spread_s;
+        let lately = Duration::from_secs(2 * u64::from(interval));
+        if let Some(other) = self.challenged().who_lives_at(peer.address, self.now(), lately)
+            && other != cpe
+            && self.seems_online(other).await?
+        {
+            tracing::warn!(%serial, peer = %peer.address, %other, "another device's address speaks for this serial");
             return Ok(false);
         }
         let Some(onu) = onus::by_serial(self.store(), serial).await? else { return Ok(false) };
         let fresh =
             onu.observed_at.is_some_and(|at| self.now().since(at).as_secs() <= policy.olt_word_valid_s);
         Ok(onu.presence == Presence::InService && fresh)
+    }
+
+    /// An ONU or a service has this serial number.
+    async fn is_known(&self, serial: types::Serial) -> Result<bool, AppError> {
+        Ok(onus::by_serial(self.store(), serial).await?.is_some()
+            || !services::for_serial(self.store(), serial).await?.is_empty())
+    }
+
+    /// False if its OLT says that the ONU of this CPE is away: then its address may be another's by now.
+    async fn seems_online(&self, cpe: CpeId) -> Result<bool, AppError> {
+        let Some(row) = self.store().get::<rows::Cpe>(cpe).await? else { return Ok(false) };
+        let Some(serial) = row.pon_serial else { return Ok(true) };
+        let onu = onus::by_serial(self.store(), serial).await?;
+        Ok(onu.is_none_or(|onu| onu.presence == Presence::InService))
     }
 
     /// Which service it belongs to: by PON serial, then by an operator's claim.
@@ -252,7 +390,12 @@ impl App {
                 claimed_by: Some(by.clone()),
             });
         }
-        let serials = claimed_serials(inform);
+        // A device has one PON serial number for life: once it is known, no vendor leaf can make it another's.
+        let pinned = match row.pon_serial {
+            Some(serial) if self.is_known(serial).await? => Some(serial),
+            _ => None,
+        };
+        let serials = pinned.map_or_else(|| claimed_serials(inform), |serial| vec![serial]);
         let mut found: BTreeSet<ServiceId> = BTreeSet::new();
         let mut confirmed = false;
         let mut known_onu = None;
@@ -260,11 +403,19 @@ impl App {
             if let Some(onu) = onus::by_serial(self.store(), *serial).await? {
                 found.extend(onu.service_id);
                 known_onu = Some(onu);
-                confirmed |= self.olt_confirms(*serial, peer).await?;
+                confirmed |= self.olt_confirms(*serial, row.id, peer).await?;
             }
             for service in services::for_serial(self.store(), *serial).await? {
                 found.insert(service.id);
             }
+        }
+        if let Some(own) =
+            row.service_id.filter(|own| pinned.is_none() && !found.is_empty() && !found.contains(own))
+        {
+            let own: rows::Service = self.store().require(own).await?;
+            return Ok(Link::Conflict {
+                why: format!("it belongs to service {} and names the serial number of another now", own.code),
+            });
         }
         let label = || serials.first().map_or_else(|| inform.serial_number.clone(), ToString::to_string);
         let Some(service_id) = found.pop_first() else {
@@ -293,31 +444,41 @@ impl App {
                     ),
                 });
             }
-            if confirmed {
-                // The placeholder of the authorisation; the CPE itself was known before.
-                let (old, service) = (other.id, service.id);
-                self.store()
-                    .write(move |tx| {
-                        Box::pin(async move {
-                            services::link_cpe(tx, service, None).await?;
-                            tx.delete::<rows::Cpe>(old).await?;
-                            Ok::<_, StoreError>(())
-                        })
-                    })
-                    .await?;
-            }
         }
         Ok(Link::One { service_id, olt_confirms: confirmed, claimed_by: None })
     }
 
-    /// A line in the timeline of a CPE that is not a step of its machine.
+    /// The CPE that an authorisation announced, when the real one turns out to be known already.
+    async fn retire_placeholder(&self, row: &rows::Cpe, link: &Link) -> Result<(), AppError> {
+        let Some(service) = link.service().filter(|_| link.confirmed()) else { return Ok(()) };
+        let announced = self.store().require::<rows::Service>(service).await?.cpe_id;
+        let Some(old) = announced.filter(|other| *other != row.id) else { return Ok(()) };
+        if cpes::is_placeholder(&self.store().require::<rows::Cpe>(old).await?) {
+            self.store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        services::link_cpe(tx, service, None).await?;
+                        tx.delete::<rows::Cpe>(old).await?;
+                        Ok::<_, StoreError>(())
+                    })
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone
+    /// who knows a serial number can cause one.
     async fn report_cpe(
         &self,
         row: &rows::Cpe,
-        code: &str,
+        code: &'static str,
         text: &str,
         severity: store::Severity,
     ) -> Result<(), AppError> {
+        if !self.challenged().may_report(row.id, code, self.now()) {
+            return Ok(());
+        }
         tracing::warn!(cpe = %row.id, code, text, "reported");
         let entry = rows::TimelineEntry {
             at: self.now(),
@@ -336,6 +497,13 @@ impl App {
             .await?;
         Ok(())
     }
+}
+
+/// What an Inform leads to before anything is proven.
+enum Found {
+    Row(Box<rows::Cpe>),
+    /// No row, and this answer.
+    Not(Begin),
 }
 
 enum Admission {
@@ -478,30 +646,84 @@ impl CpeSession for Session {
     }
 }
 
-/// Devices that were asked for their secret, and when.
-#[derive(Debug, Default)]
-pub(crate) struct Challenged(std::sync::Mutex<std::collections::HashMap<CpeId, types::UtcMs>>);
+/// What was lately, by key. Forgets what is old; when it is full of what is not, the new is not remembered.
+#[derive(Debug)]
+struct Lately<K, V = ()>(Mutex<HashMap<K, (UtcMs, V)>>);
 
-impl Challenged {
+impl<K, V> Default for Lately<K, V> {
+    fn default() -> Self {
+        Lately(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Copy> Lately<K, V> {
     const LIMIT: usize = 100_000;
 
-    fn map(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<CpeId, types::UtcMs>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn map(&self) -> MutexGuard<'_, HashMap<K, (UtcMs, V)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recently(&self, cpe: CpeId, now: types::UtcMs, within: Duration) -> bool {
-        self.map().get(&cpe).is_some_and(|at| now.since(*at) <= within)
+    fn get(&self, key: &K, now: UtcMs, within: Duration) -> Option<V> {
+        self.map().get(key).filter(|(at, _)| now.since(*at) <= within).map(|(_, value)| *value)
     }
 
-    fn remember(&self, cpe: CpeId, now: types::UtcMs) {
+    fn put(&self, key: K, value: V, now: UtcMs, within: Duration) {
         let mut map = self.map();
         if map.len() >= Self::LIMIT {
-            map.retain(|_, at| now.since(*at) <= CHALLENGE_REMEMBERED);
+            map.retain(|_, (at, _)| now.since(*at) <= within);
         }
-        map.insert(cpe, now);
+        if map.len() < Self::LIMIT || map.contains_key(&key) {
+            map.insert(key, (now, value));
+        }
+    }
+}
+
+/// What the door remembers of who came, for as long as this node runs.
+#[derive(Debug, Default)]
+pub(crate) struct Challenged {
+    /// By address too: that a stranger was asked says nothing about the device.
+    asked: Lately<(CpeId, IpAddr)>,
+    vouched: Lately<CpeId>,
+    reported: Lately<(CpeId, &'static str)>,
+    homes: Lately<IpAddr, CpeId>,
+}
+
+impl Challenged {
+    fn recently(&self, cpe: CpeId, address: IpAddr, now: UtcMs, within: Duration) -> bool {
+        self.asked.get(&(cpe, address), now, within).is_some()
     }
 
-    fn forget(&self, cpe: CpeId) {
-        self.map().remove(&cpe);
+    fn remember(&self, cpe: CpeId, address: IpAddr, now: UtcMs) {
+        self.asked.put((cpe, address), (), now, CHALLENGE_REMEMBERED);
+    }
+
+    fn forget(&self, cpe: CpeId, address: IpAddr) {
+        self.asked.map().remove(&(cpe, address));
+    }
+
+    /// An operator says that this device is the one.
+    pub(crate) fn vouch(&self, cpe: CpeId, now: UtcMs) {
+        self.vouched.put(cpe, (), now, CHALLENGE_REMEMBERED);
+    }
+
+    fn vouched(&self, cpe: CpeId, now: UtcMs) -> bool {
+        self.vouched.get(&cpe, now, CHALLENGE_REMEMBERED).is_some()
+    }
+
+    fn may_report(&self, cpe: CpeId, code: &'static str, now: UtcMs) -> bool {
+        let new = self.reported.get(&(cpe, code), now, REPORTED_AGAIN).is_none();
+        if new {
+            self.reported.put((cpe, code), (), now, REPORTED_AGAIN);
+        }
+        new
+    }
+
+    /// A device showed its own secret from this address.
+    fn lives_at(&self, address: IpAddr, cpe: CpeId, now: UtcMs) {
+        self.homes.put(address, cpe, now, Duration::from_secs(24 * 3600));
+    }
+
+    fn who_lives_at(&self, address: IpAddr, now: UtcMs, within: Duration) -> Option<CpeId> {
+        self.homes.get(&address, now, within)
     }
 }

@@ -233,12 +233,20 @@ impl App {
         if let Some(credentials) = credentials {
             row.auth_username = Some(credentials.username.clone());
         }
-        let service = durable.link.as_ref().and_then(provisioning::Link::service);
+        // A serial number alone puts nobody under a service: it counts when the OLT or an operator confirms it.
+        let link_to = durable
+            .link
+            .as_ref()
+            .filter(|link| link.confirmed())
+            .and_then(provisioning::Link::service)
+            .filter(|service| live.row.service_id != Some(*service));
+        let service = link_to.or(live.row.service_id);
+        row.quarantine = durable.quarantined() || service.is_none();
         let entry = |reason: &Reason, kind: &str, from: Option<State>, to: Option<State>, at: UtcMs| {
             rows::TimelineEntry {
                 at,
                 kind: kind.to_owned(),
-                service_id: service.or(live.row.service_id),
+                service_id: service,
                 cpe_id: Some(live.row.id),
                 from_state: from.map(|s| s.as_str().to_owned()),
                 to_state: to.map(|s| s.as_str().to_owned()),
@@ -277,8 +285,8 @@ impl App {
                 jobs: orders.jobs,
             },
             learned: orders.learned,
-            link_to: service.filter(|service| live.row.service_id != Some(*service)),
-            activate: service.or(live.row.service_id).filter(|_| became_active),
+            link_to,
+            activate: service.filter(|_| became_active),
             now,
         };
         Ok((Some(write), step.next))

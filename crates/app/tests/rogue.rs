@@ -1,0 +1,429 @@
+//! What somebody on the management network, or with a key of small scope, cannot do.
+
+use app::{
+    AcsPolicy, Actor, App, AppError, AppParts, NewCustomer, NewOlt, NewPlan, NewService, Permission, Role,
+    ports::{
+        AuthLevel, Begin, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester,
+        CpeFrontDoor, Identity, InformFacts, Next, Peer, SessionEnd,
+    },
+};
+use provisioning::{Device, InformEvent, Link, ParamValue};
+use std::{net::IpAddr, sync::Arc};
+use store::{KeySource, Presence, Store, StoreConfig, StoreError, cpes, onus, rows, services};
+use types::{ApiKeyId, CpeId, ManualClock, OltId, Secret, Serial, ServiceId, UserId, UtcMs};
+
+const START: UtcMs = UtcMs(1_795_271_400_000);
+const HOME: &str = "127.20.0.10";
+const ELSEWHERE: &str = "127.20.0.66";
+
+struct Nobody;
+
+#[async_trait::async_trait]
+impl ConnectionRequester for Nobody {
+    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
+        ConnectionRequestOutcome::Unreachable
+    }
+}
+
+struct Network {
+    app: App,
+    clock: ManualClock,
+    olt: OltId,
+    _folder: tempfile::TempDir,
+}
+
+fn operator() -> Actor {
+    Actor::System("test")
+}
+
+fn serial() -> Serial {
+    "HWTC-7D4733C3".parse().expect("a serial number")
+}
+
+fn peer(address: &str, level: AuthLevel, cpe: Option<CpeId>) -> Peer {
+    let address: IpAddr = address.parse().expect("an address");
+    let username = cpe.map(|id| format!("lk{id}"));
+    Peer { address, tls: false, identity: Identity { level, username, cpe } }
+}
+
+fn stranger(address: &str) -> Peer {
+    peer(address, AuthLevel::Anonymous, None)
+}
+
+fn leaf(name: &str, value: &str) -> ParamValue {
+    let path = format!("InternetGatewayDevice.DeviceInfo.{name}");
+    ParamValue { path, value: value.into(), kind: Default::default() }
+}
+
+fn inform(oui: &str, serial_number: &str, code: &str) -> InformFacts {
+    InformFacts {
+        manufacturer: "Huawei Technologies Co., Ltd".into(),
+        oui: oui.into(),
+        product_class: if oui.is_empty() { String::new() } else { "EG8145V5".into() },
+        serial_number: serial_number.into(),
+        events: vec![InformEvent { code: code.into(), command_key: String::new() }],
+        current_time: "2026-11-21T12:00:00Z".into(),
+        parameters: vec![leaf("SoftwareVersion", "V5R019C10S125")],
+        cwmp_namespace: "urn:dslforum-org:cwmp-1-0".into(),
+        ..InformFacts::default()
+    }
+}
+
+impl Network {
+    async fn new() -> Network {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = ManualClock::new(START);
+        let url = format!("sqlite://{}", folder.path().join("t.db").display());
+        let key = KeySource::File(folder.path().join("secret.key"));
+        let config = StoreConfig { clock: Arc::new(clock.clone()), ..StoreConfig::new(url, key) };
+        let store = Store::open(config).await.expect("opens");
+        let parts = AppParts {
+            store,
+            clock: Arc::new(clock.clone()),
+            connection: Arc::new(Nobody),
+            node: "t".into(),
+        };
+        let app = App::new(parts).await.expect("starts");
+        let olt: NewOlt = serde_json::from_value(serde_json::json!({
+            "name": "olt-1", "address": "192.0.2.1", "port": 22, "protocol": "ssh", "username": "lk",
+            "password": "olt-secret",
+        }))
+        .expect("an OLT");
+        let olt = app.add_olt(&operator(), olt).await.expect("added");
+        let network = Network { app, clock, olt, _folder: folder };
+        network.policy(true).await;
+        network
+    }
+
+    async fn policy(&self, anonymous_first_contact: bool) {
+        let policy = AcsPolicy {
+            management_networks: vec!["127.20.0.0/16".parse().expect("a network")],
+            anonymous_first_contact,
+            ..AcsPolicy::default()
+        };
+        self.app.set_acs_policy(&operator(), policy, None).await.expect("accepted");
+    }
+
+    /// A customer's service that waits for this ONU.
+    async fn service(&self, name: &str, expected_serial: Serial) -> ServiceId {
+        let customer = NewCustomer { name: name.into(), ..NewCustomer::default() };
+        let customer_id = self.app.create_customer(&operator(), customer).await.expect("a customer");
+        let plan: NewPlan = serde_json::from_value(serde_json::json!({
+            "name": format!("Home of {name}"), "down_kbps": 100_000, "up_kbps": 100_000, "price_minor": 1000,
+            "currency": "EUR", "internet_mode": "pppoe",
+        }))
+        .expect("a plan");
+        let plan_id = self.app.create_plan(&operator(), plan).await.expect("a plan");
+        let service = NewService {
+            customer_id,
+            plan_id,
+            pppoe_login: None,
+            pppoe_password: None,
+            wifi: None,
+            expected_serial: Some(expected_serial),
+            address: String::new(),
+        };
+        self.app.create_service(&operator(), service).await.expect("a service")
+    }
+
+    /// The OLT sees the ONU online now.
+    async fn online(&self, service: ServiceId, serial: Serial, onu_id: i64) {
+        let (olt, now) = (self.olt, self.app.now());
+        self.app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let pon = "0/1/6".parse().expect("a port");
+                    let onu = tx.insert(&rows::Onu::planned(olt, pon, onu_id, serial, now)).await?;
+                    let seen = onus::OnuObservation {
+                        presence: Presence::InService,
+                        run_state: "online".into(),
+                        last_down_cause: None,
+                        rx_onu_cdbm: None,
+                        rx_olt_cdbm: None,
+                        distance_m: None,
+                        observed: None,
+                        at: now,
+                    };
+                    onus::observe(tx, onu, seen).await?;
+                    services::link_onu(tx, service, Some(onu)).await
+                })
+            })
+            .await
+            .expect("written");
+    }
+
+    /// The CPE that an authorisation announces.
+    async fn announced(&self, service: ServiceId) -> CpeId {
+        let now = self.app.now();
+        self.app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let row = rows::Cpe {
+                        serial_number: serial().hex16(),
+                        pon_serial: Some(serial()),
+                        state: "DISCOVERED".into(),
+                        state_since: now,
+                        created_at: now,
+                        ..Default::default()
+                    };
+                    let id = tx.insert(&row).await?;
+                    services::link_cpe(tx, service, Some(id)).await?;
+                    Ok::<_, StoreError>(id)
+                })
+            })
+            .await
+            .expect("written")
+    }
+
+    async fn cpe(&self, id: CpeId) -> rows::Cpe {
+        self.app.store().require(id).await.expect("a CPE")
+    }
+
+    async fn cpe_of(&self, service: ServiceId) -> Option<CpeId> {
+        self.app.store().require::<rows::Service>(service).await.expect("a service").cpe_id
+    }
+
+    /// Whether anything at all is asked of the device, and which row it was.
+    async fn spoken_to(&self, inform: InformFacts, peer: Peer) -> (Option<CpeId>, bool) {
+        match self.app.begin(inform, peer).await {
+            Begin::Accepted(mut session) => {
+                let cpe = session.cpe();
+                let asked = matches!(session.ready().await, Next::Request(_));
+                session.end(SessionEnd::Clean).await;
+                (Some(cpe), asked)
+            }
+            Begin::Challenge | Begin::Refused { .. } | Begin::Busy { .. } => (None, false),
+        }
+    }
+
+    /// As after a finished first contact: our secret is on the device and it has shown it, from `HOME`.
+    async fn owned(&self, service: ServiceId) -> CpeId {
+        let (first, asked) =
+            self.spoken_to(inform("00259E", &serial().hex16(), "0 BOOTSTRAP"), stranger(HOME)).await;
+        assert!(asked, "the first contact that the OLT confirms is spoken to");
+        let id = first.expect("accepted");
+        let now = self.app.now();
+        let mut row = self.cpe(id).await;
+        let mut device: Device = serde_json::from_value(row.machine.clone()).expect("a machine");
+        device.ownership.written_at = Some(now);
+        device.ownership.confirmed_at = Some(now);
+        row.machine = serde_json::to_value(&device).expect("json");
+        self.app
+            .store()
+            .write(move |tx| Box::pin(async move { tx.update(&row).await?.or_overtaken("the CPE") }))
+            .await
+            .expect("written");
+        self.spoken_to(
+            inform("00259E", &serial().hex16(), "2 PERIODIC"),
+            peer(HOME, AuthLevel::Own, Some(id)),
+        )
+        .await;
+        let device: Device = serde_json::from_value(self.cpe(id).await.machine).expect("a machine");
+        assert!(device.ownership.proven_at.is_some());
+        assert_eq!(self.cpe_of(service).await, Some(id));
+        id
+    }
+
+    async fn lines(&self, cpe: CpeId, code: &str) -> usize {
+        let subject = store::read::TimelineSubject::Cpe(cpe.0);
+        let lines = self
+            .app
+            .store()
+            .read()
+            .timeline(subject, None, store::read::Page::new(1, 500))
+            .await
+            .expect("reads");
+        lines.rows.iter().filter(|line| line.code == code).count()
+    }
+}
+
+#[tokio::test]
+async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let cpe = network.owned(service).await;
+    let before = network.cpe(cpe).await;
+    for _ in 0..3 {
+        let answer =
+            network.spoken_to(inform("00259E", &serial().hex16(), "0 BOOTSTRAP"), stranger(ELSEWHERE)).await;
+        assert_eq!(answer, (None, false));
+    }
+    let after = network.cpe(cpe).await;
+    assert_eq!((before.machine, before.peer_address), (after.machine, after.peer_address));
+    assert_eq!(network.lines(cpe, "identity_moved").await, 1, "told once, not with every try");
+    // From where it has always spoken, a factory reset is a first contact again, after one question.
+    let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    assert!(network.spoken_to(reset(), stranger(HOME)).await.1);
+    // An operator may say that a device that moved is the one, for a while.
+    network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
+    assert!(network.spoken_to(reset(), stranger(ELSEWHERE)).await.1);
+    network.clock.advance(std::time::Duration::from_secs(3600));
+    assert_eq!(network.spoken_to(reset(), stranger("127.20.0.67")).await, (None, false));
+}
+
+#[tokio::test]
+async fn a_customers_own_address_does_not_speak_for_the_neighbour() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    network.owned(service).await;
+    let neighbour: Serial = "HWTC-00000002".parse().expect("a serial number");
+    let theirs = network.service("Bela", neighbour).await;
+    network.online(theirs, neighbour, 2).await;
+    let (row, asked) =
+        network.spoken_to(inform("00259E", &neighbour.hex16(), "0 BOOTSTRAP"), stranger(HOME)).await;
+    assert!(row.is_some() && !asked, "kept in quarantine");
+    assert_eq!(network.cpe_of(theirs).await, None);
+    let (row, asked) =
+        network.spoken_to(inform("00259E", &neighbour.hex16(), "0 BOOTSTRAP"), stranger(ELSEWHERE)).await;
+    assert!(asked && network.cpe_of(theirs).await == row, "the neighbour itself is not kept out by it");
+}
+
+#[tokio::test]
+async fn an_unconfirmed_serial_takes_no_place_and_stays_in_quarantine() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    let announced = network.announced(service).await;
+    // No OLT sees it, and the outside of the management network is nowhere.
+    for (oui, address) in [("AAAAAA", HOME), ("BBBBBB", "198.51.100.9"), ("", HOME)] {
+        let (row, asked) =
+            network.spoken_to(inform(oui, &serial().hex16(), "0 BOOTSTRAP"), stranger(address)).await;
+        assert!(!asked);
+        if let Some(row) = row {
+            assert!(network.cpe(row).await.quarantine, "{oui:?}");
+        }
+        assert_eq!(network.cpe_of(service).await, Some(announced), "{oui:?}");
+        assert!(cpes::is_placeholder(&network.cpe(announced).await), "{oui:?}");
+    }
+    network.online(service, serial(), 1).await;
+    let (row, asked) =
+        network.spoken_to(inform("00259E", &serial().hex16(), "0 BOOTSTRAP"), stranger(HOME)).await;
+    assert!(asked && network.cpe_of(service).await == row, "the device itself takes the announced place");
+}
+
+#[tokio::test]
+async fn whoever_must_prove_something_first_leaves_no_trace() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let announced = network.announced(service).await;
+    network.policy(false).await;
+    assert!(matches!(
+        network.app.begin(inform("BADBAD", &serial().hex16(), "0 BOOTSTRAP"), stranger(HOME)).await,
+        Begin::Challenge
+    ));
+    // The customer of another device with that device's own secret.
+    let thief = peer(HOME, AuthLevel::Own, Some(announced));
+    assert!(matches!(
+        network.app.begin(inform("BADBAD", "4857544300000009", "0 BOOTSTRAP"), thief).await,
+        Begin::Refused { .. }
+    ));
+    assert!(cpes::is_placeholder(&network.cpe(announced).await));
+    assert_eq!(network.app.store().count::<rows::Cpe>().await.expect("counts"), 1);
+}
+
+#[tokio::test]
+async fn a_vendor_leaf_does_not_move_an_owned_device_to_another_service() {
+    let network = Network::new().await;
+    let own: Serial = "HWTC-00000002".parse().expect("a serial number");
+    let service = network.service("Bela", own).await;
+    network.online(service, own, 2).await;
+    let facts = |claimed: Serial| InformFacts {
+        parameters: vec![
+            leaf("SoftwareVersion", "V5R019C10S125"),
+            leaf("X_HW_SerialNumber", &claimed.hex16()),
+        ],
+        ..inform("00259E", "E48D8C112233", "2 PERIODIC")
+    };
+    let (cpe, asked) = network.spoken_to(facts(own), stranger(HOME)).await;
+    let cpe = cpe.expect("accepted");
+    assert!(asked, "{}", network.cpe(cpe).await.reason_text);
+    let victim = network.service("Amina", serial()).await;
+    network.spoken_to(facts(serial()), peer(HOME, AuthLevel::Own, Some(cpe))).await;
+    assert_eq!((network.cpe_of(service).await, network.cpe_of(victim).await), (Some(cpe), None));
+    let device: Device = serde_json::from_value(network.cpe(cpe).await.machine).expect("a machine");
+    assert_eq!(device.link.as_ref().and_then(Link::service), Some(service));
+}
+
+#[tokio::test]
+async fn a_key_for_managing_logins_is_no_way_to_become_administrator() {
+    let network = Network::new().await;
+    let key = Actor::ApiKey {
+        id: ApiKeyId(1),
+        name: "hr".into(),
+        scopes: vec![Permission::ManageUsers, Permission::Read],
+        address: None,
+    };
+    network.app.create_user(&key, "viewer", Role::Viewer).await.expect("as much as it may itself");
+    let refused = network.app.create_user(&key, "mallory", Role::Admin).await;
+    assert!(matches!(refused, Err(AppError::Forbidden(_))), "{refused:?}");
+    let (id, _) = network.app.create_user(&operator(), "nino", Role::Admin).await.expect("made");
+    for (id, role, active) in
+        [(id, Role::Viewer, true), (id, Role::Admin, false), (UserId(1), Role::Noc, true)]
+    {
+        let refused = network.app.change_user(&key, id, role, active).await;
+        assert!(matches!(refused, Err(AppError::Forbidden(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_the_same_time_are_counted_too() {
+    let network = Network::new().await;
+    network.app.create_user(&operator(), "nino", Role::Viewer).await.expect("made");
+    let guesses = (0..12).map(|n| {
+        let app = network.app.clone();
+        async move { app.login("nino", Secret::new(format!("guess {n}")), Some("192.0.2.7".into())).await }
+    });
+    let answers = futures::future::join_all(guesses).await;
+    let waited = answers.iter().filter(|answer| matches!(answer, Err(AppError::TooMany { .. }))).count();
+    assert_eq!(waited, 7, "five are free");
+}
+
+#[tokio::test]
+async fn stored_secrets_of_an_olt_are_not_sent_to_an_address_of_somebodys_choice() {
+    let network = Network::new().await;
+    let input = |address: &str, protocol: &str, password: Option<&str>| -> NewOlt {
+        serde_json::from_value(serde_json::json!({
+            "name": "olt-1", "address": address, "port": 22, "protocol": protocol, "username": "lk",
+            "password": password,
+        }))
+        .expect("an OLT")
+    };
+    let actor = operator();
+    let change = |input: NewOlt| network.app.update_olt(&actor, network.olt, input, true);
+    change(input("192.0.2.1", "ssh", None)).await.expect("the password is kept where nothing moved");
+    for moved in [input("192.0.2.66", "ssh", None), input("192.0.2.1", "telnet", None)] {
+        let refused = change(moved).await;
+        assert!(
+            matches!(&refused, Err(AppError::Invalid { fields }) if fields[0].field == "password"),
+            "{refused:?}"
+        );
+    }
+    change(input("192.0.2.66", "ssh", Some("new"))).await.expect("given again");
+}
+
+#[tokio::test]
+async fn a_customer_is_never_put_on_the_management_vlan() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    let request: app::AuthoriseRequest = serde_json::from_value(serde_json::json!({
+        "olt_id": network.olt, "pon": "0/1/6", "serial": serial().hex16(), "internet_vlan": 40,
+    }))
+    .expect("a request");
+    let refused = network.app.authorise_onu(&operator(), &request).await;
+    assert!(
+        matches!(&refused, Err(AppError::Invalid { fields }) if fields[0].field == "internet_vlan"),
+        "{refused:?}"
+    );
+    network.online(service, serial(), 1).await;
+    let input: app::InternetInput =
+        serde_json::from_value(serde_json::json!({ "mode": "dhcp", "vlan": 40 })).expect("an input");
+    let refused = network.app.set_internet(&operator(), service, input).await;
+    assert!(
+        matches!(&refused, Err(AppError::Invalid { fields }) if fields[0].field == "vlan"),
+        "{refused:?}"
+    );
+}
