@@ -145,12 +145,13 @@ impl<'a> Work<'a> {
         }
         let (intents, layers) = (self.intents(), self.layers_due());
         self.run().layers = layers.clone();
-        if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
-            return next;
-        }
-        self.adopt_pending(&profile);
         let mut waiting = None;
         for layer in layers {
+            // Only what this layer needs: a Wi-Fi tree is large, and this may be the fourth session of a WAN.
+            if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &[layer])) {
+                return next;
+            }
+            self.adopt_pending();
             let plan = match self.planning(&profile, |p| plan_layer(p, &intents, layer)) {
                 Ok(plan) => plan,
                 Err(blocked) => {
@@ -218,7 +219,7 @@ impl<'a> Work<'a> {
     }
 
     /// An AddObject whose answer never came: if exactly one instance is new, it is ours.
-    fn adopt_pending(&mut self, profile: &CpeProfile) {
+    fn adopt_pending(&mut self) {
         let Some(pending) = self.device.pending_add.take() else { return };
         let listed = self.session().tree.has(&pending.table);
         if let Some(path) = born_since(&self.session().tree, &pending) {
@@ -227,7 +228,6 @@ impl<'a> Work<'a> {
         } else if !listed {
             self.device.pending_add = Some(pending);
         }
-        let _ = profile;
     }
 
     fn store_slots(&mut self, profile: &CpeProfile, plan: &LayerPlan) {
