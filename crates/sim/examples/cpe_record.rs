@@ -20,7 +20,12 @@ fn main() -> ExitCode {
         let tally = &cpe.tally;
         println!(
             "{serial}: {} sessions ({} failed), {} boots, connection requests {:?}, orders {:?}, faults {:?}",
-            tally.sessions, tally.sessions_failed, tally.boots, tally.connection_requests, tally.orders, tally.faults
+            tally.sessions,
+            tally.sessions_failed,
+            tally.boots,
+            tally.connection_requests,
+            tally.orders,
+            tally.faults
         );
         for path in cpe.wan_objects_created() {
             println!("    created {path}");

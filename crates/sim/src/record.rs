@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use types::{Serial, UtcMs};
 
 /// Entries kept per CPE; of older ones only the tallies remain. Reads go first.
-const MAX_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 10_000;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +169,21 @@ pub struct Tally {
     pub orders: BTreeMap<String, u64>,
     /// Faults answered by code.
     pub faults: BTreeMap<u16, u64>,
+}
+
+impl Tally {
+    /// Adds the counts of another CPE.
+    pub fn add(&mut self, other: &Tally) {
+        fn into<K: Ord + Clone>(sum: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
+            other.iter().for_each(|(key, count)| *sum.entry(key.clone()).or_default() += count);
+        }
+        self.sessions += other.sessions;
+        self.sessions_failed += other.sessions_failed;
+        self.boots += other.boots;
+        into(&mut self.connection_requests, &other.connection_requests);
+        into(&mut self.orders, &other.orders);
+        into(&mut self.faults, &other.faults);
+    }
 }
 
 /// An order to write something while the clock was wrong, or twice, or the like: what to look at.
@@ -536,6 +551,15 @@ mod tests {
         let found = Record { cpes: [(serial, cpe)].into() }.violations();
         assert_eq!(found.len(), 3);
         assert!(found.iter().all(|one| one.starts_with("HWTC-5A000001: ")), "{found:?}");
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let one =
+            record(vec![order(1, added("2.")), Entry { what: What::Booted, ..order(1, Told::Other) }]).tally;
+        let mut sum = one.clone();
+        sum.add(&one);
+        assert_eq!((sum.boots, sum.orders["AddObject"]), (2, 2));
     }
 
     #[test]

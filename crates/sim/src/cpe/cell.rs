@@ -5,7 +5,7 @@ use super::{
     persist::{Holds, Journal},
     tree::{Model, Node},
 };
-use crate::record::CpeRecord;
+use crate::record::{CpeRecord, Tally};
 use sha2::{Digest, Sha256};
 use std::{io, path::Path, sync::Arc};
 
@@ -47,6 +47,11 @@ impl Cell {
         CpeRecord { config_hash: holds.config_hash, wans: holds.wans, ..self.record.clone() }
     }
 
+    /// Counts so far.
+    pub fn tally(&self) -> &Tally {
+        &self.record.tally
+    }
+
     /// Lets the device do something and writes down what came of it.
     ///
     /// # Errors
@@ -60,6 +65,10 @@ impl Cell {
         if let Some(journal) = &mut self.journal {
             let holds = (!changes.is_empty()).then(|| holds(&self.device));
             journal.append(entries, changes, self.device.state(), holds)?;
+            if journal.is_long() {
+                let (changes, state) = (self.device.tree().all_changes(), self.device.state());
+                journal.write_anew(&self.record, changes, state, self::holds(&self.device))?;
+            }
         }
         Ok(result)
     }

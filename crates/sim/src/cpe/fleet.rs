@@ -12,7 +12,7 @@ use super::{
     wan::{Account, Network},
 };
 use crate::{
-    record::Record,
+    record::{Record, Tally},
     scenario::{OnuPlan, Scenario, ScenarioError},
 };
 use std::{
@@ -299,6 +299,15 @@ impl FleetHandle {
     pub fn record(&self) -> Record {
         let cpes = self.shared.units.iter().map(|(serial, unit)| (*serial, unit.lock().record())).collect();
         Record { cpes }
+    }
+
+    /// Counts over all devices: cheap, also for thousands of them.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for unit in self.shared.units.values() {
+            sum.add(unit.lock().tally());
+        }
+        sum
     }
 
     /// The value of a parameter of a device, secrets included: for tests.

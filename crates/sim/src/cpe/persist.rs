@@ -5,7 +5,7 @@
 //! answered; it is dropped.
 
 use super::{behaviour::DeviceState, tree::Changes};
-use crate::record::{CpeRecord, Entry};
+use crate::record::{CpeRecord, Entry, Tally};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,8 +14,8 @@ use std::{
 };
 use types::Serial;
 
-/// A journal longer than this is written anew when it is opened.
-const COMPACT_ABOVE_BYTES: u64 = 4 << 20;
+/// A journal that has grown by this much since it was last written anew is written anew.
+const COMPACT_AFTER_BYTES: u64 = 4 << 20;
 /// The longest line that is read back.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
@@ -30,6 +30,9 @@ struct Line {
     state: Option<DeviceState>,
     #[serde(default, rename = "h", skip_serializing_if = "Option::is_none")]
     holds: Option<Holds>,
+    /// Counts up to and including this line, where entries before it were dropped.
+    #[serde(default, rename = "n", skip_serializing_if = "Option::is_none")]
+    tally: Option<Tally>,
 }
 
 /// What the device holds after a step that changed its tree.
@@ -41,11 +44,13 @@ pub(super) struct Holds {
     pub(super) wans: Vec<(String, String)>,
 }
 
-/// A journal that is being written.
+/// A journal that is being written. The file is opened for every step: thousands of devices share one process, and
+/// a process may have about a thousand files open.
 #[derive(Debug)]
 pub(super) struct Journal {
-    file: File,
+    path: PathBuf,
     last_state: Option<DeviceState>,
+    grown_bytes: u64,
 }
 
 /// A journal that was read.
@@ -92,6 +97,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Read> {
         for entry in step.entries {
             read.record.push(entry);
         }
+        read.record.tally = step.tally.unwrap_or(read.record.tally);
         if step.changes.reset {
             read.changes.clear();
         }
@@ -112,13 +118,42 @@ impl Journal {
         fs::create_dir_all(folder)?;
         let path = path_of(folder, serial);
         let before = if path.exists() { read(&path)? } else { Read::default() };
-        if before.whole_bytes > COMPACT_ABOVE_BYTES {
-            compact(&path, &before)?;
-        } else if path.exists() {
+        if path.exists() {
             OpenOptions::new().write(true).open(&path)?.set_len(before.whole_bytes)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        Ok((Journal { file, last_state: before.state.clone() }, before))
+        let grown_bytes = before.whole_bytes;
+        Ok((Journal { path, last_state: before.state.clone(), grown_bytes }, before))
+    }
+
+    /// True if it is time for [`Journal::write_anew`].
+    pub(super) fn is_long(&self) -> bool {
+        self.grown_bytes > COMPACT_AFTER_BYTES
+    }
+
+    /// Replaces the journal by one line that says the same, moved into place when it is complete.
+    pub(super) fn write_anew(
+        &mut self,
+        record: &CpeRecord,
+        changes: Changes,
+        state: &DeviceState,
+        holds: Holds,
+    ) -> io::Result<()> {
+        let line = Line {
+            entries: record.entries.iter().cloned().collect(),
+            changes,
+            state: Some(state.clone()),
+            holds: Some(holds),
+            tally: Some(record.tally.clone()),
+        };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        let fresh = self.path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.path)?;
+        self.grown_bytes = 0;
+        Ok(())
     }
 
     /// Writes one step.
@@ -133,34 +168,50 @@ impl Journal {
         if entries.is_empty() && changes.is_empty() && state.is_none() {
             return Ok(());
         }
-        let line = Line { entries, changes, state, holds };
+        let line = Line { entries, changes, state, holds, tally: None };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
-        self.file.write_all(&bytes)?;
+        OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(&bytes)?;
+        self.grown_bytes += bytes.len() as u64;
         self.last_state = line.state.or(self.last_state.take());
         Ok(())
     }
 }
 
-/// Writes a journal anew: one line instead of many, moved into place when it is complete.
-fn compact(path: &Path, read: &Read) -> io::Result<()> {
-    let mut merged = Changes::default();
-    for changes in &read.changes {
-        merged.reset |= changes.reset;
-        merged.nodes.extend(changes.nodes.clone());
-        merged.counters.extend(changes.counters.clone());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::What;
+    use types::UtcMs;
+
+    #[test]
+    fn a_journal_written_anew_says_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let serial: Serial = "HWTC5A000001".parse().expect("a serial");
+        let (mut journal, _) = Journal::open(folder.path(), serial).expect("opened");
+        let entry = |session| Entry { at: UtcMs(1), session, clock_valid: true, what: What::Booted };
+        let mut record = CpeRecord::default();
+        let state = |sessions| {
+            let mut state = DeviceState::default();
+            state.sessions = sessions;
+            state
+        };
+        for session in 1..=3 {
+            record.push(entry(session));
+            journal.append(vec![entry(session)], Changes::default(), &state(session), None).expect("written");
+        }
+        // Older entries were dropped, their counts were not.
+        record.entries.pop_front();
+        let holds = Holds { config_hash: "h".to_owned(), wans: vec![("A.1.".to_owned(), "role".to_owned())] };
+        (record.config_hash, record.wans) = (holds.config_hash.clone(), holds.wans.clone());
+        journal.write_anew(&record, Changes::default(), &state(3), holds).expect("written");
+        record.push(entry(4));
+        journal.append(vec![entry(4)], Changes::default(), &state(4), None).expect("written");
+
+        let read = read(&path_of(folder.path(), serial)).expect("read");
+        assert_eq!(read.record, record);
+        assert_eq!((read.record.tally.boots, read.record.entries.len()), (4, 3));
+        assert_eq!(read.state, Some(state(4)));
+        assert_eq!(journals(folder.path()).expect("listed").len(), 1);
     }
-    let line = Line {
-        entries: read.record.entries.iter().cloned().collect(),
-        changes: merged,
-        state: read.state.clone(),
-        holds: Some(Holds { config_hash: read.record.config_hash.clone(), wans: read.record.wans.clone() }),
-    };
-    let fresh = path.with_extension("new");
-    let mut bytes = serde_json::to_vec(&line)?;
-    bytes.push(b'\n');
-    let mut file = File::create(&fresh)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
 }
