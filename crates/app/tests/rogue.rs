@@ -96,7 +96,12 @@ impl Network {
     }
 
     async fn policy(&self, anonymous_first_contact: bool) {
+        self.room(anonymous_first_contact, 10_000).await;
+    }
+
+    async fn room(&self, anonymous_first_contact: bool, quarantine_limit: u64) {
         let policy = AcsPolicy {
+            quarantine_limit,
             management_networks: vec!["127.20.0.0/16".parse().expect("a network")],
             anonymous_first_contact,
             ..AcsPolicy::default()
@@ -256,6 +261,7 @@ async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
     assert_eq!(network.lines(cpe, "identity_moved").await, 1, "told once, not with every try");
     // From where it has always spoken, a factory reset is a first contact again, after one question.
     let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    assert_eq!(network.spoken_to(reset(), stranger(HOME)).await, (None, false), "asked for its secret first");
     assert!(network.spoken_to(reset(), stranger(HOME)).await.1);
     // An operator may say that a device that moved is the one, for a while.
     network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
@@ -426,4 +432,30 @@ async fn a_customer_is_never_put_on_the_management_vlan() {
         matches!(&refused, Err(AppError::Invalid { fields }) if fields[0].field == "vlan"),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_full_quarantine_keeps_nobody_out_who_belongs_here() {
+    let network = Network::new().await;
+    network.room(true, 3).await;
+    let strangers = |from: u32| {
+        let app = network.app.clone();
+        async move {
+            for n in from..from + 6 {
+                let facts = inform("BADBAD", &format!("stranger {n}"), "0 BOOTSTRAP");
+                if let Begin::Accepted(session) = app.begin(facts, stranger(ELSEWHERE)).await {
+                    session.end(SessionEnd::Clean).await;
+                }
+            }
+            app.store().count::<rows::Cpe>().await.expect("counts")
+        }
+    };
+    assert_eq!(strangers(0).await, 3);
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let facts = inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    assert!(network.spoken_to(facts, stranger(HOME)).await.1, "the OLT confirms it");
+    network.clock.advance(std::time::Duration::from_secs(2 * 3600));
+    assert_eq!(strangers(100).await, 4, "the silent ones made room; the device stays");
+    assert!(network.cpe_of(service).await.is_some());
 }

@@ -77,6 +77,33 @@ pub async fn quarantined(db: &Db) -> Result<u64, StoreError> {
     Ok(cpes::Entity::find().filter(cpes::Column::Quarantine.eq(true)).count(db).await?)
 }
 
+/// Forgets the stranger that has been silent for longest, if any has been since before `silent_since`: never linked,
+/// never given a secret. It is met anew when it informs again. True if one went.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn forget_stranger(tx: &Tx, silent_since: UtcMs) -> Result<bool, StoreError> {
+    use cpes::Column;
+    let never_heard =
+        Condition::all().add(Column::LastInformAt.is_null()).add(Column::CreatedAt.lt(silent_since.0));
+    let oldest = cpes::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Quarantine.eq(true))
+        .filter(Column::ServiceId.is_null())
+        .filter(Column::AuthUsername.is_null())
+        .filter(Condition::any().add(Column::LastInformAt.lt(silent_since.0)).add(never_heard))
+        .order_by_asc(Column::LastInformAt)
+        .order_by_asc(Column::Id)
+        .into_tuple::<i64>()
+        .one(tx.db())
+        .await?;
+    match oldest {
+        Some(id) => tx.delete::<Cpe>(CpeId(id)).await,
+        None => Ok(false),
+    }
+}
+
 /// True for the row that an authorisation makes before the CPE has spoken: it has no identity of its own yet.
 pub fn is_placeholder(cpe: &Cpe) -> bool {
     cpe.oui.is_empty() && cpe.product_class.is_empty() && cpe.last_inform_at.is_none()

@@ -307,7 +307,7 @@ impl App {
             // No device has this number: nobody's address is taken for another's by it.
             expected |= self.olt_confirms(*pon_serial, CpeId(0), peer).await?;
         }
-        if !expected && cpes::quarantined(self.store()).await? >= self.policy().quarantine_limit {
+        if !expected && !self.has_room().await? {
             tracing::warn!(%serial, "quarantine is full; an unknown device is told to come later");
             return Ok(Found::Not(Begin::Busy { retry_after_s: 3600 }));
         }
@@ -359,6 +359,19 @@ impl App {
         let fresh =
             onu.observed_at.is_some_and(|at| self.now().since(at).as_secs() <= policy.olt_word_valid_s);
         Ok(onu.presence == Presence::InService && fresh)
+    }
+
+    /// There is room for one more stranger: who has been silent for an hour makes room, so that whoever fills quarantine
+    /// on purpose must go on doing it.
+    async fn has_room(&self) -> Result<bool, AppError> {
+        if cpes::quarantined(self.store()).await? < self.policy().quarantine_limit {
+            return Ok(true);
+        }
+        let silent_since = UtcMs(self.now().0 - 3_600_000);
+        Ok(self
+            .store()
+            .write(move |tx| Box::pin(async move { cpes::forget_stranger(tx, silent_since).await }))
+            .await?)
     }
 
     /// An ONU or a service has this serial number.
