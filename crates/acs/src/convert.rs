@@ -15,6 +15,9 @@ use provisioning::{DeviceFault, InformEvent, NameInfo, ParamValue, ParameterFaul
 const MAX_IDENTITY_CHARS: usize = 128;
 /// Parameters kept of an Inform.
 const MAX_INFORM_PARAMETERS: usize = 512;
+/// Characters kept of a parameter in an Inform, which anyone may send. What is told there is names, versions, addresses
+/// and a URL (TR-069: 256); it goes into sentences and rows.
+const MAX_INFORM_VALUE_CHARS: usize = 1024;
 /// Characters kept of a text that comes with a fault.
 const MAX_FAULT_CHARS: usize = 512;
 
@@ -43,7 +46,17 @@ pub(crate) fn inform_facts(inform: Inform, version: CwmpVersion) -> InformFacts 
             .collect(),
         current_time: identity(inform.current_time.0),
         retry_count: inform.retry_count,
-        parameters: inform.parameters.into_iter().take(MAX_INFORM_PARAMETERS).map(param_value).collect(),
+        parameters: inform
+            .parameters
+            .into_iter()
+            .take(MAX_INFORM_PARAMETERS)
+            .map(param_value)
+            .map(|value| ParamValue {
+                path: cut(value.path, MAX_INFORM_VALUE_CHARS),
+                value: cut(value.value, MAX_INFORM_VALUE_CHARS),
+                ..value
+            })
+            .collect(),
         cwmp_namespace: format!("urn:dslforum-org:cwmp-{}", version.suffix()),
     }
 }
@@ -169,7 +182,8 @@ mod tests {
     #[test]
     fn a_device_cannot_fill_the_database_with_its_name() {
         let long = "é".repeat(100_000);
-        let parameter = ParameterValue { name: "A".into(), value: Value::new(ValueType::Unspecified, "v") };
+        let parameter =
+            ParameterValue { name: "A".into(), value: Value::new(ValueType::Unspecified, long.as_str()) };
         let facts = inform_facts(
             Inform {
                 device_id: DeviceId {
@@ -182,7 +196,7 @@ mod tests {
                 max_envelopes: 1,
                 current_time: DateTime(long),
                 retry_count: 7,
-                parameters: vec![parameter; 60_000],
+                parameters: vec![parameter; 1_000],
             },
             CwmpVersion::V1_2,
         );
@@ -192,6 +206,7 @@ mod tests {
             assert_eq!(text.chars().count(), MAX_IDENTITY_CHARS);
         }
         assert_eq!(facts.parameters.len(), MAX_INFORM_PARAMETERS);
+        assert_eq!(facts.parameters[0].value.chars().count(), MAX_INFORM_VALUE_CHARS);
         assert_eq!(facts.cwmp_namespace, "urn:dslforum-org:cwmp-1-2");
         assert_eq!(facts.retry_count, 7);
     }

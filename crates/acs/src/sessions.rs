@@ -4,7 +4,7 @@ use crate::{cookie::Token, rate::lock};
 use app::ports::{CpeSession, SessionEnd};
 use cwmp::SessionMachine;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -63,8 +63,22 @@ pub(crate) enum Found {
 struct Tables {
     by_token: HashMap<Token, Arc<Entry>>,
     by_cpe: HashMap<CpeId, Token>,
-    by_name: HashMap<(IpAddr, String), Token>,
+    /// A name that several devices share (first contact) may lead from one address to several sessions.
+    by_name: HashMap<(IpAddr, String), HashSet<Token>>,
     ended: HashMap<Token, Instant>,
+}
+
+impl Tables {
+    fn forget_name(&mut self, entry: &Entry) {
+        let Some(username) = &entry.username else { return };
+        let key = (entry.address, username.clone());
+        if let Some(tokens) = self.by_name.get_mut(&key) {
+            tokens.remove(&entry.token);
+            if tokens.is_empty() {
+                self.by_name.remove(&key);
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -106,11 +120,14 @@ impl Sessions {
         }
     }
 
-    /// The session of a device that proved its name on this very request and sends no cookies.
+    /// The session of a device that proved its name on this very request and sends no cookies. Where the name leads to
+    /// more than one session nobody can tell whose message it is, and it is nobody's.
     pub(crate) fn find_by_name(&self, origin: Origin, username: &str) -> Option<Arc<Entry>> {
         let tables = lock(&self.0);
-        let token = tables.by_name.get(&(origin.address, username.to_owned()))?;
-        tables.by_token.get(token).filter(|entry| entry.tls == origin.tls).cloned()
+        let tokens = tables.by_name.get(&(origin.address, username.to_owned()))?;
+        let mut entries = tokens.iter().filter_map(|token| tables.by_token.get(token));
+        let only = entries.next().filter(|_| entries.next().is_none())?;
+        Some(only).filter(|entry| entry.tls == origin.tls).cloned()
     }
 
     /// Starts a session. The one that the same device had before is over.
@@ -129,8 +146,12 @@ impl Sessions {
             let mut tables = lock(&self.0);
             let before = tables.by_cpe.insert(entry.cpe, new.token.clone());
             let before = before.and_then(|token| tables.by_token.remove(&token));
+            if let Some(before) = &before {
+                tables.forget_name(before);
+            }
             if let Some(username) = &entry.username {
-                tables.by_name.insert((entry.address, username.clone()), new.token.clone());
+                let key = (entry.address, username.clone());
+                tables.by_name.entry(key).or_default().insert(new.token.clone());
             }
             tables.by_token.insert(new.token, entry);
             before
@@ -155,12 +176,7 @@ impl Sessions {
         if tables.by_cpe.get(&entry.cpe) == Some(&entry.token) {
             tables.by_cpe.remove(&entry.cpe);
         }
-        if let Some(username) = &entry.username {
-            let key = (entry.address, username.clone());
-            if tables.by_name.get(&key) == Some(&entry.token) {
-                tables.by_name.remove(&key);
-            }
-        }
+        tables.forget_name(entry);
         tables.ended.insert(entry.token.clone(), Instant::now());
     }
 

@@ -259,3 +259,23 @@ fn unusable_certificates_are_named() {
         assert!(error.contains(want), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_shared_name_behind_one_address_opens_nobody_elses_session() {
+    let (door, mut heard) = Door::new();
+    door.user("first-contact", "shared", AuthLevel::Bootstrap, None);
+    door.script("S1", [get_names()]);
+    door.script("S2", [get_names()]);
+    let acs = Acs::start(door).await;
+    let challenge = acs.device().await.post(&[], b"").await;
+    let header = |count| authorization(&challenge, "first-contact", "shared", count);
+    for (serial, count) in [("S1", 1), ("S2", 2)] {
+        let opened = acs.device().await.post(&[("Authorization", &header(count))], &inform(serial)).await;
+        assert_eq!(opened.status, 200, "{serial}");
+        assert!(matches!(heard.next().await, Said::Began { .. }));
+    }
+    // Without a cookie nobody knows whose turn it is.
+    assert_eq!(acs.device().await.post(&[("Authorization", &header(3))], b"").await.status, 400);
+    assert!(heard.nothing_more());
+    acs.stop().await;
+}
