@@ -30,6 +30,8 @@ const BUILTIN: &[(&str, &str)] = &[
 #[derive(Debug, Clone, Default)]
 pub struct ProfileSet {
     profiles: Vec<Arc<CpeProfile>>,
+    /// Patterns of all families together.
+    patterns: HashSet<String>,
 }
 
 impl ProfileSet {
@@ -51,7 +53,9 @@ impl ProfileSet {
     /// # Errors
     /// The first mistake, with the file, the key and what was expected.
     pub fn from_files(files: impl IntoIterator<Item = (String, String)>) -> Result<ProfileSet, ProfileError> {
-        Ok(ProfileSet { profiles: load::load(files)?.into_iter().map(Arc::new).collect() })
+        let profiles: Vec<Arc<CpeProfile>> = load::load(files)?.into_iter().map(Arc::new).collect();
+        let patterns = profiles.iter().flat_map(|profile| profile.patterns.iter().cloned()).collect();
+        Ok(ProfileSet { profiles, patterns })
     }
 
     /// By id.
@@ -66,10 +70,8 @@ impl ProfileSet {
 
     /// True if a name is worth remembering for any family of its root. A big device lists thousands.
     pub fn is_interesting(&self, path: &str) -> bool {
-        let pattern = pattern_of(path);
-        self.profiles
-            .iter()
-            .any(|profile| profile.patterns.contains(&pattern) || profile.mark(path).is_some())
+        self.patterns.contains(&pattern_of(path))
+            || self.profiles.iter().any(|profile| profile.mark(path).is_some())
     }
 }
 
@@ -81,6 +83,9 @@ impl CpeProfile {
 
     /// Title of the other family whose mark this path bears, if the profile knows the mark.
     pub fn mark(&self, path: &str) -> Option<&str> {
+        if self.foreign.is_empty() || !path.contains(".X_") {
+            return None;
+        }
         let found =
             self.foreign.iter().find(|mark| path.split('.').any(|part| part.starts_with(&mark.prefix)))?;
         Some(&found.title)
@@ -99,11 +104,15 @@ impl CpeProfile {
 
 /// The path with `?` for every instance number.
 pub fn pattern_of(path: &str) -> String {
-    let parts: Vec<&str> = path
-        .split('.')
-        .map(|part| if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) { "?" } else { part })
-        .collect();
-    parts.join(".")
+    let mut pattern = String::with_capacity(path.len());
+    for (at, part) in path.split('.').enumerate() {
+        if at > 0 {
+            pattern.push('.');
+        }
+        let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        pattern.push_str(if number { "?" } else { part });
+    }
+    pattern
 }
 
 /// Leaves that hold secrets in every family, by the end of their name: for whatever reads a whole device.
