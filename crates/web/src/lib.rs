@@ -1,1 +1,24 @@
-//! Pages, REST API with OpenAPI, live updates
+//! Pages, REST API with OpenAPI, live updates.
+//!
+//! **Invariant: nothing here changes state by itself.** A page or an API call reads through `store::read` and acts
+//! through one command of `app`, as the person or program that asked. Every route names the permission it needs in
+//! one table ([`routes`]), and the guard in [`auth`] stands before all of them.
+
+mod api;
+mod assets;
+mod auth;
+mod backend;
+mod error;
+mod export;
+mod form;
+mod list;
+mod live;
+mod pages;
+mod routes;
+mod shell;
+mod state;
+pub mod view;
+pub mod words;
+
+pub use routes::router;
+pub use state::WebState;

@@ -1,6 +1,9 @@
 //! CPEs with their parameters, evidence, sessions and connection requests.
 
-use super::{Listed, Page, Read, Sort, serial_needle, sql::Sql};
+use super::{
+    Listed, Page, Read, Sort, serial_needle,
+    sql::{Sql, like_pattern},
+};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -160,7 +163,9 @@ fn conditions(filter: &CpeFilter) -> Sql {
         Some(hex) => {
             sql.and("(").push("p.pon_serial LIKE").bind(format!("%{hex}%"));
             for column in columns {
-                sql.push(&format!("OR LOWER({column}) LIKE")).bind(format!("%{}%", q.to_lowercase()));
+                sql.push(&format!("OR LOWER({column}) LIKE"))
+                    .bind(like_pattern(&q.to_lowercase()))
+                    .push("ESCAPE '!'");
             }
             sql.push(")");
         }

@@ -1,6 +1,9 @@
 //! ONUs: one row = place, line, customer, CPE.
 
-use super::{Listed, Page, Read, Sort, serial_needle, sql::Sql};
+use super::{
+    Listed, Page, Read, Sort, serial_needle,
+    sql::{Sql, like_pattern},
+};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -99,7 +102,9 @@ fn conditions(filter: &OnuFilter) -> Sql {
         Some(hex) => {
             sql.and("(").push("o.serial LIKE").bind(format!("%{hex}%"));
             for column in ["o.description", "c.name", "s.code", "s.pppoe_login"] {
-                sql.push(&format!("OR LOWER({column}) LIKE")).bind(format!("%{}%", q.to_lowercase()));
+                sql.push(&format!("OR LOWER({column}) LIKE"))
+                    .bind(like_pattern(&q.to_lowercase()))
+                    .push("ESCAPE '!'");
             }
             sql.push(")");
         }

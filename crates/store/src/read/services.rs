@@ -1,6 +1,9 @@
 //! Services: account, line, ONU and CPE in one row.
 
-use super::{Listed, Page, Read, Sort, serial_needle, sql::Sql};
+use super::{
+    Listed, Page, Read, Sort, serial_needle,
+    sql::{Sql, like_pattern},
+};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -107,7 +110,9 @@ fn conditions(filter: &ServiceFilter) -> Sql {
             sql.and("(").push("o.serial LIKE").bind(format!("%{hex}%"));
             sql.push("OR s.expected_serial LIKE").bind(format!("%{hex}%"));
             for column in ["s.code", "c.name", "s.pppoe_login", "c.phone"] {
-                sql.push(&format!("OR LOWER({column}) LIKE")).bind(format!("%{}%", q.to_lowercase()));
+                sql.push(&format!("OR LOWER({column}) LIKE"))
+                    .bind(like_pattern(&q.to_lowercase()))
+                    .push("ESCAPE '!'");
             }
             sql.push(")");
         }

@@ -52,12 +52,15 @@ impl Sql {
             return self;
         }
         self.and("(");
-        let pattern = like_pattern(needle);
+        let pattern = like_pattern(&needle.to_lowercase());
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
                 self.push("OR");
             }
             self.push(&format!("LOWER({column}) LIKE")).bind(pattern.clone()).push("ESCAPE '!'");
+            for spelling in spellings(needle) {
+                self.push(&format!("OR {column} LIKE")).bind(like_pattern(&spelling)).push("ESCAPE '!'");
+            }
         }
         self.push(")")
     }
@@ -106,18 +109,40 @@ impl Sql {
     }
 }
 
-/// `%needle%` in lower case with `%`, `_` and the escape character itself taken literally.
-fn like_pattern(needle: &str) -> String {
+/// `%needle%` with `%`, `_` and the escape character itself taken literally.
+pub(super) fn like_pattern(needle: &str) -> String {
     let mut pattern = String::with_capacity(needle.len() + 2);
     pattern.push('%');
-    for c in needle.chars().take(200).flat_map(char::to_lowercase) {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
+    for c in needle.chars().take(200) {
+        match c {
+            '%' | '_' | '!' => pattern.extend(['!', c]),
+            // PostgreSQL has no such character; nothing contains it.
+            '\0' => pattern.push('\u{FFFD}'),
+            c => pattern.push(c),
         }
-        pattern.push(c);
     }
     pattern.push('%');
     pattern
+}
+
+/// SQLite folds the case of ASCII only; in other scripts the usual spellings are tried as well.
+fn spellings(needle: &str) -> Vec<String> {
+    if needle.is_ascii() {
+        return Vec::new();
+    }
+    let capitalised = needle
+        .split(' ')
+        .map(|word| {
+            let mut chars = word.chars();
+            chars.next().map_or_else(String::new, |first| {
+                first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase()
+            })
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut spellings = vec![needle.to_owned(), capitalised, needle.to_uppercase()];
+    spellings.dedup();
+    spellings
 }
 
 #[derive(FromQueryResult)]
@@ -174,7 +199,9 @@ mod tests {
 
     #[test]
     fn a_needle_is_taken_literally() {
-        assert_eq!(like_pattern("50%_A!"), "%50!%!_a!!%");
+        assert_eq!(like_pattern("50%_a!"), "%50!%!_a!!%");
+        assert_eq!(spellings("amina"), Vec::<String>::new());
+        assert_eq!(spellings("оксана х"), ["оксана х", "Оксана Х", "ОКСАНА Х"]);
     }
 
     #[test]

@@ -1,0 +1,257 @@
+//! Authorising a detected ONU: one form, the exact lines before anything is sent, then a task.
+
+use app::{AuthoriseRequest, DryRun, OltDefaults};
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use store::read::{CustomerFilter, CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
+use types::{CustomerId, OltId, PlanId, ServiceId};
+
+use super::{again, form_key, go, html, no_store, page};
+use crate::{
+    auth::Who,
+    error::Fail,
+    form::Form,
+    shell::Shell,
+    state::Ctx,
+    view::{self, Status, View},
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "authorise.html")]
+struct AuthorisePage {
+    shell: Shell,
+    v: View,
+    row: DetectedRow,
+    form: Form,
+    key: String,
+    services: Vec<ServiceRow>,
+    customers: Vec<CustomerRow>,
+    plans: Vec<PlanRow>,
+    defaults: OltDefaults,
+}
+
+struct Line {
+    k: &'static str,
+    sign: &'static str,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "dry_run.html")]
+struct DryRunPart {
+    dry: Option<DryRun>,
+    lines: Vec<Line>,
+    s: Status,
+    problem: String,
+}
+
+/// Customers and services offered in the form; the rest is found by its page.
+const OFFERED: u32 = 300;
+
+async fn detected(ctx: &Ctx, form: &Form) -> Result<DetectedRow, Fail> {
+    let id = form
+        .val("detected")
+        .parse()
+        .map_err(|_| Fail::bad_request("Which ONU? Choose one on the Detected page."))?;
+    ctx.read().detected_onu(id).await?.ok_or_else(|| Fail::not_found("This detected ONU"))
+}
+
+async fn draw(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    row: DetectedRow,
+    form: Form,
+    key: String,
+) -> Result<AuthorisePage, Fail> {
+    let shell = Shell::new(ctx, who, headers, "detected", "Authorise").await?.crumb("Detected", "/detected");
+    let read = ctx.read();
+    let filter = ServiceFilter { without_onu: true, ..ServiceFilter::default() };
+    let newest = Sort { column: "created".into(), descending: true };
+    let mut services = read.services(&filter, &newest, Page::first(OFFERED)).await?.rows;
+    if let Some(matched) = row.service_id
+        && !services.iter().any(|service| service.id == matched)
+    {
+        services.extend(read.service(matched).await?);
+    }
+    services.sort_by_key(|service| (Some(service.id) != row.service_id, service.code.clone()));
+    let customers = read.customers(&CustomerFilter::default(), &newest, Page::first(OFFERED)).await?.rows;
+    let plans = read.plans().await?;
+    let defaults = read.olt(row.olt_id).await?.map(|olt| defaults(&olt.defaults)).unwrap_or_default();
+    Ok(AuthorisePage { shell, v: ctx.view(), row, form, key, services, customers, plans, defaults })
+}
+
+/// The defaults as stored; an OLT whose defaults cannot be read shows the built-in ones.
+pub(crate) fn defaults(stored: &str) -> OltDefaults {
+    serde_json::from_str(stored).unwrap_or_default()
+}
+
+pub(crate) async fn show(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let mut form = Form::parse(uri.query().unwrap_or_default());
+    let row = detected(&ctx, &form).await?;
+    if form.val("for").is_empty() {
+        let waiting = ServiceFilter { without_onu: true, ..ServiceFilter::default() };
+        let some_wait = row.service_id.is_some()
+            || ctx.read().services(&waiting, &Sort::default(), Page::first(1)).await?.total > 0;
+        form.set("for", if some_wait { "service" } else { "new" });
+        if let Some(service) = row.service_id {
+            form.set("service_id", service);
+        }
+    }
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, row, form, form_key()).await?)
+}
+
+/// What the form asks for, as far as it is known before a new service exists.
+fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail> {
+    let wrong = |what: &str| {
+        Fail::bad_request(format!("The {what} of this detected ONU cannot be read from the database."))
+    };
+    Ok(AuthoriseRequest {
+        olt_id: OltId(row.olt_id),
+        pon: row.pon.parse().map_err(|_| wrong("PON"))?,
+        serial: row.serial.parse().map_err(|_| wrong("serial"))?,
+        service_id: (form.val("for") == "service")
+            .then(|| form.val("service_id").parse().ok().map(ServiceId))
+            .flatten(),
+        description: form.opt("description"),
+        internet_vlan: form.optional_number("internet_vlan"),
+    })
+}
+
+pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Result<Response, Fail> {
+    let mut form = Form::parse(uri.query().unwrap_or_default());
+    let row = detected(&ctx, &form).await?;
+    let request = request(&row, &mut form)?;
+    let part = |s, problem: &str| DryRunPart { dry: None, lines: Vec::new(), s, problem: problem.to_owned() };
+    if form.val("for") == "service" && request.service_id.is_none() {
+        return Ok(no_store(html(&part(
+            Status::Info,
+            "Pick a service; the dry run then shows every line.",
+        ))?));
+    }
+    if form.has_errors() {
+        return Ok(no_store(html(&part(
+            Status::Warn,
+            "A field is not acceptable; the dry run follows when it is.",
+        ))?));
+    }
+    Ok(no_store(match ctx.app().dry_run_authorise(&who.actor, &request).await {
+        Ok(dry) => {
+            let lines = lines(&dry);
+            html(&DryRunPart { dry: Some(dry), lines, s: Status::Ok, problem: String::new() })?
+        }
+        Err(error) => html(&part(Status::Bad, &Fail::from(error).detail))?,
+    }))
+}
+
+/// Lines as a person reads them: where the command line has to go first is a line of its own.
+fn lines(dry: &DryRun) -> Vec<Line> {
+    let mut out = Vec::new();
+    let mut mode = "";
+    for line in &dry.lines {
+        if line.mode != mode {
+            if !line.mode.is_empty() {
+                out.push(Line { k: "", sign: " ", text: line.mode.clone() });
+            }
+            mode = &line.mode;
+        }
+        let (k, sign) = match line.kind.as_str() {
+            "read" => ("read", "?"),
+            "add" => ("add", "+"),
+            "remove" => ("del", "−"),
+            _ => ("", " "),
+        };
+        out.push(Line { k, sign, text: line.text.clone() });
+    }
+    out
+}
+
+pub(crate) async fn submit(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    let row = detected(&ctx, &form).await?;
+    let key = form.val("key").to_owned();
+    let mut wanted = request(&row, &mut form)?;
+    match form.val("for") {
+        "service" if wanted.service_id.is_none() => form.wrong("service_id", "is not chosen."),
+        "new" => {
+            if !form.has_errors()
+                && let Err(fail) = new_service(&ctx, &who, &mut form, &row, &mut wanted).await
+            {
+                form.take(fail);
+            }
+        }
+        _ => {}
+    }
+    if form.has_errors() {
+        return again(&draw(&ctx, &who, &headers, row, form, key).await?);
+    }
+    match ctx.app().authorise_onu(&who.actor, &wanted).await {
+        Ok(task) => Ok(go(
+            &ctx,
+            &format!("/tasks/{task}"),
+            Status::Ok,
+            "Authorising",
+            "Every line and answer appears below as it happens.",
+        )),
+        Err(error) => {
+            form.take(error.into());
+            again(&draw(&ctx, &who, &headers, row, form, key).await?)
+        }
+    }
+}
+
+/// Makes the customer and service of the form. What was made stays when the authorisation is refused: the form then
+/// names the service, so that nothing is made twice.
+async fn new_service(
+    ctx: &Ctx,
+    who: &Who,
+    form: &mut Form,
+    row: &DetectedRow,
+    wanted: &mut AuthoriseRequest,
+) -> Result<(), Fail> {
+    let Some(plan) = form.opt("plan_id").and_then(|id| id.parse().ok()) else {
+        form.wrong("plan_id", "is not chosen; make a plan first if there is none.");
+        return Ok(());
+    };
+    let customer = match form.opt("customer_id").and_then(|id| id.parse().ok()) {
+        Some(id) => CustomerId(id),
+        None => {
+            let input = app::NewCustomer {
+                name: form.val("customer_name").trim().to_owned(),
+                phone: form.val("customer_phone").trim().to_owned(),
+                address: form.val("address").trim().to_owned(),
+                ..app::NewCustomer::default()
+            };
+            let id = ctx.app().create_customer(&who.actor, input).await?;
+            form.set("customer_id", id.0);
+            id
+        }
+    };
+    let input = app::NewService {
+        customer_id: customer,
+        plan_id: PlanId(plan),
+        pppoe_login: None,
+        pppoe_password: None,
+        wifi: None,
+        expected_serial: row.serial.parse().ok(),
+        address: form.val("address").trim().to_owned(),
+    };
+    let service = ctx.app().create_service(&who.actor, input).await?;
+    form.set("for", "service").set("service_id", service.0);
+    wanted.service_id = Some(service);
+    Ok(())
+}

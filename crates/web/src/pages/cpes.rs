@@ -1,0 +1,405 @@
+//! CPEs: the list, one CPE, and what an operator may do to it.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use store::read::{
+    CpeFilter, CpeRow, EvidenceRow, FaultFilter, FaultRow, Overview, Page, ParameterFilter, ParameterRow,
+    Sort, StateCount, TimelineRow, TimelineSubject, TimerRow,
+};
+use types::{CpeId, ServiceId};
+
+use super::{go, html, no_store, page, service::is_held, went};
+use crate::{
+    auth::Who,
+    error::Fail,
+    export,
+    form::Form,
+    list::{ListView, Query},
+    shell::Shell,
+    state::Ctx,
+    view::{self, Number, Status, View, Word},
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "cpes.html")]
+struct CpesPage {
+    shell: Shell,
+    v: View,
+    list: ListView,
+    rows: Vec<CpeRow>,
+    numbers: Overview,
+    states: Vec<StateCount>,
+}
+
+#[derive(Template)]
+#[template(path = "cpe_row.html")]
+struct CpeRowPart {
+    v: View,
+    row: CpeRow,
+}
+
+struct Step {
+    name: &'static str,
+    note: String,
+    done: bool,
+    current: bool,
+}
+
+struct Call {
+    word: Word,
+    meaning: &'static str,
+    detail: String,
+    at: i64,
+}
+
+struct Data {
+    oob: bool,
+    v: View,
+    name: String,
+    title: String,
+    row: CpeRow,
+    now: Word,
+    states: Vec<Step>,
+    calls: Vec<Call>,
+    faults: Vec<FaultRow>,
+    faults_total: u64,
+    sessions: Vec<store::read::CpeSessionRow>,
+    sessions_total: u64,
+    lines: Vec<TimelineRow>,
+    evidence: Vec<EvidenceRow>,
+    timers: Vec<TimerRow>,
+    held: bool,
+    clock_waits: bool,
+}
+
+#[derive(Template)]
+#[template(path = "cpe.html")]
+struct CpePage {
+    shell: Shell,
+    v: View,
+    c: Data,
+    list: ListView,
+    rows: Vec<ParameterRow>,
+    all: u64,
+    branches: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "cpe/live.html")]
+struct CpeLive {
+    c: Data,
+}
+
+#[derive(Template)]
+#[template(path = "cpe_parameters.html")]
+struct ParametersPart {
+    v: View,
+    list: ListView,
+    rows: Vec<ParameterRow>,
+    all: u64,
+}
+
+/// `1.2 s`, from milliseconds.
+pub(crate) fn took(began_at: impl Number, ended_at: impl Number) -> String {
+    let ms = (ended_at.n() - began_at.n()).max(0);
+    if ms < 10_000 { format!("{}.{} s", ms / 1000, ms % 1000 / 100) } else { view::span(ms / 1000) }
+}
+
+pub(crate) fn filter(query: &Query) -> CpeFilter {
+    CpeFilter {
+        q: query.get("q").into(),
+        state: query.opt("state"),
+        reason_code: query.opt("reason"),
+        model: query.opt("model"),
+        quarantine: (query.get("quarantine") == "1").then_some(true),
+    }
+}
+
+pub(crate) async fn list(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/cpes", uri.query());
+    let shell = Shell::new(&ctx, &who, &headers, "cpes", "CPEs").await?;
+    let found = ctx.read().cpes(&filter(&query), &query.sort(), query.page()).await?;
+    let shell = shell.watch(found.rows.iter().map(|row| format!("cpe-{}", row.id)));
+    let numbers = ctx.numbers().await?;
+    let rank = |state: &str| words::CPE_STATES.iter().position(|known| *known == state);
+    let mut states = numbers.cpe_states.clone();
+    states.sort_by_key(|count| rank(&count.state));
+    page(
+        &ctx,
+        &headers,
+        &CpesPage {
+            shell,
+            v: ctx.view(),
+            list: ListView::new(query, found.total),
+            rows: found.rows,
+            numbers,
+            states,
+        },
+    )
+}
+
+pub(crate) async fn row(State(ctx): State<Ctx>, _: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let row = ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    Ok(no_store(html(&CpeRowPart { v: ctx.view(), row })?))
+}
+
+pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse("/cpes", uri.query());
+    let (wanted, sort) = (filter(&query), query.sort());
+    let heading = export::line(&[
+        "oui",
+        "product_class",
+        "serial_number",
+        "pon_serial",
+        "model",
+        "software_version",
+        "state",
+        "state_since",
+        "reason_code",
+        "reason",
+        "next",
+        "last_inform_at",
+        "next_inform_by",
+        "address",
+        "service",
+        "customer",
+    ])?;
+    Ok(export::file("cpes.csv", heading, move |number| {
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().cpes(&wanted, &sort, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    row.oui,
+                    row.product_class,
+                    row.serial_number,
+                    row.pon_serial.map(|serial| view::serial(&serial)).unwrap_or_default(),
+                    row.model,
+                    row.software_version,
+                    row.state,
+                    v.exact(row.state_since),
+                    row.reason_code,
+                    row.reason_text,
+                    row.reason_next.unwrap_or_default(),
+                    v.exact(row.last_inform_at),
+                    v.exact(row.next_inform_by),
+                    row.peer_address,
+                    row.service_code.unwrap_or_default(),
+                    row.customer_name.unwrap_or_default(),
+                ]
+            }))
+        }
+    }))
+}
+
+/// The way a device walks; how far it came, from when its timeline says it reached each state.
+fn steps(row: &CpeRow, lines: &[TimelineRow], v: &View) -> Vec<Step> {
+    // FAILED is not on the way but beside it: it takes the place of the state where the work stopped.
+    let way: Vec<&'static str> =
+        words::CPE_STATES.into_iter().filter(|state| *state != "FAILED" || row.state == "FAILED").collect();
+    let shown: Vec<&'static str> = if row.state == "FAILED" {
+        way.into_iter().filter(|state| !matches!(*state, "WAITING_INFORM" | "ACTIVE")).collect()
+    } else if row.state == "WAITING_INFORM" {
+        way
+    } else {
+        way.into_iter().filter(|state| *state != "WAITING_INFORM").collect()
+    };
+    let at = shown.iter().position(|state| *state == row.state).unwrap_or(0);
+    shown
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let reached =
+                lines.iter().find(|line| line.to_state.as_deref() == Some(name)).map(|line| line.at);
+            let note = match index.cmp(&at) {
+                std::cmp::Ordering::Less => reached.map_or_else(|| "passed".to_owned(), |at| v.clock(at)),
+                std::cmp::Ordering::Equal => format!("for {}", v.since(row.state_since)),
+                std::cmp::Ordering::Greater => "not yet".to_owned(),
+            };
+            Step { name, note, done: index < at, current: index == at }
+        })
+        .collect()
+}
+
+async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
+    let read = ctx.read();
+    let v = ctx.view();
+    let row = read.cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    let lines = read.timeline(TimelineSubject::Cpe(id), None, Page::first(60)).await?.rows;
+    let of_cpe = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
+    let faults = read.faults(&of_cpe, &Sort::default(), Page::first(5)).await?;
+    let sessions = read.cpe_sessions(id, Page::first(20)).await?;
+    let calls = read.connection_requests(id, 5).await?.into_iter().map(|request| {
+        let (word, meaning) = words::connection_request(&request.outcome);
+        Call { word, meaning, detail: request.detail, at: request.at }
+    });
+    let known = words::reason_title(&row.reason_code);
+    let now = words::cpe_now(&row.state, &row.reason_code);
+    Ok(Data {
+        oob,
+        name: view::limited(if row.model.is_empty() { &row.product_class } else { &row.model }, 60),
+        title: if known.is_empty() { now.text.clone() } else { known.to_owned() },
+        states: steps(&row, &lines, &v),
+        calls: calls.collect(),
+        faults: faults.rows,
+        faults_total: faults.total,
+        sessions: sessions.rows,
+        sessions_total: sessions.total,
+        evidence: read.cpe_evidence(id).await?,
+        timers: read.cpe_timers(id).await?,
+        held: is_held(&row),
+        clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),
+        lines,
+        now,
+        row,
+        v,
+    })
+}
+
+async fn parameters_of(ctx: &Ctx, id: i64, query: Query) -> Result<(ListView, Vec<ParameterRow>, u64), Fail> {
+    let filter = ParameterFilter { q: query.get("q").into(), branch: query.get("branch").into() };
+    let all = ctx.read().cpe_parameters(id, &ParameterFilter::default(), Page::first(1)).await?.total;
+    let found = ctx.read().cpe_parameters(id, &filter, query.page()).await?;
+    Ok((ListView::new(query, found.total), found.rows, all))
+}
+
+pub(crate) async fn show(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let c = data(&ctx, id, false).await?;
+    let shell = Shell::new(
+        &ctx,
+        &who,
+        &headers,
+        "cpes",
+        &view::serial(c.row.pon_serial.as_deref().unwrap_or(&c.row.serial_number)),
+    )
+    .await?
+    .crumb("CPEs", "/cpes")
+    .watch([format!("cpe-{id}")]);
+    let (list, rows, all) = parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
+    let branches = ctx.read().cpe_branches(id).await?;
+    page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, all, branches })
+}
+
+pub(crate) async fn live(State(ctx): State<Ctx>, _: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    Ok(no_store(html(&CpeLive { c: data(&ctx, id, true).await? })?))
+}
+
+pub(crate) async fn parameters(
+    State(ctx): State<Ctx>,
+    _: Who,
+    uri: Uri,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let (list, rows, all) = parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
+    Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, all })?))
+}
+
+fn back(form: &Form, id: i64) -> String {
+    form.opt("back").unwrap_or_else(|| format!("/cpes/{id}"))
+}
+
+pub(crate) async fn hold(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().hold_cpe(&who.actor, CpeId(id)).await;
+    Ok(went(
+        &ctx,
+        &back(&form, id),
+        "Held",
+        "Nothing is written to this router until somebody lets it go on.",
+        result,
+    ))
+}
+
+pub(crate) async fn release(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().release_hold(&who.actor, CpeId(id)).await;
+    Ok(went(&ctx, &back(&form, id), "No longer held", "It goes on at its next contact.", result))
+}
+
+pub(crate) async fn retry(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().retry_cpe(&who.actor, CpeId(id)).await;
+    Ok(went(
+        &ctx,
+        &back(&form, id),
+        "It will try again",
+        "The waiting time has ended; cool-down and clock still count.",
+        result,
+    ))
+}
+
+pub(crate) async fn call(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().call_cpe(&who.actor, CpeId(id)).await;
+    Ok(went(
+        &ctx,
+        &back(&form, id),
+        "Asked to call",
+        "One connection request; what came of it is said beside the router.",
+        result,
+    ))
+}
+
+pub(crate) async fn clock(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().override_clock_gate(&who.actor, CpeId(id)).await;
+    Ok(went(&ctx, &back(&form, id), "May pass without a clock", "Kept in the audit log.", result))
+}
+
+pub(crate) async fn claim(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let code = form.val("service").trim().to_uppercase();
+    let Some(service) = ctx.read().service_by_code(&code).await? else {
+        return Ok(go(
+            &ctx,
+            &format!("/cpes/{id}"),
+            Status::Bad,
+            "Not claimed",
+            format!("There is no service {}.", view::limited(&code, 20)),
+        ));
+    };
+    let result = ctx.app().claim_cpe(&who.actor, CpeId(id), ServiceId(service.id)).await;
+    Ok(went(&ctx, &format!("/cpes/{id}"), "Claimed", &format!("It belongs to {} now.", service.code), result))
+}

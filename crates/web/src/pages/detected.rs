@@ -1,0 +1,96 @@
+//! ONUs that OLTs see and nobody planned.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use store::read::{DetectedFilter, DetectedRow, OltRow};
+
+use super::{go, page};
+use crate::{
+    auth::Who,
+    error::Fail,
+    list::{ListView, Query},
+    shell::{Shell, triggers},
+    state::Ctx,
+    view::{self, Status, View},
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "detected.html")]
+struct DetectedPage {
+    shell: Shell,
+    v: View,
+    list: ListView,
+    rows: Vec<DetectedRow>,
+    olts: Vec<OltRow>,
+    triggers: String,
+    live_href: String,
+    empty: String,
+}
+
+pub(crate) async fn list(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/detected", uri.query());
+    let filter =
+        DetectedFilter { q: query.get("q").into(), olt_id: query.id("olt"), all: query.get("all") == "1" };
+    let topics = vec!["detecteds".to_owned()];
+    let shell = Shell::new(&ctx, &who, &headers, "detected", "Detected").await?.watch(topics.clone());
+    let found = ctx.read().detected_onus(&filter, &query.sort(), query.page()).await?;
+    let olts = ctx.read().olts().await?;
+    let v = ctx.view();
+    let newest = olts.iter().filter_map(|olt| olt.observed_at).max();
+    let empty = match (olts.is_empty(), newest) {
+        (true, _) => "Add an OLT first; its ONUs then appear here by themselves.".to_owned(),
+        (false, None) => "No OLT was read yet; this is not “nothing there”.".to_owned(),
+        (false, Some(at)) => format!(
+            "The OLTs were last asked {} ago; a new ONU appears within a minute of its first light.",
+            v.since(at)
+        ),
+    };
+    let live_href = query.with("/detected", &[]);
+    let list = ListView::new(query, found.total);
+    page(
+        &ctx,
+        &headers,
+        &DetectedPage {
+            shell,
+            v,
+            list,
+            rows: found.rows,
+            olts,
+            triggers: triggers(&topics),
+            live_href,
+            empty,
+        },
+    )
+}
+
+pub(crate) async fn look(State(ctx): State<Ctx>, who: Who) -> Result<Response, Fail> {
+    if let Err(error) = crate::backend::read_olts(ctx.app(), &who.actor).await {
+        let fail = Fail::from(error);
+        return Ok(go(&ctx, "/detected", Status::Bad, fail.title, fail.detail));
+    }
+    let silent: Vec<String> = ctx
+        .read()
+        .olts()
+        .await?
+        .into_iter()
+        .filter(|olt| olt.observed_state == "silent")
+        .map(|olt| {
+            format!("{}: {}", olt.name, olt.observed_reason.unwrap_or_else(|| "no reason recorded".into()))
+        })
+        .collect();
+    Ok(if silent.is_empty() {
+        go(&ctx, "/detected", Status::Ok, "Asked every OLT", "What they answered is below.")
+    } else {
+        go(&ctx, "/detected", Status::Warn, "Not every OLT answered", silent.join(" "))
+    })
+}

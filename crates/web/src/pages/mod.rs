@@ -1,0 +1,101 @@
+//! The pages, one module per subject.
+
+pub(crate) mod audit;
+pub(crate) mod authorise;
+pub(crate) mod cpes;
+pub(crate) mod customers;
+pub(crate) mod detected;
+pub(crate) mod faults;
+pub(crate) mod olts;
+pub(crate) mod onus;
+pub(crate) mod overview;
+pub(crate) mod search;
+pub(crate) mod service;
+pub(crate) mod services;
+pub(crate) mod settings;
+pub(crate) mod sign_in;
+pub(crate) mod tasks;
+
+use askama::Template;
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+
+use crate::{
+    auth::{FLASH_COOKIE, cookie, safe_next},
+    error::Fail,
+    shell::{Flash, forget_flash},
+    state::Ctx,
+    view::Status,
+};
+
+/// A page or a fragment of one.
+pub(crate) fn html(template: &impl Template) -> Result<Response, Fail> {
+    Ok(Html(template.render()?).into_response())
+}
+
+/// A page that may carry the message of the redirect before it; shows it once.
+pub(crate) fn page(ctx: &Ctx, headers: &HeaderMap, template: &impl Template) -> Result<Response, Fail> {
+    let mut response = html(template)?;
+    if cookie(headers, FLASH_COOKIE).is_some_and(|value| !value.is_empty()) {
+        forget_flash(response.headers_mut(), ctx.web.secure_cookies);
+    }
+    Ok(response)
+}
+
+/// A form that was not acceptable: the same page again, with what was typed.
+pub(crate) fn again(template: &impl Template) -> Result<Response, Fail> {
+    let mut response = html(template)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+/// To another page, with a message.
+pub(crate) fn go(
+    ctx: &Ctx,
+    to: &str,
+    s: Status,
+    title: impl Into<String>,
+    text: impl Into<String>,
+) -> Response {
+    let mut response = Redirect::to(to).into_response();
+    let flash = Flash { s, title: title.into(), text: text.into() };
+    if let Some(value) = flash.cookie(ctx.web.secure_cookies) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Back to where the button was, with what came of it.
+pub(crate) fn went(
+    ctx: &Ctx,
+    back: &str,
+    title: &str,
+    text: &str,
+    result: Result<(), app::AppError>,
+) -> Response {
+    match result {
+        Ok(()) => go(ctx, safe_next(back), Status::Ok, title, text),
+        Err(error) => {
+            let fail = Fail::from(error);
+            go(ctx, safe_next(back), Status::Bad, fail.title, fail.detail)
+        }
+    }
+}
+
+/// A value that a fragment must not be cached under.
+pub(crate) fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A key for a form, so that pressing twice is one order.
+pub(crate) fn form_key() -> String {
+    let mut bytes = [0_u8; 16];
+    // Without randomness the key is empty and the command then makes no use of it.
+    if getrandom::fill(&mut bytes).is_err() {
+        return String::new();
+    }
+    hex::encode(bytes)
+}

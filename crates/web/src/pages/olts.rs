@@ -1,0 +1,326 @@
+//! OLTs: the list, one OLT, and its settings with write-only secrets.
+
+use app::{NewOlt, OltDefaults};
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use store::read::{OltRow, Page, PonPortRow, Sort, TaskFilter, TaskRow, TimelineRow, TimelineSubject};
+use types::{OltId, Secret};
+
+use super::{again, authorise::defaults, form_key, go, page};
+use crate::{
+    auth::Who,
+    error::Fail,
+    form::Form,
+    shell::Shell,
+    state::Ctx,
+    view::{self, Html, Status, View, Word},
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "olts.html")]
+struct OltsPage {
+    shell: Shell,
+    v: View,
+    rows: Vec<OltRow>,
+}
+
+#[derive(Template)]
+#[template(path = "olt.html")]
+struct OltPage {
+    shell: Shell,
+    v: View,
+    olt: OltRow,
+    kind: String,
+    defaults: OltDefaults,
+    ports: Vec<PonPortRow>,
+    tasks: Vec<TaskRow>,
+    lines: Vec<TimelineRow>,
+}
+
+#[derive(Template)]
+#[template(path = "olt_form.html")]
+struct OltForm {
+    shell: Shell,
+    form: DefaultsForm,
+    key: String,
+    action: String,
+    is_new: bool,
+    numbers: [(&'static str, &'static str); 8],
+}
+
+/// The form, with the errors of the nested defaults under their plain names.
+struct DefaultsForm(Form);
+
+impl std::ops::Deref for DefaultsForm {
+    type Target = Form;
+    fn deref(&self) -> &Form {
+        &self.0
+    }
+}
+
+impl DefaultsForm {
+    fn invalid_default(&self, field: &str) -> Html {
+        self.0.invalid(field)
+    }
+
+    fn error_default(&self, field: &str) -> Html {
+        self.0.error(field)
+    }
+}
+
+const NUMBERS: [(&str, &str); 8] = [
+    ("line_profile_id", "Line profile"),
+    ("service_profile_id", "Service profile"),
+    ("internet_vlan", "Internet VLAN"),
+    ("internet_gemport", "Internet GEM port"),
+    ("management_vlan", "Management VLAN"),
+    ("management_gemport", "Management GEM port"),
+    ("management_priority", "Management priority"),
+    ("tr069_profile_id", "TR-069 profile"),
+];
+
+/// What a PON port was last seen doing; a port that is off because we want it is no trouble.
+pub(crate) fn port_state(admin_state: &str, observed_state: &str) -> Word {
+    match (admin_state, observed_state) {
+        ("disabled", _) => Word::new(Status::Off, "Off by us"),
+        (_, "up" | "online" | "working" | "active") => Word::new(Status::Ok, "Up"),
+        (_, "" | "unknown") => Word::new(Status::Unknown, "Not read"),
+        (_, other) => Word::new(Status::Warn, view::limited(&other.replace('_', " "), 40)),
+    }
+}
+
+/// What the OLT said it is.
+fn kind(olt: &OltRow) -> String {
+    let observed: serde_json::Value = serde_json::from_str(&olt.observed).unwrap_or_default();
+    let word = |key: &str| {
+        observed[key].as_str().filter(|text| !text.is_empty()).map(|text| view::limited(text, 60))
+    };
+    let found: Vec<String> = ["product", "family", "version"].into_iter().filter_map(word).collect();
+    if found.is_empty() { olt.vendor_profile.replace('_', " ") } else { found.join(" · ") }
+}
+
+pub(crate) async fn list(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+    let shell = Shell::new(&ctx, &who, &headers, "olts", "OLTs").await?.watch(["olts".to_owned()]);
+    page(&ctx, &headers, &OltsPage { shell, v: ctx.view(), rows: ctx.read().olts().await? })
+}
+
+async fn one(ctx: &Ctx, id: i64) -> Result<OltRow, Fail> {
+    ctx.read().olt(id).await?.ok_or_else(|| Fail::not_found("This OLT"))
+}
+
+pub(crate) async fn show(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let olt = one(&ctx, id).await?;
+    let shell = Shell::new(&ctx, &who, &headers, "olts", &olt.name)
+        .await?
+        .crumb("OLTs", "/olts")
+        .watch([format!("olt-{id}"), "tasks".to_owned()]);
+    let filter = TaskFilter { olt_id: Some(id), ..TaskFilter::default() };
+    let tasks = ctx.read().tasks(&filter, &Sort::default(), Page::first(12)).await?.rows;
+    let mut ports = ctx.read().pon_ports(id).await?;
+    let place = |port: &PonPortRow| {
+        port.pon.split('/').map(|part| part.parse().unwrap_or(u32::MAX)).collect::<Vec<u32>>()
+    };
+    ports.sort_by_key(|port| (port.onus == 0 && port.detected == 0, place(port)));
+    let lines = ctx.read().timeline(TimelineSubject::Olt(id), None, Page::first(30)).await?.rows;
+    let shown = OltPage {
+        shell,
+        v: ctx.view(),
+        kind: kind(&olt),
+        defaults: defaults(&olt.defaults),
+        olt,
+        ports,
+        tasks,
+        lines,
+    };
+    page(&ctx, &headers, &shown)
+}
+
+async fn draw(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    form: Form,
+    id: Option<i64>,
+) -> Result<OltForm, Fail> {
+    let title = if id.is_some() { "Change OLT" } else { "Add an OLT" };
+    let shell = Shell::new(ctx, who, headers, "olts", title).await?.crumb("OLTs", "/olts");
+    let key = form.opt("key").unwrap_or_else(form_key);
+    let action = id.map_or_else(|| "/olts".to_owned(), |id| format!("/olts/{id}/edit"));
+    Ok(OltForm { shell, form: DefaultsForm(form), key, action, is_new: id.is_none(), numbers: NUMBERS })
+}
+
+fn fill_defaults(form: &mut Form, d: &OltDefaults) {
+    form.set("line_profile_id", d.line_profile_id)
+        .set("service_profile_id", d.service_profile_id)
+        .set("internet_vlan", d.internet_vlan)
+        .set("internet_gemport", d.internet_gemport)
+        .set("management_vlan", d.management_vlan)
+        .set("management_gemport", d.management_gemport)
+        .set("management_priority", d.management_priority)
+        .set("tr069_profile_id", d.tr069_profile_id);
+}
+
+pub(crate) async fn new(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+    let mut form = Form::default();
+    form.set("protocol", "ssh").set("port", 22).set("snmp_port", 161).set("enabled", "1");
+    fill_defaults(&mut form, &OltDefaults::default());
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, form, None).await?)
+}
+
+/// The OLT of the form; what the form does not show (traffic tables) stays as it is.
+fn input(form: &mut Form, old: Option<&OltDefaults>) -> Option<NewOlt> {
+    let kept = old.cloned().unwrap_or_default();
+    let protocol = form.val("protocol").parse().ok();
+    if protocol.is_none() {
+        form.wrong("protocol", "is neither ssh nor telnet.");
+    }
+    let olt = NewOlt {
+        name: form.val("name").trim().to_owned(),
+        vendor_profile: form.opt("vendor_profile").unwrap_or_else(|| "huawei_smartax".to_owned()),
+        address: form.val("address").trim().to_owned(),
+        port: form.number("port"),
+        protocol: protocol.unwrap_or_default(),
+        username: form.val("username").trim().to_owned(),
+        password: form.opt("password").map(Secret::new),
+        legacy_algorithms: form.is_on("legacy_algorithms"),
+        snmp_community: form.opt("snmp_community").map(Secret::new),
+        snmp_port: form.number("snmp_port"),
+        defaults: OltDefaults {
+            line_profile_id: form.number("line_profile_id"),
+            service_profile_id: form.number("service_profile_id"),
+            internet_vlan: form.number("internet_vlan"),
+            internet_gemport: form.number("internet_gemport"),
+            management_vlan: form.number("management_vlan"),
+            management_gemport: form.number("management_gemport"),
+            management_priority: form.number("management_priority"),
+            tr069_profile_id: form.number("tr069_profile_id"),
+            ..kept
+        },
+    };
+    (!form.has_errors()).then_some(olt)
+}
+
+/// What was typed comes back, but never a secret.
+fn forget_secrets(form: &mut Form) {
+    form.set("password", "").set("snmp_community", "");
+}
+
+pub(crate) async fn create(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    if let Some(olt) = input(&mut form, None) {
+        match ctx.app().add_olt(&who.actor, olt).await {
+            Ok(id) => {
+                return Ok(go(
+                    &ctx,
+                    &format!("/olts/{id}"),
+                    Status::Ok,
+                    "OLT added",
+                    "It is being read; nothing is written to it.",
+                ));
+            }
+            Err(error) => form.take(error.into()),
+        }
+    }
+    forget_secrets(&mut form);
+    again(&draw(&ctx, &who, &headers, form, None).await?)
+}
+
+pub(crate) async fn edit(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let olt = one(&ctx, id).await?;
+    let mut form = Form::default();
+    form.set("name", &olt.name)
+        .set("vendor_profile", &olt.vendor_profile)
+        .set("address", &olt.address)
+        .set("port", olt.port)
+        .set("protocol", &olt.protocol)
+        .set("username", &olt.username)
+        .set("legacy_algorithms", if olt.legacy_algorithms { "1" } else { "" })
+        .set("snmp_port", olt.snmp_port)
+        .set("enabled", if olt.admin_state == "disabled" { "" } else { "1" });
+    fill_defaults(&mut form, &defaults(&olt.defaults));
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, form, Some(id)).await?)
+}
+
+pub(crate) async fn change(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    let old = defaults(&one(&ctx, id).await?.defaults);
+    if let Some(olt) = input(&mut form, Some(&old)) {
+        let enabled = form.is_on("enabled");
+        match ctx.app().update_olt(&who.actor, OltId(id), olt, enabled).await {
+            Ok(()) => {
+                return Ok(go(
+                    &ctx,
+                    &format!("/olts/{id}"),
+                    Status::Ok,
+                    "Saved",
+                    "Nothing was written to the OLT.",
+                ));
+            }
+            Err(error) => form.take(error.into()),
+        }
+    }
+    forget_secrets(&mut form);
+    again(&draw(&ctx, &who, &headers, form, Some(id)).await?)
+}
+
+pub(crate) async fn test(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let to = format!("/olts/{id}");
+    Ok(match ctx.app().test_olt(&who.actor, OltId(id)).await {
+        Ok(tried) if tried.ok => go(&ctx, &to, Status::Ok, "The login works", tried.text),
+        Ok(tried) => go(&ctx, &to, Status::Bad, "The login does not work", tried.text),
+        Err(error) => {
+            let fail = Fail::from(error);
+            go(&ctx, &to, Status::Bad, fail.title, fail.detail)
+        }
+    })
+}
+
+pub(crate) async fn refresh(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let to = format!("/olts/{id}");
+    Ok(match crate::backend::read_olts(ctx.app(), &who.actor).await {
+        Ok(()) => go(&ctx, &to, Status::Ok, "Read", "The values below are new."),
+        Err(error) => {
+            let fail = Fail::from(error);
+            go(&ctx, &to, Status::Bad, fail.title, fail.detail)
+        }
+    })
+}
+
+pub(crate) async fn forget_key(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let result = ctx.app().forget_host_key(&who.actor, OltId(id)).await;
+    Ok(super::went(
+        &ctx,
+        &format!("/olts/{id}"),
+        "Host key forgotten",
+        "The next one it shows is pinned.",
+        result,
+    ))
+}

@@ -1,0 +1,328 @@
+//! The overview: problems first, then counters that open their lists, then what is quiet.
+
+use askama::Template;
+use axum::{extract::State, http::HeaderMap, response::Response};
+use store::read::{
+    CpeTrouble, OltRow, OnuTrouble, Overview, Page, Sort, StateCount, TaskFilter, TaskRow, TimelineRow,
+    TimelineSubject,
+};
+
+use super::{html, no_store, page};
+use crate::{
+    auth::Who,
+    error::Fail,
+    list::encode,
+    shell::{Shell, triggers},
+    state::Ctx,
+    view::{self, Status, View},
+    words,
+};
+
+/// Something that needs a person.
+struct Problem {
+    s: Status,
+    title: String,
+    text: String,
+    size: String,
+    since: String,
+    who: &'static str,
+    href: String,
+    verb: &'static str,
+}
+
+struct Data {
+    oob: bool,
+    problems: Vec<Problem>,
+    n: Overview,
+    suspended: u64,
+    services: u64,
+    tasks: Vec<TaskRow>,
+    working: Vec<StateCount>,
+    quiet: String,
+    olts: Vec<OltRow>,
+    hour: Vec<TimelineRow>,
+    may_olts: bool,
+    may_audit: bool,
+    summary: String,
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    shell: Shell,
+    v: View,
+    o: Data,
+    triggers: String,
+}
+
+#[derive(Template)]
+#[template(path = "overview/live.html")]
+struct OverviewLive {
+    v: View,
+    o: Data,
+}
+
+/// ONUs of one PON that are down before it is called a problem of the PON.
+const PON_TROUBLE: i64 = 3;
+/// Problems shown; the lists hold all of them.
+const SHOWN: usize = 12;
+
+fn olt_problem(olt: &OltRow, v: &View) -> Problem {
+    Problem {
+        s: Status::Bad,
+        title: format!("{} does not answer its command line", olt.name),
+        text: format!(
+            "{} Values of its {} are shown with their true age; nothing can be authorised there meanwhile.",
+            olt.observed_reason.as_deref().unwrap_or("No reason was recorded."),
+            view::plural(olt.onus, "ONU", "ONUs")
+        ),
+        size: view::plural(olt.onus, "ONU", "ONUs"),
+        since: format!("read {} ago", v.since(olt.observed_at)),
+        who: "asked again by itself",
+        href: format!("/olts/{}", olt.id),
+        verb: "Open OLT",
+    }
+}
+
+fn pon_problem(pon: &OnuTrouble, v: &View) -> Problem {
+    let all = pon.down == pon.all_onus;
+    Problem {
+        s: if all { Status::Bad } else { Status::Warn },
+        title: if all {
+            format!("All ONUs of PON {}, {}, are down", pon.pon, pon.olt_name)
+        } else {
+            format!("{} of {} ONUs of PON {}, {}, are down", pon.down, pon.all_onus, pon.pon, pon.olt_name)
+        },
+        text: if all {
+            "A cut feeder fibre or a dead port is more likely than that many boxes. The causes beside each ONU tell power from light.".into()
+        } else {
+            "Look at the causes: power lost at many of them is a power cut, light lost at many is a branch of the fibre.".into()
+        },
+        size: view::plural(pon.down, "ONU", "ONUs"),
+        since: format!("read {} ago", v.since(pon.observed_at)),
+        who: "nobody has taken it",
+        href: format!("/onus?view=down&olt={}&pon={}", pon.olt_id, encode(&pon.pon)),
+        verb: "Show them",
+    }
+}
+
+/// A group of CPEs needs a person when its reason is warn or bad; everything else goes on by itself.
+fn cpe_problem(group: &CpeTrouble, v: &View) -> Option<Problem> {
+    let word = words::cpe_now(&group.state, &group.reason_code);
+    let s = match word.s {
+        Status::Bad => Status::Bad,
+        Status::Warn => Status::Warn,
+        Status::Ok | Status::Wait | Status::Info | Status::Off | Status::Unknown => return None,
+    };
+    let known = words::reason_title(&group.reason_code);
+    let headline = if known.is_empty() { word.text.as_str() } else { known };
+    let model = if group.model.is_empty() { String::new() } else { format!(", {}", group.model) };
+    let title = if group.n == 1 {
+        format!("{headline}{model}")
+    } else {
+        format!("{} CPEs: {}{model}", view::count(group.n), lower_first(headline))
+    };
+    let text = match &group.reason_next {
+        Some(next) if !next.is_empty() => format!("{} Next: {next}", sentence(&group.reason_text)),
+        _ => group.reason_text.clone(),
+    };
+    let href = match (group.n, group.service_id) {
+        (1, Some(service)) => format!("/services/{service}"),
+        (1, None) => format!("/cpes/{}", group.cpe_id),
+        _ => format!(
+            "/cpes?state={}&reason={}&model={}",
+            encode(&group.state),
+            encode(&group.reason_code),
+            encode(&group.model)
+        ),
+    };
+    Some(Problem {
+        s,
+        title,
+        text,
+        size: view::plural(group.n, "CPE", "CPEs"),
+        since: format!("for {}", v.since(group.since)),
+        who: match (group.state.as_str(), s) {
+            ("FAILED", _) => "retries by itself",
+            (_, Status::Bad) => "needs somebody",
+            _ => "nothing is forced",
+        },
+        href,
+        verb: if group.n == 1 { "Open" } else { "Show them" },
+    })
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+fn task_problem(task: &TaskRow, v: &View) -> Problem {
+    Problem {
+        s: Status::Bad,
+        title: format!(
+            "{} {} stopped halfway and needs somebody",
+            words::task_kind(&task.kind),
+            view::serial(&task.serial)
+        ),
+        text: format!(
+            "{} On {} PON {}; its journal shows every line that was sent.",
+            sentence(&task.reason),
+            task.olt_name,
+            task.pon
+        ),
+        size: "1 task".into(),
+        since: format!("for {}", v.since(task.updated_at)),
+        who: "nobody has taken it",
+        href: format!("/tasks/{}", task.id),
+        verb: "Open task",
+    }
+}
+
+async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
+    let read = ctx.read();
+    let n = ctx.numbers().await?;
+    let sort = Sort::default();
+    let olts = read.olts().await?;
+    let stuck = TaskFilter { state: Some("needs_operator".into()), ..TaskFilter::default() };
+    let open = TaskFilter { state: Some("open".into()), ..TaskFilter::default() };
+    let mut problems: Vec<Problem> = Vec::new();
+    problems.extend(
+        olts.iter().filter(|olt| olt.observed_state == "silent").take(5).map(|olt| olt_problem(olt, v)),
+    );
+    problems.extend(
+        read.tasks(&stuck, &sort, Page::first(5)).await?.rows.iter().map(|task| task_problem(task, v)),
+    );
+    problems.extend(read.onu_troubles(PON_TROUBLE).await?.iter().map(|pon| pon_problem(pon, v)));
+    let troubles = read.cpe_troubles().await?;
+    problems.extend(troubles.iter().filter_map(|group| cpe_problem(group, v)));
+    problems.sort_by_key(|problem| match problem.s {
+        Status::Bad => 0,
+        Status::Warn => 1,
+        Status::Wait => 2,
+        Status::Ok | Status::Info | Status::Off | Status::Unknown => 3,
+    });
+    let more = problems.len().saturating_sub(SHOWN);
+    problems.truncate(SHOWN);
+    let waiting = |state: &str| StateCount {
+        state: state.into(),
+        n: i64::try_from(n.cpes_in(state)).unwrap_or(i64::MAX),
+    };
+    let working: Vec<StateCount> = ["PROVISIONING", "READY", "TIME_SYNCED", "OWNED", "WAITING_INFORM"]
+        .into_iter()
+        .map(waiting)
+        .filter(|count| count.n > 0)
+        .collect();
+    let in_state = |state: &str| {
+        n.service_states
+            .iter()
+            .find(|count| count.state == state)
+            .map_or(0, |count| u64::try_from(count.n).unwrap_or(0))
+    };
+    let services: u64 = n.service_states.iter().map(|count| u64::try_from(count.n).unwrap_or(0)).sum();
+    let summary = match problems.len() + more {
+        0 => "nothing needs anybody; what waits goes on by itself".to_owned(),
+        1 => "1 matter needs someone; the rest is quiet".to_owned(),
+        count => format!("{count} matters need someone; the rest is quiet"),
+    };
+    let quiet = format!(
+        "{} of {} in service, {} of {} active and verified on the router. {} in the last 24 h.",
+        view::count(n.onus_online),
+        view::plural(n.onus, "ONU", "ONUs"),
+        view::count(n.cpes_in("ACTIVE")),
+        view::plural(n.cpes(), "CPE", "CPEs"),
+        view::plural(n.tasks_in(&["done"]), "task done", "tasks done"),
+    );
+    let hour = read.timeline(TimelineSubject::All, Some(v.now.0 - 3_600_000), Page::first(14)).await?.rows;
+    Ok(Data {
+        oob,
+        problems,
+        suspended: in_state("suspended"),
+        services,
+        tasks: read.tasks(&open, &sort, Page::first(6)).await?.rows,
+        working,
+        quiet: quiet.replace(" in the last 24 h", ""),
+        olts: olts.into_iter().take(8).collect(),
+        hour,
+        may_olts: who.may(app::Permission::WriteOlts),
+        may_audit: who.may(app::Permission::ReadAudit),
+        summary,
+        n,
+    })
+}
+
+pub(crate) async fn show(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+    let topics: Vec<String> =
+        ["cpes", "onus", "olts", "detecteds", "tasks", "services"].map(str::to_owned).to_vec();
+    let shell = Shell::new(&ctx, &who, &headers, "overview", "Overview").await?.watch(topics.clone());
+    let v = ctx.view();
+    let o = data(&ctx, &who, &v, false).await?;
+    page(&ctx, &headers, &OverviewPage { shell, v, o, triggers: throttled(&topics) })
+}
+
+/// The overview re-reads at most every two seconds, however much happens.
+fn throttled(topics: &[String]) -> String {
+    triggers(topics)
+        .split(", ")
+        .map(|trigger| format!("{trigger} throttle:2s"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+pub(crate) async fn live(State(ctx): State<Ctx>, who: Who) -> Result<Response, Fail> {
+    let v = ctx.view();
+    let o = data(&ctx, &who, &v, true).await?;
+    Ok(no_store(html(&OverviewLive { v, o })?))
+}
+
+/// The navigation as a page, for phones.
+#[derive(Template)]
+#[template(path = "more.html")]
+struct MorePage {
+    shell: Shell,
+}
+
+pub(crate) async fn more(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+    let shell = Shell::new(&ctx, &who, &headers, "more", "More").await?;
+    page(&ctx, &headers, &MorePage { shell })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(state: &str, code: &str, n: i64) -> CpeTrouble {
+        CpeTrouble {
+            state: state.into(),
+            reason_code: code.into(),
+            model: "HG8546M".into(),
+            reason_text: "It is so".into(),
+            reason_next: Some("by 14:05".into()),
+            n,
+            since: 0,
+            cpe_id: 7,
+            service_id: Some(9),
+        }
+    }
+
+    #[test]
+    fn what_waits_by_design_is_no_problem() {
+        let v = View { now: types::UtcMs(60_000), zone: jiff::tz::TimeZone::UTC };
+        assert!(cpe_problem(&group("WAITING_INFORM", "waiting_inform", 40), &v).is_none());
+        assert!(cpe_problem(&group("OWNED", "clock_invalid", 3), &v).is_none());
+        let stuck =
+            cpe_problem(&group("OWNED", "clock_unreachable", 3), &v).expect("a clock that stays wrong");
+        assert_eq!(stuck.s, Status::Bad);
+        assert!(stuck.href.starts_with("/cpes?state=OWNED&reason=clock_unreachable"));
+        let one = cpe_problem(&group("FAILED", "pppoe_refused", 1), &v).expect("a failure");
+        assert_eq!(
+            (one.title.as_str(), one.href.as_str()),
+            ("The PPPoE login is refused, HG8546M", "/services/9")
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! Search: one box for everything, as a fragment while typing and as a page.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use store::read::HitKind;
+
+use super::{html, no_store, page};
+use crate::{
+    auth::Who,
+    error::Fail,
+    list::Query,
+    shell::Shell,
+    state::Ctx,
+    view::{self, Html, Word},
+    words,
+};
+
+struct Shown {
+    first: bool,
+    group: &'static str,
+    href: String,
+    icon: Html,
+    title: String,
+    detail: String,
+    word: Option<Word>,
+}
+
+#[derive(Template)]
+#[template(path = "search_hits.html")]
+struct SearchHits {
+    hits: Vec<Shown>,
+    empty: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct SearchPage {
+    shell: Shell,
+    q: String,
+    hits: Vec<Shown>,
+    empty: &'static str,
+}
+
+/// Group, path, icon, and the word of a state.
+fn kind(kind: HitKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        HitKind::Service => ("Services", "/services/", "plug-connected"),
+        HitKind::Customer => ("Customers", "/customers/", "users"),
+        HitKind::Onu => ("ONUs", "/onus/", "router"),
+        HitKind::Detected => ("Detected ONUs", "/authorise?detected=", "radar-2"),
+        HitKind::Cpe => ("CPEs", "/cpes/", "wifi"),
+        HitKind::Olt => ("OLTs", "/olts/", "server-2"),
+    }
+}
+
+fn word(kind: HitKind, state: &str) -> Word {
+    match kind {
+        HitKind::Onu => words::onu_presence(state, None),
+        HitKind::Detected => words::detected_state(state),
+        HitKind::Olt => words::olt_state(state),
+        HitKind::Cpe => words::cpe_state(state),
+        HitKind::Service | HitKind::Customer => {
+            if words::CPE_STATES.contains(&state) {
+                words::cpe_state(state)
+            } else {
+                words::service_state(state)
+            }
+        }
+    }
+}
+
+async fn find(ctx: &Ctx, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
+    let mut group = "";
+    let hits = ctx.read().search(q, limit).await?;
+    Ok(hits
+        .into_iter()
+        .map(|hit| {
+            let (name, path, icon) = kind(hit.kind);
+            let first = std::mem::replace(&mut group, name) != name;
+            let detail: Vec<String> = hit.detail.split(" · ").map(view::serial).collect();
+            Shown {
+                first,
+                group: name,
+                href: format!("{path}{}", hit.id),
+                icon: view::icon(icon),
+                title: view::serial(&hit.title),
+                detail: detail.join(" · "),
+                word: hit.state.as_deref().map(|state| word(hit.kind, state)),
+            }
+        })
+        .collect())
+}
+
+pub(crate) async fn search(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/search", uri.query());
+    let q = query.get("q").trim().to_owned();
+    let empty = if q.chars().count() < 2 {
+        "Two letters or digits are enough to begin."
+    } else {
+        "Nothing has this name, number or address."
+    };
+    if headers.contains_key("hx-request") {
+        return Ok(no_store(html(&SearchHits { hits: find(&ctx, &q, 6).await?, empty })?));
+    }
+    let shell = Shell::new(&ctx, &who, &headers, "search", "Search").await?;
+    page(&ctx, &headers, &SearchPage { shell, hits: find(&ctx, &q, 30).await?, q, empty })
+}

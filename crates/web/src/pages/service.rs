@@ -1,0 +1,614 @@
+//! The service page: the first blocking cause on top, the path from account to hosts, what is wanted and what was
+//! found, and why everything is as it is.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use store::read::{CpeRow, EvidenceRow, IntentRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
+use types::{Secret, ServiceId};
+
+use super::{go, html, no_store, page, went};
+use crate::{
+    auth::Who,
+    error::Fail,
+    form::Form,
+    shell::{Shell, triggers},
+    state::Ctx,
+    view::{self, Html, Status, View, Word},
+    words,
+};
+
+/// What stands in the way, and what can be done.
+struct Cause {
+    s: Status,
+    lead: String,
+    title: String,
+    text: String,
+    next: String,
+    can_call: bool,
+    can_retry: bool,
+    href: String,
+    verb: &'static str,
+}
+
+/// One place between account and hosts.
+struct Node {
+    name: &'static str,
+    word: Word,
+    lines: Vec<String>,
+    age: Html,
+    lit: bool,
+    stop: bool,
+}
+
+struct LayerView {
+    key: &'static str,
+    name: &'static str,
+    word: Word,
+    text: String,
+    current: bool,
+}
+
+struct Setting {
+    s: Status,
+    word: &'static str,
+    name: String,
+    wanted: String,
+    observed: String,
+    why: &'static str,
+    age: Html,
+    now: bool,
+    same: bool,
+}
+
+struct Group {
+    key: String,
+    name: &'static str,
+    rows: Vec<Setting>,
+}
+
+struct Data {
+    oob: bool,
+    v: View,
+    row: ServiceRow,
+    onu: Option<OnuRow>,
+    cpe: Option<CpeRow>,
+    now: Word,
+    cause: Option<Cause>,
+    path: Vec<Node>,
+    layers: Vec<LayerView>,
+    groups: Vec<Group>,
+    not_read: String,
+    lines: Vec<TimelineRow>,
+    held: bool,
+    may_cpe: bool,
+    may_service: bool,
+    takes_effect: String,
+    phone_digits: String,
+    token: Html,
+}
+
+impl Data {
+    fn icon(&self, name: &str) -> Html {
+        view::icon(name)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "service.html")]
+struct ServicePage {
+    shell: Shell,
+    v: View,
+    s: Data,
+    triggers: String,
+}
+
+#[derive(Template)]
+#[template(path = "service/live.html")]
+struct ServiceLive {
+    s: Data,
+}
+
+const LAYERS: [(&str, &str); 4] =
+    [("core", "Core"), ("internet", "Internet"), ("access", "Access"), ("extras", "Extras")];
+
+/// True if an operator stopped the device.
+pub(crate) fn is_held(cpe: &CpeRow) -> bool {
+    cpe.reason_code == "held"
+        || serde_json::from_str::<serde_json::Value>(&cpe.machine)
+            .is_ok_and(|machine| !machine["hold"].is_null() && machine["hold"] != false)
+}
+
+/// What a browser dials.
+pub(crate) fn phone_digits(phone: &str) -> String {
+    phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+}
+
+/// The first thing in the way, walking from the account to the router; `None` when the service works and is verified.
+fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View) -> Option<Cause> {
+    let base = |s, lead: &str, title: &str| Cause {
+        s,
+        lead: lead.to_owned(),
+        title: title.to_owned(),
+        text: String::new(),
+        next: String::new(),
+        can_call: false,
+        can_retry: false,
+        href: String::new(),
+        verb: "",
+    };
+    match row.state.as_str() {
+        "terminated" => {
+            let text = "The service has ended; nothing is sent to its devices.".to_owned();
+            return Some(Cause { text, ..base(Status::Off, "At the account", "The service has ended") });
+        }
+        "suspended" => {
+            let why = row.deny_reason.as_deref().unwrap_or("no reason given").replace('_', " ");
+            let proved = match cpe {
+                Some(cpe) if cpe.state == "ACTIVE" => {
+                    "The router has confirmed that its internet connection is off.".to_owned()
+                }
+                Some(cpe) => format!("The router has not confirmed it yet: {}", cpe.reason_text),
+                None => "No router is tied to it.".to_owned(),
+            };
+            return Some(Cause {
+                text: format!("Reason: {why}. {proved}"),
+                next: "Nothing was deleted; resuming is one write.".into(),
+                ..base(Status::Off, "First blocking cause, at the account", "The service is suspended")
+            });
+        }
+        _ => {}
+    }
+    let Some(onu) = onu else {
+        let text = match &row.expected_serial {
+            Some(serial) => format!(
+                "It waits for {}. When an OLT sees that serial, it appears on the Detected page with this service beside it.",
+                view::serial(serial)
+            ),
+            None => "No serial is expected. Pick this service when its ONU is authorised.".to_owned(),
+        };
+        return Some(Cause {
+            text,
+            href: "/detected".into(),
+            verb: "Detected ONUs",
+            ..base(
+                Status::Info,
+                "First blocking cause, at the line",
+                "No ONU is authorised for this service yet",
+            )
+        });
+    };
+    let up = words::onu_presence(&onu.presence, onu.last_down_cause.as_deref());
+    if matches!(onu.presence.as_str(), "not_present" | "emergency_stopped") {
+        let (title, next) = match up.s {
+            Status::Warn => ("The ONU lost its power", "Ask the customer for power before sending anybody."),
+            Status::Bad => (
+                "The ONU has no light",
+                "A visit may be needed; look whether its neighbours on the PON are down too.",
+            ),
+            Status::Ok | Status::Wait | Status::Info | Status::Off | Status::Unknown => {
+                ("The ONU is down", "The OLT has not said why yet.")
+            }
+        };
+        return Some(Cause {
+            text: format!("{} as read by the OLT {} ago.", up.text, v.since(onu.observed_at)),
+            next: next.into(),
+            href: format!("/onus?olt={}&pon={}", onu.olt_id, crate::list::encode(&onu.pon)),
+            verb: "Neighbours on the PON",
+            ..base(
+                if up.s == Status::Unknown { Status::Bad } else { up.s },
+                "First blocking cause, at the ONU",
+                title,
+            )
+        });
+    }
+    let Some(cpe) = cpe else {
+        return Some(Cause {
+            text: "The line is there, but no router has called us from it.".into(),
+            next: "The ONU gets its management address and our address from the OLT; the first contact usually comes within a minute.".into(),
+            ..base(Status::Wait, "First blocking cause, at the CPE", "The router has not been in contact yet")
+        });
+    };
+    if cpe.state == "ACTIVE" {
+        return None;
+    }
+    let word = words::cpe_now(&cpe.state, &cpe.reason_code);
+    let known = words::reason_title(&cpe.reason_code);
+    Some(Cause {
+        text: cpe.reason_text.clone(),
+        next: cpe
+            .reason_next
+            .clone()
+            .map_or_else(String::new, |next| format!("Next, without anyone: {next}")),
+        can_call: matches!(
+            cpe.state.as_str(),
+            "WAITING_INFORM" | "OWNED" | "TIME_SYNCED" | "READY" | "PROVISIONING"
+        ),
+        can_retry: cpe.state == "FAILED",
+        ..base(word.s, "First blocking cause, at the CPE", if known.is_empty() { &word.text } else { known })
+    })
+}
+
+fn path(
+    row: &ServiceRow,
+    onu: Option<&OnuRow>,
+    cpe: Option<&CpeRow>,
+    evidence: &[EvidenceRow],
+    v: &View,
+) -> Vec<Node> {
+    let account_ok =
+        !matches!(row.state.as_str(), "suspended" | "terminated") && row.access_state == "allowed";
+    let account = if account_ok {
+        Word::new(Status::Ok, "Allowed")
+    } else if row.state == "suspended" {
+        Word::new(Status::Off, "Suspended")
+    } else {
+        words::service_state(&row.state)
+    };
+    let mut account_lines = vec![row.plan_name.clone()];
+    account_lines.extend(row.deny_reason.as_ref().map(|why| why.replace('_', " ")));
+    let onu_up = onu.is_some_and(|onu| onu.presence == "in_service");
+    let onu_word = onu.map_or_else(
+        || Word::new(Status::Unknown, "None yet"),
+        |onu| words::onu_presence(&onu.presence, onu.last_down_cause.as_deref()),
+    );
+    let cpe_active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
+    let cpe_word = cpe.map_or_else(
+        || Word::new(Status::Unknown, "Never in contact"),
+        |cpe| words::cpe_now(&cpe.state, &cpe.reason_code),
+    );
+    let address = evidence.iter().find(|fact| {
+        fact.layer == "internet"
+            && matches!(fact.setting.as_str(), "address" | "external_ip" | "external_address")
+    });
+    let session = match (cpe_active && account_ok, address) {
+        (true, Some(fact)) if fact.verified => Word::new(Status::Ok, "Connected"),
+        (_, Some(fact)) if !fact.observed.is_empty() && fact.verified => Word::new(Status::Ok, "Connected"),
+        (false, _) if row.state == "suspended" => Word::new(Status::Off, "Off, suspended"),
+        _ => Word::new(Status::Unknown, "Not read yet"),
+    };
+    let mut session_lines: Vec<String> =
+        row.pppoe_login.iter().map(|login| format!("Login {login}")).collect();
+    session_lines.extend(
+        address.filter(|fact| !fact.observed.is_empty()).map(|fact| view::limited(&fact.observed, 60)),
+    );
+    let read = |at: Option<i64>| v.age(at, "CLI", 300);
+    let first_stop = if !account_ok {
+        0
+    } else if !onu_up {
+        3
+    } else if !cpe_active {
+        4
+    } else {
+        9
+    };
+    let node = |index: usize, name, word: Word, lines, age, lit| Node {
+        name,
+        word,
+        lines,
+        age,
+        lit,
+        stop: index == first_stop,
+    };
+    vec![
+        node(0, "Account", account, account_lines, Html::default(), account_ok && session.s == Status::Ok),
+        node(
+            1,
+            "Access session",
+            session,
+            session_lines,
+            address.map_or_else(Html::default, |fact| v.age(fact.at, "on the router", 0)),
+            false,
+        ),
+        node(
+            2,
+            "PON",
+            match onu {
+                Some(_) if onu_up => Word::new(Status::Ok, "Carries light"),
+                Some(_) => Word::new(Status::Unknown, "See neighbours"),
+                None => Word::new(Status::Unknown, "Not known"),
+            },
+            onu.map(|onu| vec![format!("{} {}", onu.olt_name, onu.pon)]).unwrap_or_default(),
+            onu.map_or_else(Html::default, |onu| read(onu.observed_at)),
+            onu_up,
+        ),
+        node(
+            3,
+            "ONU",
+            onu_word,
+            onu.map(|onu| {
+                let mut lines = vec![view::serial(&onu.serial)];
+                lines.extend(onu.rx_onu_cdbm.map(|level| format!("{} dBm here", view::decibel(level))));
+                lines
+            })
+            .unwrap_or_else(|| {
+                row.expected_serial.iter().map(|serial| format!("expects {}", view::serial(serial))).collect()
+            }),
+            onu.map_or_else(Html::default, |onu| read(onu.observed_at)),
+            onu_up && cpe_active,
+        ),
+        node(
+            4,
+            "CPE",
+            cpe_word,
+            cpe.map(|cpe| {
+                let mut lines = vec![view::limited(&cpe.model, 40)];
+                if cpe.state != "ACTIVE" {
+                    lines.extend(cpe.next_inform_by.map(|at| format!("Next contact by {}", v.clock(at))));
+                }
+                lines
+            })
+            .unwrap_or_default(),
+            cpe.map_or_else(Html::default, |cpe| {
+                v.age(cpe.last_inform_at, "last Inform", cpe.inform_interval_s.unwrap_or(300) * 2)
+            }),
+            false,
+        ),
+        node(
+            5,
+            "Hosts",
+            Word::new(Status::Unknown, "Not read"),
+            vec!["This is not “no hosts”".into()],
+            Html::default(),
+            false,
+        ),
+    ]
+}
+
+fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>) -> Vec<LayerView> {
+    let active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
+    let mut working = false;
+    LAYERS
+        .into_iter()
+        .map(|(key, name)| {
+            let intent = intents.iter().find(|intent| intent.layer == key);
+            let facts: Vec<&EvidenceRow> = evidence.iter().filter(|fact| fact.layer == key).collect();
+            let proved = facts.iter().filter(|fact| fact.verified).count();
+            let wanted = intent.is_some() || key == "core";
+            let (word, mut text) = if !wanted {
+                (Word::new(Status::Off, "Not in plan"), "nothing is wanted here".to_owned())
+            } else if facts.is_empty() {
+                (Word::new(Status::Wait, "Waits"), "nothing read from the router yet".to_owned())
+            } else if proved == facts.len() {
+                (
+                    Word::new(Status::Ok, "Verified"),
+                    format!("{} of {} settings read back", proved, facts.len()),
+                )
+            } else {
+                let s = if cpe.is_some_and(|cpe| cpe.state == "FAILED") { Status::Bad } else { Status::Wait };
+                (Word::new(s, "Not confirmed"), format!("{} of {} settings read back", proved, facts.len()))
+            };
+            if let Some(intent) = intent {
+                text = format!("v{} wanted; {text}", intent.intent_version);
+            }
+            let current = !active && !working && wanted && word.s != Status::Ok;
+            working |= current;
+            LayerView { key, name, word, text, current }
+        })
+        .collect()
+}
+
+fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
+    let mut first_open = true;
+    LAYERS
+        .into_iter()
+        .map(|(key, name)| Group {
+            key: key.to_owned(),
+            name,
+            rows: evidence
+                .iter()
+                .filter(|fact| fact.layer == key)
+                .map(|fact| {
+                    let unread = fact.observed.is_empty() && !fact.verified;
+                    let (s, word) = match (fact.verified, unread, failed) {
+                        (true, _, _) => (Status::Ok, "verified"),
+                        (false, true, _) => (Status::Unknown, "not read"),
+                        (false, false, true) => (Status::Bad, "not as wanted"),
+                        (false, false, false) => (Status::Wait, "not confirmed by the router"),
+                    };
+                    let now = !fact.verified && std::mem::take(&mut first_open);
+                    Setting {
+                        s,
+                        word,
+                        name: words::setting(&fact.setting),
+                        wanted: fact.wanted.clone(),
+                        observed: if unread {
+                            "not read".into()
+                        } else if fact.observed == fact.wanted && fact.verified {
+                            "as wanted".into()
+                        } else {
+                            fact.observed.clone()
+                        },
+                        why: if fact.verified { "" } else { "Not confirmed by the router." },
+                        age: v.age(fact.at, &fact.source.replace('_', " "), 0),
+                        now,
+                        same: fact.verified,
+                    }
+                })
+                .collect(),
+        })
+        .filter(|group| !group.rows.is_empty())
+        .collect()
+}
+
+async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
+    let read = ctx.read();
+    let v = ctx.view();
+    let row = read.service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
+    let onu = match row.onu_row_id {
+        Some(onu) => read.onu(onu).await?,
+        None => None,
+    };
+    let (cpe, evidence) = match row.cpe_id {
+        Some(cpe) => (read.cpe(cpe).await?, read.cpe_evidence(cpe).await?),
+        None => (None, Vec::new()),
+    };
+    let intents = read.service_intents(id).await?;
+    let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
+    let lines = read.timeline(subject, None, Page::first(60)).await?.rows;
+    let cause = cause(&row, onu.as_ref(), cpe.as_ref(), &v);
+    let now = match (&cause, row.state.as_str(), &cpe) {
+        (_, "suspended" | "terminated", _) => words::service_state(&row.state),
+        (None, _, Some(cpe)) => words::cpe_state(&cpe.state),
+        (Some(_), _, Some(cpe)) if cpe.state != "ACTIVE" => words::cpe_now(&cpe.state, &cpe.reason_code),
+        (Some(cause), _, Some(_)) => Word::new(cause.s, "Line down"),
+        (_, _, None) => words::service_state(&row.state),
+    };
+    let takes_effect = match &cpe {
+        Some(cpe) if cpe.next_inform_by.is_some() => {
+            format!(
+                "It reaches the router at its next contact, expected by {}, or at once if it answers our call.",
+                v.clock(cpe.next_inform_by)
+            )
+        }
+        Some(_) => "It reaches the router at its next contact.".to_owned(),
+        None => "It is kept until a router is tied to this service.".to_owned(),
+    };
+    let failed = cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
+    Ok(Data {
+        oob,
+        path: path(&row, onu.as_ref(), cpe.as_ref(), &evidence, &v),
+        layers: layers(&intents, &evidence, cpe.as_ref()),
+        groups: groups(&evidence, failed, &v),
+        not_read: match &cpe {
+            Some(_) => "Settings appear here as they are written and read back, one by one.".into(),
+            None => "The first reading follows the router's first contact.".into(),
+        },
+        lines,
+        held: cpe.as_ref().is_some_and(is_held),
+        may_cpe: who.may(app::Permission::OperateCpe),
+        may_service: who.may(app::Permission::WriteServices),
+        takes_effect,
+        phone_digits: phone_digits(&row.customer_phone),
+        token: Html::trusted(format!(
+            "<input type=\"hidden\" name=\"_csrf\" value=\"{}\">",
+            view::escape(&who.csrf)
+        )),
+        cause,
+        now,
+        v,
+        row,
+        onu,
+        cpe,
+    })
+}
+
+pub(crate) async fn show(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
+    let mut topics = vec![format!("service-{id}")];
+    topics.extend(row.cpe_id.map(|cpe| format!("cpe-{cpe}")));
+    topics.extend(row.onu_row_id.map(|onu| format!("onu-{onu}")));
+    let shell = Shell::new(&ctx, &who, &headers, "services", &row.code)
+        .await?
+        .crumb("Services", "/services")
+        .crumb(row.customer_name.clone(), format!("/customers/{}", row.customer_id))
+        .watch(topics.clone());
+    let s = data(&ctx, &who, id, false).await?;
+    page(&ctx, &headers, &ServicePage { shell, v: ctx.view(), s, triggers: triggers(&topics) })
+}
+
+pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    Ok(no_store(html(&ServiceLive { s: data(&ctx, &who, id, true).await? })?))
+}
+
+pub(crate) async fn suspend(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
+    let back = format!("/services/{id}");
+    if form.val("confirm").trim() != row.code {
+        return Ok(go(
+            &ctx,
+            &back,
+            Status::Warn,
+            "Not suspended",
+            format!("The name typed was not {}.", row.code),
+        ));
+    }
+    let result = ctx.app().suspend_service(&who.actor, ServiceId(id), form.val("reason")).await;
+    Ok(went(
+        &ctx,
+        &back,
+        "Suspended",
+        "It counts when the router reads back that its connection is off.",
+        result,
+    ))
+}
+
+pub(crate) async fn resume(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let result = ctx.app().resume_service(&who.actor, ServiceId(id)).await;
+    Ok(went(
+        &ctx,
+        &format!("/services/{id}"),
+        "Resumed",
+        "It counts when the router reads back that it is connected.",
+        result,
+    ))
+}
+
+pub(crate) async fn wifi(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let wifi = app::WifiInput {
+        ssid: form.val("ssid").to_owned(),
+        passphrase: Some(form.val("passphrase")).filter(|text| !text.is_empty()).map(Secret::new),
+        enabled: form.is_on("enabled"),
+    };
+    let result = ctx.app().set_access(&who.actor, ServiceId(id), app::AccessInput { wifi }).await;
+    Ok(went(
+        &ctx,
+        &format!("/services/{id}"),
+        "Wi-Fi change saved",
+        "Not confirmed by the router yet; the table says when it is.",
+        result,
+    ))
+}
+
+pub(crate) async fn internet(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    let back = format!("/services/{id}");
+    let vlan = form.optional_number("vlan");
+    if form.has_errors() {
+        return Ok(go(
+            &ctx,
+            &back,
+            Status::Bad,
+            "Nothing was saved",
+            "The VLAN is not a number from 1 to 4094.",
+        ));
+    }
+    let mode = form.val("mode").to_owned();
+    let is_pppoe = mode == "pppoe";
+    let input = app::InternetInput {
+        username: form.opt("username").filter(|_| is_pppoe),
+        password: form.opt("password").filter(|_| is_pppoe).map(Secret::new),
+        mode,
+        vlan,
+    };
+    let result = ctx.app().set_internet(&who.actor, ServiceId(id), input).await;
+    Ok(went(
+        &ctx,
+        &back,
+        "Internet change saved",
+        "Not confirmed by the router yet; the table says when it is.",
+        result,
+    ))
+}

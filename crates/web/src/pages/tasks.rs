@@ -1,0 +1,209 @@
+//! Tasks: every write to an OLT, with its journal.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use store::read::{TaskFilter, TaskLineRow, TaskRow};
+
+use super::page;
+use crate::{
+    auth::Who,
+    error::Fail,
+    export,
+    list::{ListView, Query},
+    shell::Shell,
+    state::Ctx,
+    view::{self, Status, View},
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "tasks.html")]
+struct TasksPage {
+    shell: Shell,
+    v: View,
+    list: ListView,
+    rows: Vec<TaskRow>,
+    live_href: String,
+}
+
+#[derive(Template)]
+#[template(path = "task.html")]
+struct TaskPage {
+    shell: Shell,
+    v: View,
+    task: TaskRow,
+    lines: Vec<TaskLineRow>,
+    planned: Vec<String>,
+    headline: &'static str,
+    next: &'static str,
+}
+
+/// How an answer of an OLT is marked.
+pub(crate) fn line_status(class: &str) -> Status {
+    let class = class.to_ascii_lowercase();
+    if class.contains("ok")
+        || class.contains("done")
+        || class.contains("success")
+        || class.contains("accepted")
+    {
+        Status::Ok
+    } else if class.is_empty() || class.contains("sent") || class.contains("pending") {
+        Status::Wait
+    } else if class.contains("undo") || class.contains("exists") || class.contains("absent") {
+        Status::Info
+    } else {
+        Status::Bad
+    }
+}
+
+pub(crate) fn filter(query: &Query) -> TaskFilter {
+    TaskFilter {
+        q: query.get("q").into(),
+        state: query.opt("state"),
+        olt_id: query.id("olt"),
+        onu_row_id: query.id("onu"),
+    }
+}
+
+pub(crate) async fn list(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/tasks", uri.query());
+    let shell = Shell::new(&ctx, &who, &headers, "tasks", "Tasks").await?.watch(["tasks".to_owned()]);
+    let found = ctx.read().tasks(&filter(&query), &query.sort(), query.page()).await?;
+    let live_href = query.with("/tasks", &[]);
+    page(
+        &ctx,
+        &headers,
+        &TasksPage {
+            shell,
+            v: ctx.view(),
+            list: ListView::new(query, found.total),
+            rows: found.rows,
+            live_href,
+        },
+    )
+}
+
+pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse("/tasks", uri.query());
+    let (wanted, sort) = (filter(&query), query.sort());
+    let heading = export::line(&[
+        "id",
+        "kind",
+        "state",
+        "serial",
+        "olt",
+        "pon",
+        "service",
+        "actor",
+        "reason",
+        "created_at",
+        "finished_at",
+    ])?;
+    Ok(export::file("tasks.csv", heading, move |number| {
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().tasks(&wanted, &sort, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    row.id.to_string(),
+                    row.kind,
+                    row.state,
+                    view::serial(&row.serial),
+                    row.olt_name,
+                    row.pon,
+                    row.service_code.unwrap_or_default(),
+                    row.actor,
+                    row.reason,
+                    v.exact(row.created_at),
+                    v.exact(row.finished_at),
+                ]
+            }))
+        }
+    }))
+}
+
+/// The plan in words: whatever the stored plan holds, as `name: value`, secrets masked where it was stored.
+pub(crate) fn planned(plan: &str) -> Vec<String> {
+    fn walk(prefix: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+        if out.len() >= 60 {
+            return;
+        }
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    let name = key.replace('_', " ");
+                    walk(&if prefix.is_empty() { name } else { format!("{prefix} · {name}") }, value, out);
+                }
+            }
+            serde_json::Value::Array(items) => {
+                for item in items {
+                    walk(prefix, item, out);
+                }
+            }
+            serde_json::Value::Null => {}
+            serde_json::Value::String(text) => out.push(format!("{prefix}: {text}")),
+            other => out.push(format!("{prefix}: {other}")),
+        }
+    }
+    let mut out = Vec::new();
+    walk("", &serde_json::from_str(plan).unwrap_or_default(), &mut out);
+    out
+}
+
+/// What a state means for the ONU, and what happens next.
+fn meaning(state: &str) -> (&'static str, &'static str) {
+    match state {
+        "pending" => {
+            ("It waits for its turn on the OLT", "One writer at a time; this page follows by itself.")
+        }
+        "applying" => ("The lines are being sent", "Each line waits for the OLT's answer."),
+        "verifying" => {
+            ("Sent; the OLT is being read back", "It counts as done when what was read is what was wanted.")
+        }
+        "compensating" => (
+            "A line failed; what was sent before it is being undone",
+            "In reverse, line by line; afterwards the ONU is back in the list.",
+        ),
+        "done" => ("Done and read back from the OLT", "The router calls us next, usually within a minute."),
+        "undone" => {
+            ("Undone completely", "The OLT is as it was before; the ONU is back on the Detected page.")
+        }
+        "needs_operator" => (
+            "Stopped halfway; somebody has to look",
+            "The journal shows every line that was sent. Nothing more is sent by itself.",
+        ),
+        "refused" => (
+            "Refused before anything was sent",
+            "Nothing changed on the OLT. Put right what the reason says and authorise again.",
+        ),
+        _ => ("In a state this version does not know", ""),
+    }
+}
+
+pub(crate) async fn show(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let task = ctx.read().task(id).await?.ok_or_else(|| Fail::not_found("This task"))?;
+    let shell = Shell::new(&ctx, &who, &headers, "tasks", &format!("Task {id}"))
+        .await?
+        .crumb("Tasks", "/tasks")
+        .watch([format!("task-{id}")]);
+    let lines = ctx.read().task_lines(id).await?;
+    let (headline, next) = meaning(&task.state);
+    let planned = planned(&task.plan);
+    page(&ctx, &headers, &TaskPage { shell, v: ctx.view(), task, lines, planned, headline, next })
+}

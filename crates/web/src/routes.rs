@@ -1,0 +1,320 @@
+//! Every route with the permission it needs, in one table; the guard stands before each of them.
+
+use app::Permission as P;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response, Sse, sse::KeepAlive},
+    routing::{MethodRouter, get, post, put},
+};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
+
+use crate::{
+    api, assets,
+    auth::{self, MAX_BODY, Need},
+    error::{ApiFail, Fail},
+    list::Query,
+    live::WATCHED,
+    pages::{
+        audit, authorise, cpes, customers, detected, faults, olts, onus, overview, search, service, services,
+        settings, sign_in, tasks,
+    },
+    state::{Ctx, WebState},
+};
+
+/// One route.
+pub(crate) struct Route {
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the tests hold the table against the document and the roles")
+    )]
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) need: Need,
+    handler: MethodRouter<Ctx>,
+}
+
+fn read(path: &'static str, need: Need, handler: MethodRouter<Ctx>) -> Route {
+    Route { method: "GET", path, need, handler }
+}
+
+fn write(path: &'static str, permission: P, handler: MethodRouter<Ctx>) -> Route {
+    Route { method: "POST", path, need: Need::May(permission), handler }
+}
+
+/// The table.
+pub(crate) fn routes() -> Vec<Route> {
+    let see = Need::May(P::Read);
+    let mut table = vec![
+        // Open to everybody.
+        read("/login", Need::Public, get(sign_in::form)),
+        Route { method: "POST", path: "/login", need: Need::Public, handler: post(sign_in::sign_in) },
+        read("/assets/{*path}", Need::Public, get(assets::serve)),
+        read("/healthz", Need::Public, get(healthz)),
+        read("/readyz", Need::Public, get(readyz)),
+        // One's own session.
+        Route { method: "POST", path: "/logout", need: Need::SignedIn, handler: post(sign_in::sign_out) },
+        read("/password", Need::SignedIn, get(sign_in::password_form)),
+        Route {
+            method: "POST",
+            path: "/password",
+            need: Need::SignedIn,
+            handler: post(sign_in::change_password),
+        },
+        // Looking.
+        read("/", see, get(overview::show)),
+        read("/overview/live", see, get(overview::live)),
+        read("/more", see, get(overview::more)),
+        read("/events", see, get(events)),
+        read("/search", see, get(search::search)),
+        read("/detected", see, get(detected::list)),
+        read("/onus", see, get(onus::list)),
+        read("/onus.csv", see, get(onus::csv)),
+        read("/onus/{id}", see, get(onus::show)),
+        read("/onus/{id}/row", see, get(onus::row)),
+        read("/services", see, get(services::list)),
+        read("/services.csv", see, get(services::csv)),
+        read("/services/{id}", see, get(service::show)),
+        read("/services/{id}/row", see, get(services::row)),
+        read("/services/{id}/live", see, get(service::live)),
+        read("/cpes", see, get(cpes::list)),
+        read("/cpes.csv", see, get(cpes::csv)),
+        read("/cpes/{id}", see, get(cpes::show)),
+        read("/cpes/{id}/row", see, get(cpes::row)),
+        read("/cpes/{id}/live", see, get(cpes::live)),
+        read("/cpes/{id}/parameters", see, get(cpes::parameters)),
+        read("/faults", see, get(faults::list)),
+        read("/faults.csv", see, get(faults::csv)),
+        read("/customers", see, get(customers::list)),
+        read("/customers.csv", see, get(customers::csv)),
+        read("/customers/{id}", see, get(customers::show)),
+        read("/plans", see, get(customers::plans)),
+        read("/olts", see, get(olts::list)),
+        read("/olts/{id}", see, get(olts::show)),
+        read("/tasks", see, get(tasks::list)),
+        read("/tasks.csv", see, get(tasks::csv)),
+        read("/tasks/{id}", see, get(tasks::show)),
+        read("/settings", see, get(settings::index)),
+        read("/settings/policy", see, get(settings::policy)),
+        read("/audit", Need::May(P::ReadAudit), get(audit::list)),
+        read("/audit.csv", Need::May(P::ReadAudit), get(audit::csv)),
+        // Acting.
+        write("/detected/look", P::AuthoriseOnu, post(detected::look)),
+        read("/authorise", Need::May(P::AuthoriseOnu), get(authorise::show)),
+        read("/authorise/dry-run", Need::May(P::AuthoriseOnu), get(authorise::dry_run)),
+        write("/authorise", P::AuthoriseOnu, post(authorise::submit)),
+        read("/services/new", Need::May(P::WriteServices), get(services::new)),
+        write("/services", P::WriteServices, post(services::create)),
+        write("/services/{id}/suspend", P::WriteServices, post(service::suspend)),
+        write("/services/{id}/resume", P::WriteServices, post(service::resume)),
+        write("/services/{id}/wifi", P::WriteServices, post(service::wifi)),
+        write("/services/{id}/internet", P::WriteServices, post(service::internet)),
+        write("/cpes/{id}/hold", P::OperateCpe, post(cpes::hold)),
+        write("/cpes/{id}/release", P::OperateCpe, post(cpes::release)),
+        write("/cpes/{id}/retry", P::OperateCpe, post(cpes::retry)),
+        write("/cpes/{id}/call", P::OperateCpe, post(cpes::call)),
+        write("/cpes/{id}/clock", P::OperateCpe, post(cpes::clock)),
+        write("/cpes/{id}/claim", P::OperateCpe, post(cpes::claim)),
+        read("/customers/new", Need::May(P::WriteCustomers), get(customers::new)),
+        write("/customers", P::WriteCustomers, post(customers::create)),
+        read("/customers/{id}/edit", Need::May(P::WriteCustomers), get(customers::edit)),
+        write("/customers/{id}/edit", P::WriteCustomers, post(customers::change)),
+        read("/plans/new", Need::May(P::WritePlans), get(customers::new_plan)),
+        write("/plans", P::WritePlans, post(customers::create_plan)),
+        read("/plans/{id}/edit", Need::May(P::WritePlans), get(customers::edit_plan)),
+        write("/plans/{id}/edit", P::WritePlans, post(customers::change_plan)),
+        read("/olts/new", Need::May(P::WriteOlts), get(olts::new)),
+        write("/olts", P::WriteOlts, post(olts::create)),
+        read("/olts/{id}/edit", Need::May(P::WriteOlts), get(olts::edit)),
+        write("/olts/{id}/edit", P::WriteOlts, post(olts::change)),
+        write("/olts/{id}/test", P::WriteOlts, post(olts::test)),
+        write("/olts/{id}/refresh", P::WriteOlts, post(olts::refresh)),
+        write("/olts/{id}/forget-key", P::WriteOlts, post(olts::forget_key)),
+        write("/settings/policy", P::WriteSettings, post(settings::change_policy)),
+        read("/settings/users", Need::May(P::ManageUsers), get(settings::users)),
+        write("/settings/users", P::ManageUsers, post(settings::create_user)),
+        write("/settings/users/{id}", P::ManageUsers, post(settings::change_user)),
+        read("/settings/api-keys", Need::May(P::ManageKeys), get(settings::api_keys)),
+        write("/settings/api-keys", P::ManageKeys, post(settings::create_key)),
+        write("/settings/api-keys/{id}/revoke", P::ManageKeys, post(settings::revoke_key)),
+    ];
+    table.extend(api_routes());
+    table
+}
+
+fn api_routes() -> Vec<Route> {
+    use api::{acs, crm, oms, shared};
+    let see = Need::May(P::Read);
+    let change =
+        |path, permission, handler| Route { method: "PUT", path, need: Need::May(permission), handler };
+    vec![
+        read("/api/openapi.json", Need::Public, get(api::document)),
+        read("/api/v1/olts", see, get(oms::list_olts)),
+        write("/api/v1/olts", P::WriteOlts, post(oms::add_olt)),
+        read("/api/v1/olts/{id}", see, get(oms::get_olt)),
+        change("/api/v1/olts/{id}", P::WriteOlts, put(oms::update_olt)),
+        write("/api/v1/olts/{id}/test", P::WriteOlts, post(oms::test_olt)),
+        read("/api/v1/detected-onus", see, get(oms::list_detected)),
+        write("/api/v1/onus/authorise/dry-run", P::AuthoriseOnu, post(oms::dry_run)),
+        write("/api/v1/onus/authorise", P::AuthoriseOnu, post(oms::authorise)),
+        read("/api/v1/onus", see, get(oms::list_onus)),
+        read("/api/v1/onus/{id}", see, get(oms::get_onu)),
+        read("/api/v1/tasks", see, get(oms::list_tasks)),
+        read("/api/v1/tasks/{id}", see, get(oms::get_task)),
+        read("/api/v1/customers", see, get(crm::list_customers)),
+        write("/api/v1/customers", P::WriteCustomers, post(crm::create_customer)),
+        read("/api/v1/customers/{id}", see, get(crm::get_customer)),
+        change("/api/v1/customers/{id}", P::WriteCustomers, put(crm::update_customer)),
+        read("/api/v1/plans", see, get(crm::list_plans)),
+        write("/api/v1/plans", P::WritePlans, post(crm::create_plan)),
+        change("/api/v1/plans/{id}", P::WritePlans, put(crm::update_plan)),
+        read("/api/v1/services", see, get(crm::list_services)),
+        write("/api/v1/services", P::WriteServices, post(crm::create_service)),
+        read("/api/v1/services/{id}", see, get(crm::get_service)),
+        change("/api/v1/services/{id}/intents/internet", P::WriteServices, put(crm::set_internet)),
+        change("/api/v1/services/{id}/intents/access", P::WriteServices, put(crm::set_access)),
+        write("/api/v1/services/{id}/suspend", P::WriteServices, post(crm::suspend)),
+        write("/api/v1/services/{id}/resume", P::WriteServices, post(crm::resume)),
+        read("/api/v1/services/{id}/timeline", see, get(crm::timeline)),
+        read("/api/v1/cpes", see, get(acs::list_cpes)),
+        read("/api/v1/cpes/{id}", see, get(acs::get_cpe)),
+        read("/api/v1/cpes/{id}/timeline", see, get(acs::timeline)),
+        read("/api/v1/cpes/{id}/evidence", see, get(acs::evidence)),
+        read("/api/v1/cpes/{id}/parameters", see, get(acs::parameters)),
+        write("/api/v1/cpes/{id}/hold", P::OperateCpe, post(acs::hold)),
+        write("/api/v1/cpes/{id}/release", P::OperateCpe, post(acs::release)),
+        write("/api/v1/cpes/{id}/retry", P::OperateCpe, post(acs::retry)),
+        write("/api/v1/cpes/{id}/call", P::OperateCpe, post(acs::call)),
+        write("/api/v1/cpes/{id}/claim", P::OperateCpe, post(acs::claim)),
+        read("/api/v1/faults", see, get(acs::list_faults)),
+        read("/api/v1/faults.csv", see, get(faults::csv)),
+        read("/api/v1/search", see, get(shared::search)),
+        read("/api/v1/events", see, get(events)),
+        read("/api/v1/settings/acs", see, get(shared::get_policy)),
+        change("/api/v1/settings/acs", P::WriteSettings, put(shared::put_policy)),
+        read("/api/v1/api-keys", Need::May(P::ManageKeys), get(shared::list_keys)),
+        write("/api/v1/api-keys", P::ManageKeys, post(shared::create_key)),
+        write("/api/v1/api-keys/{id}/revoke", P::ManageKeys, post(shared::revoke_key)),
+    ]
+}
+
+/// Pages, API and live updates over one application. Must be called inside a tokio runtime: it starts the one reader
+/// of the bus. For the address in audit entries, serve it with `into_make_service_with_connect_info::<SocketAddr>()`.
+pub fn router(web: WebState) -> Router {
+    let ctx = Ctx::new(web);
+    let mut router: Router<Ctx> = Router::new();
+    for route in routes() {
+        let need = route.need;
+        let guarded = route
+            .handler
+            .layer(middleware::from_fn(move |request: Request, next: Next| auth::guard(need, request, next)));
+        router = router.route(route.path, guarded);
+    }
+    router
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(ctx.clone(), api::once))
+        .layer(middleware::from_fn_with_state(ctx.clone(), auth::identify))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(headers))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http())
+        .with_state(ctx)
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a page or API call panicked; the request is lost, nothing else");
+    Fail::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Failed",
+        "This failed inside Lightkeeper. The log names the place; nothing was sent to a device.",
+    )
+    .into_response()
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    let fail = Fail::new(
+        StatusCode::NOT_FOUND,
+        "Not found",
+        "There is no page at this address. Search finds everything by name or number.",
+    );
+    if uri.path().starts_with("/api/") { ApiFail(fail).into_response() } else { fail.into_response() }
+}
+
+async fn not_that_way(uri: Uri) -> Response {
+    let fail = Fail::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Not that way",
+        "This address is there, but not for this method.",
+    );
+    if uri.path().starts_with("/api/") { ApiFail(fail).into_response() } else { fail.into_response() }
+}
+
+/// What browsers may do with our pages. No inline script or style, nothing from elsewhere, no frames.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What a page shows belongs to whoever is signed in; only the embedded files may be kept.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Ready when the database answers.
+async fn readyz(State(ctx): State<Ctx>) -> Response {
+    match ctx.numbers().await {
+        Ok(_) => "ready\n".into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer.\n").into_response(),
+    }
+}
+
+/// Names of what changes, as server-sent events: `event: cpe-12`. `watch` lists the topics, `since` is where the page
+/// was drawn; a browser that reconnects says itself what it heard last.
+async fn events(State(ctx): State<Ctx>, uri: Uri, headers: http::HeaderMap) -> Response {
+    let query = Query::parse("/events", uri.query());
+    let heard = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let since = heard.or_else(|| query.get("since").parse().ok()).unwrap_or_else(|| ctx.live.position());
+    let known =
+        |topic: &&str| topic.len() <= 32 && topic.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let watched = uri
+        .query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter_map(|pair| pair.strip_prefix("watch="));
+    let watched = watched
+        .flat_map(|list| list.split([',', '+']))
+        .filter(known)
+        .take(WATCHED)
+        .map(str::to_owned)
+        .collect();
+    match ctx.live.stream(since, watched) {
+        Some(stream) => Sse::new(stream).keep_alive(KeepAlive::default()).into_response(),
+        None => {
+            let busy = "Too many pages are open; this one does not update itself for now.";
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], busy).into_response()
+        }
+    }
+}
