@@ -45,8 +45,11 @@ impl App {
         }
     }
 
-    /// One round: every timer and job that is due.
-    async fn work_once(&self) -> Result<(), AppError> {
+    /// One round: every timer and job that is due. [`App::run_workers`] does nothing else, again and again.
+    ///
+    /// # Errors
+    /// When the database fails; what is due stays due.
+    pub async fn work_once(&self) -> Result<(), AppError> {
         let now = self.now();
         for timer in cpes::timers_due(self.store(), now, TIMERS).await? {
             let Some(kind) = Timer::parse(&timer.timer) else {
@@ -85,7 +88,7 @@ impl App {
     async fn run_job(&self, job: store::rows::Job) {
         let cpe = job.payload.get("cpe").and_then(serde_json::Value::as_i64).map(CpeId);
         let result = match cpe {
-            Some(cpe) => self.request_connection(cpe, job.attempts).await,
+            Some(cpe) => self.request_connection(cpe, &job).await,
             None => Err(AppError::Internal("a connection request names no CPE".into())),
         };
         let (id, node) = (job.id, self.node().to_owned());

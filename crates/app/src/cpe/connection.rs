@@ -10,11 +10,17 @@ use types::{CpeId, Secret};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Carries out one queued connection request. `attempt` above one means that a process died in the middle of it:
-    /// whether it was sent is unknown, so it is not sent again.
-    pub(crate) async fn request_connection(&self, cpe: CpeId, attempt: i64) -> Result<(), AppError> {
-        let row: rows::Cpe = self.found(cpe, "CPE").await?;
-        let outcome = if attempt > 1 {
+    /// Carries out one queued connection request. A job that was begun before means that a process died in the middle
+    /// of it: whether it was sent is unknown, so it is not sent again. One that nobody waits for any more (the device
+    /// informed, or the watchdog gave up while no worker ran) is not sent at all.
+    pub(crate) async fn request_connection(&self, cpe: CpeId, job: &rows::Job) -> Result<(), AppError> {
+        let live = self.load(cpe).await?;
+        let awaited = live.device.connection.outstanding_since.is_some_and(|since| since <= job.created_at);
+        let (row, begun_before) = (live.row, job.attempts > 1);
+        if !awaited && !begun_before {
+            return Ok(());
+        }
+        let outcome = if begun_before {
             ConnectionRequestOutcome::Timeout
         } else {
             let credentials = match self.store().secret(Slot::CpeCredentials(cpe)).await? {
@@ -41,7 +47,9 @@ impl App {
             ..Default::default()
         };
         self.store().write(move |tx| Box::pin(async move { tx.insert(&record).await })).await?;
-        self.feed(cpe, Event::ConnectionRequestFinished(outcome)).await?;
+        if awaited {
+            self.feed(cpe, Event::ConnectionRequestFinished(outcome)).await?;
+        }
         Ok(())
     }
 }

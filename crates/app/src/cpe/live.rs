@@ -15,8 +15,9 @@ use std::{
 use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services};
 use types::{CpeId, Secret, ServiceId, UtcMs};
 
-/// How often a step is computed again because somebody else changed the device in the meantime.
-const ATTEMPTS: u32 = 5;
+/// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
+/// the device keeps order, so this is only about nodes that race.
+const ATTEMPTS: u32 = 20;
 /// Kind of the job that carries out a connection request.
 pub(crate) const CONNECTION_REQUEST: &str = "connection_request";
 /// Longest text of a device that is stored in a column of its own.
@@ -78,7 +79,18 @@ struct Write {
     learned: Vec<rows::LearnedFact>,
     link_to: Option<ServiceId>,
     activate: Option<ServiceId>,
+    /// The timer whose step this is: it must still be due, or another node was quicker.
+    fired: Option<String>,
     now: UtcMs,
+}
+
+/// What became of a [`Write`].
+enum Applied {
+    Stored(Box<rows::Cpe>),
+    /// A guard did not hold; nothing was written.
+    NotAsRead(Guarded),
+    /// Another node carried out this timer; nothing was written.
+    FiredElsewhere,
 }
 
 impl App {
@@ -179,11 +191,14 @@ impl App {
         let (write, device) = self.write_of(live, event, step, credentials.as_ref(), now)?;
         if let Some(write) = write {
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
-                Ok(Ok(row)) => row,
-                Ok(Err(Guarded::NotFound)) => {
+                Ok(Applied::Stored(row)) => *row,
+                Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None })),
+                Ok(Applied::NotAsRead(Guarded::NotFound)) => {
                     return Err(AppError::NotFound(format!("CPE {} is gone.", live.row.id)));
                 }
-                Ok(Err(_)) | Err(AppError::Store(StoreError::Overtaken { .. })) => return Ok(None),
+                Ok(Applied::NotAsRead(_)) | Err(AppError::Store(StoreError::Overtaken { .. })) => {
+                    return Ok(None);
+                }
                 Err(other) => return Err(other),
             };
             if row.service_id != live.row.service_id {
@@ -287,6 +302,10 @@ impl App {
             learned: orders.learned,
             link_to,
             activate: service.filter(|_| became_active),
+            fired: match event {
+                Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
+                _ => None,
+            },
             now,
         };
         Ok((Some(write), step.next))
@@ -488,13 +507,18 @@ impl Orders {
     }
 }
 
-/// One unit of work: the device, its history, its evidence and its orders become durable together. The inner error is
-/// a guard that did not hold; then nothing was written.
-async fn apply(tx: &Tx, write: Write) -> Result<Result<rows::Cpe, Guarded>, AppError> {
+/// One unit of work: the device, its history, its evidence and its orders become durable together.
+async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     let cpe = write.step.cpe.id;
+    if let Some(fired) = &write.fired {
+        let timers = cpes::timers(tx, cpe).await?;
+        if !timers.iter().any(|timer| timer.timer == *fired && timer.at <= write.now) {
+            return Ok(Applied::FiredElsewhere);
+        }
+    }
     let guarded = cpes::save_step(tx, &write.step).await?;
     if !guarded.is_changed() {
-        return Ok(Err(guarded));
+        return Ok(Applied::NotAsRead(guarded));
     }
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;
@@ -511,5 +535,5 @@ async fn apply(tx: &Tx, write: Write) -> Result<Result<rows::Cpe, Guarded>, AppE
         }
     }
     // Read again: linking counts the version up too.
-    Ok(Ok(tx.require::<rows::Cpe>(cpe).await?))
+    Ok(Applied::Stored(Box::new(tx.require::<rows::Cpe>(cpe).await?)))
 }

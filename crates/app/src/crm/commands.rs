@@ -9,6 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use store::{AccessState, Layer, ServiceState, StoreError, Tx, customers, rows, services, timeline};
 use types::{CustomerId, PlanId, Secret, ServiceId};
 
+/// How often another number is tried for a new customer or service when two people make one at the same moment.
+const NUMBER_TRIES: u32 = 20;
 /// Characters of a generated PPPoE password or Wi-Fi passphrase.
 const GENERATED: usize = 14;
 
@@ -23,19 +25,30 @@ impl App {
         let row =
             rows::Customer { created_at: self.now(), ..customer_row(rows::Customer::default(), &input) };
         let audit = self.audit_row(actor, "customer.create", "customer", None, json(&input));
-        let id = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let code = customers::next_code(tx).await?;
-                    let id = tx.insert(&rows::Customer { code, ..row }).await?;
-                    tx.insert(&rows::AuditEntry { subject: format!("customer:{id}"), ..audit }).await?;
-                    Ok::<_, StoreError>(id)
+        for _ in 0..NUMBER_TRIES {
+            let (row, audit) = (row.clone(), audit.clone());
+            let made = self
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        let code = customers::next_code(tx).await?;
+                        let id = tx.insert(&rows::Customer { code, ..row }).await?;
+                        tx.insert(&rows::AuditEntry { subject: format!("customer:{id}"), ..audit }).await?;
+                        Ok::<_, StoreError>(id)
+                    })
                 })
-            })
-            .await?;
-        self.bus().say(Change::Customers);
-        Ok(id)
+                .await;
+            match made {
+                // Its number is all that is unique about a customer.
+                Err(StoreError::Duplicate { .. }) => {}
+                made => {
+                    let id = made?;
+                    self.bus().say(Change::Customers);
+                    return Ok(id);
+                }
+            }
+        }
+        Err(AppError::Unavailable("Too many customers are made at this moment; try again.".into()))
     }
 
     /// Changes a customer.
@@ -131,6 +144,17 @@ impl App {
     pub async fn create_service(&self, actor: &Actor, input: NewService) -> Result<ServiceId, AppError> {
         actor.require(Permission::WriteServices)?;
         input.check()?;
+        for _ in 0..NUMBER_TRIES {
+            if let Some(id) = self.reserve(actor, &input).await? {
+                self.bus().say(Change::Service(id));
+                return Ok(id);
+            }
+        }
+        Err(AppError::Unavailable("Too many services are made at this moment; try again.".into()))
+    }
+
+    /// `None`: somebody else took the number in the meantime.
+    async fn reserve(&self, actor: &Actor, input: &NewService) -> Result<Option<ServiceId>, AppError> {
         let customer: rows::Customer = self.found(input.customer_id, "customer").await?;
         let plan: rows::Plan = self.found(input.plan_id, "plan").await?;
         if !plan.active {
@@ -197,7 +221,7 @@ impl App {
             created_at: now,
             ..Default::default()
         };
-        let audit = self.audit_row(actor, "service.create", "service", None, json(&input));
+        let audit = self.audit_row(actor, "service.create", "service", None, json(input));
         let entry = rows::TimelineEntry {
             at: now,
             kind: "service".into(),
@@ -210,11 +234,7 @@ impl App {
             ..Default::default()
         };
         let (app, label) = (self.clone(), actor.label());
-        let taken = match &login {
-            Some(login) => format!("The PPPoE login {login} is taken, or the service number was; try again."),
-            None => "The service number was taken in the meantime; try again.".to_owned(),
-        };
-        let id = self
+        let made = self
             .store()
             .write(move |tx| {
                 Box::pin(async move {
@@ -225,10 +245,20 @@ impl App {
                     Ok::<_, StoreError>(id)
                 })
             })
-            .await
-            .map_err(|error| duplicate(error, taken))?;
-        self.bus().say(Change::Service(id));
-        Ok(id)
+            .await;
+        match made {
+            Err(StoreError::Duplicate { .. }) => {
+                if let Some(login) = login
+                    && let Some(other) = services::by_pppoe_login(self.store(), &login).await?
+                    && other.code != code
+                {
+                    let text = format!("The PPPoE login {login} is taken (service {}).", other.code);
+                    return Err(AppError::Conflict(text));
+                }
+                Ok(None)
+            }
+            made => Ok(Some(made?)),
+        }
     }
 
     /// Changes what the internet layer should be. Secrets that are not given stay as they are.

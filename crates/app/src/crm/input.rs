@@ -116,6 +116,14 @@ impl WifiInput {
     }
 }
 
+/// A PPPoE user name.
+fn check_login(checks: &mut Checks, field: &str, login: &str) {
+    checks.text(field, login, 64);
+    if !login.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+        checks.wrong(field, "must be printable ASCII without blanks: routers carry no others.");
+    }
+}
+
 /// The internet layer as wanted (`PUT /services/{id}/intents/internet`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,7 +145,7 @@ impl InternetInput {
     pub(crate) fn check(&self) -> Result<(), AppError> {
         let mut checks = Checks::default();
         match self.mode.as_str() {
-            "pppoe" => checks.text("username", self.username.as_deref().unwrap_or_default(), 64),
+            "pppoe" => check_login(&mut checks, "username", self.username.as_deref().unwrap_or_default()),
             "dhcp" | "bridge" => {}
             other => checks.wrong("mode", format!("{other:?} is none of pppoe, dhcp, bridge.")),
         }
@@ -202,11 +210,7 @@ impl NewService {
     pub(crate) fn check(&self) -> Result<(), AppError> {
         let mut checks = Checks::default();
         if let Some(login) = &self.pppoe_login {
-            checks.text("pppoe_login", login, 64);
-            if !login.bytes().all(|b| (0x21..0x7f).contains(&b)) {
-                checks
-                    .wrong("pppoe_login", "must be printable ASCII without blanks: routers carry no others.");
-            }
+            check_login(&mut checks, "pppoe_login", login);
         }
         if let Some(wifi) = &self.wifi {
             wifi.check(&mut checks);

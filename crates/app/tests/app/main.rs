@@ -1,0 +1,12 @@
+//! The application against the real store, simulated CPEs and simulated OLTs. Everything runs on SQLite; everything
+//! runs on PostgreSQL too when `LIGHTKEEPER_TEST_POSTGRES` is the address of a server on which databases may be made.
+
+#[macro_use]
+mod support;
+
+mod auth;
+mod crm;
+mod door;
+// mod oms;
+// mod oms_trouble;
+mod shell;

@@ -1,0 +1,367 @@
+//! One step at a time, stored before its effect leaves: whoever dies, whoever else writes.
+
+use crate::support::{
+    bed::Bed,
+    cpe::{INSIDE, SimCpe, accepted, anonymous, first_request, inform, second, told_nothing, until_state},
+    eventually,
+    world::{self, Calls, PPPOE_PASSWORD, admin, cpe_row, cpe_rows, told, with_policy},
+};
+use app::{
+    App,
+    ports::{Begin, ConnectionRequestOutcome, CpeFrontDoor, Next, SessionEnd},
+};
+use provisioning::Device;
+use sim::cpe::Quirks;
+use store::rows;
+use tokio_util::sync::CancellationToken;
+use types::{Clock, CpeId, Serial};
+
+fn serial() -> Serial {
+    world::serial("HWTC7D4733C3")
+}
+
+fn machine(row: &rows::Cpe) -> Device {
+    serde_json::from_value(row.machine.clone()).expect("a device")
+}
+
+async fn customer_with_onu(app: &App) {
+    with_policy(app).await;
+    let service = world::service(app, "user@isp", Some(serial())).await;
+    let olt = world::quiet_olt(app, "olt-1").await;
+    world::onu(app, olt, serial(), Some(service)).await;
+    // The OLT's word counts for the whole test.
+    let mut policy = world::policy();
+    policy.olt_word_valid_s = 1_000_000;
+    app.set_acs_policy(&admin(), policy, None).await.expect("acceptable");
+}
+
+fn device(quirks: Quirks) -> SimCpe {
+    SimCpe::new(serial(), INSIDE, "user@isp", PPPOE_PASSWORD, quirks)
+}
+
+/// A device that is known, owned and may be called.
+async fn callable(bed: &Bed, app: &App, calls: &Calls) -> (SimCpe, CpeId) {
+    customer_with_onu(app).await;
+    let mut cpe = device(Quirks::default());
+    cpe.power_on(app.now());
+    until_state(bed, app, calls, &mut cpe, "ACTIVE").await;
+    // Far from everything that happened on the way.
+    let mut answered = calls.made().len();
+    for _ in 0..120 {
+        second(bed, app, calls, &mut answered, &mut cpe).await;
+    }
+    (cpe, cpe_rows(app).await.first().expect("a row").id)
+}
+
+/// Where a process dies within a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Dies {
+    /// The device has carried out the request; its answer reaches nobody.
+    BeforeTheReply,
+    /// The step is stored; what it wants to send reaches nobody.
+    AfterTheStep,
+}
+
+/// Each session lives one request longer than the one before, so that the process dies once at every point of the way;
+/// each time a new application on the same database goes on.
+async fn dying_at_every_step(bed: &Bed, dies: Dies) -> SimCpe {
+    let calls = Calls::default();
+    let mut app = bed.app("node-0", &calls).await;
+    customer_with_onu(&app).await;
+    let mut cpe = device(Quirks::default());
+    cpe.power_on(bed.clock.now());
+    let (mut answered, mut deaths) = (0, 0u32);
+    for _ in 0..8_000 {
+        let now = app.now();
+        cpe.tick(now);
+        app.work_once().await.expect("work");
+        let made = calls.made().len();
+        (answered..made).for_each(|_| cpe.connection_request(now));
+        answered = made;
+        if cpe.wants_session(now) {
+            let (begin, events) = cpe.open(&app, now).await;
+            let Begin::Accepted(mut session) = begin else { panic!("{begin:?}") };
+            let mut lives = deaths;
+            let mut next = session.ready().await;
+            let died = loop {
+                let Next::Request(request) = next else { break false };
+                if lives == 0 && dies == Dies::AfterTheStep {
+                    break true;
+                }
+                let reply = cpe.answer(now, request).expect("an honest device");
+                if lives == 0 {
+                    break true;
+                }
+                lives -= 1;
+                next = session.reply(reply).await;
+            };
+            if died {
+                deaths += 1;
+                // Everything in memory is gone; what is stored is all there is.
+                drop(session);
+                drop(app);
+                cpe.cut(now);
+                app = bed.app(&format!("node-{deaths}"), &calls).await;
+            } else {
+                session.end(SessionEnd::Clean).await;
+                cpe.done(now, &events);
+                let row = cpe_rows(&app).await.remove(0);
+                if row.state == "ACTIVE" {
+                    assert!(deaths > 8, "it died only {deaths} times");
+                    return cpe;
+                }
+            }
+        }
+        bed.advance_s(1);
+    }
+    let history: Vec<_> =
+        world::timeline(&app).await.into_iter().map(|e| format!("{} {}", e.at, e.text)).collect();
+    panic!("it never got there after {deaths} deaths:\n{}", history.join("\n"));
+}
+
+async fn nothing_is_lost_or_repeated_when_answers_are_lost_at_every_step(bed: &Bed) {
+    one_wan_and_no_more(dying_at_every_step(bed, Dies::BeforeTheReply).await);
+}
+
+async fn nothing_is_lost_or_repeated_when_requests_are_lost_at_every_step(bed: &Bed) {
+    one_wan_and_no_more(dying_at_every_step(bed, Dies::AfterTheStep).await);
+}
+
+fn one_wan_and_no_more(cpe: SimCpe) {
+    let record = cpe.record();
+    assert_eq!(record.duplicate_wans(), Vec::<String>::new());
+    assert_eq!(record.wans.len(), 1, "{:?}", record.wans);
+    let created = record.wan_objects_created();
+    let mut once = created.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(created.len(), once.len(), "{created:?}");
+    assert!(created.len() <= 3, "{created:?}");
+    assert!(record.crowded_sessions().is_empty(), "{:?}", record.crowded_sessions());
+    assert_eq!(record.tally.orders.get("DeleteObject"), None);
+    assert_eq!(record.tally.orders.get("Reboot"), None);
+}
+
+async fn a_timer_survives_the_process_and_fires_once_among_two_nodes(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let due = |rows: Vec<rows::CpeTimer>| rows.into_iter().find(|timer| timer.timer == "inform_overdue");
+    let timer = due(store::cpes::timers(app.store(), id).await.expect("readable")).expect("it is watched");
+    let faults = store::cpes::faults(app.store(), id, 100).await.expect("readable").len();
+    drop(app);
+    let (one, two) = (bed.app("node-2", &calls).await, bed.app("node-3", &calls).await);
+    one.work_once().await.expect("work");
+    assert_eq!(told(&one, id, "inform_overdue").await.len(), 0, "not before its time");
+    bed.clock.advance(timer.at.since(one.now()));
+    let (a, b) = tokio::join!(one.work_once(), two.work_once());
+    a.expect("work");
+    b.expect("work");
+    two.work_once().await.expect("work");
+    assert_eq!(told(&one, id, "inform_overdue").await.len(), 1);
+    assert_eq!(store::cpes::faults(one.store(), id, 100).await.expect("readable").len(), faults + 1);
+    assert_eq!(due(store::cpes::timers(one.store(), id).await.expect("readable")), None);
+}
+
+async fn a_call_is_made_once_and_its_outcome_is_recorded(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (cpe, id) = callable(bed, &app, &calls).await;
+    let before = calls.made().len();
+    app.call_cpe(&admin(), id).await.expect("asked for");
+    assert_eq!(calls.made().len(), before, "the command only orders it");
+    app.work_once().await.expect("work");
+    app.work_once().await.expect("work");
+    let made = calls.made();
+    assert_eq!(made.len(), before + 1);
+    let target = made.last().expect("made");
+    assert_eq!(target.allowed, app.policy().management_networks);
+    let (name, password) = cpe.cell.device().connection_request_login().expect("it was given one");
+    assert_eq!((target.username.as_str(), target.password.expose()), (name.as_str(), password.as_str()));
+    let requests = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable");
+    assert_eq!(requests[0].outcome, "accepted");
+    assert!(!format!("{target:?}").contains(&password), "no secret in what is logged");
+    bed.hides(&[&password]).await;
+}
+
+async fn a_call_that_a_process_died_in_is_not_made_again(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let before = calls.made().len();
+    app.call_cpe(&admin(), id).await.expect("asked for");
+    calls.hang(true);
+    let worker = tokio::spawn({
+        let app = app.clone();
+        async move { app.work_once().await }
+    });
+    eventually("the call goes out", || async { (calls.made().len() > before).then_some(()) }).await;
+    worker.abort();
+    assert!(worker.await.expect_err("killed").is_cancelled());
+    drop(app);
+    calls.hang(false);
+    let app = bed.app("node-2", &calls).await;
+    app.work_once().await.expect("work");
+    assert_eq!(calls.made().len(), before + 1, "the dead one's lease counts");
+    bed.advance_s(61);
+    app.work_once().await.expect("work");
+    app.work_once().await.expect("work");
+    assert_eq!(calls.made().len(), before + 1, "whether it was sent is unknown, so it is not sent again");
+    let requests = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable");
+    assert_eq!(requests[0].outcome, "timeout");
+    assert_eq!(bed.number("SELECT COUNT(*) FROM jobs WHERE finished_at IS NULL").await, 0);
+    let device = machine(&cpe_row(&app, id).await);
+    assert_eq!(device.connection.outstanding_since, None);
+}
+
+async fn a_call_that_lay_about_until_nobody_waits_is_not_made(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let before = calls.made().len();
+    app.call_cpe(&admin(), id).await.expect("asked for");
+    drop(app);
+    // No worker ran for an hour.
+    bed.advance_s(3600);
+    let app = bed.app("node-2", &calls).await;
+    app.work_once().await.expect("work");
+    app.work_once().await.expect("work");
+    assert_eq!(calls.made().len(), before, "the watchdog has given up long ago");
+    assert_eq!(bed.number("SELECT COUNT(*) FROM jobs WHERE finished_at IS NULL").await, 0);
+    let device = machine(&cpe_row(&app, id).await);
+    assert_eq!(device.connection.last_outcome, Some(ConnectionRequestOutcome::NoInformAfterAccept));
+}
+
+async fn a_device_that_refuses_calls_is_not_called_in_a_hurry(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    calls.answer(ConnectionRequestOutcome::Unauthorized);
+    let before = calls.made().len();
+    for _ in 0..5 {
+        app.call_cpe(&admin(), id).await.expect("asked for");
+        app.work_once().await.expect("work");
+        bed.advance_s(2);
+    }
+    assert_eq!(calls.made().len(), before + 1, "within the minimum gap one request, however often asked");
+    assert!(told(&app, id, "connection_request_unauthorized").await.len() <= 2);
+}
+
+async fn workers_run_until_told_to_stop(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let before = calls.made().len();
+    let stop = CancellationToken::new();
+    let workers = tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move { app.run_workers(stop).await }
+    });
+    app.call_cpe(&admin(), id).await.expect("asked for");
+    eventually("the worker is woken", || async { (calls.made().len() > before).then_some(()) }).await;
+    stop.cancel();
+    workers.await.expect("they end");
+}
+
+async fn what_another_node_wrote_meanwhile_is_not_lost(bed: &Bed) {
+    let calls = Calls::default();
+    let one = bed.app("node-1", &calls).await;
+    customer_with_onu(&one).await;
+    let two = bed.app("node-2", &calls).await;
+    let facts = inform(serial(), &["0 BOOTSTRAP", "1 BOOT"], INSIDE);
+    let mut session = accepted(one.begin(facts, anonymous(INSIDE)).await);
+    assert!(first_request(&mut session).await.is_some());
+    let id = session.cpe();
+    // An operator at another node.
+    two.hold_cpe(&admin(), id).await.expect("held");
+    let names = provisioning::DeviceReply::Names(Vec::new());
+    let _whatever = session.reply(names).await;
+    session.end(SessionEnd::Clean).await;
+    let device = machine(&cpe_row(&one, id).await);
+    assert!(device.hold.is_some_and(|hold| hold.by == "nino"), "the hold is still there");
+}
+
+async fn a_session_on_another_node_makes_ours_void(bed: &Bed) {
+    let calls = Calls::default();
+    let one = bed.app("node-1", &calls).await;
+    customer_with_onu(&one).await;
+    let two = bed.app("node-2", &calls).await;
+    let facts = inform(serial(), &["0 BOOTSTRAP", "1 BOOT"], INSIDE);
+    let mut old = accepted(one.begin(facts.clone(), anonymous(INSIDE)).await);
+    assert!(first_request(&mut old).await.is_some());
+    bed.advance_s(1);
+    let mut new = accepted(two.begin(facts, anonymous(INSIDE)).await);
+    let id = new.cpe();
+    assert!(first_request(&mut new).await.is_some());
+    let before = cpe_row(&two, id).await;
+    let names = provisioning::DeviceReply::Names(Vec::new());
+    assert!(matches!(old.reply(names).await, Next::Done));
+    old.end(SessionEnd::Torn).await;
+    let after = cpe_row(&two, id).await;
+    assert_eq!(after.state, before.state);
+    assert_eq!(machine(&after).link, machine(&before).link);
+    let names = provisioning::DeviceReply::Names(vec![provisioning::NameInfo {
+        path: "InternetGatewayDevice.ManagementServer.Username".to_owned(),
+        writable: true,
+    }]);
+    assert!(matches!(new.reply(names).await, Next::Request(_)), "the new session is alive");
+}
+
+async fn operators_at_two_nodes_at_once_are_all_heard(bed: &Bed) {
+    let calls = Calls::default();
+    let one = bed.app("node-1", &calls).await;
+    with_policy(&one).await;
+    let two = bed.app("node-2", &calls).await;
+    let id = told_nothing(&one, inform(serial(), &["1 BOOT"], INSIDE), anonymous(INSIDE)).await;
+    let orders = (0..16).map(|n| {
+        let app = if n % 2 == 0 { one.clone() } else { two.clone() };
+        async move {
+            let actor = world::person(&format!("operator-{n}"), app::Role::Noc);
+            if n % 3 == 0 { app.release_hold(&actor, id).await } else { app.hold_cpe(&actor, id).await }
+        }
+    });
+    for done in futures::future::join_all(orders).await {
+        done.expect("each of them is carried out");
+    }
+    one.hold_cpe(&world::person("last", app::Role::Noc), id).await.expect("held");
+    let device = machine(&cpe_row(&two, id).await);
+    assert_eq!(device.hold.expect("held").by, "last");
+    assert_eq!(
+        bed.number("SELECT COUNT(*) FROM audit_log WHERE action IN ('cpe.hold', 'cpe.release_hold')").await,
+        17
+    );
+}
+
+async fn sessions_of_a_process_that_died_are_recorded_as_torn(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    with_policy(&app).await;
+    let session = accepted(app.begin(inform(serial(), &["1 BOOT"], INSIDE), anonymous(INSIDE)).await);
+    let id = session.cpe();
+    drop(session);
+    drop(app);
+    let app = bed.app("node-2", &calls).await;
+    app.recover().await.expect("recovered");
+    let open = |rows: Vec<rows::CpeSession>| rows.into_iter().filter(|s| s.ended_at.is_none()).count();
+    let sessions = || async { store::cpes::sessions(app.store(), id, 10).await.expect("readable") };
+    assert_eq!(open(sessions().await), 1, "it might still run elsewhere");
+    bed.advance_s(16 * 60);
+    app.recover().await.expect("recovered");
+    assert_eq!(open(sessions().await), 0);
+    assert_eq!(sessions().await[0].outcome.as_deref(), Some("torn"));
+}
+
+on_both!(
+    nothing_is_lost_or_repeated_when_answers_are_lost_at_every_step,
+    nothing_is_lost_or_repeated_when_requests_are_lost_at_every_step,
+    a_timer_survives_the_process_and_fires_once_among_two_nodes,
+    a_call_is_made_once_and_its_outcome_is_recorded,
+    a_call_that_a_process_died_in_is_not_made_again,
+    a_call_that_lay_about_until_nobody_waits_is_not_made,
+    a_device_that_refuses_calls_is_not_called_in_a_hurry,
+    workers_run_until_told_to_stop,
+    what_another_node_wrote_meanwhile_is_not_lost,
+    a_session_on_another_node_makes_ours_void,
+    operators_at_two_nodes_at_once_are_all_heard,
+    sessions_of_a_process_that_died_are_recorded_as_torn,
+);
