@@ -4,10 +4,10 @@ use app::{
     AcsPolicy, Actor, App, AppError, AppParts, NewCustomer, NewOlt, NewPlan, NewService, Permission, Role,
     ports::{
         AuthLevel, Begin, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester,
-        CpeFrontDoor, Identity, InformFacts, Next, Peer, SessionEnd,
+        CpeFrontDoor, DeviceReply, DeviceRequest, Identity, InformFacts, Next, Peer, SessionEnd,
     },
 };
-use provisioning::{Device, InformEvent, Link, ParamValue};
+use provisioning::{Device, InformEvent, Link, NameInfo, ParamValue};
 use std::{net::IpAddr, sync::Arc};
 use store::{KeySource, Presence, Store, StoreConfig, StoreError, cpes, onus, rows, services};
 use types::{ApiKeyId, CpeId, ManualClock, OltId, Secret, Serial, ServiceId, UserId, UtcMs};
@@ -458,4 +458,35 @@ async fn a_full_quarantine_keeps_nobody_out_who_belongs_here() {
     network.clock.advance(std::time::Duration::from_secs(2 * 3600));
     assert_eq!(strangers(100).await, 4, "the silent ones made room; the device stays");
     assert!(network.cpe_of(service).await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_not_asked_is_not_kept() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let facts = inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    let Begin::Accepted(mut session) = network.app.begin(facts, stranger(HOME)).await else {
+        panic!("the OLT confirms it")
+    };
+    let value = |path: &str| ParamValue { path: path.into(), value: "1".into(), kind: Default::default() };
+    let interval = "InternetGatewayDevice.ManagementServer.PeriodicInformInterval";
+    let mut next = session.ready().await;
+    loop {
+        next = match next {
+            Next::Request(DeviceRequest::GetNames { .. }) => {
+                let name = NameInfo { path: interval.into(), writable: true };
+                session.reply(DeviceReply::Names(vec![name])).await
+            }
+            Next::Request(DeviceRequest::GetValues { paths }) => {
+                assert!(paths.contains(&interval.to_owned()), "{paths:?}");
+                let others = (0..100).map(|n| value(&format!("InternetGatewayDevice.X_{n}")));
+                session.reply(DeviceReply::Values(others.chain([value(interval)]).collect())).await
+            }
+            Next::Request(_) | Next::Done => break,
+        };
+    }
+    let kept = cpes::parameters(network.app.store(), session.cpe()).await.expect("reads");
+    assert_eq!(kept.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), [interval]);
+    session.end(SessionEnd::Clean).await;
 }

@@ -8,6 +8,9 @@ use crate::{
 };
 use profiles::cpe::{CpeProfile, looks_secret};
 
+/// Names of interest kept of one device in one session; the whole tree of a large device has fewer than 10 000 names.
+const MAX_NAMES: usize = 20_000;
+
 impl Work<'_> {
     /// Makes sure that everything under these objects is known. `None` = it is.
     pub(crate) fn observe(&mut self, profile: &CpeProfile, objects: &[String]) -> Option<Move> {
@@ -45,6 +48,9 @@ impl Work<'_> {
         let profiles = self.context.profiles.clone();
         let session = self.session();
         for name in names {
+            if session.tree.len() >= MAX_NAMES {
+                break;
+            }
             if name.path.starts_with(&path) && profiles.is_interesting(&name.path) {
                 session.tree.list(name);
             }
@@ -59,14 +65,18 @@ impl Work<'_> {
                 session.tree.read(value);
             }
         }
+        // What was not asked for is not wanted, least of all in the database.
+        let shown: Vec<ParamValue> = values
+            .iter()
+            .filter(|value| asked.contains(&value.path) && !looks_secret(&value.path))
+            .cloned()
+            .collect();
         // A leaf that was listed and is not in the answer would be asked for for ever.
         for path in asked {
             if session.tree.value(&path).is_none() {
                 session.unreadable.insert(path, 0);
             }
         }
-        let shown: Vec<ParamValue> =
-            values.iter().filter(|value| !looks_secret(&value.path)).cloned().collect();
         if !shown.is_empty() {
             self.effect(Effect::RecordObserved(shown));
         }

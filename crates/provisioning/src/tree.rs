@@ -4,6 +4,12 @@ use crate::talk::{NameInfo, ParamValue, ValueKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Instances looked at in one table; the newest if there are more. Plans look at every WAN beside every other object, and
+/// a device that makes up thousands must not cost more than its own session.
+const MAX_INSTANCES: usize = 64;
+/// Characters kept of one value: nothing that is compared or shown is longer.
+const MAX_VALUE_CHARS: usize = 4096;
+
 /// Full path → what is known. Objects end with a dot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -32,8 +38,13 @@ impl Tree {
     /// A value was read.
     pub(crate) fn read(&mut self, value: &ParamValue) {
         let node = self.0.entry(value.path.clone()).or_default();
-        node.value = Some(value.value.clone());
+        node.value = Some(value.value.chars().take(MAX_VALUE_CHARS).collect());
         node.kind = value.kind;
+    }
+
+    /// How many names are known.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The name exists.
@@ -69,6 +80,7 @@ impl Tree {
             .collect();
         found.sort_unstable();
         found.dedup();
+        found.drain(..found.len().saturating_sub(MAX_INSTANCES));
         found
     }
 
@@ -78,5 +90,23 @@ impl Tree {
             .range(prefix.to_owned()..)
             .take_while(move |(path, _)| path.starts_with(prefix))
             .map(|(path, node)| (path.as_str(), node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_instances_and_endless_values_are_bounded() {
+        let mut tree = Tree::default();
+        for number in 1..=5000 {
+            tree.list(&NameInfo { path: format!("A.{number}."), writable: false });
+        }
+        let found = tree.instances("A.");
+        assert_eq!((found.len(), found.last()), (MAX_INSTANCES, Some(&(5000, "A.5000.".to_owned()))));
+        let value = ParamValue { path: "A.1.B".into(), value: "é".repeat(100_000), kind: ValueKind::String };
+        tree.read(&value);
+        assert_eq!(tree.value("A.1.B").map(|value| value.chars().count()), Some(MAX_VALUE_CHARS));
     }
 }
