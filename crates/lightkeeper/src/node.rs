@@ -12,7 +12,7 @@ use store::{KeySource, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{Secret, SystemClock};
-//WEB use web::WebState;
+use web::WebState;
 
 /// How long edges and workers may take to finish what they are doing.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -82,7 +82,9 @@ impl Node {
         };
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
         if let Some(listener) = web_listener {
-            let router = axum::Router::new().into_make_service_with_connect_info::<SocketAddr>(); //WEB
+            let state =
+                WebState { secure_cookies: config.web_secure_cookies, ..WebState::new(Arc::new(app.clone())) };
+            let router = web::router(state).into_make_service_with_connect_info::<SocketAddr>();
             let stop = stop.clone();
             tasks.spawn(async move {
                 let served =
