@@ -56,7 +56,8 @@ pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.data)?;
     let credentials = (args.acs_user.as_str(), args.acs_password.as_str());
     let network =
-        SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed).await?;
+        SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed, !args.direct)
+        .await?;
     for (name, olt) in &network.olts {
         println!(
             "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",
@@ -93,8 +94,7 @@ pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
 async fn report(network: &SimulatedNetwork) {
     let mut before = 0;
     loop {
-        let record = network.fleet.record();
-        let orders: u64 = record.cpes.values().flat_map(|cpe| cpe.tally.orders.values()).sum();
+        let orders: u64 = network.fleet.tally().orders.values().sum();
         if orders != before {
             println!("{orders} orders given so far");
             before = orders;

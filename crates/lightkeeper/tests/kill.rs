@@ -42,7 +42,7 @@ fn twenty_kills_change_nothing() {
         let mut process = demo(&data, &[]);
         // From "not even migrated" to "forty devices in session". The moment is the test; nothing waits for it.
         let alive = Duration::from_millis(chance.random_range(30..7_000));
-        std::thread::sleep(alive); // tidy: allow(sleep-in-test) the moment of the kill is what is random here
+        std::thread::sleep(alive); // tidy: allow(sleep) the moment of the kill is what is random here
         assert!(
             process.try_wait().unwrap().is_none(),
             "kill {kill}: the demo had ended by itself: {}",

@@ -108,6 +108,7 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
         &acs_url,
         (FIRST_CONTACT_USER, &places.first_contact_password),
         1.0,
+        true,
     )
     .await?;
     announce(&node, &network);

@@ -70,7 +70,8 @@ pub(crate) struct SimulatedNetwork {
 }
 
 impl SimulatedNetwork {
-    /// Starts OLTs and CPEs. `speed` divides every duration of the CPEs; `acs_url` is what the OLTs hand out.
+    /// Starts OLTs and CPEs. `speed` divides every duration of the CPEs; `acs_url` is what the OLTs hand out. CPEs that
+    /// are not behind an OLT run by themselves.
     pub(crate) async fn start(
         scenario: &Scenario,
         folder: PathBuf,
@@ -78,11 +79,13 @@ impl SimulatedNetwork {
         acs_url: &str,
         credentials: (&str, &str),
         speed: f64,
+        behind_olt: bool,
     ) -> anyhow::Result<SimulatedNetwork> {
         let plans = scenario.onus()?;
         let mut config = FleetConfig::new(scenario.clone());
         config.data_folder = Some(folder.join("cpes"));
         config.speed = speed;
+        config.behind_olt = behind_olt;
         let fleet = Arc::new(Fleet::start(config)?);
         let mut olts = Vec::new();
         let mut bridges = JoinSet::new();
