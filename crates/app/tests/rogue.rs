@@ -7,8 +7,8 @@ use app::{
         CpeFrontDoor, DeviceReply, DeviceRequest, Identity, InformFacts, Next, Peer, SessionEnd,
     },
 };
-use provisioning::{Device, InformEvent, Link, NameInfo, ParamValue};
-use std::{net::IpAddr, sync::Arc};
+use provisioning::{Device, DeviceFault, InformEvent, Link, NameInfo, ParamValue, ParameterFault};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use store::{KeySource, Presence, Store, StoreConfig, StoreError, cpes, onus, rows, services};
 use types::{ApiKeyId, CpeId, ManualClock, OltId, Secret, Serial, ServiceId, UserId, UtcMs};
 
@@ -489,4 +489,70 @@ async fn what_was_not_asked_is_not_kept() {
     let kept = cpes::parameters(network.app.store(), session.cpe()).await.expect("reads");
     assert_eq!(kept.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), [interval]);
     session.end(SessionEnd::Clean).await;
+}
+
+#[tokio::test]
+async fn a_fault_that_repeats_the_password_is_kept_without_it() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let facts = inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    let Begin::Accepted(mut session) = network.app.begin(facts, stranger(HOME)).await else {
+        panic!("the OLT confirms it")
+    };
+    let leaf = |name: &str| NameInfo {
+        path: format!("InternetGatewayDevice.ManagementServer.{name}"),
+        writable: true,
+    };
+    let mut told = None;
+    let mut kept: BTreeMap<String, String> = BTreeMap::new();
+    let mut next = session.ready().await;
+    while let Next::Request(request) = next {
+        next = match request {
+            DeviceRequest::GetNames { .. } => {
+                let names = [
+                    "Username",
+                    "Password",
+                    "ConnectionRequestUsername",
+                    "ConnectionRequestPassword",
+                    "PeriodicInformEnable",
+                    "PeriodicInformInterval",
+                ];
+                session.reply(DeviceReply::Names(names.map(leaf).to_vec())).await
+            }
+            DeviceRequest::GetValues { paths } => {
+                let read = |path: String| {
+                    let value = kept.get(&path).cloned().unwrap_or_else(|| "0".to_owned());
+                    ParamValue { path, value, kind: Default::default() }
+                };
+                session.reply(DeviceReply::Values(paths.into_iter().map(read).collect())).await
+            }
+            DeviceRequest::SetValues { values, .. } => {
+                match values.iter().find(|value| value.path.ends_with(".Password")) {
+                    Some(password) => {
+                        let text = format!("Invalid value {}", password.value.expose());
+                        told = Some(password.value.expose().to_owned());
+                        let path = password.path.clone();
+                        let parameters = vec![ParameterFault { path, code: 9007, text: text.clone() }];
+                        session.reply(DeviceReply::Fault(DeviceFault { code: 9003, text, parameters })).await
+                    }
+                    None => {
+                        kept.extend(values.iter().map(|v| (v.path.clone(), v.value.expose().to_owned())));
+                        session.reply(DeviceReply::Set { status: 0 }).await
+                    }
+                }
+            }
+            DeviceRequest::AddObject { .. } => panic!("nothing is created before the device is ours"),
+        };
+    }
+    let (cpe, secret) = (session.cpe(), told.expect("it was given its password"));
+    session.end(SessionEnd::Clean).await;
+    let faults = cpes::faults(network.app.store(), cpe, 10).await.expect("reads");
+    assert!(faults.iter().any(|fault| fault.text.contains("Invalid value ••••")), "{faults:?}");
+    let row = network.cpe(cpe).await;
+    let page = store::read::Page::new(1, 500);
+    let lines =
+        network.app.store().read().timeline(store::read::TimelineSubject::Cpe(cpe.0), None, page).await;
+    let all = format!("{faults:?} {row:?} {:?}", lines.expect("reads").rows);
+    assert!(!all.contains(&secret), "the password lies open");
 }

@@ -561,6 +561,12 @@ impl Session {
         if slot.as_ref().and_then(|live| live.session) != Some(self.number) {
             return Next::Done;
         }
+        let event = match (event, slot.as_ref()) {
+            (Event::ReplyReceived(DeviceReply::Fault(fault)), Some(live)) => {
+                Event::ReplyReceived(DeviceReply::Fault(live.without_secrets(fault)))
+            }
+            (event, _) => event,
+        };
         match self.app.feed_locked(self.cpe, &mut slot, event).await {
             Ok(fed) => {
                 let next = fed.next.unwrap_or(Next::Done);

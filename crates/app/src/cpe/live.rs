@@ -6,7 +6,8 @@
 
 use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
 use provisioning::{
-    Context, Device, Effect, Event, Intents, OwnershipCredentials, Proof, Reason, State, Step,
+    Context, Device, DeviceFault, Effect, Event, Intents, InternetMode, OwnershipCredentials, Proof, Reason,
+    State, Step,
 };
 use std::{
     collections::HashMap,
@@ -32,6 +33,31 @@ pub(crate) struct Live {
     learned: Vec<provisioning::LearnedFact>,
     /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
     pub(crate) session: Option<u64>,
+}
+
+impl Live {
+    /// What a device says of a value it refuses, without the value: some repeat the password.
+    pub(crate) fn without_secrets(&self, mut fault: DeviceFault) -> DeviceFault {
+        let mut secrets: Vec<&Secret> = Vec::new();
+        if let Some(own) = &self.credentials {
+            secrets.extend([&own.password, &own.connection_request_password]);
+        }
+        if let Some(intents) = &self.intents {
+            if let Some(InternetMode::Pppoe { password, .. }) = intents.internet.as_ref().map(|i| &i.mode) {
+                secrets.push(password);
+            }
+            secrets
+                .extend(intents.access.iter().flat_map(|access| &access.wifi).map(|wifi| &wifi.passphrase));
+        }
+        let texts =
+            std::iter::once(&mut fault.text).chain(fault.parameters.iter_mut().map(|entry| &mut entry.text));
+        for text in texts {
+            for secret in secrets.iter().filter(|secret| secret.expose().len() >= 4) {
+                *text = text.replace(secret.expose(), "••••");
+            }
+        }
+        fault
+    }
 }
 
 type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -214,7 +240,7 @@ impl App {
             }
             if was != state {
                 tracing::info!(cpe = %live.row.id, serial = %live.row.serial_number, from = %was, to = %state,
-                    reason = %live.row.reason_text, "device changed state");
+                    reason = ?live.row.reason_text, "device changed state");
             }
             self.wake_worker();
         }
