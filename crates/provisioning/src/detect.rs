@@ -254,8 +254,12 @@ impl Search<'_> {
     /// The WAN to use for this intent: stored path, our label, same login, same role, empty slot, in this order.
     pub(crate) fn target(&self, signature: &Signature<'_>) -> Target {
         let Some(mode) = self.wan.modes.get(signature.mode.as_str()) else { return Target::Missing };
-        let wans: Vec<FoundWan> = self
-            .wans()
+        let all = self.wans();
+        // Without a service list nothing but its address tells the management WAN. Where it is not found, nobody's
+        // WAN is taken over for its role: it could be the one CWMP comes from.
+        let told_apart =
+            self.wan.internet_service.is_some() || all.iter().any(|wan| wan.class == WanClass::Management);
+        let wans: Vec<FoundWan> = all
             .into_iter()
             .filter(|wan| wan.kind == mode.kind && wan.class != WanClass::Management)
             .collect();
@@ -266,6 +270,7 @@ impl Search<'_> {
         let same_login = |wan: &FoundWan| !wanted_login.is_empty() && wan.username == wanted_login;
         let same_role = |wan: &FoundWan| {
             wan.class != WanClass::Empty
+                && told_apart
                 && self.wan.internet_service.as_ref().is_none_or(|word| wan.service.contains(word.as_str()))
                 && (wan.vlan.is_none() || signature.vlan.is_none() || wan.vlan == signature.vlan)
                 && mode

@@ -5,8 +5,8 @@ mod support;
 
 use profiles::fixtures;
 use provisioning::{
-    AccessIntent, Band, ConnectionRequestOutcome, Event, InternetMode, LanPort, Layer, Link, Proof,
-    ReasonCode, State,
+    AccessIntent, Band, ConnectionRequestOutcome, Event, InternetMode, LanIntent, LanPort, Layer, Link,
+    Proof, ReasonCode, State,
 };
 use support::{Cpe, Ending, Quirks, Shell, Told, intents, wifi};
 use types::{Secret, ServiceId};
@@ -545,18 +545,90 @@ fn a_changed_password_is_written_and_nothing_else() {
     assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WAN}Password"), "another-password".into())]);
 }
 
+fn mode(shell: &mut Shell, mode: InternetMode) {
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").mode = mode;
+}
+
 #[test]
 fn from_pppoe_to_dhcp_the_old_wan_is_switched_off_not_deleted() {
     let mut shell = huawei(Quirks::default());
     shell.run_until(State::Active, 3600);
     shell.run(600);
-    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").mode =
-        InternetMode::Dhcp;
+    mode(&mut shell, InternetMode::Dhcp);
     shell.feed(Event::IntentChanged);
-    // This box has no DHCP server behind it, so it fails; what matters is what was done to the WANs.
-    shell.run_until(State::Failed, 3 * 3600);
+    shell.run_until(State::Active, 3 * 3600);
     assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false", "{}", shell.story());
     assert_eq!(shell.cpe.containers(), 3);
+    // … and back again, on the WAN that is still there.
+    shell.run(600);
+    mode(&mut shell, intents(None).internet.expect("internet").mode);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3 * 3600);
+    assert_eq!((shell.cpe.value(&format!("{WAN}Enable")), shell.cpe.containers()), ("true", 3));
+}
+
+const IP_WAN: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANIPConnection.1.";
+
+#[test]
+fn dhcp_static_and_bridge_are_built_and_verified_each_its_own_way() {
+    let address = InternetMode::Static {
+        address: "203.0.113.7".into(),
+        mask: "255.255.255.0".into(),
+        gateway: "203.0.113.1".into(),
+        dns: vec!["203.0.113.53".into(), "203.0.113.54".into()],
+    };
+    for (wanted, leaf, value) in [
+        (InternetMode::Dhcp, "AddressingType", "DHCP"),
+        (address, "DNSServers", "203.0.113.53,203.0.113.54"),
+        (InternetMode::Bridge, "ConnectionType", "IP_Bridged"),
+    ] {
+        for (csv, vlan) in [(fixtures::hg8546m(), Some(200)), (fixtures::generic_tr098(), None)] {
+            let mut shell = shell(csv, vlan, Quirks::default());
+            mode(&mut shell, wanted.clone());
+            shell.run_until(State::Active, 3600);
+            assert_eq!(shell.cpe.value(&format!("{IP_WAN}{leaf}")), value);
+            assert_eq!(shell.cpe.value(&format!("{IP_WAN}Enable")), "true");
+            if csv == fixtures::hg8546m() {
+                assert_eq!(shell.cpe.value(&format!("{IP_WAN}X_HW_VLAN")), "200");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_management_wan_that_cannot_be_told_is_not_taken_over() {
+    let mut shell = shell(fixtures::generic_tr098(), None, Quirks::default());
+    // CWMP comes through a router: no WAN has the address we see.
+    shell.cpe.set(&format!("{MANAGEMENT}ExternalIPAddress"), "192.0.2.77");
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.run_until(State::Active, 3600);
+    assert_eq!(shell.cpe.containers(), 2);
+}
+
+#[test]
+fn dhcp_on_a_stack_has_a_client_of_its_own() {
+    let mut shell = shell(fixtures::generic_tr181(), Some(200), Quirks::default());
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.run_until(State::Active, 3600);
+    assert_eq!(shell.cpe.value("Device.DHCPv4.Client.2.Interface"), "Device.IP.Interface.3");
+    assert_eq!(shell.cpe.value("Device.IP.Interface.3.LowerLayers"), "Device.Ethernet.VLANTermination.2");
+}
+
+#[test]
+fn the_lan_is_set_when_the_service_says_so() {
+    let mut shell = huawei(Quirks::default());
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.lan = Some(LanIntent {
+        address: "192.168.7.1".into(),
+        mask: "255.255.255.0".into(),
+        dhcp: true,
+        dhcp_first: "192.168.7.10".into(),
+        dhcp_last: "192.168.7.200".into(),
+    });
+    shell.run_until(State::Active, 3600);
+    let lan = "InternetGatewayDevice.LANDevice.1.LANHostConfigManagement.";
+    assert_eq!(shell.cpe.value(&format!("{lan}MinAddress")), "192.168.7.10");
+    assert_eq!(shell.cpe.value(&format!("{lan}IPInterface.1.IPInterfaceIPAddress")), "192.168.7.1");
 }
 
 #[test]

@@ -377,6 +377,7 @@ impl Cpe {
 
     /// Connections come up (or not) with time.
     fn live(&mut self, now: UtcMs) {
+        self.live_ip();
         for wan in self.ppp_wans() {
             let tr181 = wan.starts_with("Device.");
             let leaf = |name: &str| format!("{wan}{name}");
@@ -402,6 +403,41 @@ impl Cpe {
             self.set(&leaf("ConnectionStatus"), status);
             self.set(&address, ip);
             self.set(&leaf("LastConnectionError"), error);
+        }
+    }
+
+    /// Routed IP WANs get an address by DHCP or keep their own; bridges have none.
+    fn live_ip(&mut self) {
+        let wans: Vec<String> = self
+            .nodes
+            .keys()
+            .filter_map(|path| path.strip_suffix("AddressingType"))
+            .filter(|wan| wan.contains(".WANIPConnection.") && !wan.ends_with("Device.1.WANIPConnection.1."))
+            .map(str::to_owned)
+            .collect();
+        for wan in wans {
+            let leaf = |name: &str| format!("{wan}{name}");
+            let on = matches!(self.value(&leaf("Enable")), "1" | "true");
+            let routed = self.value(&leaf("ConnectionType")) == "IP_Routed";
+            self.set(&leaf("ConnectionStatus"), if on { "Connected" } else { "Disconnected" });
+            if routed && self.value(&leaf("AddressingType")) == "DHCP" {
+                self.set(&leaf("ExternalIPAddress"), if on { "100.65.0.2" } else { "0.0.0.0" });
+            }
+        }
+        // A DHCP client of TR-181 gives its interface an address row.
+        for client in self.instances("Device.DHCPv4.Client.") {
+            let interface = format!("{}.", self.value(&format!("{client}Interface")).trim_end_matches('.'));
+            let on = [format!("{client}Enable"), format!("{interface}Enable")]
+                .iter()
+                .all(|path| matches!(self.value(path), "1" | "true"));
+            let rows = format!("{interface}IPv4Address.");
+            if on && self.nodes.contains_key(&rows) && self.instances(&rows).is_empty() {
+                let before = self.told.len();
+                let row = self.grow(&rows);
+                self.told.truncate(before);
+                self.set(&format!("{row}IPAddress"), "100.65.0.2");
+                self.set(&format!("{interface}Status"), "Up");
+            }
         }
     }
 

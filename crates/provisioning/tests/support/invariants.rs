@@ -6,7 +6,7 @@ use types::UtcMs;
 #[derive(Debug, Default)]
 pub struct Invariants {
     structural: u32,
-    service_writes: u32,
+    writes: u32,
     last_connection_request: Option<UtcMs>,
     /// WAN that carries CWMP: never written.
     pub management_wan: Option<String>,
@@ -66,7 +66,7 @@ fn touches_service(request: &DeviceRequest) -> bool {
 impl Invariants {
     pub fn session_began(&mut self) {
         self.structural = 0;
-        self.service_writes = 0;
+        self.writes = 0;
     }
 
     pub fn check(&mut self, before: &Device, event: &Event, step: &Step, context: &Context, now: UtcMs) {
@@ -111,19 +111,14 @@ impl Invariants {
             assert!(next.state() != State::Failed, "failed_does_nothing_before_its_time: {request:?}");
             // quarantined_devices_are_told_nothing
             assert!(!next.quarantined(), "quarantined_devices_are_told_nothing: {request:?}");
-            // one_structural_rpc_per_session, never mixed with writes
-            if service {
-                if request.is_structural() {
-                    self.structural += 1;
-                } else {
-                    self.service_writes += 1;
-                }
-                assert!(self.structural <= 1, "one_structural_rpc_per_session: {request:?}");
-                assert!(
-                    self.structural == 0 || self.service_writes == 0,
-                    "structural_and_writes_never_mixed: {request:?}"
-                );
-            }
+            // one_structural_rpc_per_session, and never mixed with writes of any kind
+            self.structural += u32::from(request.is_structural());
+            self.writes += u32::from(request.is_write() && !request.is_structural());
+            assert!(self.structural <= 1, "one_structural_rpc_per_session: {request:?}");
+            assert!(
+                self.structural == 0 || self.writes == 0,
+                "structural_and_writes_never_mixed: {request:?}"
+            );
             if let DeviceRequest::SetValues { values, .. } = request {
                 // management_wan_is_never_touched
                 if let Some(wan) = &self.management_wan {

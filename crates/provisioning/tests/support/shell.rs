@@ -107,7 +107,9 @@ impl Shell {
     }
 
     pub fn peer(&self) -> Peer {
-        Peer { address: "10.20.0.2".parse().expect("an address"), auth: self.cpe.auth() }
+        let url = self.cpe.value(&format!("{}ManagementServer.ConnectionRequestURL", self.cpe.root));
+        let host = url.trim_start_matches("http://").split(':').next().unwrap_or_default();
+        Peer { address: host.parse().expect("an address"), auth: self.cpe.auth() }
     }
 
     /// A whole CWMP session. False if it broke as `ending` says.
