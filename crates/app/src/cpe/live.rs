@@ -187,7 +187,7 @@ impl App {
         let learned = cpes::learned(self.store(), &row.oui, &row.product_class, &row.software_version)
             .await?
             .into_iter()
-            .map(|fact| provisioning::LearnedFact { path: fact.path, fact: fact.fact })
+            .map(|(path, fact)| provisioning::LearnedFact { path, fact })
             .collect();
         Ok(Live { row, device, intents, credentials, learned, session: None })
     }
@@ -282,7 +282,9 @@ impl App {
             .and_then(provisioning::Link::service)
             .filter(|service| live.row.service_id != Some(*service));
         let service = link_to.or(live.row.service_id);
-        row.quarantine = durable.quarantined() || service.is_none();
+        // A device that was announced and has not spoken yet is awaited, not strange.
+        let awaited = durable.state() == State::Discovered && service.is_some();
+        row.quarantine = service.is_none() || (durable.quarantined() && !awaited);
         let entry = |reason: &Reason, kind: &str, from: Option<State>, to: Option<State>, at: UtcMs| {
             rows::TimelineEntry {
                 at,
@@ -523,6 +525,7 @@ impl Orders {
                     product_class: row.product_class.clone(),
                     software_version: row.software_version.clone(),
                     path: short(&fact.path),
+                    cpe_id,
                     fact: short(&fact.fact),
                     at: now,
                 }),

@@ -8,6 +8,7 @@ use super::{
     AuthoriseRequest, DryCheck, DryLine, DryRun, OltDefaults,
     journal::{TaskJournal, ended},
     registry::OltLine,
+    saves::mark_unsaved,
     spec::authorise_spec,
 };
 use crate::{Actor, App, AppError, Change, Permission};
@@ -36,6 +37,12 @@ struct Wish {
 impl App {
     async fn wish(&self, request: &AuthoriseRequest) -> Result<Wish, AppError> {
         let olt: rows::Olt = self.found(request.olt_id, "OLT").await?;
+        if olt.admin_state != store::AdminState::Enabled {
+            return Err(AppError::Conflict(format!(
+                "{} is disabled; nobody speaks to it. Enable it first.",
+                olt.name
+            )));
+        }
         let defaults: OltDefaults = serde_json::from_value(olt.defaults.clone()).map_err(|error| {
             AppError::Conflict(format!("The defaults of {} cannot be used: {error}", olt.name))
         })?;
@@ -238,8 +245,8 @@ impl App {
         Ok(task)
     }
 
-    /// Carries a task on from wherever it is, to its end if the OLT lets us.
-    pub(crate) async fn carry_on(&self, task: rows::OltTask) -> Result<(), AppError> {
+    /// Carries a task on from wherever it is, to its end if the OLT lets us. False: it is to be tried again.
+    pub(crate) async fn carry_on(&self, task: rows::OltTask) -> Result<bool, AppError> {
         let olt: rows::Olt = self.found(task.olt_id, "OLT").await?;
         let line = self.olt_line(&olt).await?;
         let journal = || Box::new(TaskJournal::new(self.clone(), task.id, line.tape.clone()));
@@ -253,9 +260,9 @@ impl App {
         };
         line.tape.stop();
         match result {
-            Ok(Some(outcome)) => self.record_outcome(&olt, task.id, outcome, &line).await,
+            Ok(Some(outcome)) => self.record_outcome(&olt, task.id, outcome, &line).await.map(|()| true),
             Ok(None) => Err(AppError::Internal(format!("task {} has lost its journal", task.id))),
-            Err(error) => self.interrupted(&olt, &task, error).await,
+            Err(error) => self.interrupted(&olt, &task, error).await.map(|()| false),
         }
     }
 
@@ -318,6 +325,9 @@ impl App {
                     for line in lines {
                         tasks::journal_line(tx, line).await?;
                     }
+                    if needs_save {
+                        mark_unsaved(tx, olt.id, now).await?;
+                    }
                     record(tx, &olt, id, &outcome, now).await
                 })
             })
@@ -332,9 +342,6 @@ impl App {
         self.bus().say(Change::Olt(olt_id));
         if let Some(cpe) = placeholder {
             self.feed(cpe, Event::OnuKnown).await?;
-        }
-        if needs_save {
-            self.olts().wants_save(olt_id, now);
         }
         tracing::info!(task = %id, olt = %olt_name, "task ended");
         Ok(())

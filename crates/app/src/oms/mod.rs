@@ -6,6 +6,7 @@ mod journal;
 mod observe;
 mod olts;
 mod registry;
+mod saves;
 mod spec;
 mod tape;
 

@@ -2,7 +2,9 @@
 //! what was observed, never what is wanted, and may be called at any time.
 
 use super::authorise::{presence, run_word};
+use super::saves::Unsaved;
 use crate::{App, AppError, Change, work::wait};
+use futures::{StreamExt, stream::FuturesUnordered};
 use olt::driver::{OltError, OnuState};
 use provisioning::Event;
 use std::{
@@ -20,12 +22,17 @@ use types::{OltId, PonPath, UtcMs};
 const LEASE: Duration = Duration::from_secs(120);
 /// Wait after a task was interrupted.
 const AGAIN: Duration = Duration::from_secs(3);
-/// An OLT's configuration is saved after so long without a change.
-const QUIET: Duration = Duration::from_secs(60);
 /// OLTs spoken to at once.
 const PARALLEL: usize = 16;
 /// Unfinished tasks looked at per round.
 const TASKS: u64 = 500;
+
+/// What is to be done on one OLT.
+#[derive(Debug, Default)]
+struct OltWork {
+    tasks: Vec<rows::OltTask>,
+    save: Option<Unsaved>,
+}
 
 impl App {
     /// Carries out tasks on OLTs and reads what they see, until told to stop.
@@ -35,56 +42,101 @@ impl App {
         futures::future::join(tasks, observing).await;
     }
 
+    /// OLTs side by side, the tasks of one OLT in order. An OLT that hangs keeps only its own tasks waiting.
     async fn run_olt_tasks(&self, stop: CancellationToken) {
+        let mut busy: BTreeSet<OltId> = BTreeSet::new();
+        let mut running = FuturesUnordered::new();
         while !stop.is_cancelled() {
-            if let Err(error) = self.tasks_once(&stop).await {
-                tracing::error!(%error, "tasks on OLTs stop for a moment");
+            match self.olt_work().await {
+                Ok(work) => {
+                    for (olt, work) in work {
+                        if busy.insert(olt) {
+                            running.push(self.work_on_olt(olt, work, stop.clone()));
+                        }
+                    }
+                }
+                Err(error) => tracing::error!(%error, "tasks on OLTs stop for a moment"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
+                Some(olt) = running.next() => {
+                    busy.remove(&olt);
+                }
                 () = self.olts_woken() => {}
                 () = tokio::time::sleep(AGAIN) => {}
             }
         }
+        // What was begun is brought to a point from which it can go on.
+        while running.next().await.is_some() {}
     }
 
-    /// One round over all unfinished tasks: OLTs side by side, the tasks of one OLT in order.
-    async fn tasks_once(&self, stop: &CancellationToken) -> Result<(), AppError> {
-        let mut by_olt: BTreeMap<OltId, Vec<rows::OltTask>> = BTreeMap::new();
+    /// What is to be done, by OLT.
+    async fn olt_work(&self) -> Result<BTreeMap<OltId, OltWork>, AppError> {
+        let mut work: BTreeMap<OltId, OltWork> = BTreeMap::new();
         for task in tasks::unfinished(self.store(), TASKS).await? {
-            by_olt.entry(task.olt_id).or_default().push(task);
+            work.entry(task.olt_id).or_default().tasks.push(task);
         }
-        let work = by_olt.into_iter().map(|(olt, tasks)| async move {
-            if !self.may_act_on(olt).await? {
-                return Ok(());
-            }
-            for task in tasks {
-                if stop.is_cancelled() {
-                    break;
+        for unsaved in self.unsaved_olts().await? {
+            work.entry(unsaved.olt).or_default().save = Some(unsaved);
+        }
+        Ok(work)
+    }
+
+    async fn work_on_olt(&self, olt: OltId, work: OltWork, stop: CancellationToken) -> OltId {
+        let all_done = async {
+            let mut all_done = true;
+            for task in work.tasks {
+                if stop.is_cancelled() || !self.may_act_on(olt).await? {
+                    return Ok(false);
                 }
                 let id = task.id;
-                if let Err(error) = self.carry_on(task).await {
-                    tracing::error!(task = %id, %error, "a task cannot be carried on now");
+                match self.leased(olt, self.carry_on(task)).await {
+                    Ok(ended) => all_done &= ended,
+                    Err(error) => {
+                        tracing::error!(task = %id, %error, "a task cannot be carried on now");
+                        all_done = false;
+                    }
                 }
             }
-            Ok::<_, AppError>(())
-        });
-        futures::future::try_join_all(work).await?;
-        for olt in self.olts().take_saves(self.now(), QUIET) {
-            self.save_olt(olt).await?;
+            if let Some(unsaved) = work.save {
+                if !self.may_act_on(olt).await? {
+                    return Ok(false);
+                }
+                self.leased(olt, self.save_olt(unsaved)).await?;
+            }
+            Ok::<_, AppError>(all_done)
+        };
+        match all_done.await {
+            Ok(true) => {}
+            Ok(false) => wait(&stop, AGAIN).await,
+            Err(error) => {
+                tracing::error!(%olt, %error, "work on an OLT stops for a moment");
+                wait(&stop, AGAIN).await;
+            }
         }
-        Ok(())
+        olt
     }
 
-    async fn save_olt(&self, olt: OltId) -> Result<(), AppError> {
-        let Some(row) = self.store().get::<rows::Olt>(olt).await? else { return Ok(()) };
-        let line = self.olt_line(&row).await?;
-        if let Err(error) = line.handle.save().await {
-            // An alarm, never a reason to undo: the running configuration is right.
-            tracing::warn!(olt = %row.name, %error, "the configuration could not be saved; tried again");
-            self.olts().wants_save(olt, self.now());
+    /// Does something on an OLT and keeps the OLT for this node as long as it takes.
+    async fn leased<T>(
+        &self,
+        olt: OltId,
+        work: impl Future<Output = Result<T, AppError>>,
+    ) -> Result<T, AppError> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(LEASE / 4) => {
+                    // What is begun is finished in any case; the lease only keeps others from beginning.
+                    match self.may_act_on(olt).await {
+                        Ok(true) => {}
+                        Ok(false) => tracing::warn!(%olt, "another node has taken this OLT meanwhile"),
+                        Err(error) => tracing::warn!(%olt, %error, "the lease on an OLT cannot be renewed"),
+                    }
+                }
+            }
         }
-        Ok(())
     }
 
     /// Among the nodes of an installation one speaks to an OLT at a time.
@@ -117,9 +169,14 @@ impl App {
         let all = olts::all(self.store()).await?;
         let enabled: Vec<rows::Olt> =
             all.into_iter().filter(|olt| olt.admin_state == AdminState::Enabled).collect();
-        for group in enabled.chunks(PARALLEL) {
-            futures::future::try_join_all(group.iter().map(|olt| self.observe_olt(olt))).await?;
-        }
+        // As soon as one is read the next begins: one that hangs keeps nobody waiting but its own place.
+        let reading = futures::stream::iter(enabled.into_iter().map(|olt| async move {
+            if let Err(error) = self.observe_olt(&olt).await {
+                // Of this OLT; the others are read all the same.
+                tracing::error!(olt = %olt.name, %error, "what was read of an OLT cannot be taken in");
+            }
+        }));
+        reading.buffer_unordered(PARALLEL).collect::<()>().await;
         Ok(())
     }
 
@@ -280,6 +337,11 @@ impl App {
                             .await?;
                     }
                     for sighting in seen {
+                        let known = onus::by_serial(tx, sighting.serial).await?;
+                        if known.is_some_and(|onu| onu.olt_id == id && onu.authorised_at >= Some(at)) {
+                            // Authorised after the list was read: it waits no longer.
+                            continue;
+                        }
                         detected::saw(tx, sighting).await?;
                     }
                     detected::mark_gone(tx, id, at).await?;
@@ -296,7 +358,9 @@ impl App {
             for cpe in cpes::by_pon_serial(self.store(), serial).await? {
                 if let Some(service) = cpe.service_id {
                     self.bus().say(Change::Service(service));
-                    self.feed(cpe.id, event.clone()).await?;
+                    if let Err(error) = self.feed(cpe.id, event.clone()).await {
+                        tracing::error!(cpe = %cpe.id, %error, "a CPE could not be told what its OLT saw");
+                    }
                 }
             }
         }

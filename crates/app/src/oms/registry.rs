@@ -9,10 +9,9 @@ use olt::{
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use store::{OltProtocol, Slot, olts, rows};
-use types::{OltId, UtcMs};
+use types::OltId;
 
 /// A queue and what it writes down.
 #[derive(Clone)]
@@ -24,29 +23,12 @@ pub(crate) struct OltLine {
 #[derive(Default)]
 pub(crate) struct OltRegistry {
     lines: Mutex<HashMap<OltId, (i64, OltLine)>>,
-    saves: Mutex<HashMap<OltId, UtcMs>>,
     wake: tokio::sync::Notify,
 }
 
 impl OltRegistry {
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OltId, (i64, OltLine)>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// This OLT's configuration should be saved once it has been quiet for a while.
-    pub(crate) fn wants_save(&self, olt: OltId, now: UtcMs) {
-        self.saves.lock().unwrap_or_else(PoisonError::into_inner).insert(olt, now);
-    }
-
-    /// OLTs whose last change is at least `quiet` ago.
-    pub(crate) fn take_saves(&self, now: UtcMs, quiet: Duration) -> Vec<OltId> {
-        let mut saves = self.saves.lock().unwrap_or_else(PoisonError::into_inner);
-        let due: Vec<OltId> =
-            saves.iter().filter(|(_, at)| now.since(**at) >= quiet).map(|(olt, _)| *olt).collect();
-        for olt in &due {
-            saves.remove(olt);
-        }
-        due
     }
 
     /// The queue goes; what it is doing is finished first.

@@ -7,6 +7,6 @@ mod support;
 mod auth;
 mod crm;
 mod door;
-// mod oms;
-// mod oms_trouble;
+mod oms;
+mod oms_trouble;
 mod shell;

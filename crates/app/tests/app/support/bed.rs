@@ -55,23 +55,23 @@ impl Bed {
         })
     }
 
-    pub(crate) async fn store(&self) -> Store {
+    /// An application as a node of this name has it, with a database handle of its own.
+    pub(crate) async fn app(&self, node: &str, calls: &Calls) -> App {
+        self.opening(node, calls).await
+    }
+
+    /// The same, to be done elsewhere.
+    pub(crate) fn opening(&self, node: &str, calls: &Calls) -> impl Future<Output = App> + Send + use<> {
         let key = KeySource::File(self.folder.path().join("secret.key"));
         let mut config = StoreConfig::new(&self.url, key);
         config.clock = Arc::new(self.clock.clone());
         config.limits.connections = 5;
-        Store::open(config).await.expect("the store opens")
-    }
-
-    /// An application as a node of this name has it, with a database handle of its own.
-    pub(crate) async fn app(&self, node: &str, calls: &Calls) -> App {
-        let parts = AppParts {
-            store: self.store().await,
-            clock: Arc::new(self.clock.clone()),
-            connection: Arc::new(calls.clone()),
-            node: node.to_owned(),
-        };
-        App::new(parts).await.expect("the application starts")
+        let (clock, calls, node) = (self.clock.clone(), calls.clone(), node.to_owned());
+        async move {
+            let store = Store::open(config).await.expect("the store opens");
+            let parts = AppParts { store, clock: Arc::new(clock), connection: Arc::new(calls), node };
+            App::new(parts).await.expect("the application starts")
+        }
     }
 
     pub(crate) fn advance_s(&self, seconds: u64) {

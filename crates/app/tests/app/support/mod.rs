@@ -3,7 +3,7 @@
 #[macro_use]
 pub(crate) mod bed;
 pub(crate) mod cpe;
-// pub(crate) mod olt;
+pub(crate) mod olt;
 pub(crate) mod world;
 
 use std::{future::Future, time::Duration};

@@ -1,0 +1,209 @@
+//! OLTs that break, hang, refuse and fall silent; processes that die over them; nodes that share them.
+
+use crate::support::{
+    bed::Bed,
+    eventually,
+    olt::{
+        Node, PON, address, authorise, changes, detected, ends_as, known_olt, read, request, sim_olt,
+        task_row,
+    },
+    world::{self},
+};
+use sim::olt::{Fault, FaultKind, Onu};
+use std::collections::BTreeSet;
+use store::{DetectedState, OltObservedState, OltProtocol, OltTaskState, onus, rows};
+use types::{OltId, Serial};
+
+fn serial() -> Serial {
+    world::serial("HWTC7D4733C3")
+}
+
+async fn olt_row(node: &Node, id: OltId) -> rows::Olt {
+    node.run(move |app| async move { app.store().require(id).await }).await.expect("the OLT is there")
+}
+
+async fn a_task_goes_on_after_the_process_died_at_any_line(bed: &Bed) {
+    let first = Node::start(bed, "node-0").await;
+    let (sim, olt) = known_olt(bed, &first, "olt-1").await;
+    let places = ["^ont add", "^service-port", "^ont ipconfig", "^ont tr069-server-config"];
+    let mut node = first;
+    for (number, line) in places.into_iter().enumerate() {
+        for (half, what) in [FaultKind::Hang, FaultKind::CutBefore].into_iter().enumerate() {
+            let serial = world::serial(&format!("HWTC000000{number}{half}"));
+            detected(&node, &sim, serial).await;
+            let fault = sim.handle().inject(Fault::once(line, what.clone())).expect("a pattern");
+            let task = authorise(&node, request(olt, serial)).await.expect("ordered");
+            node.work();
+            eventually(&format!("the OLT stops at {line}"), || async {
+                (sim.handle().struck(fault) > 0).then_some(())
+            })
+            .await;
+            node.kill();
+            sim.handle().clear_faults();
+            // The dead one's lease runs out.
+            bed.advance_s(121);
+            node = Node::start(bed, &format!("node-{line}-{half}")).await;
+            assert!(task_row(&node, task).await.finished_at.is_none(), "{line}: it is not over");
+            node.work();
+            ends_as(&node, task, OltTaskState::Done).await;
+            let tally = sim.handle().record().tally().clone();
+            let left = tally.ont_added[&serial] - tally.ont_deleted.get(&serial).copied().unwrap_or(0);
+            assert_eq!(left, 1, "{line} {what:?}");
+            assert!(onus::by_serial(node.app.store(), serial).await.expect("readable").is_some());
+        }
+    }
+    assert_eq!(sim.handle().record().registered_twice(), []);
+    let state = sim.handle().state();
+    assert_eq!(state.config.onts[&PON].len(), 8);
+    assert_eq!(state.config.service_ports.len(), 16, "two each, none twice");
+}
+
+async fn what_cannot_be_finished_is_taken_back_and_waits_again(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let refusal = FaultKind::Refuse { text: "Failure: The system resources are insufficient".into() };
+    sim.handle().inject(Fault::times("^service-port", 0, refusal)).expect("a pattern");
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    let row = ends_as(&node, task, OltTaskState::Undone).await;
+    assert!(row.reason.contains("taken back completely"), "{}", row.reason);
+    let state = sim.handle().state();
+    assert!(state.config.onts.values().all(|onts| onts.is_empty()) && state.config.service_ports.is_empty());
+    assert_eq!(onus::by_serial(node.app.store(), serial()).await.expect("readable"), None);
+    let seen: Vec<rows::DetectedOnu> = node.app.store().page(0, 10).await.expect("readable");
+    assert_eq!(seen[0].state, DetectedState::Waiting);
+    // It is still there at the next look, and the next order works.
+    bed.advance_s(30);
+    read(&node).await;
+    let seen: Vec<rows::DetectedOnu> = node.app.store().page(0, 10).await.expect("readable");
+    assert_eq!((seen.len(), seen[0].state), (1, DetectedState::Waiting));
+    sim.handle().clear_faults();
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+}
+
+async fn a_broken_line_in_the_middle_is_no_reason_to_do_it_twice(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    sim.handle().inject(Fault::once("^ont add", FaultKind::CutAfter)).expect("a pattern");
+    sim.handle()
+        .inject(Fault::once("^service-port", FaultKind::CutInReply { after_chars: 3 }))
+        .expect("a pattern");
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    let tally = sim.handle().record().tally().clone();
+    assert_eq!((tally.ont_added.get(&serial()), tally.service_ports_added), (Some(&1), 2));
+    assert_eq!((tally.ont_deleted.get(&serial()), tally.service_ports_deleted), (None, 0));
+}
+
+async fn a_silent_olt_is_recorded_once_and_its_return_too(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let (place, before) = (address(&sim), olt_row(&node, olt).await);
+    sim.stop().await;
+    for _ in 0..2 {
+        bed.advance_s(30);
+        read(&node).await;
+    }
+    let row = olt_row(&node, olt).await;
+    assert_eq!(row.observed_state, OltObservedState::Silent);
+    assert!(row.observed_reason.as_deref().is_some_and(|why| why.len() > 10), "{row:?}");
+    assert_eq!(row.observed, before.observed, "what was read before stays");
+    assert_eq!(row.version, before.version);
+    let told = |code: &'static str| async move {
+        let all = world::timeline(&node.app).await;
+        (all.into_iter().filter(|entry| entry.code == code).count(), node)
+    };
+    let (silent, node) = told("olt_silent").await;
+    assert_eq!(silent, 1, "told once, not at every look");
+    // The ONU did not leave because nobody could be asked.
+    let seen: Vec<rows::DetectedOnu> = node.app.store().page(0, 10).await.expect("readable");
+    assert_eq!(seen[0].state, DetectedState::Waiting);
+    // An order is kept for when it answers.
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    eventually("the task says why it waits", || async {
+        task_row(&node, task).await.reason.contains("could not be used").then_some(())
+    })
+    .await;
+    let back = sim_olt(bed, OltProtocol::Telnet, Some(place)).await;
+    back.handle().plug(Onu::new(serial(), "EG8145V5"), PON);
+    ends_as(&node, task, OltTaskState::Done).await;
+    read(&node).await;
+    assert_eq!(olt_row(&node, olt).await.observed_state, OltObservedState::Answering);
+    let answers = world::timeline(&node.app).await.into_iter().filter(|e| e.code == "olt_answers").count();
+    assert_eq!(answers, 1);
+}
+
+async fn an_olt_that_hangs_keeps_only_its_own_tasks_waiting(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (stuck, stuck_id) = known_olt(bed, &node, "olt-stuck").await;
+    let (fine, fine_id) = known_olt(bed, &node, "olt-fine").await;
+    let other = world::serial("HWTC00000042");
+    detected(&node, &stuck, serial()).await;
+    detected(&node, &fine, other).await;
+    let fault = stuck.handle().inject(Fault::once("^ont add", FaultKind::Hang)).expect("a pattern");
+    let waits = authorise(&node, request(stuck_id, serial())).await.expect("ordered");
+    node.work();
+    eventually("the OLT hangs", || async { (stuck.handle().struck(fault) > 0).then_some(()) }).await;
+    let begun = std::time::Instant::now();
+    let task = authorise(&node, request(fine_id, other)).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+    assert!(
+        task_row(&node, waits).await.finished_at.is_none(),
+        "the other still hangs after {:?}",
+        begun.elapsed()
+    );
+}
+
+async fn one_node_at_a_time_speaks_to_an_olt(bed: &Bed) {
+    let (one, two) = (Node::start(bed, "node-1").await, Node::start(bed, "node-2").await);
+    let (sim, olt) = known_olt(bed, &one, "olt-1").await;
+    detected(&one, &sim, serial()).await;
+    let speakers = || sim.handle().record().entries().map(|entry| entry.session).collect::<BTreeSet<_>>();
+    let alone = speakers();
+    assert!(!alone.is_empty());
+    read(&two).await;
+    assert_eq!(speakers(), alone, "the second one does not even log in");
+    // An order given at the second node is carried out by the first.
+    let task = authorise(&two, request(olt, serial())).await.expect("ordered");
+    two.work();
+    one.work();
+    ends_as(&two, task, OltTaskState::Done).await;
+    assert_eq!(speakers(), alone);
+    // The first one dies; when its lease has run out the second one takes over.
+    one.kill();
+    bed.advance_s(121);
+    read(&two).await;
+    assert!(speakers().len() > alone.len());
+    assert_eq!(olt_row(&two, olt).await.observed_state, OltObservedState::Answering);
+}
+
+async fn a_disabled_olt_is_left_alone(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    let input = crate::support::olt::olt_input("olt-1", &sim);
+    node.run(move |app| async move { app.update_olt(&world::admin(), olt, input, false).await })
+        .await
+        .expect("switched off");
+    sim.handle().plug(Onu::new(serial(), "EG8145V5"), PON);
+    read(&node).await;
+    assert_eq!(sim.handle().record().tally().lines, 0);
+    let refused = authorise(&node, request(olt, serial())).await.expect_err("it is switched off");
+    assert!(refused.to_string().contains("disabled"), "{refused}");
+    assert!(changes(&sim).is_empty());
+}
+
+on_both!(
+    a_task_goes_on_after_the_process_died_at_any_line,
+    what_cannot_be_finished_is_taken_back_and_waits_again,
+    a_broken_line_in_the_middle_is_no_reason_to_do_it_twice,
+    a_silent_olt_is_recorded_once_and_its_return_too,
+    an_olt_that_hangs_keeps_only_its_own_tasks_waiting,
+    one_node_at_a_time_speaks_to_an_olt,
+    a_disabled_olt_is_left_alone,
+);

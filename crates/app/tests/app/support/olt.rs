@@ -1,0 +1,164 @@
+//! Nodes that can be killed, and simulated OLTs for them to speak to.
+
+use super::{bed::Bed, eventually, world::Calls};
+use app::{App, AuthoriseRequest, NewOlt, OltDefaults};
+use sim::olt::{Listen, OltSpec, Onu, Preset, SimOlt, Timing};
+use std::{future::Future, net::SocketAddr, sync::Arc};
+use store::{OltProtocol, OltTaskState, rows};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use types::{OltId, OltTaskId, PonPath, Secret, Serial};
+
+pub(crate) const PON: PonPath = PonPath { frame: 0, slot: 1, port: 3 };
+pub(crate) const OLT_PASSWORD: &str = "olt-cli-Kestrel-55";
+pub(crate) const COMMUNITY: &str = "snmp-Kestrel-66";
+pub(crate) const USER: &str = "keeper";
+
+/// An application with a runtime of its own: what it has begun ends with it, as with a process.
+pub(crate) struct Node {
+    runtime: Option<Runtime>,
+    pub(crate) app: App,
+}
+
+impl Node {
+    pub(crate) async fn start(bed: &Bed, name: &str) -> Node {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let opening = bed.opening(name, &Calls::default());
+        let app = runtime.spawn(opening).await.expect("the application starts");
+        Node { runtime: Some(runtime), app }
+    }
+
+    /// Does something as this process.
+    pub(crate) async fn run<F>(&self, what: impl FnOnce(App) -> F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.runtime.as_ref().expect("it lives");
+        runtime.spawn(what(self.app.clone())).await.expect("it does not panic")
+    }
+
+    /// Starts the workers; they run until the process dies.
+    pub(crate) fn work(&self) {
+        let app = self.app.clone();
+        let runtime = self.runtime.as_ref().expect("it lives");
+        runtime.spawn(async move { app.run_olt_workers(CancellationToken::new()).await });
+    }
+
+    /// As by `kill -9`: nothing is finished, nothing is said.
+    pub(crate) fn kill(mut self) {
+        self.die();
+    }
+
+    fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.die();
+    }
+}
+
+/// A box that an engineer has prepared: everything it does it does at once.
+pub(crate) async fn sim_olt(bed: &Bed, protocol: OltProtocol, at: Option<SocketAddr>) -> SimOlt {
+    let any = at.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let spec = OltSpec {
+        users: vec![sim::olt::UserSpec { name: USER.to_owned(), password: Secret::new(OLT_PASSWORD) }],
+        preset: Preset { acs_url: "http://127.0.0.1:7547/".to_owned(), ..Preset::default() },
+        timing: Timing::immediate(),
+        listen: Listen {
+            ssh: (protocol == OltProtocol::Ssh).then_some(any),
+            telnet: (protocol == OltProtocol::Telnet).then_some(any),
+            snmp: None,
+            ..Listen::default()
+        },
+        ..OltSpec::default()
+    };
+    SimOlt::start(spec, Arc::new(bed.clock.clone())).await.expect("the simulated OLT starts")
+}
+
+pub(crate) fn address(sim: &SimOlt) -> SocketAddr {
+    sim.telnet_addr().or(sim.ssh_addr()).expect("it listens")
+}
+
+pub(crate) fn olt_input(name: &str, sim: &SimOlt) -> NewOlt {
+    let address = address(sim);
+    NewOlt {
+        name: name.to_owned(),
+        vendor_profile: "huawei_smartax".to_owned(),
+        address: address.ip().to_string(),
+        port: address.port(),
+        protocol: if sim.telnet_addr().is_some() { OltProtocol::Telnet } else { OltProtocol::Ssh },
+        username: USER.to_owned(),
+        password: Some(Secret::new(OLT_PASSWORD)),
+        legacy_algorithms: false,
+        snmp_community: Some(Secret::new(COMMUNITY)),
+        snmp_port: 161,
+        defaults: OltDefaults { internet_vlan: 100, management_vlan: 200, ..OltDefaults::default() },
+    }
+}
+
+/// A simulated OLT that the application knows.
+pub(crate) async fn known_olt(bed: &Bed, node: &Node, name: &str) -> (SimOlt, OltId) {
+    let sim = sim_olt(bed, OltProtocol::Telnet, None).await;
+    let input = olt_input(name, &sim);
+    let id = node
+        .run(move |app| async move { app.add_olt(&super::world::admin(), input).await })
+        .await
+        .expect("an OLT");
+    (sim, id)
+}
+
+/// Light on a fibre, and the OLT was read since.
+pub(crate) async fn detected(node: &Node, sim: &SimOlt, serial: Serial) {
+    sim.handle().plug(Onu::new(serial, "EG8145V5"), PON);
+    read(node).await;
+}
+
+pub(crate) async fn read(node: &Node) {
+    node.run(|app| async move { app.observe_all().await }).await.expect("the database works");
+}
+
+pub(crate) fn request(olt: OltId, serial: Serial) -> AuthoriseRequest {
+    AuthoriseRequest {
+        olt_id: olt,
+        pon: PON,
+        serial,
+        service_id: None,
+        description: None,
+        internet_vlan: None,
+    }
+}
+
+pub(crate) async fn authorise(node: &Node, request: AuthoriseRequest) -> Result<OltTaskId, app::AppError> {
+    node.run(move |app| async move { app.authorise_onu(&super::world::admin(), &request).await }).await
+}
+
+pub(crate) async fn task_row(node: &Node, id: OltTaskId) -> rows::OltTask {
+    node.run(move |app| async move { app.store().require(id).await }).await.expect("the task is there")
+}
+
+/// The task as it is when it has come to rest in this state.
+pub(crate) async fn ends_as(node: &Node, id: OltTaskId, state: OltTaskState) -> rows::OltTask {
+    let row = eventually("the task comes to an end", || async {
+        let row = task_row(node, id).await;
+        (row.finished_at.is_some() || row.state == OltTaskState::NeedsOperator).then_some(row)
+    })
+    .await;
+    assert_eq!(row.state, state, "{}", row.reason);
+    row
+}
+
+/// Lines that changed something on the box, in order.
+pub(crate) fn changes(sim: &SimOlt) -> Vec<String> {
+    let record = sim.handle().record();
+    record.entries().filter(|entry| !entry.effects.is_empty()).map(|entry| entry.line.clone()).collect()
+}
