@@ -277,6 +277,7 @@ impl App {
         may_hand_out(actor, user.role)?;
         may_hand_out(actor, role)?;
         let before = serde_json::json!({ "role": user.role.as_str(), "active": user.active });
+        let (lost, now) = (!active || role != user.role, self.now());
         user.role = role;
         user.active = active;
         let after = serde_json::json!({ "role": role.as_str(), "active": active });
@@ -293,6 +294,16 @@ impl App {
                     }
                     if !active {
                         users::close_web_sessions_of(tx, id, None).await?;
+                    }
+                    if lost {
+                        // What somebody handed out ends with what they may hand out.
+                        for key in
+                            users::api_keys(tx).await?.into_iter().filter(|key| key.created_by == user.name)
+                        {
+                            if key.revoked_at.is_none() {
+                                users::revoke_api_key(tx, key.id, now).await?.or_overtaken("an API key")?;
+                            }
+                        }
                     }
                     tx.insert(&audit).await?;
                     Ok(())

@@ -156,11 +156,12 @@ impl App {
 
     /// Tells the workers that there is something to do.
     pub(crate) fn wake_worker(&self) {
-        self.0.wake.notify_one();
+        self.0.wake.notify_waiters();
     }
 
-    pub(crate) async fn woken(&self) {
-        self.0.wake.notified().await;
+    /// Ends when somebody rings after this was called.
+    pub(crate) fn woken(&self) -> impl Future<Output = ()> {
+        self.0.wake.notified()
     }
 
     /// A hash that belongs to nobody, so that an unknown name costs what a known one does.

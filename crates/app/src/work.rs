@@ -23,23 +23,33 @@ const LONGEST_SESSION_MS: i64 = 15 * 60 * 1000;
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
 impl App {
-    /// Runs timers and jobs until told to stop. Several nodes may do so at once.
+    /// Runs timers and jobs until told to stop. Several nodes may do so at once. Timers do not wait for jobs: a CPE that
+    /// is slow to answer a connection request must not hold up the others.
     pub async fn run_workers(&self, stop: CancellationToken) {
-        let mut tidy_at = tokio::time::Instant::now() + HOUSEKEEPING;
-        while !stop.is_cancelled() {
-            if let Err(error) = self.work_once().await {
-                tracing::error!(%error, "work stops for a moment");
-                wait(&stop, Duration::from_secs(2)).await;
-            }
-            if tokio::time::Instant::now() >= tidy_at {
+        let timers = self.run_loop(&stop, Self::fire_timers);
+        let jobs = self.run_loop(&stop, Self::run_jobs);
+        let tidying = async {
+            while !stop.is_cancelled() {
+                wait(&stop, HOUSEKEEPING).await;
                 if let Err(error) = self.tidy_up().await {
                     tracing::error!(%error, "old records cannot be removed");
                 }
-                tidy_at = tokio::time::Instant::now() + HOUSEKEEPING;
+            }
+        };
+        futures::future::join3(timers, jobs, tidying).await;
+    }
+
+    async fn run_loop(&self, stop: &CancellationToken, round: impl AsyncFn(&Self) -> Result<(), AppError>) {
+        while !stop.is_cancelled() {
+            // Asked for before looking, so that what rings while we look is not lost.
+            let rung = self.woken();
+            if let Err(error) = round(self).await {
+                tracing::error!(%error, "work stops for a moment");
+                wait(stop, Duration::from_secs(2)).await;
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.woken() => {}
+                () = rung => {}
                 () = tokio::time::sleep(TICK) => {}
             }
         }
@@ -50,6 +60,11 @@ impl App {
     /// # Errors
     /// When the database fails; what is due stays due.
     pub async fn work_once(&self) -> Result<(), AppError> {
+        self.fire_timers().await?;
+        self.run_jobs().await
+    }
+
+    async fn fire_timers(&self) -> Result<(), AppError> {
         let now = self.now();
         for timer in cpes::timers_due(self.store(), now, TIMERS).await? {
             let Some(kind) = Timer::parse(&timer.timer) else {
@@ -58,6 +73,10 @@ impl App {
             };
             self.fire(timer.cpe_id, kind).await;
         }
+        Ok(())
+    }
+
+    async fn run_jobs(&self) -> Result<(), AppError> {
         loop {
             let node = self.node().to_owned();
             let taken = self

@@ -10,7 +10,7 @@ mod simulate;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use config::Config;
-use node::{Node, asked_to_stop, open_app, store_config};
+use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 use store::Store;
 use tracing_subscriber::EnvFilter;
@@ -107,7 +107,7 @@ async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Serve => serve(&config).await,
         Command::Demo(args) => demo::run(args, config).await,
         Command::Migrate => {
-            make_data_dir(&config)?;
+            make_private_folder(&config.data_dir)?;
             print_report(&Store::migrate(&store_config(&config)).await?);
             Ok(ExitCode::SUCCESS)
         }
@@ -139,11 +139,6 @@ fn print_report(report: &store::Report) {
         "Schema version {}; {} tables are as this version expects.",
         report.schema_version, report.tables_checked
     );
-}
-
-fn make_data_dir(config: &Config) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("The data folder {} cannot be made", config.data_dir.display()))
 }
 
 fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {

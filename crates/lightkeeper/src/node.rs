@@ -36,8 +36,7 @@ pub(crate) fn store_config(config: &Config) -> StoreConfig {
 
 /// The database and the application, without edges or workers.
 pub(crate) async fn open_app(config: &Config) -> anyhow::Result<App> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("The data folder {} cannot be made", config.data_dir.display()))?;
+    make_private_folder(&config.data_dir)?;
     let store = Store::open(store_config(config)).await?;
     let parts = AppParts {
         store,
@@ -46,6 +45,16 @@ pub(crate) async fn open_app(config: &Config) -> anyhow::Result<App> {
         node: format!("{}-{}", hostname(), std::process::id()),
     };
     Ok(App::new(parts).await?)
+}
+
+/// A folder that only we can look into, because what is in it opens an ISP. One that is there already is left as it is.
+pub(crate) fn make_private_folder(folder: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("The data folder {} cannot be made", folder.display()))
 }
 
 fn hostname() -> String {
@@ -82,8 +91,10 @@ impl Node {
         };
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
         if let Some(listener) = web_listener {
-            let state =
-                WebState { secure_cookies: config.web_secure_cookies, ..WebState::new(Arc::new(app.clone())) };
+            let state = WebState {
+                secure_cookies: config.web_secure_cookies,
+                ..WebState::new(Arc::new(app.clone()))
+            };
             let router = web::router(state).into_make_service_with_connect_info::<SocketAddr>();
             let stop = stop.clone();
             tasks.spawn(async move {

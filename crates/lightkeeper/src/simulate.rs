@@ -57,7 +57,7 @@ pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
     let credentials = (args.acs_user.as_str(), args.acs_password.as_str());
     let network =
         SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed, !args.direct)
-        .await?;
+            .await?;
     for (name, olt) in &network.olts {
         println!(
             "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",

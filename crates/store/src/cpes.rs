@@ -19,6 +19,7 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
+use std::collections::BTreeMap;
 use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
 
 /// A parameter value longer than this is cut: it is kept for people to read, not to be written back.
@@ -513,16 +514,29 @@ pub async fn learn(tx: &Tx, fact: &LearnedFact) -> Result<(), StoreError> {
     use learned::Column;
     learned::Entity::insert(fact.clone().into_active())
         .on_conflict(
-            OnConflict::columns([Column::Oui, Column::ProductClass, Column::SoftwareVersion, Column::Path])
-                .update_columns([Column::Fact, Column::At])
-                .to_owned(),
+            OnConflict::columns([
+                Column::Oui,
+                Column::ProductClass,
+                Column::SoftwareVersion,
+                Column::Path,
+                Column::CpeId,
+            ])
+            .update_columns([Column::Fact, Column::At])
+            .to_owned(),
         )
         .exec_without_returning(tx.db())
         .await?;
     Ok(())
 }
 
-/// What is known about a firmware.
+/// What so many units must have taught alike before it counts for the others of their firmware: one unit that lies
+/// teaches nobody.
+pub const UNITS_THAT_TEACH: usize = 3;
+/// Lessons of one firmware that are looked at.
+const MAX_LESSONS: u64 = 10_000;
+
+/// What is known about a firmware: path, fact, and how many units agree on it. What fewer than [`UNITS_THAT_TEACH`]
+/// say is not told.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -531,14 +545,20 @@ pub async fn learned(
     oui: &str,
     product_class: &str,
     software_version: &str,
-) -> Result<Vec<LearnedFact>, StoreError> {
-    rows(
+) -> Result<Vec<(String, String)>, StoreError> {
+    let lessons: Vec<LearnedFact> = rows(
         learned::Entity::find()
             .filter(learned::Column::Oui.eq(oui))
             .filter(learned::Column::ProductClass.eq(product_class))
             .filter(learned::Column::SoftwareVersion.eq(software_version))
             .order_by_asc(learned::Column::Path)
+            .limit(MAX_LESSONS)
             .all(db)
             .await?,
-    )
+    )?;
+    let mut agreed: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for lesson in lessons {
+        *agreed.entry((lesson.path, lesson.fact)).or_default() += 1;
+    }
+    Ok(agreed.into_iter().filter(|(_, units)| *units >= UNITS_THAT_TEACH).map(|(fact, _)| fact).collect())
 }

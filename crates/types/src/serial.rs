@@ -82,7 +82,12 @@ impl FromStr for Serial {
             16 => hex::decode(first).map_err(|_| error())?,
             12 | 13 => {
                 let (vendor, rest) = first.split_at(4);
-                let rest = rest.strip_prefix(['-', ':']).unwrap_or(rest);
+                let separated = rest.strip_prefix(['-', ':']);
+                // Twelve hex digits and no separator are a MAC address, which some CPEs send as their serial number.
+                if separated.is_none() && vendor.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(error());
+                }
+                let rest = separated.unwrap_or(rest);
                 if !vendor.bytes().all(|b| b.is_ascii_alphanumeric()) || rest.len() != 8 {
                     return Err(error());
                 }

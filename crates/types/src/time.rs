@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn prints_as_people_write_it() {
-        let moment = UtcMs::from_s(1_795_269_000);
+        let moment = UtcMs::from_s(1_795_271_400);
         assert_eq!(moment.to_string(), "2026-11-21T14:30:00Z");
         assert_eq!(
             (moment.hh_mm().as_str(), moment.date().as_str(), moment.year()),

@@ -7,7 +7,7 @@ mod table;
 
 use crate::{
     config::Config,
-    node::{Node, asked_to_stop, open_app},
+    node::{Node, asked_to_stop, make_private_folder, open_app},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -68,7 +68,7 @@ fn prepare_folder(folder: &Path, reset: bool) -> anyhow::Result<()> {
         }
         std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    make_private_folder(folder)?;
     std::fs::write(
         &mark,
         "The state of `lightkeeper demo`; `lightkeeper demo --reset` empties this folder.\n",

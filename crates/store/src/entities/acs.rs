@@ -202,7 +202,7 @@ table! { keyed "cpe_timers"
 }
 
 table! { keyed "learned"
-    /// What was learned about a firmware by trying; beats every profile.
+    /// What one unit taught about its firmware by trying.
     #[derive(Default)]
     learned => LearnedFact by {
         /// OUI.
@@ -213,6 +213,8 @@ table! { keyed "learned"
         software_version: String,
         /// Path or subject.
         path: String,
+        /// The unit that taught it.
+        cpe_id: CpeId,
     } and {
         /// What is known now.
         fact: String,

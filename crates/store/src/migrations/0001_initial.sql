@@ -273,9 +273,10 @@ CREATE TABLE learned (
     product_class text NOT NULL,
     software_version text NOT NULL,
     path text NOT NULL,
+    cpe_id bigint NOT NULL REFERENCES cpes (id) ON DELETE CASCADE,
     fact text NOT NULL,
     at bigint NOT NULL,
-    PRIMARY KEY (oui, product_class, software_version, path)
+    PRIMARY KEY (oui, product_class, software_version, path, cpe_id)
 );
 
 -- The service: the one row where contract line, ONU and CPE meet -------------------------------------------

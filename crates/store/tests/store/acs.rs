@@ -296,7 +296,11 @@ async fn a_session_ends_once_and_orphans_are_torn(bed: &Bed) {
 
 async fn what_was_learned_is_replaced_per_firmware(bed: &Bed) {
     let store = bed.open().await;
-    let learn = |software: &'static str, fact: &'static str| {
+    let mut units = Vec::new();
+    for serial in ["1", "2", "3"] {
+        units.push(find_or_insert(&store, new_cpe(serial)).await.id);
+    }
+    let learn = |cpe_id: CpeId, software: &'static str, fact: &'static str| {
         let store = store.clone();
         async move {
             let fact = LearnedFact {
@@ -304,6 +308,7 @@ async fn what_was_learned_is_replaced_per_firmware(bed: &Bed) {
                 product_class: "HG8546M".into(),
                 software_version: software.into(),
                 path: "wan.nat".into(),
+                cpe_id,
                 fact: fact.into(),
                 at: UtcMs(1),
             };
@@ -313,11 +318,15 @@ async fn what_was_learned_is_replaced_per_firmware(bed: &Bed) {
                 .expect("learns");
         }
     };
-    learn("V1", "unsupported").await;
-    learn("V2", "unsupported").await;
-    learn("V1", "needs reboot").await;
-    let facts = cpes::learned(&store, "00259E", "HG8546M", "V1").await.expect("reads");
-    assert_eq!(facts.iter().map(|fact| fact.fact.as_str()).collect::<Vec<_>>(), ["needs reboot"]);
+    for unit in &units[..2] {
+        learn(*unit, "V1", "needs reboot").await;
+    }
+    learn(units[2], "V1", "unsupported").await;
+    let known = || cpes::learned(&store, "00259E", "HG8546M", "V1");
+    assert_eq!(known().await.expect("reads"), [], "two units and a dissenter teach nobody");
+    learn(units[2], "V1", "needs reboot").await;
+    learn(units[0], "V2", "unsupported").await;
+    assert_eq!(known().await.expect("reads"), [("wan.nat".to_owned(), "needs reboot".to_owned())]);
 }
 
 async fn storage_per_device_is_bounded(bed: &Bed) {
