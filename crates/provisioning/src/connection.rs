@@ -1,5 +1,6 @@
 //! Asking a device to open a session: once, watched, never in a hurry.
 
+use crate::intent::fingerprint;
 use crate::{
     ConnectionRequestOutcome as Outcome, Effect, FaultClass, State, Timer, device::FollowUp, sentences,
     work::Work,
@@ -126,17 +127,36 @@ impl Work<'_> {
         );
     }
 
-    /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself.
+    /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself. New
+    /// ones are written as soon as the device may be written at all.
     pub(crate) fn plan_repair(&mut self) {
         let ownership = &self.device.ownership;
+        if ownership.confirmed_at.is_none() {
+            return;
+        }
         let allowed = ownership
             .repaired_at
             .is_none_or(|last| self.now.since(last).as_secs() >= self.context.policy.credentials_rewrite_s);
-        if self.device.connection.unauthorized_since.is_some() && allowed && ownership.confirmed_at.is_some()
-        {
+        if self.device.connection.unauthorized_since.is_some() && allowed {
             self.device.ownership.repair_due = true;
             // Forgotten, so that it counts as never accepted and is written again.
             self.device.ownership.secrets.remove(Variable::CrPassword.as_str());
+        }
+        if let Some(credentials) = &self.context.credentials {
+            let key = &self.context.fingerprint_key;
+            let changed = [
+                (Variable::AcsPassword, &credentials.password),
+                (Variable::CrPassword, &credentials.connection_request_password),
+            ]
+            .into_iter()
+            .any(|(variable, secret)| {
+                let wanted = fingerprint(key, variable.as_str(), secret.expose().as_bytes());
+                self.device.ownership.secrets.get(variable.as_str()) != Some(&wanted)
+            });
+            // A 401 that may not be repaired today is no reason to write today.
+            if changed && self.device.connection.unauthorized_since.is_none() {
+                self.device.ownership.repair_due = true;
+            }
         }
     }
 }

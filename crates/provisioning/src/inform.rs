@@ -118,9 +118,10 @@ impl Work<'_> {
             software_version: software,
         };
         if new.software_version != old.software_version || new.product_class != old.product_class {
-            // Another firmware is another device: probe again, forget what was learned.
+            // Another firmware is another device: probe again, forget what was learned and why it was parked.
             self.device.profile = None;
             self.device.learned.clear();
+            self.device.next_attempt_at = None;
         }
         self.device.identity = new;
         for fact in &self.context.learned {
@@ -147,6 +148,8 @@ impl Work<'_> {
         device.run = None;
         device.pending_add = None;
         device.resume = None;
+        // What made it fail may be gone with the rest; cool-down still counts.
+        device.next_attempt_at = None;
         for object in device.objects.values_mut() {
             object.stale = true;
         }

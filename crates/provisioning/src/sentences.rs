@@ -16,12 +16,23 @@ fn next_inform(expected: Option<UtcMs>, now: UtcMs) -> String {
     }
 }
 
+/// What a device wrote, cut to what a sentence can hold.
+fn short(text: &str) -> String {
+    const MOST: usize = 100;
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 pub(crate) fn onu_known() -> Reason {
     Reason::new(Code::OnuKnown, "The ONU is known; its CPE has not spoken to us yet")
         .then("waiting for its first Inform")
 }
 
 pub(crate) fn first_inform(serial: &str, model: &str, peer: &str) -> Reason {
+    let (serial, model) = (&short(serial), &short(model));
     Reason::new(Code::FirstInform, format!("First Inform from {model} {serial} at {peer}"))
         .with("serial", serial)
         .with("model", model)
@@ -82,6 +93,7 @@ pub(crate) fn credentials_missing() -> Reason {
 }
 
 pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str) -> Reason {
+    let observed = short(observed);
     Reason::new(
         Code::OwnershipNotKept,
         format!("The device does not keep our management settings: {path} was set to {wanted} and reads {observed}"),
@@ -106,6 +118,7 @@ pub(crate) fn ownership_proven() -> Reason {
 }
 
 pub(crate) fn clock_invalid(reported: &str, year: Option<i32>, pushes: u32) -> Reason {
+    let reported = short(reported);
     let pushed = match pushes {
         0 => "NTP not set yet".to_owned(),
         1 => "NTP set, waiting".to_owned(),
@@ -113,7 +126,7 @@ pub(crate) fn clock_invalid(reported: &str, year: Option<i32>, pushes: u32) -> R
     };
     match year {
         Some(year) => {
-            let date = reported.split(['T', ' ']).next().unwrap_or(reported);
+            let date = reported.split(['T', ' ']).next().unwrap_or(&reported);
             Reason::new(
                 Code::ClockInvalid,
                 format!("Provision blocked: device time invalid ({date}); {pushed}"),
@@ -140,7 +153,7 @@ pub(crate) fn clock_unreachable(year: Option<i32>, pushes: u32, address: &str, s
 }
 
 pub(crate) fn clock_valid(reported: &str) -> Reason {
-    Reason::new(Code::ClockValid, format!("The device's clock is right ({reported})"))
+    Reason::new(Code::ClockValid, format!("The device's clock is right ({})", short(reported)))
 }
 
 pub(crate) fn clock_overridden(who: &str) -> Reason {
@@ -154,6 +167,7 @@ pub(crate) fn no_intent() -> Reason {
 }
 
 pub(crate) fn model_unknown(identity: &str) -> Reason {
+    let identity = short(identity);
     Reason::new(Code::ModelUnknown, format!("Provision blocked: no profile fits {identity}"))
         .then("it stays as it is; its parameters can be read")
 }
@@ -241,7 +255,7 @@ pub(crate) fn waiting(
     now: UtcMs,
 ) -> Reason {
     use ConnectionRequestOutcome as O;
-    let url = if url.is_empty() { "(none)" } else { url };
+    let url = if url.is_empty() { "(none)".to_owned() } else { short(url) };
     let (code, text) = match outcome {
         None => (Code::WaitingInform, "The next step needs a session and none can be forced now".to_owned()),
         Some(O::Accepted) => {
@@ -381,6 +395,7 @@ pub(crate) fn call_too_soon(until: UtcMs, now: UtcMs) -> Reason {
 }
 
 pub(crate) fn several_wans(names: &[String]) -> Reason {
+    let names: Vec<String> = names.iter().take(5).map(|name| short(name)).collect();
     Reason::new(
         Code::SeveralWansMatch,
         format!("Provision failed: {} WANs could carry this service: {}", names.len(), names.join(", ")),
@@ -389,6 +404,7 @@ pub(crate) fn several_wans(names: &[String]) -> Reason {
 }
 
 pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed: &str) -> Reason {
+    let observed = short(observed);
     Reason::new(
         Code::WriteNotApplied,
         format!("Provision failed: the device accepted {label} = {wanted} and still reads {observed}"),
@@ -397,6 +413,7 @@ pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed:
 }
 
 pub(crate) fn write_rejected(label: &str, path: &str, code: u32, text: &str) -> Reason {
+    let text = short(text);
     let meaning = match code {
         9005 => "it does not know the name",
         9006 => "wrong type",
@@ -419,6 +436,7 @@ pub(crate) fn required_leaf_missing(label: &str, path: &str) -> Reason {
 }
 
 pub(crate) fn device_fault(rpc: &str, code: u32, text: &str) -> Reason {
+    let text = short(text);
     Reason::new(
         Code::DeviceFault,
         format!("Provision failed: the device answered {rpc} with {code} ({text})"),
@@ -436,6 +454,7 @@ pub(crate) fn no_free_instances(table: &str) -> Reason {
 }
 
 pub(crate) fn pppoe_refused(username: &str, error: &str, checks: u32) -> Reason {
+    let error = short(error);
     Reason::new(
         Code::PppoeRefused,
         format!("Provision failed: PPPoE login {username} refused ({error}) at {checks} checks"),
@@ -444,6 +463,7 @@ pub(crate) fn pppoe_refused(username: &str, error: &str, checks: u32) -> Reason 
 }
 
 pub(crate) fn not_connected(status: &str, error: &str, checks: u32) -> Reason {
+    let (status, error) = (short(status), short(error));
     Reason::new(
         Code::NotConnected,
         format!("Provision failed: the WAN is {status} ({error}) after {checks} checks"),

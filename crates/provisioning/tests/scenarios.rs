@@ -291,6 +291,16 @@ fn a_required_leaf_that_is_refused_is_named_and_not_tried_blindly() {
 }
 
 #[test]
+fn another_firmware_is_another_chance() {
+    let mut shell = huawei(Quirks { refused_leaves: vec!["X_HW_VLAN"], ..Quirks::default() });
+    shell.run_until(State::Failed, 3600);
+    shell.cpe.quirks.refused_leaves.clear();
+    shell.cpe.set("InternetGatewayDevice.DeviceInfo.SoftwareVersion", "V5R020C10S100");
+    shell.run_until(State::Active, 2 * 3600);
+    assert_eq!(shell.device.profile.as_ref().map(|p| p.software_version.as_str()), Some("V5R020C10S100"));
+}
+
+#[test]
 fn a_write_that_changes_nothing_is_found_out() {
     let mut shell = huawei(Quirks { deaf_leaves: vec!["X_HW_VLAN"], ..Quirks::default() });
     shell.run_until(State::Failed, 3600);
@@ -398,6 +408,24 @@ fn after_a_401_the_credentials_are_repaired_once_a_day() {
     assert_eq!(count(&shell), 2, "once when it became ours, once repaired");
     shell.run(20 * 3600);
     assert_eq!(count(&shell), 3, "a day later once more");
+}
+
+#[test]
+fn new_credentials_are_written_when_the_device_may_be_written() {
+    let mut shell = huawei(Quirks::default());
+    shell.run_until(State::Active, 3600);
+    shell.run(3600);
+    shell.cpe.told.clear();
+    let credentials = shell.context.credentials.as_mut().expect("credentials");
+    credentials.connection_request_password = Secret::new("own-secret-3");
+    shell.run(3600);
+    assert_eq!(shell.cpe.told, [], "not while it is ACTIVE");
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    let leaf = "InternetGatewayDevice.ManagementServer.ConnectionRequestPassword".to_owned();
+    assert!(shell.cpe.told.contains(&Told::Set(leaf, "own-secret-3".into())), "{:?}", shell.cpe.told);
 }
 
 #[test]
