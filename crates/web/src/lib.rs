@@ -17,6 +17,8 @@ mod pages;
 mod routes;
 mod shell;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod view;
 pub mod words;
 

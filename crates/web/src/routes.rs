@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response, Sse, sse::KeepAlive},
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, get, post},
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
 
@@ -47,7 +47,7 @@ fn write(path: &'static str, permission: P, handler: MethodRouter<Ctx>) -> Route
 /// The table.
 pub(crate) fn routes() -> Vec<Route> {
     let see = Need::May(P::Read);
-    let mut table = vec![
+    vec![
         // Open to everybody.
         read("/login", Need::Public, get(sign_in::form)),
         Route { method: "POST", path: "/login", need: Need::Public, handler: post(sign_in::sign_in) },
@@ -139,64 +139,6 @@ pub(crate) fn routes() -> Vec<Route> {
         read("/settings/api-keys", Need::May(P::ManageKeys), get(settings::api_keys)),
         write("/settings/api-keys", P::ManageKeys, post(settings::create_key)),
         write("/settings/api-keys/{id}/revoke", P::ManageKeys, post(settings::revoke_key)),
-    ];
-    table.extend(api_routes());
-    table
-}
-
-fn api_routes() -> Vec<Route> {
-    use api::{acs, crm, oms, shared};
-    let see = Need::May(P::Read);
-    let change =
-        |path, permission, handler| Route { method: "PUT", path, need: Need::May(permission), handler };
-    vec![
-        read("/api/openapi.json", Need::Public, get(api::document)),
-        read("/api/v1/olts", see, get(oms::list_olts)),
-        write("/api/v1/olts", P::WriteOlts, post(oms::add_olt)),
-        read("/api/v1/olts/{id}", see, get(oms::get_olt)),
-        change("/api/v1/olts/{id}", P::WriteOlts, put(oms::update_olt)),
-        write("/api/v1/olts/{id}/test", P::WriteOlts, post(oms::test_olt)),
-        read("/api/v1/detected-onus", see, get(oms::list_detected)),
-        write("/api/v1/onus/authorise/dry-run", P::AuthoriseOnu, post(oms::dry_run)),
-        write("/api/v1/onus/authorise", P::AuthoriseOnu, post(oms::authorise)),
-        read("/api/v1/onus", see, get(oms::list_onus)),
-        read("/api/v1/onus/{id}", see, get(oms::get_onu)),
-        read("/api/v1/tasks", see, get(oms::list_tasks)),
-        read("/api/v1/tasks/{id}", see, get(oms::get_task)),
-        read("/api/v1/customers", see, get(crm::list_customers)),
-        write("/api/v1/customers", P::WriteCustomers, post(crm::create_customer)),
-        read("/api/v1/customers/{id}", see, get(crm::get_customer)),
-        change("/api/v1/customers/{id}", P::WriteCustomers, put(crm::update_customer)),
-        read("/api/v1/plans", see, get(crm::list_plans)),
-        write("/api/v1/plans", P::WritePlans, post(crm::create_plan)),
-        change("/api/v1/plans/{id}", P::WritePlans, put(crm::update_plan)),
-        read("/api/v1/services", see, get(crm::list_services)),
-        write("/api/v1/services", P::WriteServices, post(crm::create_service)),
-        read("/api/v1/services/{id}", see, get(crm::get_service)),
-        change("/api/v1/services/{id}/intents/internet", P::WriteServices, put(crm::set_internet)),
-        change("/api/v1/services/{id}/intents/access", P::WriteServices, put(crm::set_access)),
-        write("/api/v1/services/{id}/suspend", P::WriteServices, post(crm::suspend)),
-        write("/api/v1/services/{id}/resume", P::WriteServices, post(crm::resume)),
-        read("/api/v1/services/{id}/timeline", see, get(crm::timeline)),
-        read("/api/v1/cpes", see, get(acs::list_cpes)),
-        read("/api/v1/cpes/{id}", see, get(acs::get_cpe)),
-        read("/api/v1/cpes/{id}/timeline", see, get(acs::timeline)),
-        read("/api/v1/cpes/{id}/evidence", see, get(acs::evidence)),
-        read("/api/v1/cpes/{id}/parameters", see, get(acs::parameters)),
-        write("/api/v1/cpes/{id}/hold", P::OperateCpe, post(acs::hold)),
-        write("/api/v1/cpes/{id}/release", P::OperateCpe, post(acs::release)),
-        write("/api/v1/cpes/{id}/retry", P::OperateCpe, post(acs::retry)),
-        write("/api/v1/cpes/{id}/call", P::OperateCpe, post(acs::call)),
-        write("/api/v1/cpes/{id}/claim", P::OperateCpe, post(acs::claim)),
-        read("/api/v1/faults", see, get(acs::list_faults)),
-        read("/api/v1/faults.csv", see, get(faults::csv)),
-        read("/api/v1/search", see, get(shared::search)),
-        read("/api/v1/events", see, get(events)),
-        read("/api/v1/settings/acs", see, get(shared::get_policy)),
-        change("/api/v1/settings/acs", P::WriteSettings, put(shared::put_policy)),
-        read("/api/v1/api-keys", Need::May(P::ManageKeys), get(shared::list_keys)),
-        write("/api/v1/api-keys", P::ManageKeys, post(shared::create_key)),
-        write("/api/v1/api-keys/{id}/revoke", P::ManageKeys, post(shared::revoke_key)),
     ]
 }
 
@@ -213,9 +155,9 @@ pub fn router(web: WebState) -> Router {
         router = router.route(route.path, guarded);
     }
     router
+        .merge(api::v1::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
-        .layer(middleware::from_fn_with_state(ctx.clone(), api::once))
         .layer(middleware::from_fn_with_state(ctx.clone(), auth::identify))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CompressionLayer::new())

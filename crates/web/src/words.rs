@@ -173,6 +173,21 @@ pub fn connection_request(outcome: &str) -> (Word, &'static str) {
     }
 }
 
+/// The outcome of a connection request as a fault is called, if the text is one.
+pub fn known_connection_request(outcome: &str) -> Option<&'static str> {
+    Some(match outcome {
+        "unauthorized" => "Connection request refused (401)",
+        "url_missing" => "No ConnectionRequestURL told",
+        "url_invalid" => "ConnectionRequestURL unusable",
+        "not_in_management_subnet" => "ConnectionRequestURL outside the management networks",
+        "unreachable" => "Connection request: nothing listens there",
+        "timeout" => "Connection request: no answer in time",
+        "no_inform_after_accept" => "Connection request accepted, no Inform came",
+        "http" => "Connection request answered with an error",
+        _ => return None,
+    })
+}
+
 /// Name of a fault class, and which part of the legend it is.
 pub fn fault_class(class: &str) -> (&'static str, &'static str) {
     match class {
@@ -202,6 +217,7 @@ pub fn fault_meaning(code: impl Number, class: &str) -> &'static str {
         _ => match class {
             "session_triggering" => "our call did not bring a session; heals at the next contact",
             "provisioning_logic" => "what we asked does not fit this device",
+            "service" => "the router is set up; the service behind it does not come up",
             "device" => "the device itself failed",
             "ours" => "our side failed",
             _ => "",
@@ -215,6 +231,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "onu_known" => "The router has not been in contact yet",
         "first_inform" => "The router called for the first time",
         "not_linked" => "Nobody has claimed this router",
+        "linked" => "The router is tied to its service",
         "several_services" => "More than one service fits this router",
         "identity_conflict" => "Another router already has this identity",
         "identity_unconfirmed" => "Nobody vouches for this router yet",
@@ -300,8 +317,9 @@ pub fn cpe_now(state: &str, reason_code: &str) -> Word {
     }
     match reason_status(reason_code) {
         Status::Bad => Word { s: Status::Bad, ..word },
-        Status::Warn => Word { s: Status::Warn, ..word },
-        Status::Ok | Status::Wait | Status::Info | Status::Off | Status::Unknown => word,
+        // Waiting is not failing: what waits by design stays violet, with its time.
+        Status::Warn if state != "WAITING_INFORM" => Word { s: Status::Warn, ..word },
+        Status::Warn | Status::Ok | Status::Wait | Status::Info | Status::Off | Status::Unknown => word,
     }
 }
 

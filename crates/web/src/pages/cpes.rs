@@ -72,6 +72,7 @@ struct Data {
     sessions_total: u64,
     lines: Vec<TimelineRow>,
     evidence: Vec<EvidenceRow>,
+    proved: usize,
     timers: Vec<TimerRow>,
     held: bool,
     clock_waits: bool,
@@ -237,14 +238,15 @@ async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
     let row = read.cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
-    let lines = read.timeline(TimelineSubject::Cpe(id), None, Page::first(60)).await?.rows;
+    let lines = read.timeline(TimelineSubject::Cpe(id), None, Page::first(40)).await?.rows;
     let of_cpe = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
     let faults = read.faults(&of_cpe, &Sort::default(), Page::first(5)).await?;
-    let sessions = read.cpe_sessions(id, Page::first(20)).await?;
+    let sessions = read.cpe_sessions(id, Page::first(10)).await?;
     let calls = read.connection_requests(id, 5).await?.into_iter().map(|request| {
         let (word, meaning) = words::connection_request(&request.outcome);
         Call { word, meaning, detail: request.detail, at: request.at }
     });
+    let evidence = read.cpe_evidence(id).await?;
     let known = words::reason_title(&row.reason_code);
     let now = words::cpe_now(&row.state, &row.reason_code);
     Ok(Data {
@@ -257,7 +259,8 @@ async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
         faults_total: faults.total,
         sessions: sessions.rows,
         sessions_total: sessions.total,
-        evidence: read.cpe_evidence(id).await?,
+        proved: evidence.iter().filter(|fact| fact.verified).count(),
+        evidence,
         timers: read.cpe_timers(id).await?,
         held: is_held(&row),
         clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),

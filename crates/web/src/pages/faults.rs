@@ -60,7 +60,14 @@ pub(crate) fn filter(query: &Query, now_ms: i64) -> FaultFilter {
 /// `9007 Invalid value`; connection requests have no code of the device.
 pub(crate) fn label(code: impl Number, text: &str) -> String {
     let code = code.n();
-    let text = view::limited(text, 120);
+    // The outcome of a connection request is stored as its word.
+    let word = text
+        .split_once(' ')
+        .map_or(text, |(code, rest)| if code.bytes().all(|b| b.is_ascii_digit()) { rest } else { text });
+    if let Some(known) = words::known_connection_request(word) {
+        return known.to_owned();
+    }
+    let text = view::limited(text, 160);
     if code > 0 && !text.starts_with(&code.to_string()) { format!("{code} {text}") } else { text }
 }
 

@@ -38,6 +38,7 @@ struct OltPage {
     kind: String,
     defaults: OltDefaults,
     ports: Vec<PonPortRow>,
+    unused: Vec<PonPortRow>,
     tasks: Vec<TaskRow>,
     lines: Vec<TimelineRow>,
 }
@@ -125,14 +126,20 @@ pub(crate) async fn show(
         .crumb("OLTs", "/olts")
         .watch([format!("olt-{id}"), "tasks".to_owned()]);
     let filter = TaskFilter { olt_id: Some(id), ..TaskFilter::default() };
-    let tasks = ctx.read().tasks(&filter, &Sort::default(), Page::first(12)).await?.rows;
+    let tasks = ctx.read().tasks(&filter, &Sort::default(), Page::first(8)).await?.rows;
     let mut ports = ctx.read().pon_ports(id).await?;
     let place = |port: &PonPortRow| {
         port.pon.split('/').map(|part| part.parse().unwrap_or(u32::MAX)).collect::<Vec<u32>>()
     };
-    ports.sort_by_key(|port| (port.onus == 0 && port.detected == 0, place(port)));
-    let lines = ctx.read().timeline(TimelineSubject::Olt(id), None, Page::first(30)).await?.rows;
+    ports.sort_by_key(&place);
+    let (ports, unused) = ports.into_iter().partition::<Vec<_>, _>(|port| {
+        port.onus > 0
+            || port.detected > 0
+            || port_state(&port.admin_state, &port.observed_state).s != Status::Ok
+    });
+    let lines = ctx.read().timeline(TimelineSubject::Olt(id), None, Page::first(14)).await?.rows;
     let shown = OltPage {
+        unused,
         shell,
         v: ctx.view(),
         kind: kind(&olt),

@@ -142,14 +142,61 @@ fn cpe_problem(group: &CpeTrouble, v: &View) -> Option<Problem> {
         text,
         size: view::plural(group.n, "CPE", "CPEs"),
         since: format!("for {}", v.since(group.since)),
-        who: match (group.state.as_str(), s) {
-            ("FAILED", _) => "retries by itself",
-            (_, Status::Bad) => "needs somebody",
-            _ => "nothing is forced",
+        who: match (
+            group.reason_next.as_deref().is_some_and(|next| next.contains("operator")),
+            group.state.as_str(),
+        ) {
+            (true, _) => "needs somebody",
+            (false, "FAILED") => "tries again by itself",
+            (false, _) => "nothing is forced",
         },
         href,
         verb: if group.n == 1 { "Open" } else { "Show them" },
     })
+}
+
+/// Routers that wait because they could not be called: one matter, however many models and ways to fail there are.
+fn is_call_trouble(group: &CpeTrouble) -> bool {
+    group.state == "WAITING_INFORM"
+        && (group.reason_code.starts_with("connection_request_")
+            || group.reason_code == "no_inform_after_accept")
+}
+
+fn call_problem(groups: &[&CpeTrouble], v: &View) -> Option<Problem> {
+    let count: i64 = groups.iter().map(|group| group.n).sum();
+    let since = groups.iter().map(|group| group.since).min()?;
+    let mut ways: Vec<(&str, i64)> = Vec::new();
+    for group in groups {
+        let way = words::reason_title(&group.reason_code);
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, n)) => *n += group.n,
+            None => ways.push((way, group.n)),
+        }
+    }
+    let ways: Vec<String> =
+        ways.iter().map(|(way, n)| format!("{}: {}", lower_first(way), view::count(n))).collect();
+    Some(Problem {
+        s: Status::Warn,
+        title: format!(
+            "{} cannot be called and waits for its own contact",
+            view::plural(count, "router", "routers")
+        )
+        .replace("routers cannot be called and waits for its", "routers cannot be called and wait for their"),
+        text: format!(
+            "{}. Nothing is forced or rebuilt; each goes on by itself at its next contact.",
+            upper_first(&ways.join("; "))
+        ),
+        size: view::plural(count, "CPE", "CPEs"),
+        since: format!("for {}", v.since(since)),
+        who: "no action needed",
+        href: "/cpes?state=WAITING_INFORM".into(),
+        verb: "Show them",
+    })
+}
+
+fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn lower_first(text: &str) -> String {
@@ -200,7 +247,10 @@ async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
     );
     problems.extend(read.onu_troubles(PON_TROUBLE).await?.iter().map(|pon| pon_problem(pon, v)));
     let troubles = read.cpe_troubles().await?;
-    problems.extend(troubles.iter().filter_map(|group| cpe_problem(group, v)));
+    let (calls, others): (Vec<&CpeTrouble>, Vec<&CpeTrouble>) =
+        troubles.iter().partition(|group| is_call_trouble(group));
+    problems.extend(others.into_iter().filter_map(|group| cpe_problem(group, v)));
+    problems.extend(call_problem(&calls, v));
     problems.sort_by_key(|problem| match problem.s {
         Status::Bad => 0,
         Status::Warn => 1,
@@ -231,14 +281,22 @@ async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
         count => format!("{count} matters need someone; the rest is quiet"),
     };
     let quiet = format!(
-        "{} of {} in service, {} of {} active and verified on the router. {} in the last 24 h.",
+        "{} of {} in service, {} of {} active and verified on the router. {}.",
         view::count(n.onus_online),
         view::plural(n.onus, "ONU", "ONUs"),
         view::count(n.cpes_in("ACTIVE")),
         view::plural(n.cpes(), "CPE", "CPEs"),
         view::plural(n.tasks_in(&["done"]), "task done", "tasks done"),
     );
-    let hour = read.timeline(TimelineSubject::All, Some(v.now.0 - 3_600_000), Page::first(14)).await?.rows;
+    let mut hour =
+        read.timeline(TimelineSubject::All, Some(v.now.0 - 3_600_000), Page::first(200)).await?.rows;
+    // What a person would tell a colleague: changes of state, people's doings, trouble; not every step.
+    hour.retain(|line| {
+        line.to_state.is_some()
+            || matches!(line.severity.as_str(), "bad")
+            || matches!(line.kind.as_str(), "operator" | "task")
+    });
+    hour.truncate(12);
     Ok(Data {
         oob,
         problems,
@@ -246,7 +304,7 @@ async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
         services,
         tasks: read.tasks(&open, &sort, Page::first(6)).await?.rows,
         working,
-        quiet: quiet.replace(" in the last 24 h", ""),
+        quiet,
         olts: olts.into_iter().take(8).collect(),
         hour,
         may_olts: who.may(app::Permission::WriteOlts),

@@ -232,6 +232,27 @@ fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View)
     })
 }
 
+fn is_address(setting: &str) -> bool {
+    matches!(
+        setting.to_lowercase().replace('_', " ").as_str(),
+        "address" | "external ip" | "external address"
+    )
+}
+
+/// A setting that this device does not have is no open matter.
+fn is_missing(fact: &EvidenceRow) -> bool {
+    fact.source == "missing"
+}
+
+/// `true` and `1` as people say it, where the wanted value shows that it is a switch.
+fn switch<'t>(value: &'t str, wanted: &str) -> &'t str {
+    match (value, wanted) {
+        ("true" | "1", "true" | "false") => "on",
+        ("false" | "0", "true" | "false") => "off",
+        (other, _) => other,
+    }
+}
+
 fn path(
     row: &ServiceRow,
     onu: Option<&OnuRow>,
@@ -260,10 +281,7 @@ fn path(
         || Word::new(Status::Unknown, "Never in contact"),
         |cpe| words::cpe_now(&cpe.state, &cpe.reason_code),
     );
-    let address = evidence.iter().find(|fact| {
-        fact.layer == "internet"
-            && matches!(fact.setting.as_str(), "address" | "external_ip" | "external_address")
-    });
+    let address = evidence.iter().find(|fact| fact.layer == "internet" && is_address(&fact.setting));
     let session = match (cpe_active && account_ok, address) {
         (true, Some(fact)) if fact.verified => Word::new(Status::Ok, "Connected"),
         (_, Some(fact)) if !fact.observed.is_empty() && fact.verified => Word::new(Status::Ok, "Connected"),
@@ -365,7 +383,8 @@ fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>)
         .into_iter()
         .map(|(key, name)| {
             let intent = intents.iter().find(|intent| intent.layer == key);
-            let facts: Vec<&EvidenceRow> = evidence.iter().filter(|fact| fact.layer == key).collect();
+            let facts: Vec<&EvidenceRow> =
+                evidence.iter().filter(|fact| fact.layer == key && !is_missing(fact)).collect();
             let proved = facts.iter().filter(|fact| fact.verified).count();
             let wanted = intent.is_some() || key == "core";
             let (word, mut text) = if !wanted {
@@ -403,26 +422,29 @@ fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
                 .filter(|fact| fact.layer == key)
                 .map(|fact| {
                     let unread = fact.observed.is_empty() && !fact.verified;
+                    let missing = is_missing(fact) && !fact.verified;
                     let (s, word) = match (fact.verified, unread, failed) {
+                        _ if missing => (Status::Off, "not on this device"),
                         (true, _, _) => (Status::Ok, "verified"),
                         (false, true, _) => (Status::Unknown, "not read"),
                         (false, false, true) => (Status::Bad, "not as wanted"),
                         (false, false, false) => (Status::Wait, "not confirmed by the router"),
                     };
-                    let now = !fact.verified && std::mem::take(&mut first_open);
+                    let now = !fact.verified && !missing && std::mem::take(&mut first_open);
                     Setting {
                         s,
                         word,
                         name: words::setting(&fact.setting),
-                        wanted: fact.wanted.clone(),
-                        observed: if unread {
-                            "not read".into()
-                        } else if fact.observed == fact.wanted && fact.verified {
-                            "as wanted".into()
-                        } else {
-                            fact.observed.clone()
+                        wanted: switch(&fact.wanted, &fact.wanted).to_owned(),
+                        observed: match (
+                            unread,
+                            switch(&fact.observed, &fact.wanted) == switch(&fact.wanted, &fact.wanted),
+                        ) {
+                            (true, _) => "not read".to_owned(),
+                            (false, true) if fact.verified => "as wanted".to_owned(),
+                            (false, _) => switch(&fact.observed, &fact.wanted).to_owned(),
                         },
-                        why: if fact.verified { "" } else { "Not confirmed by the router." },
+                        why: if fact.verified || missing { "" } else { "Not confirmed by the router." },
                         age: v.age(fact.at, &fact.source.replace('_', " "), 0),
                         now,
                         same: fact.verified,
@@ -448,7 +470,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     };
     let intents = read.service_intents(id).await?;
     let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
-    let lines = read.timeline(subject, None, Page::first(60)).await?.rows;
+    let lines = read.timeline(subject, None, Page::first(40)).await?.rows;
     let cause = cause(&row, onu.as_ref(), cpe.as_ref(), &v);
     let now = match (&cause, row.state.as_str(), &cpe) {
         (_, "suspended" | "terminated", _) => words::service_state(&row.state),

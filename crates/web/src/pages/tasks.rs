@@ -42,22 +42,24 @@ struct TaskPage {
     next: &'static str,
 }
 
-/// How an answer of an OLT is marked.
+/// How a line of the journal is marked: an answer is only an answer, whether it was the right one is said by the task.
 pub(crate) fn line_status(class: &str) -> Status {
-    let class = class.to_ascii_lowercase();
-    if class.contains("ok")
-        || class.contains("done")
-        || class.contains("success")
-        || class.contains("accepted")
-    {
-        Status::Ok
-    } else if class.is_empty() || class.contains("sent") || class.contains("pending") {
-        Status::Wait
-    } else if class.contains("undo") || class.contains("exists") || class.contains("absent") {
-        Status::Info
-    } else {
-        Status::Bad
+    match class {
+        "answered" | "ok" => Status::Ok,
+        "sent" => Status::Wait,
+        "note" => Status::Info,
+        "refused" | "error" | "failed" => Status::Bad,
+        _ => Status::Unknown,
     }
+}
+
+/// Replies of more lines are folded.
+const SHORT_REPLY: usize = 4;
+
+/// The reply without the blank lines around it, and whether it is long.
+pub(crate) fn reply(text: &str) -> (String, bool) {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
+    (view::limited(lines.join("\n"), 4000), lines.len() > SHORT_REPLY)
 }
 
 pub(crate) fn filter(query: &Query) -> TaskFilter {

@@ -1,0 +1,8 @@
+//! The pages as a browser gets them: over the router, with a real store, a clock that stands still, and devices and
+//! people with hostile names.
+
+mod bed;
+mod golden;
+mod hostile;
+mod rights;
+mod sign_in;
