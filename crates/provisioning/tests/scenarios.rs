@@ -434,7 +434,7 @@ fn a_working_wan_of_this_login_is_used_as_it_is() {
     let now = shell.now;
     let wan = shell.cpe.existing_wan("200", "s-10001@isp", now);
     shell.run_until(State::Active, 3600);
-    assert_eq!(shell.cpe.ppp_wans(), [wan.clone()]);
+    assert_eq!(shell.cpe.ppp_wans(), [wan.as_str()]);
     let told = shell.cpe.told_since();
     assert!(!told.iter().any(|told| matches!(told, Told::Add(_))), "{told:?}");
     for leaf in ["Password", "Username", "Enable", "Name", "X_HW_VLAN"] {
@@ -464,7 +464,7 @@ fn the_wan_of_a_former_customer_is_reused_and_keeps_its_name() {
     let now = shell.now;
     let wan = shell.cpe.existing_wan("200", "former@isp", now);
     shell.run_until(State::Active, 3600);
-    assert_eq!(shell.cpe.ppp_wans(), [wan.clone()]);
+    assert_eq!(shell.cpe.ppp_wans(), [wan.as_str()]);
     assert_eq!(shell.cpe.value(&format!("{wan}Username")), "s-10001@isp");
     assert_eq!(shell.cpe.value(&format!("{wan}Name")), "2_INTERNET_R_VID_200");
 }

@@ -155,8 +155,10 @@ impl Invariants {
                 }
             }
         }
-        // failed_does_nothing_before_its_time: back-off counts for every Inform
+        // failed_does_nothing_before_its_time: back-off counts for every Inform, as long as it is the same device
+        // with the same firmware (another firmware is another device: what it was parked for may be gone)
         if before.state() == State::Failed
+            && before.identity.software_version == next.identity.software_version
             && matches!(event, Event::InformReceived { inform, .. } if !inform.bootstrap())
             && before.next_attempt_at.is_some_and(|at| at > now)
         {
