@@ -1,0 +1,526 @@
+//! CPEs: state, reason, layers and evidence, and what an operator may do to one.
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use provisioning::Device;
+use serde::{Deserialize, Serialize};
+use store::read::{
+    ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, FaultFilter, ParameterFilter,
+    ParameterRow, TimelineSubject,
+};
+use types::{CpeId, ServiceId};
+use utoipa::ToSchema;
+
+use super::{
+    faults::{Fault, fault},
+    idempotency::Order,
+    input::{Asked, Filter, Id, Nothing, Pages, list_query, one_of},
+    output::{Answer, List, Named, Reply, ServiceRef, Time, found, named, serial, service_ref, time},
+    overview::{TimelineLine, timeline_line},
+};
+use crate::{
+    error::{ApiFail, Fail},
+    state::Ctx,
+};
+
+list_query! {
+    /// Which CPEs.
+    CpeQuery {
+        /// Serial in any notation, model, software version, address, service code or customer.
+        q: String,
+        /// A state, e.g. `WAITING_INFORM`; `not_active` for all but `ACTIVE`.
+        state: String,
+        /// Only this reason, e.g. `clock_invalid`.
+        reason_code: String,
+        /// Only this model.
+        model: String,
+        /// Only those in quarantine, or only those not.
+        quarantine: bool,
+    } /// One of serial, model, software, state, since, inform, customer.
+    sort ["serial", "model", "software", "state", "since", "inform", "customer"]
+    check |asked| {
+        let mut known = vec!["not_active"];
+        known.extend(provisioning::State::ALL.iter().map(|state| state.as_str()));
+        one_of("state", asked.state.as_deref(), &known)
+    }
+}
+
+list_query! {
+    /// Which parameters.
+    ParameterQuery {
+        /// Part of the path or of the value.
+        q: String,
+        /// Only below this path, e.g. `InternetGatewayDevice.WANDevice.`.
+        branch: String,
+    } /// By path only; leave it out.
+    sort []
+}
+
+/// Why a CPE is in its state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Why {
+    /// Stable word, e.g. `waiting_for_inform`.
+    code: String,
+    /// The sentence with the facts.
+    text: String,
+    /// What happens next, and by when.
+    next: Option<String>,
+}
+
+/// A CPE.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Cpe {
+    id: i64,
+    /// CWMP identity: OUI of the manufacturer.
+    oui: String,
+    /// CWMP identity: product class.
+    product_class: String,
+    /// CWMP identity: serial number as the device says it.
+    serial_number: String,
+    /// PON serial number as people write it, e.g. `HWTC-7D4733C3`.
+    pon_serial: Option<String>,
+    /// The same in 16 hex digits.
+    pon_serial_hex: Option<String>,
+    manufacturer: String,
+    model: String,
+    hardware_version: String,
+    software_version: String,
+    /// `tr098` or `tr181`; empty if unknown.
+    data_model: String,
+    /// The profile that speaks its dialect.
+    profile_id: Option<String>,
+    /// `DISCOVERED`, `INFORMED`, `OWNED`, `TIME_SYNCED`, `READY`, `PROVISIONING`, `WAITING_INFORM`, `ACTIVE` or
+    /// `FAILED`.
+    state: String,
+    state_since_at: Time,
+    reason: Why,
+    /// Not linked to exactly one service: it is told nothing.
+    quarantine: bool,
+    /// Back-off ends at.
+    next_attempt_at: Option<Time>,
+    last_inform_at: Option<Time>,
+    /// The next periodic Inform is expected by this time.
+    next_inform_by_at: Option<Time>,
+    inform_interval_s: Option<i64>,
+    /// Where its last Inform came from.
+    peer_address: String,
+    connection_request_url: Option<String>,
+    service: Option<ServiceRef>,
+    service_state: Option<String>,
+    customer: Option<Named>,
+}
+
+/// What was applied for one layer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LayerShown {
+    /// `core`, `internet`, `access` or `extras`.
+    layer: String,
+    /// Version of the intent that was applied.
+    applied_version: u64,
+    /// Written completely at.
+    applied_at: Option<Time>,
+    /// Read back from the device in force at; null: not proven.
+    verified_at: Option<Time>,
+    /// What was seen, in words.
+    summary: String,
+    /// The device no longer matches.
+    drifted: bool,
+}
+
+/// What is known of a CPE's clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClockShown {
+    /// As last reported, verbatim.
+    reported: String,
+    /// It shows a possible year.
+    valid: bool,
+    /// NTP was set this often since the clock was last right.
+    ntp_pushes: u32,
+    /// An operator lets it pass.
+    overridden_by: Option<String>,
+}
+
+/// An operator's stop.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HoldShown {
+    by: String,
+    since_at: Time,
+}
+
+/// A timer that is set.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TimerShown {
+    /// What it is for.
+    timer: String,
+    /// It fires at.
+    at: Time,
+}
+
+/// A CPE with everything the provisioning machine knows of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CpeWithLayers {
+    cpe: Cpe,
+    /// What was applied and verified, layer by layer.
+    layers: Vec<LayerShown>,
+    /// Null for a device that never spoke.
+    clock: Option<ClockShown>,
+    /// An operator stopped its provisioning.
+    hold: Option<HoldShown>,
+    /// Failures in a row.
+    attempts: u32,
+    timers: Vec<TimerShown>,
+}
+
+/// Wanted, observed and proof of one setting. Secrets are dots.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EvidenceShown {
+    layer: String,
+    setting: String,
+    wanted: String,
+    observed: String,
+    /// Read back as wanted, or proven in another way.
+    verified: bool,
+    at: Time,
+    /// Where the word comes from.
+    source: String,
+}
+
+/// The evidence of a CPE.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EvidenceList {
+    items: Vec<EvidenceShown>,
+}
+
+/// A parameter as it was last read. Secret ones are never kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Parameter {
+    path: String,
+    value: String,
+    /// CWMP type.
+    kind: String,
+    /// Null if it was not asked.
+    writable: Option<bool>,
+    read_at: Time,
+}
+
+/// A CWMP session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionShown {
+    id: i64,
+    began_at: Time,
+    ended_at: Option<Time>,
+    /// Event codes of its Inform.
+    events: String,
+    /// Requests we sent.
+    requests: i64,
+    /// Faults it answered.
+    faults: i64,
+    /// How it ended; null while it is open.
+    outcome: Option<String>,
+    peer_address: String,
+}
+
+/// A connection request and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConnectionRequest {
+    id: i64,
+    at: Time,
+    /// Stable word, e.g. `accepted` or `unauthorized`.
+    outcome: String,
+    detail: String,
+}
+
+/// The last connection requests.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConnectionRequestList {
+    items: Vec<ConnectionRequest>,
+}
+
+/// Which service a CPE belongs to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Claim {
+    /// The service.
+    service_id: i64,
+}
+
+fn cpe(row: CpeRow) -> Cpe {
+    Cpe {
+        id: row.id,
+        oui: row.oui,
+        product_class: row.product_class,
+        serial_number: row.serial_number,
+        pon_serial: row.pon_serial.as_deref().map(serial),
+        pon_serial_hex: row.pon_serial,
+        manufacturer: row.manufacturer,
+        model: row.model,
+        hardware_version: row.hardware_version,
+        software_version: row.software_version,
+        data_model: row.data_model,
+        profile_id: row.profile_id,
+        state: row.state,
+        state_since_at: row.state_since.into(),
+        reason: Why { code: row.reason_code, text: row.reason_text, next: row.reason_next },
+        quarantine: row.quarantine,
+        next_attempt_at: time(row.next_attempt_at),
+        last_inform_at: time(row.last_inform_at),
+        next_inform_by_at: time(row.next_inform_by),
+        inform_interval_s: row.inform_interval_s,
+        peer_address: row.peer_address,
+        connection_request_url: row.connection_request_url,
+        service: service_ref(row.service_id, row.service_code),
+        service_state: row.service_state,
+        customer: named(row.customer_id, row.customer_name),
+    }
+}
+
+fn evidence(row: EvidenceRow) -> EvidenceShown {
+    EvidenceShown {
+        layer: row.layer,
+        setting: row.setting,
+        wanted: row.wanted,
+        observed: row.observed,
+        verified: row.verified,
+        at: row.at.into(),
+        source: row.source,
+    }
+}
+
+fn parameter(row: ParameterRow) -> Parameter {
+    Parameter {
+        path: row.path,
+        value: row.value,
+        kind: row.kind,
+        writable: row.writable,
+        read_at: row.read_at.into(),
+    }
+}
+
+fn session(row: CpeSessionRow) -> SessionShown {
+    SessionShown {
+        id: row.id,
+        began_at: row.began_at.into(),
+        ended_at: time(row.ended_at),
+        events: row.events,
+        requests: row.requests,
+        faults: row.faults,
+        outcome: row.outcome,
+        peer_address: row.peer_address,
+    }
+}
+
+fn connection_request(row: ConnectionRequestRow) -> ConnectionRequest {
+    ConnectionRequest { id: row.id, at: row.at.into(), outcome: row.outcome, detail: row.detail }
+}
+
+async fn row_of(ctx: &Ctx, id: i64) -> Result<CpeRow, Fail> {
+    found(ctx.read().cpe(id).await?, "CPE", id)
+}
+
+async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
+    let row = row_of(ctx, id).await?;
+    // A row that was made for a device that has not spoken holds no machine yet.
+    let device: Option<Device> = serde_json::from_str(&row.machine).ok();
+    let timers = ctx.read().cpe_timers(id).await?;
+    let layers = device.iter().flat_map(|device| &device.layers).map(|(layer, record)| LayerShown {
+        layer: layer.as_str().to_owned(),
+        applied_version: record.applied_version,
+        applied_at: record.applied_at.map(Time::from),
+        verified_at: record.verified_at.map(Time::from),
+        summary: record.summary.clone(),
+        drifted: record.drifted,
+    });
+    Ok(CpeWithLayers {
+        layers: layers.collect(),
+        clock: device.as_ref().map(|device| ClockShown {
+            reported: device.clock.reported.clone(),
+            valid: device.clock.valid,
+            ntp_pushes: device.clock.ntp_pushes,
+            overridden_by: device.clock.overridden_by.clone(),
+        }),
+        hold: device
+            .as_ref()
+            .and_then(|device| device.hold.as_ref())
+            .map(|hold| HoldShown { by: hold.by.clone(), since_at: hold.since.into() }),
+        attempts: device.as_ref().map_or(0, |device| device.attempts),
+        timers: timers.into_iter().map(|row| TimerShown { timer: row.timer, at: row.at.into() }).collect(),
+        cpe: cpe(row),
+    })
+}
+
+/// CPEs, failed ones first.
+#[utoipa::path(get, path = "/api/v1/cpes", tag = "cpes", params(CpeQuery),
+    responses((status = 200, description = "A page of CPEs.", body = List<Cpe>)))]
+pub(super) async fn list_cpes(State(ctx): State<Ctx>, Filter(asked): Filter<CpeQuery>) -> Answer<List<Cpe>> {
+    let (page, sort) = (asked.page(), asked.sort());
+    let filter = CpeFilter {
+        q: asked.q.unwrap_or_default(),
+        state: asked.state,
+        reason_code: asked.reason_code,
+        model: asked.model,
+        quarantine: asked.quarantine,
+    };
+    Ok(List::of(ctx.read().cpes(&filter, &sort, page).await?, page, cpe))
+}
+
+/// One CPE: state, reason, layers, clock, hold and timers.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "The CPE.", body = CpeWithLayers)))]
+pub(super) async fn get_cpe(State(ctx): State<Ctx>, Id(id): Id) -> Answer<CpeWithLayers> {
+    Ok(Json(one(&ctx, id).await?))
+}
+
+/// What happened to a CPE and why, newest first.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/timeline", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE."), Pages),
+    responses((status = 200, description = "A page of the timeline.", body = List<TimelineLine>)))]
+pub(super) async fn list_cpe_timeline(
+    State(ctx): State<Ctx>,
+    Id(id): Id,
+    Filter(asked): Filter<Pages>,
+) -> Answer<List<TimelineLine>> {
+    row_of(&ctx, id).await?;
+    let page = asked.page();
+    let lines = ctx.read().timeline(TimelineSubject::Cpe(id), None, page).await?;
+    Ok(List::of(lines, page, timeline_line))
+}
+
+/// Wanted and observed, setting by setting, in the order layers are applied.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/evidence", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "The evidence.", body = EvidenceList)))]
+pub(super) async fn list_evidence(State(ctx): State<Ctx>, Id(id): Id) -> Answer<EvidenceList> {
+    row_of(&ctx, id).await?;
+    let items = ctx.read().cpe_evidence(id).await?.into_iter().map(evidence).collect();
+    Ok(Json(EvidenceList { items }))
+}
+
+/// Parameters of a CPE as last read, each with its age.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/parameters", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE."), ParameterQuery),
+    responses((status = 200, description = "A page of parameters.", body = List<Parameter>)))]
+pub(super) async fn list_parameters(
+    State(ctx): State<Ctx>,
+    Id(id): Id,
+    Filter(asked): Filter<ParameterQuery>,
+) -> Answer<List<Parameter>> {
+    row_of(&ctx, id).await?;
+    let page = asked.page();
+    let filter = ParameterFilter { q: asked.q.unwrap_or_default(), branch: asked.branch.unwrap_or_default() };
+    Ok(List::of(ctx.read().cpe_parameters(id, &filter, page).await?, page, parameter))
+}
+
+/// CWMP sessions, newest first.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/sessions", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE."), Pages),
+    responses((status = 200, description = "A page of sessions.", body = List<SessionShown>)))]
+pub(super) async fn list_sessions(
+    State(ctx): State<Ctx>,
+    Id(id): Id,
+    Filter(asked): Filter<Pages>,
+) -> Answer<List<SessionShown>> {
+    row_of(&ctx, id).await?;
+    let page = asked.page();
+    Ok(List::of(ctx.read().cpe_sessions(id, page).await?, page, session))
+}
+
+/// The last 100 connection requests and what came of them, newest first.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/connection-requests", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "The connection requests.", body = ConnectionRequestList)))]
+pub(super) async fn list_connection_requests(
+    State(ctx): State<Ctx>,
+    Id(id): Id,
+) -> Answer<ConnectionRequestList> {
+    row_of(&ctx, id).await?;
+    let rows = ctx.read().connection_requests(id, 100).await?;
+    Ok(Json(ConnectionRequestList { items: rows.into_iter().map(connection_request).collect() }))
+}
+
+/// Faults of one CPE, newest first.
+#[utoipa::path(get, path = "/api/v1/cpes/{id}/faults", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE."), Pages),
+    responses((status = 200, description = "A page of faults.", body = List<Fault>)))]
+pub(super) async fn list_cpe_faults(
+    State(ctx): State<Ctx>,
+    Id(id): Id,
+    Filter(asked): Filter<Pages>,
+) -> Answer<List<Fault>> {
+    row_of(&ctx, id).await?;
+    let page = asked.page();
+    let filter = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
+    Ok(List::of(ctx.read().faults(&filter, &asked.sort(), page).await?, page, fault))
+}
+
+/// Stops provisioning of a CPE until the hold is released.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/hold", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "Held.", body = CpeWithLayers)))]
+pub(super) async fn hold_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().hold_cpe(&actor, CpeId(id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Releases a hold; the CPE goes on at its next contact.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/release-hold", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "No longer held.", body = CpeWithLayers)))]
+pub(super) async fn release_hold(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().release_hold(&actor, CpeId(id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Ends a back-off now. Cool-down and gates still count.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/retry", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 202, description = "It will try again.", body = CpeWithLayers)))]
+pub(super) async fn retry_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().retry_cpe(&actor, CpeId(id)).await?;
+            Reply::new(StatusCode::ACCEPTED, &one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Asks a CPE to open a session: one connection request. What came of it is in its connection requests.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/call", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 202, description = "Asked for.", body = CpeWithLayers)))]
+pub(super) async fn call_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().call_cpe(&actor, CpeId(id)).await?;
+            Reply::new(StatusCode::ACCEPTED, &one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Says by hand which service a CPE belongs to.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/claim", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    request_body = Claim, responses((status = 200, description = "It belongs to the service.", body = CpeWithLayers)))]
+pub(super) async fn claim_cpe(Id(id): Id, order: Order<Claim>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, claim| async move {
+            ctx.app().claim_cpe(&actor, CpeId(id), ServiceId(claim.service_id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Lets a CPE pass without a clock. Kept in the audit log.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/override-clock", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "It may pass.", body = CpeWithLayers)))]
+pub(super) async fn override_clock(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().override_clock_gate(&actor, CpeId(id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}

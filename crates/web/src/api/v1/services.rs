@@ -1,0 +1,472 @@
+//! Services: what each customer should have, layer by layer, and what carries it.
+
+use app::{AccessInput, InternetInput, NewService, WifiInput};
+use axum::{Json, extract::State, response::Response};
+use provisioning::{AccessIntent, InternetIntent, InternetMode, Ipv6Mode, LanIntent, WifiSecurity};
+use serde::{Deserialize, Serialize};
+use store::{
+    Layer, ServiceState,
+    read::{ServiceFilter, ServiceRow},
+    services,
+};
+use types::{CustomerId, PlanId, Secret, Serial, ServiceId};
+use utoipa::ToSchema;
+
+use super::{
+    idempotency::Order,
+    input::{Asked, Body, Filter, Id, list_query, one_of},
+    onus::CpeBrief,
+    output::{Answer, List, Named, Reply, Time, found, serial, time},
+};
+use crate::{
+    auth::Caller,
+    error::{ApiFail, Fail},
+    state::Ctx,
+};
+
+list_query! {
+    /// Which services.
+    ServiceQuery {
+        /// Code, customer, address, PPPoE login, phone, or serial in any notation.
+        q: String,
+        /// `reserved`, `inactive`, `active`, `suspended` or `terminated`.
+        state: String,
+        /// State of the CPE, e.g. `FAILED`; `none` for services without a CPE.
+        cpe_state: String,
+        /// Only of this customer.
+        customer_id: i64,
+        /// Only those an ONU can still be given to.
+        without_onu: bool,
+    } /// One of code, customer, state, plan, cpe, created, activated.
+    sort ["code", "customer", "state", "plan", "cpe", "created", "activated"]
+    check |asked| {
+        let known: Vec<&str> = ServiceState::ALL.iter().map(|word| word.as_str()).collect();
+        one_of("state", asked.state.as_deref(), &known)?;
+        let mut known = vec!["none"];
+        known.extend(provisioning::State::ALL.iter().map(|state| state.as_str()));
+        one_of("cpe_state", asked.cpe_state.as_deref(), &known)
+    }
+}
+
+/// A service with everything it ties together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Service {
+    id: i64,
+    /// Given by us, e.g. `S-10001`.
+    code: String,
+    /// `reserved`, `inactive`, `active`, `suspended` or `terminated`.
+    state: String,
+    /// What the network lets the customer do: `allowed`, `walled_garden`, `throttled` or `blocked`.
+    access_state: String,
+    /// Why access is denied.
+    deny_reason: Option<String>,
+    pppoe_login: Option<String>,
+    /// PON serial number of the ONU that will be installed.
+    expected_serial: Option<String>,
+    /// The same in 16 hex digits.
+    expected_serial_hex: Option<String>,
+    /// Where the service is.
+    address: String,
+    customer: Named,
+    plan: Named,
+    onu: Option<OnuBrief>,
+    cpe: Option<CpeBrief>,
+    activated_at: Option<Time>,
+    created_at: Time,
+}
+
+/// The ONU of a service.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OnuBrief {
+    id: i64,
+    /// PON serial number as people write it.
+    serial: String,
+    /// The same in 16 hex digits.
+    serial_hex: String,
+    olt: Option<Named>,
+    /// Where, frame/slot/port.
+    pon: String,
+    /// What the OLT sees of it.
+    presence: String,
+}
+
+fn service(row: ServiceRow) -> Service {
+    let olt = super::output::named(row.olt_id, row.olt_name);
+    Service {
+        id: row.id,
+        code: row.code,
+        state: row.state,
+        access_state: row.access_state,
+        deny_reason: row.deny_reason,
+        pppoe_login: row.pppoe_login,
+        expected_serial: row.expected_serial.as_deref().map(serial),
+        expected_serial_hex: row.expected_serial,
+        address: row.address,
+        customer: Named { id: row.customer_id, name: row.customer_name },
+        plan: Named { id: row.plan_id, name: row.plan_name },
+        onu: row.onu_row_id.map(|id| {
+            let serial_hex = row.onu_serial.unwrap_or_default();
+            OnuBrief {
+                id,
+                serial: serial(&serial_hex),
+                serial_hex,
+                olt,
+                pon: row.onu_pon.unwrap_or_default(),
+                presence: row.onu_presence.unwrap_or_default(),
+            }
+        }),
+        cpe: row.cpe_id.map(|id| CpeBrief {
+            id,
+            state: row.cpe_state.unwrap_or_default(),
+            state_since_at: time(row.cpe_state_since),
+            reason_code: row.cpe_reason_code.unwrap_or_default(),
+            reason: row.cpe_reason_text.unwrap_or_default(),
+            model: row.cpe_model.unwrap_or_default(),
+        }),
+        activated_at: time(row.activated_at),
+        created_at: row.created_at.into(),
+    }
+}
+
+/// A Wi-Fi network as wanted, the same on every band.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WifiWanted {
+    /// Network name, 32 bytes at most.
+    ssid: String,
+    /// WPA2 passphrase, 8 to 63 printable ASCII characters. Absent keeps it, or makes a random one.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    passphrase: Option<Secret>,
+    /// False switches the network off. True if absent.
+    enabled: Option<bool>,
+}
+
+impl From<WifiWanted> for WifiInput {
+    fn from(wifi: WifiWanted) -> Self {
+        WifiInput { ssid: wifi.ssid, passphrase: wifi.passphrase, enabled: wifi.enabled.unwrap_or(true) }
+    }
+}
+
+/// A service to create, before any device is known.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceInput {
+    /// Who buys it.
+    customer_id: i64,
+    /// What is bought.
+    plan_id: i64,
+    /// PPPoE user name; absent: derived from the service code.
+    pppoe_login: Option<String>,
+    /// PPPoE password; absent: a random one.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    pppoe_password: Option<Secret>,
+    /// The home network; absent: a name from the service code and a random passphrase.
+    wifi: Option<WifiWanted>,
+    /// PON serial number, in any notation, of the ONU that will be installed.
+    #[schema(value_type = Option<String>)]
+    expected_serial: Option<Serial>,
+    /// Where the service is; absent: the customer's address.
+    #[serde(default)]
+    address: String,
+}
+
+/// The internet layer as wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InternetWanted {
+    /// `pppoe`, `dhcp` or `bridge`.
+    mode: String,
+    /// PPPoE user name.
+    username: Option<String>,
+    /// PPPoE password. Absent keeps it.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    password: Option<Secret>,
+    /// VLAN of the WAN. Absent keeps it.
+    #[schema(minimum = 1, maximum = 4094)]
+    vlan: Option<u16>,
+}
+
+/// The access layer as wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessWanted {
+    /// The home network.
+    wifi: WifiWanted,
+}
+
+/// Why a service is suspended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Suspension {
+    /// `unpaid`, `customer_request`, `abuse` or `technical`.
+    reason: String,
+}
+
+/// What a service should have, without its secrets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Intents {
+    internet: Option<InternetShown>,
+    access: Option<AccessShown>,
+}
+
+/// Who changed a layer last.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Changed {
+    /// Counts changes of this layer.
+    version: i64,
+    updated_at: Time,
+    updated_by: String,
+}
+
+/// The internet layer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InternetShown {
+    changed: Changed,
+    /// `pppoe`, `dhcp`, `static` or `bridge`.
+    mode: String,
+    /// PPPoE user name.
+    username: Option<String>,
+    /// There is a PPPoE password.
+    has_password: bool,
+    /// Fixed IPv4 address, where the mode is `static`.
+    address: Option<String>,
+    /// VLAN of the WAN; null: untagged or left to the OLT.
+    vlan: Option<u16>,
+    /// 802.1p priority.
+    priority: Option<u8>,
+    /// Addresses of the LAN are translated.
+    nat: bool,
+    /// IPv6 beside IPv4.
+    ipv6: bool,
+    /// The WAN stays, disabled.
+    suspended: bool,
+    /// Largest packet in octets; null: left as it is.
+    mtu: Option<u16>,
+}
+
+/// The access layer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AccessShown {
+    changed: Changed,
+    /// One per band.
+    wifi: Vec<WifiShown>,
+    /// Null: the LAN is left as it is.
+    lan: Option<LanShown>,
+}
+
+/// A Wi-Fi network of one band.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WifiShown {
+    /// `2.4GHz` or `5GHz`.
+    band: String,
+    enabled: bool,
+    ssid: String,
+    /// `open`, `wpa2` or `mixed`.
+    security: String,
+    /// There is a passphrase.
+    has_passphrase: bool,
+}
+
+/// The LAN side.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LanShown {
+    /// Address of the CPE on the LAN.
+    address: String,
+    /// Subnet mask.
+    mask: String,
+    /// DHCP server on.
+    dhcp: bool,
+    /// First address handed out.
+    dhcp_first: String,
+    /// Last address handed out.
+    dhcp_last: String,
+}
+
+fn internet_shown(changed: Changed, intent: InternetIntent) -> InternetShown {
+    let mode = intent.mode.as_str().to_owned();
+    let (username, has_password, address) = match intent.mode {
+        InternetMode::Pppoe { username, password } => (Some(username), !password.is_empty(), None),
+        InternetMode::Static { address, .. } => (None, false, Some(address)),
+        InternetMode::Dhcp | InternetMode::Bridge => (None, false, None),
+    };
+    InternetShown {
+        changed,
+        mode,
+        username,
+        has_password,
+        address,
+        vlan: intent.vlan,
+        priority: intent.priority,
+        nat: intent.nat,
+        ipv6: intent.ipv6 == Ipv6Mode::On,
+        suspended: intent.suspended,
+        mtu: intent.mtu,
+    }
+}
+
+fn access_shown(changed: Changed, intent: AccessIntent) -> AccessShown {
+    let wifi = intent.wifi.into_iter().map(|wifi| WifiShown {
+        band: wifi.band.as_str().to_owned(),
+        enabled: wifi.enabled,
+        ssid: wifi.ssid,
+        security: wifi.security.as_str().to_owned(),
+        has_passphrase: wifi.security != WifiSecurity::Open && !wifi.passphrase.is_empty(),
+    });
+    let lan = intent.lan.map(|LanIntent { address, mask, dhcp, dhcp_first, dhcp_last }| LanShown {
+        address,
+        mask,
+        dhcp,
+        dhcp_first,
+        dhcp_last,
+    });
+    AccessShown { changed, wifi: wifi.collect(), lan }
+}
+
+async fn one(ctx: &Ctx, id: i64) -> Result<Service, Fail> {
+    found(ctx.read().service(id).await?, "service", id).map(service)
+}
+
+/// Opens the sealed intents and keeps only what may be shown.
+async fn intents_of(ctx: &Ctx, id: i64) -> Result<Intents, Fail> {
+    let mut shown = Intents { internet: None, access: None };
+    for open in services::intents(ctx.app().store(), ServiceId(id)).await? {
+        let changed = Changed {
+            version: open.intent_version,
+            updated_at: open.updated_at.into(),
+            updated_by: open.updated_by,
+        };
+        // The parser's own words may quote a secret, so they are dropped.
+        let unreadable = || {
+            let text = format!("the {} intent of service {id} cannot be read", open.layer);
+            Fail::from(app::AppError::Internal(text))
+        };
+        match open.layer {
+            Layer::Internet => {
+                let intent = serde_json::from_str(open.body.expose()).map_err(|_| unreadable())?;
+                shown.internet = Some(internet_shown(changed, intent));
+            }
+            Layer::Access => {
+                let intent = serde_json::from_str(open.body.expose()).map_err(|_| unreadable())?;
+                shown.access = Some(access_shown(changed, intent));
+            }
+            Layer::Core | Layer::Extras => {}
+        }
+    }
+    Ok(shown)
+}
+
+/// Services, those in trouble first.
+#[utoipa::path(get, path = "/api/v1/services", tag = "services", params(ServiceQuery),
+    responses((status = 200, description = "A page of services.", body = List<Service>)))]
+pub(super) async fn list_services(
+    State(ctx): State<Ctx>,
+    Filter(asked): Filter<ServiceQuery>,
+) -> Answer<List<Service>> {
+    let (page, sort) = (asked.page(), asked.sort());
+    let filter = ServiceFilter {
+        q: asked.q.unwrap_or_default(),
+        state: asked.state,
+        cpe_state: asked.cpe_state,
+        customer_id: asked.customer_id,
+        without_onu: asked.without_onu.unwrap_or_default(),
+    };
+    Ok(List::of(ctx.read().services(&filter, &sort, page).await?, page, service))
+}
+
+/// Reserves a service: what the customer should have, before any device is known.
+#[utoipa::path(post, path = "/api/v1/services", tag = "services", request_body = ServiceInput,
+    responses((status = 201, description = "Reserved.", body = Service,
+        headers(("Location" = String, description = "Where it is.")))))]
+pub(super) async fn create_service(order: Order<ServiceInput>) -> Result<Response, ApiFail> {
+    order
+        .once(|ctx, actor, input| async move {
+            let new = NewService {
+                customer_id: CustomerId(input.customer_id),
+                plan_id: PlanId(input.plan_id),
+                pppoe_login: input.pppoe_login,
+                pppoe_password: input.pppoe_password,
+                wifi: input.wifi.map(WifiInput::from),
+                expected_serial: input.expected_serial,
+                address: input.address,
+            };
+            let id = ctx.app().create_service(&actor, new).await?.0;
+            Reply::created(format!("/api/v1/services/{id}"), &one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// One service.
+#[utoipa::path(get, path = "/api/v1/services/{id}", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "The service.", body = Service)))]
+pub(super) async fn get_service(State(ctx): State<Ctx>, Id(id): Id) -> Answer<Service> {
+    Ok(Json(one(&ctx, id).await?))
+}
+
+/// What a service should have, layer by layer. What the router really has is the evidence of its CPE.
+#[utoipa::path(get, path = "/api/v1/services/{id}/intents", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "The intents.", body = Intents)))]
+pub(super) async fn get_intents(State(ctx): State<Ctx>, Id(id): Id) -> Answer<Intents> {
+    one(&ctx, id).await?;
+    Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Changes what the internet layer should be. The router is told in its next session; until it is read back this is a
+/// wish.
+#[utoipa::path(put, path = "/api/v1/services/{id}/intents/internet", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = InternetWanted,
+    responses((status = 200, description = "The intents.", body = Intents)))]
+pub(super) async fn set_internet(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    Body(input): Body<InternetWanted>,
+) -> Answer<Intents> {
+    let InternetWanted { mode, username, password, vlan } = input;
+    ctx.app().set_internet(&actor, ServiceId(id), InternetInput { mode, username, password, vlan }).await?;
+    Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Changes what the access layer (Wi-Fi) should be. The WAN is not touched by it.
+#[utoipa::path(put, path = "/api/v1/services/{id}/intents/access", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = AccessWanted,
+    responses((status = 200, description = "The intents.", body = Intents)))]
+pub(super) async fn set_access(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    Body(input): Body<AccessWanted>,
+) -> Answer<Intents> {
+    ctx.app().set_access(&actor, ServiceId(id), AccessInput { wifi: input.wifi.into() }).await?;
+    Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Stops a service for a while: the WAN is disabled, nothing is deleted.
+#[utoipa::path(post, path = "/api/v1/services/{id}/suspend", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = Suspension,
+    responses((status = 200, description = "Suspended; the router is told in its next session.", body = Service)))]
+pub(super) async fn suspend_service(Id(id): Id, order: Order<Suspension>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, input| async move {
+            ctx.app().suspend_service(&actor, ServiceId(id), &input.reason).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Lets a suspended service run again.
+#[utoipa::path(post, path = "/api/v1/services/{id}/resume", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "Resumed; the router is told in its next session.", body = Service)))]
+pub(super) async fn resume_service(
+    Id(id): Id,
+    order: Order<super::input::Nothing>,
+) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().resume_service(&actor, ServiceId(id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}

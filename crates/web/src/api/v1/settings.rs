@@ -1,0 +1,134 @@
+//! How CPEs are treated.
+
+use app::{AcsPolicy, AppError};
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use types::Secret;
+use utoipa::ToSchema;
+
+use super::{input::Body, output::Answer};
+use crate::{auth::Caller, error::Fail, state::Ctx};
+
+/// Every number of the provisioning machine.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProvisioningPolicy {
+    /// Least time between the beginnings of two attempts, seconds.
+    cool_down_s: u64,
+    /// Waiting times after the 1st, 2nd … failure, seconds; the last one repeats.
+    back_off_s: Vec<u64>,
+    /// Waiting time after a failure that will not cure itself, seconds.
+    park_s: u64,
+    /// How long to watch for an Inform after a connection request, seconds.
+    watchdog_s: u64,
+    /// Least time between two connection requests to one device, seconds.
+    connection_request_gap_s: u64,
+    /// Least time between two repairs of the credentials of one device, seconds.
+    credentials_rewrite_s: u64,
+    /// Wait between the last write and the first look at the connection, seconds.
+    verify_delay_s: u64,
+    /// Window after the last write in which a connection may still come up, seconds.
+    verify_grace_s: u64,
+    /// Looks at the connection that must fail before it counts as failed.
+    verify_checks: u32,
+    /// PeriodicInformInterval to set, seconds.
+    inform_interval_s: u32,
+    /// Each device gets an interval up to this much longer or shorter, seconds.
+    inform_spread_s: u32,
+    /// Added to the interval before an Inform counts as overdue, seconds.
+    inform_grace_s: u64,
+    /// First year a clock may show.
+    clock_floor_year: i32,
+    /// NTP servers of the management network, best first, one to five.
+    ntp_servers: Vec<String>,
+    /// Offset for `LocalTimeZone` of TR-098 devices, e.g. `+05:30`.
+    time_zone: String,
+    /// POSIX zone for TR-181 devices, e.g. `IST-5:30`.
+    time_zone_posix: String,
+    /// NTP is set at most this often before the reason says that the server cannot be reached.
+    ntp_pushes: u32,
+    /// Wait after setting NTP before one look at the clock, seconds.
+    clock_check_s: u64,
+    /// ACTIVE devices are compared with their intent this often, seconds; 0: only after a boot.
+    drift_check_s: u64,
+    /// Requests in one session before the rest is left for the next.
+    requests_per_session: u32,
+    /// Connections are named like this so that we know our own.
+    wan_label: String,
+}
+
+/// How CPEs are treated.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcsSettings {
+    provisioning: ProvisioningPolicy,
+    /// IPv4 networks that CPEs' management WANs are in, e.g. `10.20.0.0/16`. Connection requests go nowhere else.
+    management_networks: Vec<String>,
+    /// A device we do not know may inform without credentials.
+    anonymous_first_contact: bool,
+    /// User name of the shared first-contact credentials.
+    first_contact_username: String,
+    /// The OLT's word that an ONU is online counts for so long, seconds.
+    olt_word_valid_s: u64,
+    /// Most devices without a service that are remembered.
+    quarantine_limit: u64,
+    /// How often each OLT is asked for detected ONUs and ONU states, seconds.
+    autofind_interval_s: u64,
+}
+
+/// The settings to replace those in force.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcsSettingsInput {
+    /// What a GET gave, with your changes.
+    settings: AcsSettings,
+    /// Password of the shared first-contact credentials. Absent keeps the one in force, empty removes it.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    first_contact_password: Option<Secret>,
+}
+
+fn in_force(ctx: &Ctx) -> Result<AcsSettings, Fail> {
+    serde_json::to_value(&*ctx.app().policy())
+        .and_then(serde_json::from_value)
+        .map_err(|error| AppError::Internal(format!("the ACS policy cannot be shown: {error}")).into())
+}
+
+/// The ACS policy in force.
+#[utoipa::path(get, path = "/api/v1/settings/acs", tag = "settings",
+    responses((status = 200, description = "The policy.", body = AcsSettings)))]
+pub(super) async fn get_acs_settings(State(ctx): State<Ctx>) -> Answer<AcsSettings> {
+    Ok(Json(in_force(&ctx)?))
+}
+
+/// Replaces the ACS policy. What would hurt a network is refused field by field.
+#[utoipa::path(put, path = "/api/v1/settings/acs", tag = "settings", request_body = AcsSettingsInput,
+    responses((status = 200, description = "The policy in force now.", body = AcsSettings)))]
+pub(super) async fn set_acs_settings(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Body(input): Body<AcsSettingsInput>,
+) -> Answer<AcsSettings> {
+    let policy: AcsPolicy = serde_json::to_value(&input.settings)
+        .and_then(serde_json::from_value)
+        .map_err(|error| AppError::invalid("settings", error.to_string()))?;
+    ctx.app().set_acs_policy(&actor, policy, input.first_contact_password).await?;
+    Ok(Json(in_force(&ctx)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_policy_goes_through_the_api_and_nothing_else() {
+        let policy = AcsPolicy {
+            management_networks: vec!["10.20.0.0/16".parse().expect("a network")],
+            ..AcsPolicy::default()
+        };
+        let shown: AcsSettings =
+            serde_json::from_value(serde_json::to_value(&policy).expect("json")).expect("every key is known");
+        let back: AcsPolicy =
+            serde_json::from_value(serde_json::to_value(&shown).expect("json")).expect("every key is there");
+        assert_eq!(back, policy);
+    }
+}

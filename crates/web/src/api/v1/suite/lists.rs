@@ -1,0 +1,150 @@
+//! Lists and bodies: what is not understood is said, and nothing is ignored.
+
+use axum::{
+    body::Body,
+    http::{Method, StatusCode, header},
+};
+use serde_json::{Value, json};
+use store::rows;
+use types::UtcMs;
+
+use super::{Bed, request};
+
+fn names(list: &Value) -> Vec<&str> {
+    list["items"].as_array().expect("items").iter().filter_map(|item| item["name"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn lists_are_paged_sorted_and_filtered() {
+    let bed = Bed::new().await;
+    for name in ["Berta", "Amina", "Chen"] {
+        bed.customer(name).await;
+    }
+    let list = bed.get("/api/v1/customers?sort=name&size=2").await.json();
+    assert_eq!(
+        (names(&list), &list["total"], &list["page"], &list["size"]),
+        (vec!["Amina", "Berta"], &json!(3), &json!(1), &json!(2))
+    );
+    let list = bed.get("/api/v1/customers?sort=name&size=2&page=2").await.json();
+    assert_eq!(names(&list), ["Chen"]);
+    let list = bed.get("/api/v1/customers?sort=-name").await.json();
+    assert_eq!(names(&list), ["Chen", "Berta", "Amina"]);
+    let list = bed.get("/api/v1/customers?q=AMI").await.json();
+    assert_eq!((names(&list), &list["total"]), (vec!["Amina"], &json!(1)));
+    for name in ["olt-a", "olt-b", "olt-c"] {
+        bed.make("/api/v1/olts", super::olt(name)).await;
+    }
+    let list = bed.get("/api/v1/olts?size=2&page=2").await.json();
+    assert_eq!((names(&list), &list["total"]), (vec!["olt-c"], &json!(3)), "short lists are paged too");
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_said() {
+    let bed = Bed::new().await;
+    for (path, word) in [
+        ("/api/v1/customers?colour=red", "colour"),
+        ("/api/v1/customers?sort=colour", "name, code"),
+        ("/api/v1/customers?size=9999", "500"),
+        ("/api/v1/olts?sort=name", "one order"),
+        ("/api/v1/services?state=busy", "reserved"),
+        ("/api/v1/cpes?state=active", "ACTIVE"),
+        ("/api/v1/tasks?state=x", "needs_operator"),
+        ("/api/v1/onus?view=x", "unlinked"),
+        ("/api/v1/faults?since=yesterday", "2026-"),
+        ("/api/v1/faults?class=x", "class"),
+        ("/api/v1/timeline?cpe_id=1&olt_id=2", "one subject"),
+        ("/api/v1/search?q=a", "two characters"),
+        ("/api/v1/events?topics=weather", "weather"),
+        ("/api/v1/olts/abc", "whole number"),
+    ] {
+        let detail = bed.get(path).await.problem(StatusCode::BAD_REQUEST);
+        assert!(detail.contains(word), "{path}: {detail}");
+    }
+    for path in
+        ["/api/v1/olts/99", "/api/v1/cpes/99/faults", "/api/v1/services/99/intents", "/api/v1/weather"]
+    {
+        bed.get(path).await.problem(StatusCode::NOT_FOUND);
+    }
+    let got = bed.put("/api/v1/customers", json!({})).await;
+    got.problem(StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(got.header("allow"), "GET, POST");
+}
+
+#[tokio::test]
+async fn bodies_are_taken_whole_or_not_at_all() {
+    let bed = Bed::new().await;
+    let got = bed.post("/api/v1/customers", json!({ "name": "Amina", "phoen": "1" })).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(got.json()["errors"][0]["field"], "phoen");
+    let got = bed.post("/api/v1/customers", json!({})).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(got.json()["errors"][0]["field"], "name");
+    let got = bed.post("/api/v1/customers", json!({ "name": " ", "email": "nobody" })).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let fields: Vec<Value> =
+        got.json()["errors"].as_array().expect("two").iter().map(|e| e["field"].clone()).collect();
+    assert_eq!(fields, ["name", "email"]);
+    let raw = |kind: &str, body: Body| {
+        let mut asked = request(&bed.key, Method::POST, "/api/v1/customers", None);
+        asked.headers_mut().insert(header::CONTENT_TYPE, kind.parse().expect("a header"));
+        *asked.body_mut() = body;
+        asked
+    };
+    bed.send(raw("application/json", Body::from("{\"name\":"))).await.problem(StatusCode::BAD_REQUEST);
+    bed.send(raw("text/plain", Body::from("{}"))).await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let huge = Body::from(vec![b' '; crate::auth::MAX_BODY + 1]);
+    bed.send(raw("application/json", huge)).await.problem(StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(bed.get("/api/v1/customers").await.json()["total"], 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn faults_are_a_diagnosis_and_a_file_that_runs_nothing() {
+    let bed = Bed::new().await;
+    let store = bed.app.store();
+    store
+        .write(|tx| {
+            Box::pin(async move {
+                let cpe = rows::Cpe {
+                    serial_number: "485754437D4733C3".into(),
+                    state: "FAILED".into(),
+                    ..Default::default()
+                };
+                let cpe_id = tx.insert(&cpe).await?;
+                for n in 0..3_i64 {
+                    let fault = rows::CpeFault {
+                        cpe_id,
+                        at: UtcMs(1_795_271_400_000 + n),
+                        class: "provisioning_logic".into(),
+                        code: 9005,
+                        text: "=HYPERLINK(\"http://evil\")".into(),
+                        path: "InternetGatewayDevice.X".into(),
+                        ..Default::default()
+                    };
+                    tx.insert(&fault).await?;
+                }
+                Ok::<_, store::StoreError>(())
+            })
+        })
+        .await
+        .expect("faults");
+    let list = bed.get("/api/v1/faults?code=9005&since=2026-11-21T00:00:00Z&size=2").await.json();
+    assert_eq!((&list["total"], list["items"].as_array().map(Vec::len)), (&json!(3), Some(2)));
+    assert!(list["items"][0]["at"].as_str().is_some_and(|at| at.starts_with("2026-11-21T14:30:00")));
+    assert_eq!(bed.get("/api/v1/faults?since=2027-01-01T00:00:00Z").await.json()["total"], 0);
+    let summary = bed.get("/api/v1/faults/summary").await.json();
+    assert_eq!((&summary["shares"][0]["percent"], &summary["groups"][0]["faults"]), (&json!(100), &json!(3)));
+    assert!(
+        summary["diagnosis"].as_str().is_some_and(|text| text.starts_with("100 % provisioning logic")),
+        "{summary}"
+    );
+
+    let mut asked = request(&bed.key, Method::GET, "/api/v1/faults?size=1", None);
+    asked.headers_mut().insert(header::ACCEPT, "text/csv".parse().expect("a header"));
+    let by_accept = bed.send(asked).await;
+    let by_format = bed.get("/api/v1/faults?format=csv&size=1").await;
+    assert_eq!(by_accept.text, by_format.text);
+    assert!(by_accept.header("content-type").starts_with("text/csv"));
+    let lines: Vec<&str> = by_accept.text.lines().collect();
+    assert_eq!(lines.len(), 4, "every row and not a page: {lines:?}");
+    assert!(lines[1].contains(",\"'=HYPERLINK("), "no formula: {}", lines[1]);
+}

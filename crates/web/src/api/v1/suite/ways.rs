@@ -1,0 +1,194 @@
+//! Whole ways through the API, as a program goes them.
+
+use axum::http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use provisioning::Device;
+use serde_json::{Value, json};
+use store::rows;
+use types::CpeId;
+
+use super::{Bed, request};
+
+#[tokio::test]
+async fn from_an_olt_to_an_order() {
+    let bed = Bed::new().await;
+    let olt = bed.olt().await;
+    let said = bed.post(&format!("/api/v1/olts/{olt}/test"), json!({})).await;
+    assert_eq!((said.status, &said.json()["ok"]), (StatusCode::OK, &json!(false)), "nobody listens there");
+    let order = json!({ "olt_id": olt, "pon": "0/1/3", "serial": "4857 5443 7D47 33C3".replace(' ', "") });
+    let dry = bed.post("/api/v1/authorisations/dry-run", order.clone()).await;
+    let detail = dry.problem(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(detail.contains("olt-marina-1") && detail.contains("Nothing was sent"), "{detail}");
+    let ordered = bed.post("/api/v1/authorisations", order.clone()).await;
+    assert_eq!(ordered.status, StatusCode::ACCEPTED, "{}", ordered.text);
+    let task = ordered.json();
+    assert_eq!(
+        (&task["state"], &task["serial"], &task["serial_hex"]),
+        (&json!("pending"), &json!("HWTC-7D4733C3"), &json!("485754437D4733C3"))
+    );
+    let place = ordered.header("location").to_owned();
+    assert_eq!(place, format!("/api/v1/tasks/{}", task["id"]));
+    let read = bed.get(&place).await.json();
+    assert_eq!((&read["task"]["id"], &read["task"]["actor"]), (&task["id"], &json!("key:for a test")));
+    assert_eq!(bed.get("/api/v1/tasks?state=open&sort=-time").await.json()["total"], 1);
+    bed.post("/api/v1/authorisations", order).await.problem(StatusCode::CONFLICT);
+    let bad = json!({ "olt_id": olt, "pon": "here", "serial": "HWTC-7D4733C3" });
+    bed.post("/api/v1/authorisations", bad).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let bad = json!({ "olt_id": olt, "pon": "0/1/3", "serial": "HWTC-7D4733C4", "internet_vlan": 4095 });
+    bed.post("/api/v1/authorisations", bad).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let pinned = bed.post(&format!("/api/v1/olts/{olt}/forget-host-key"), json!({})).await;
+    assert_eq!(pinned.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_customer_a_plan_and_a_service_through_its_life() {
+    let bed = Bed::new().await;
+    let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
+    let got = bed
+        .put(&format!("/api/v1/customers/{customer}"), json!({ "name": "Amina K", "phone": "+1 2" }))
+        .await;
+    assert_eq!((&got.json()["name"], &got.json()["services"]), (&json!("Amina K"), &json!(0)));
+    let id = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
+    let place = format!("/api/v1/services/{id}");
+    let service = bed.get(&place).await.json();
+    assert_eq!((&service["state"], &service["customer"]["name"]), (&json!("reserved"), &json!("Amina K")));
+
+    let wanted = json!({ "mode": "pppoe", "username": "amina@isp", "password": "new-Secret-1", "vlan": 203 });
+    let intents = bed.put(&format!("{place}/intents/internet"), wanted).await;
+    assert_eq!(intents.status, StatusCode::OK, "{}", intents.text);
+    assert_eq!(
+        (&intents.json()["internet"]["vlan"], &intents.json()["internet"]["changed"]["version"]),
+        (&json!(203), &json!(2))
+    );
+    assert!(!intents.text.contains("new-Secret-1"));
+    let wanted = json!({ "wifi": { "ssid": "Οικία Παπαδοπούλου" } });
+    let got = bed.put(&format!("{place}/intents/access"), wanted).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let got = bed.put(&format!("{place}/intents/access"), json!({ "wifi": { "ssid": "Amina" } })).await;
+    assert_eq!(got.json()["access"]["wifi"][1]["ssid"], "Amina");
+
+    bed.post(&format!("{place}/suspend"), json!({ "reason": "mood" }))
+        .await
+        .problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let got = bed.post(&format!("{place}/suspend"), json!({ "reason": "unpaid" })).await;
+    assert_eq!((&got.json()["state"], &got.json()["deny_reason"]), (&json!("suspended"), &json!("unpaid")));
+    bed.post(&format!("{place}/suspend"), json!({ "reason": "unpaid" })).await.problem(StatusCode::CONFLICT);
+    let got = bed.post(&format!("{place}/resume"), json!({})).await;
+    assert_eq!((got.status, &got.json()["state"]), (StatusCode::OK, &json!("reserved")));
+
+    let plan_now = bed.get(&format!("/api/v1/plans/{plan}")).await.json();
+    assert_eq!(plan_now["services"], 1);
+    let change = json!({ "name": "Home 200", "down_kbps": 200_000, "up_kbps": 50_000, "price_minor": 3000,
+        "currency": "EUR", "internet_mode": "pppoe", "active": false });
+    assert_eq!(bed.put(&format!("/api/v1/plans/{plan}"), change).await.json()["active"], false);
+    let late = bed.post("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
+    late.problem(StatusCode::CONFLICT);
+
+    let lines = bed.get(&format!("/api/v1/timeline?service_id={id}")).await.json();
+    let codes: Vec<&Value> =
+        lines["items"].as_array().expect("lines").iter().map(|line| &line["code"]).collect();
+    assert_eq!(codes.first(), Some(&&json!("service_resumed")), "newest first");
+    let found = bed.get("/api/v1/search?q=amina").await.json();
+    let hrefs: Vec<&str> =
+        found["items"].as_array().expect("hits").iter().filter_map(|hit| hit["href"].as_str()).collect();
+    assert!(hrefs.contains(&place.as_str()), "{hrefs:?}");
+    let audit = bed.get("/api/v1/audit?q=service.internet").await.json();
+    assert_eq!((&audit["total"], &audit["items"][0]["actor"]), (&json!(1), &json!("key:for a test")));
+}
+
+/// A device that never spoke.
+async fn device(bed: &Bed) -> i64 {
+    let now = bed.app.now();
+    let cpe = rows::Cpe {
+        serial_number: "485754437D4733C3".into(),
+        pon_serial: Some("HWTC-7D4733C3".parse().expect("a serial")),
+        state: "DISCOVERED".into(),
+        machine: serde_json::to_value(Device::new(now)).expect("json"),
+        state_since: now,
+        created_at: now,
+        quarantine: true,
+        ..Default::default()
+    };
+    let made: Result<CpeId, store::StoreError> =
+        bed.app.store().write(move |tx| Box::pin(async move { tx.insert(&cpe).await })).await;
+    made.expect("a CPE").0
+}
+
+#[tokio::test]
+async fn an_operator_at_a_cpe() {
+    let bed = Bed::new().await;
+    let id = device(&bed).await;
+    let place = format!("/api/v1/cpes/{id}");
+    let cpe = bed.get(&place).await.json();
+    assert_eq!(
+        (&cpe["cpe"]["state"], &cpe["cpe"]["pon_serial"], &cpe["hold"]),
+        (&json!("DISCOVERED"), &json!("HWTC-7D4733C3"), &Value::Null)
+    );
+    let held = bed.post(&format!("{place}/hold"), json!({})).await;
+    assert_eq!(
+        (held.status, &held.json()["hold"]["by"]),
+        (StatusCode::OK, &json!("key:for a test")),
+        "{}",
+        held.text
+    );
+    let released = bed.post(&format!("{place}/release-hold"), json!({})).await;
+    assert_eq!((released.status, &released.json()["hold"]), (StatusCode::OK, &Value::Null));
+    for (order, status) in
+        [("retry", StatusCode::ACCEPTED), ("call", StatusCode::ACCEPTED), ("override-clock", StatusCode::OK)]
+    {
+        let got = bed.post(&format!("{place}/{order}"), json!({})).await;
+        assert_eq!(got.status, status, "{order}: {}", got.text);
+    }
+    assert_eq!(bed.get(&place).await.json()["clock"]["overridden_by"], "key:for a test");
+    let lines = bed.get(&format!("{place}/timeline?size=100")).await.json();
+    let told = lines["items"].as_array().expect("lines");
+    assert!(
+        told.iter().any(|line| line["code"] == "cpe_hold" && line["actor"] == "key:for a test"),
+        "{lines}"
+    );
+    bed.post(&format!("{place}/claim"), json!({ "service_id": 77 })).await.problem(StatusCode::NOT_FOUND);
+    bed.post(&format!("{place}/hold"), json!({ "why": 1 })).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(bed.get("/api/v1/cpes?quarantine=true&q=HWTC-7D47").await.json()["total"], 1);
+}
+
+#[tokio::test]
+async fn settings_that_would_hurt_are_refused_field_by_field() {
+    let bed = Bed::new().await;
+    let before = bed.get("/api/v1/settings/acs").await.json();
+    let mut wanted = before.clone();
+    wanted["provisioning"]["inform_interval_s"] = json!(1);
+    wanted["provisioning"]["ntp_servers"] = json!([]);
+    let got = bed.put("/api/v1/settings/acs", json!({ "settings": wanted })).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(got.json()["errors"].as_array().map(Vec::len), Some(2), "{}", got.text);
+    wanted["management_networks"] = json!(["10.20.3.0/16"]);
+    let detail = bed
+        .put("/api/v1/settings/acs", json!({ "settings": wanted }))
+        .await
+        .problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(detail.contains("10.20.0.0/16"), "{detail}");
+    assert_eq!(bed.get("/api/v1/settings/acs").await.json(), before, "nothing changed");
+}
+
+#[tokio::test]
+async fn changes_are_told_as_they_happen() {
+    let bed = Bed::new().await;
+    let asked = request(&bed.key, Method::GET, "/api/v1/events?topics=customers", None);
+    let response = bed.begin(asked).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    bed.customer("Amina").await;
+    let heard = async {
+        let mut text = String::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("a frame").into_data().unwrap_or_default();
+            text.push_str(&String::from_utf8_lossy(&data));
+            if text.contains("event: customers") || text.contains("event:customers") {
+                return text;
+            }
+        }
+        text
+    };
+    let text = tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.expect("it is told");
+    assert!(text.contains("customers"), "{text}");
+}

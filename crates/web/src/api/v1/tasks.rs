@@ -1,0 +1,253 @@
+//! Authorising ONUs, and the tasks that do it.
+
+use app::AuthoriseRequest;
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{
+    OltTaskState,
+    read::{TaskFilter, TaskLineRow, TaskRow},
+};
+use types::{OltId, PonPath, Serial, ServiceId};
+use utoipa::ToSchema;
+
+use super::{
+    idempotency::Order,
+    input::{Asked, Body, Filter, Id, list_query, one_of},
+    output::{Answer, List, Named, Reply, ServiceRef, Time, found, serial, service_ref, stored, time},
+};
+use crate::{
+    auth::Caller,
+    error::{ApiFail, Fail},
+    state::Ctx,
+};
+
+list_query! {
+    /// Which tasks.
+    TaskQuery {
+        /// Serial, PON, actor or reason.
+        q: String,
+        /// A state; `open` for everything not finished, `trouble` for what needs somebody.
+        state: String,
+        /// Only on this OLT.
+        olt_id: i64,
+        /// Only of this ONU.
+        onu_id: i64,
+    } /// One of time, state, olt, actor, serial.
+    sort ["time", "state", "olt", "actor", "serial"]
+    check |asked| {
+        let mut known = vec!["open", "trouble"];
+        known.extend(OltTaskState::ALL.iter().map(|word| word.as_str()));
+        one_of("state", asked.state.as_deref(), &known)
+    }
+}
+
+/// Which detected ONU to authorise, and for whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthorisationInput {
+    /// The OLT that sees it.
+    olt_id: i64,
+    /// Where it is, frame/slot/port.
+    #[schema(value_type = String, example = "0/1/3")]
+    pon: PonPath,
+    /// PON serial number in any notation.
+    #[schema(value_type = String, example = "HWTC-7D4733C3")]
+    serial: Serial,
+    /// The service it carries; absent: the service that waits for this serial number, or none yet.
+    service_id: Option<i64>,
+    /// Description on the OLT; absent: service code and customer name.
+    description: Option<String>,
+    /// Internet VLAN instead of the plan's or the OLT's.
+    #[schema(minimum = 1, maximum = 4094)]
+    internet_vlan: Option<u16>,
+}
+
+impl AuthorisationInput {
+    fn into_request(self) -> Result<AuthoriseRequest, Fail> {
+        if let Some(vlan) = self.internet_vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
+            let text = format!("{vlan} is not a VLAN; 1 to 4094 are.");
+            return Err(app::AppError::invalid("internet_vlan", text).into());
+        }
+        Ok(AuthoriseRequest {
+            olt_id: OltId(self.olt_id),
+            pon: self.pon,
+            serial: self.serial,
+            service_id: self.service_id.map(ServiceId),
+            description: self.description,
+            internet_vlan: self.internet_vlan,
+        })
+    }
+}
+
+/// One line of a dry run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DryLine {
+    /// Where on the OLT's command line, e.g. `interface gpon 0/1`.
+    mode: String,
+    /// The exact line; secrets are dots.
+    text: String,
+    /// `read`, `add`, `remove` or `save`.
+    kind: String,
+}
+
+/// One condition that was looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DryCheck {
+    /// What was looked at, as a sentence.
+    text: String,
+    /// `ok`, `warn` or `bad`; `bad` forbids the authorisation.
+    status: String,
+}
+
+/// What an authorisation would send. Nothing that changes anything has been sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DryRun {
+    /// Nothing speaks against it.
+    allowed: bool,
+    /// The ONU id it would get.
+    onu_id: u16,
+    /// The lines, in order.
+    lines: Vec<DryLine>,
+    /// The conditions.
+    checks: Vec<DryCheck>,
+}
+
+/// A task on an OLT: the truth about an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Task {
+    id: i64,
+    /// What it does, e.g. `authorise_onu`.
+    kind: String,
+    olt: Named,
+    /// Where, frame/slot/port.
+    pon: String,
+    /// PON serial number as people write it, e.g. `HWTC-7D4733C3`.
+    serial: String,
+    /// The same in 16 hex digits.
+    serial_hex: String,
+    /// The ONU it made.
+    onu_id: Option<i64>,
+    service: Option<ServiceRef>,
+    /// `pending`, `applying`, `verifying`, `compensating`, `done`, `undone`, `needs_operator` or `refused`.
+    state: String,
+    /// Where it is.
+    step: String,
+    /// How it stands, as a sentence.
+    reason: String,
+    /// Who ordered it.
+    actor: String,
+    created_at: Time,
+    updated_at: Time,
+    /// Done, undone or refused at; null while it goes on or waits for somebody.
+    finished_at: Option<Time>,
+}
+
+/// A line that was sent, with the answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskLine {
+    seq: i64,
+    /// As sent; secrets are dots.
+    line: String,
+    /// As answered.
+    reply: String,
+    /// What the answer means.
+    class: String,
+    at: Time,
+}
+
+/// A task with its plan and its journal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskWithLines {
+    task: Task,
+    /// What it is to do.
+    #[schema(value_type = Object)]
+    plan: Value,
+    /// Everything that was sent, 1,000 lines at most.
+    lines: Vec<TaskLine>,
+}
+
+fn task(row: TaskRow) -> Task {
+    Task {
+        id: row.id,
+        kind: row.kind,
+        olt: Named { id: row.olt_id, name: row.olt_name },
+        pon: row.pon,
+        serial: serial(&row.serial),
+        serial_hex: row.serial,
+        onu_id: row.onu_row_id,
+        service: service_ref(row.service_id, row.service_code),
+        state: row.state,
+        step: row.step,
+        reason: row.reason,
+        actor: row.actor,
+        created_at: row.created_at.into(),
+        updated_at: row.updated_at.into(),
+        finished_at: time(row.finished_at),
+    }
+}
+
+fn line(row: TaskLineRow) -> TaskLine {
+    TaskLine { seq: row.seq, line: row.line, reply: row.reply, class: row.class, at: row.at.into() }
+}
+
+/// Shows the exact lines an authorisation would send, and what speaks for and against it. Reads from the OLT, writes
+/// nothing.
+#[utoipa::path(post, path = "/api/v1/authorisations/dry-run", tag = "authorisations", request_body = AuthorisationInput,
+    responses((status = 200, description = "What would be sent.", body = DryRun)))]
+pub(super) async fn dry_run_authorisation(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Body(input): Body<AuthorisationInput>,
+) -> Answer<DryRun> {
+    let dry = ctx.app().dry_run_authorise(&actor, &input.into_request()?).await?;
+    let allowed = dry.allowed();
+    let lines = dry.lines.into_iter().map(|l| DryLine { mode: l.mode, text: l.text, kind: l.kind });
+    let checks = dry.checks.into_iter().map(|c| DryCheck { text: c.text, status: c.status });
+    Ok(Json(DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }))
+}
+
+/// Orders the authorisation of a detected ONU. It is carried out in the background: the task says how it stands, and
+/// only `done` means that the OLT was read back and agrees.
+#[utoipa::path(post, path = "/api/v1/authorisations", tag = "authorisations", request_body = AuthorisationInput,
+    responses((status = 202, description = "Ordered.", body = Task,
+        headers(("Location" = String, description = "The task.")))))]
+pub(super) async fn authorise_onu(order: Order<AuthorisationInput>) -> Result<Response, ApiFail> {
+    order
+        .once(|ctx, actor, input| async move {
+            let id = ctx.app().authorise_onu(&actor, &input.into_request()?).await?.0;
+            let ordered = found(ctx.read().task(id).await?, "task", id).map(task)?;
+            let location = Some(format!("/api/v1/tasks/{id}"));
+            Ok(Reply { location, ..Reply::new(StatusCode::ACCEPTED, &ordered)? })
+        })
+        .await
+}
+
+/// Tasks, newest first.
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "authorisations", params(TaskQuery),
+    responses((status = 200, description = "A page of tasks.", body = List<Task>)))]
+pub(super) async fn list_tasks(
+    State(ctx): State<Ctx>,
+    Filter(asked): Filter<TaskQuery>,
+) -> Answer<List<Task>> {
+    let page = asked.page();
+    let sort = asked.sort();
+    let filter = TaskFilter {
+        q: asked.q.unwrap_or_default(),
+        state: asked.state,
+        olt_id: asked.olt_id,
+        onu_row_id: asked.onu_id,
+    };
+    Ok(List::of(ctx.read().tasks(&filter, &sort, page).await?, page, task))
+}
+
+/// One task with every line that was sent and its answer.
+#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "authorisations",
+    params(("id" = i64, Path, description = "The task.")),
+    responses((status = 200, description = "The task.", body = TaskWithLines)))]
+pub(super) async fn get_task(State(ctx): State<Ctx>, Id(id): Id) -> Answer<TaskWithLines> {
+    let row = found(ctx.read().task(id).await?, "task", id)?;
+    let lines = ctx.read().task_lines(id).await?.into_iter().map(line).collect();
+    let plan = stored(&row.plan);
+    Ok(Json(TaskWithLines { task: task(row), plan, lines }))
+}
