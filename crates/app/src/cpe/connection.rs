@@ -15,7 +15,10 @@ impl App {
     /// informed, or the watchdog gave up while no worker ran) is not sent at all.
     pub(crate) async fn request_connection(&self, cpe: CpeId, job: &rows::Job) -> Result<(), AppError> {
         let live = self.load(cpe).await?;
-        let awaited = live.device.connection.outstanding_since.is_some_and(|since| since <= job.created_at);
+        let watched = Duration::from_secs(self.policy().provisioning.watchdog_s);
+        let since = live.device.connection.outstanding_since;
+        let awaited =
+            since.is_some_and(|since| since <= job.created_at && self.now().since(since) <= watched);
         let (row, begun_before) = (live.row, job.attempts > 1);
         if !awaited && !begun_before {
             return Ok(());

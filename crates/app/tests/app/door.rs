@@ -88,8 +88,8 @@ async fn the_first_contact_that_the_olt_confirms_becomes_ours(bed: &Bed) {
     // Nothing more is written to a device that is as it should be.
     let asked = cpe.asked.len();
     let mut answered = calls.made().len();
-    for _ in 0..200 {
-        crate::support::cpe::second(bed, &app, &calls, &mut answered, &mut cpe).await;
+    for _ in 0..25 {
+        crate::support::cpe::pass(bed, &app, &calls, &mut answered, &mut cpe).await;
     }
     let later = &cpe.asked[asked..];
     assert!(later.iter().all(|line| !line.starts_with("set") && !line.starts_with("add")), "{later:?}");
@@ -281,7 +281,7 @@ async fn a_factory_reset_that_the_olt_vouches_for_is_a_first_contact(bed: &Bed) 
     let mut seen_informed = false;
     for _ in 0..600 {
         olt_says(&app, onu, Presence::InService).await;
-        crate::support::cpe::second(bed, &app, &calls, &mut answered, &mut cpe).await;
+        crate::support::cpe::pass(bed, &app, &calls, &mut answered, &mut cpe).await;
         let row = cpe_row(&app, id).await;
         seen_informed |= row.state != "ACTIVE";
         if seen_informed && row.state == "ACTIVE" {

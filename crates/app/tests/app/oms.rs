@@ -160,7 +160,7 @@ async fn a_dry_run_shows_what_is_sent_and_sends_nothing(bed: &Bed) {
             "{line} was shown and not sent, or not in this order: {sent:?}"
         );
     }
-    assert_eq!(world::service_row(&node.app, service).await.onu_id.is_some(), true);
+    assert!(world::service_row(&node.app, service).await.onu_id.is_some());
 }
 
 async fn an_onu_is_authorised_from_light_to_an_expected_cpe(bed: &Bed) {

@@ -2,7 +2,10 @@
 
 use crate::support::{
     bed::Bed,
-    cpe::{INSIDE, SimCpe, accepted, anonymous, first_request, inform, second, told_nothing, until_state},
+    cpe::{
+        INSIDE, SimCpe, accepted, anonymous, first_request, inform, pass, to_the_next_moment, told_nothing,
+        until_state,
+    },
     eventually,
     world::{self, Calls, PPPOE_PASSWORD, admin, cpe_row, cpe_rows, told, with_policy},
 };
@@ -47,8 +50,9 @@ async fn callable(bed: &Bed, app: &App, calls: &Calls) -> (SimCpe, CpeId) {
     until_state(bed, app, calls, &mut cpe, "ACTIVE").await;
     // Far from everything that happened on the way.
     let mut answered = calls.made().len();
-    for _ in 0..120 {
-        second(bed, app, calls, &mut answered, &mut cpe).await;
+    let later = app.now().plus_s(120);
+    while app.now() < later {
+        pass(bed, app, calls, &mut answered, &mut cpe).await;
     }
     (cpe, cpe_rows(app).await.first().expect("a row").id)
 }
@@ -71,7 +75,7 @@ async fn dying_at_every_step(bed: &Bed, dies: Dies) -> SimCpe {
     let mut cpe = device(Quirks::default());
     cpe.power_on(bed.clock.now());
     let (mut answered, mut deaths) = (0, 0u32);
-    for _ in 0..8_000 {
+    for _ in 0..2_000 {
         let now = app.now();
         cpe.tick(now);
         app.work_once().await.expect("work");
@@ -112,7 +116,7 @@ async fn dying_at_every_step(bed: &Bed, dies: Dies) -> SimCpe {
                 }
             }
         }
-        bed.advance_s(1);
+        to_the_next_moment(bed, &app, &cpe).await;
     }
     let history: Vec<_> =
         world::timeline(&app).await.into_iter().map(|e| format!("{} {}", e.at, e.text)).collect();
