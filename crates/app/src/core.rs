@@ -9,7 +9,10 @@ use crate::{
     tries::Tries,
 };
 use profiles::cpe::ProfileSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
 use store::{NumberedRecord, Slot, Store, rows, settings};
 use tokio::sync::Notify;
 use types::{Clock, Secret, UtcMs};
@@ -37,6 +40,7 @@ struct Inner {
     bus: Bus,
     policy: RwLock<Arc<AcsPolicy>>,
     first_contact: RwLock<Option<Secret>>,
+    settings_read_at: Mutex<UtcMs>,
     fingerprint_key: Secret,
     live: LiveDevices,
     challenged: Challenged,
@@ -60,6 +64,7 @@ impl App {
     /// # Errors
     /// When settings in the database cannot be read.
     pub async fn new(parts: AppParts) -> Result<App, AppError> {
+        let read_at = parts.clock.now();
         let policy = stored_policy(&parts.store).await?;
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
@@ -70,6 +75,7 @@ impl App {
             bus: Bus::default(),
             policy: RwLock::new(Arc::new(policy)),
             first_contact: RwLock::new(first_contact),
+            settings_read_at: Mutex::new(read_at),
             fingerprint_key,
             live: LiveDevices::default(),
             challenged: Challenged::default(),
@@ -145,6 +151,23 @@ impl App {
 
     pub(crate) fn set_policy(&self, policy: AcsPolicy) {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// Reads the settings again if they were read a while ago: another node may have changed them. When they cannot be
+    /// read, the ones in force stay.
+    pub(crate) async fn fresh_settings(&self) {
+        let now = self.now();
+        {
+            let mut read_at = self.0.settings_read_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if now >= *read_at && now.since(*read_at) < SETTINGS_AGE {
+                return;
+            }
+            // Whoever comes next need not read too.
+            *read_at = now;
+        }
+        if let Err(error) = self.reload_settings().await {
+            tracing::error!(%error, "the settings cannot be read again; the ones in force stay");
+        }
     }
 
     /// Reads again what another node may have changed.
@@ -235,6 +258,9 @@ impl App {
         }
     }
 }
+
+/// How old the settings in memory may be.
+const SETTINGS_AGE: Duration = Duration::from_secs(10);
 
 /// Name of the sealed setting with the shared first-contact password.
 pub(crate) const FIRST_CONTACT: &str = "acs.first_contact_password";

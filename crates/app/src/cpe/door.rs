@@ -31,6 +31,7 @@ const LONGEST_DETAIL: usize = 200;
 #[async_trait]
 impl CpeFrontDoor for App {
     async fn credentials_for(&self, username: &str) -> Vec<CredentialCandidate> {
+        self.fresh_settings().await;
         match self.candidates(username).await {
             Ok(found) => found,
             Err(error) => {
@@ -41,6 +42,7 @@ impl CpeFrontDoor for App {
     }
 
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {
+        self.fresh_settings().await;
         match self.begin_session(inform, peer).await {
             Ok(begin) => begin,
             Err(AppError::Store(StoreError::Overloaded { .. })) => Begin::Busy { retry_after_s: 60 },

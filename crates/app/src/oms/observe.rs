@@ -166,6 +166,7 @@ impl App {
     /// # Errors
     /// When the database fails; an OLT that does not answer is recorded as silent.
     pub async fn observe_all(&self) -> Result<(), AppError> {
+        self.fresh_settings().await;
         let all = olts::all(self.store()).await?;
         let enabled: Vec<rows::Olt> =
             all.into_iter().filter(|olt| olt.admin_state == AdminState::Enabled).collect();

@@ -7,6 +7,7 @@ mod support;
 mod auth;
 mod crm;
 mod door;
+mod journey;
 mod oms;
 mod oms_trouble;
 mod shell;

@@ -1,0 +1,174 @@
+//! What people change on a service that runs, down to what its device is told.
+
+use crate::support::{
+    bed::Bed,
+    cpe::{INSIDE, SimCpe, pass, until_state},
+    world::{self, Calls, PPPOE_PASSWORD, admin, cpe_row, cpe_rows, service_row, told},
+};
+use app::{AccessInput, App, AppError, WifiInput, ports::CpeFrontDoor};
+use sim::cpe::Quirks;
+use store::ServiceState;
+use types::{CpeId, Secret, Serial, ServiceId};
+
+fn serial() -> Serial {
+    world::serial("HWTC7D4733C3")
+}
+
+struct Home {
+    cpe: SimCpe,
+    id: CpeId,
+    service: ServiceId,
+}
+
+/// A customer who is online.
+async fn at_home(bed: &Bed, app: &App, calls: &Calls) -> Home {
+    let mut policy = world::policy();
+    policy.olt_word_valid_s = 1_000_000;
+    app.set_acs_policy(&admin(), policy, None).await.expect("acceptable");
+    let service = world::service(app, "user@isp", Some(serial())).await;
+    let olt = world::quiet_olt(app, "olt-1").await;
+    world::onu(app, olt, serial(), Some(service)).await;
+    let mut cpe = SimCpe::new(serial(), INSIDE, "user@isp", PPPOE_PASSWORD, Quirks::default());
+    cpe.power_on(app.now());
+    until_state(bed, app, calls, &mut cpe, "ACTIVE").await;
+    let id = cpe_rows(app).await[0].id;
+    Home { cpe, id, service }
+}
+
+/// Paths that the device was told to set since the first `after` requests.
+fn set_since(cpe: &SimCpe, after: usize) -> Vec<String> {
+    let sets = cpe.asked[after..].iter().filter_map(|line| line.strip_prefix("set "));
+    sets.flat_map(|paths| paths.split(' ').map(str::to_owned)).collect()
+}
+
+fn value(cpe: &SimCpe, ending: &str) -> Vec<String> {
+    let tree = cpe.cell.device().tree();
+    tree.below(tree.root())
+        .filter(|(path, _)| path.ends_with(ending))
+        .filter_map(|(path, _)| tree.value(path).map(str::to_owned))
+        .collect()
+}
+
+async fn a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let (asked, wans) = (home.cpe.asked.len(), home.cpe.record().wans);
+    let wifi = WifiInput {
+        ssid: "Kilimani 4".into(),
+        passphrase: Some(Secret::new("new-phrase-4711")),
+        enabled: true,
+    };
+    app.set_access(&admin(), home.service, AccessInput { wifi }).await.expect("changed");
+    assert_ne!(cpe_row(&app, home.id).await.state, "ACTIVE", "not as wanted until it is read back");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    let set = set_since(&home.cpe, asked);
+    assert!(!set.is_empty());
+    assert!(set.iter().all(|path| path.contains("WLANConfiguration")), "{set:?}");
+    assert!(home.cpe.asked[asked..].iter().all(|line| !line.starts_with("add")));
+    assert_eq!(home.cpe.record().wans, wans);
+    assert!(value(&home.cpe, ".SSID").contains(&"Kilimani 4".to_owned()));
+    let evidence = store::cpes::evidence(app.store(), home.id).await.expect("readable");
+    assert!(
+        evidence.iter().any(|e| e.layer == "access" && e.observed == "Kilimani 4" && e.verified),
+        "{evidence:?}"
+    );
+    bed.hides(&["new-phrase-4711", PPPOE_PASSWORD]).await;
+}
+
+async fn a_suspended_service_is_switched_off_and_comes_back_by_one_write(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let (asked, wans) = (home.cpe.asked.len(), home.cpe.record().wans);
+    app.suspend_service(&admin(), home.service, "unpaid").await.expect("suspended");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    let set = set_since(&home.cpe, asked);
+    assert!(set.iter().any(|path| path.ends_with(".Enable")), "{set:?}");
+    assert!(set.iter().all(|path| path.contains(".WAN") || path.contains("Layer3Forwarding")), "{set:?}");
+    let row = service_row(&app, home.service).await;
+    assert_eq!(row.state, ServiceState::Suspended, "a verified suspension is no activation");
+    let asked = home.cpe.asked.len();
+    app.resume_service(&admin(), home.service).await.expect("resumed");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    let set = set_since(&home.cpe, asked);
+    assert_eq!(set.len(), 1, "{set:?}");
+    assert!(set[0].ends_with(".Enable"), "{set:?}");
+    assert_eq!(home.cpe.record().wans, wans, "nothing was deleted, nothing made");
+    assert_eq!(service_row(&app, home.service).await.state, ServiceState::Active);
+}
+
+async fn a_held_device_is_not_written_to(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    app.hold_cpe(&admin(), home.id).await.expect("held");
+    let asked = home.cpe.asked.len();
+    let wifi = WifiInput { ssid: "Not yet".into(), passphrase: None, enabled: true };
+    app.set_access(&admin(), home.service, AccessInput { wifi }).await.expect("changed");
+    let mut answered = calls.made().len();
+    for _ in 0..40 {
+        pass(bed, &app, &calls, &mut answered, &mut home.cpe).await;
+    }
+    assert_eq!(set_since(&home.cpe, asked), Vec::<String>::new());
+    let row = cpe_row(&app, home.id).await;
+    assert!(row.reason_text.contains("nino"), "who holds it is told: {}", row.reason_text);
+    app.release_hold(&admin(), home.id).await.expect("released");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    assert!(value(&home.cpe, ".SSID").contains(&"Not yet".to_owned()));
+    assert!(!told(&app, home.id, "cpe_hold").await.is_empty());
+}
+
+async fn a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let internet = |password: &str| app::InternetInput {
+        mode: "pppoe".into(),
+        username: Some("user@isp".into()),
+        password: Some(Secret::new(password)),
+        vlan: None,
+    };
+    app.set_internet(&admin(), home.service, internet("mistyped-0815")).await.expect("changed");
+    until_state(bed, &app, &calls, &mut home.cpe, "FAILED").await;
+    let row = cpe_row(&app, home.id).await;
+    assert!(row.next_attempt_at.is_some_and(|at| at > app.now()), "{row:?}");
+    assert_eq!(home.cpe.record().wans.len(), 1, "nothing was deleted");
+    app.set_internet(&admin(), home.service, internet(PPPOE_PASSWORD)).await.expect("changed");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    bed.hides(&["mistyped-0815", PPPOE_PASSWORD]).await;
+}
+
+async fn every_node_learns_of_a_new_policy(bed: &Bed) {
+    let (one, two) = (bed.app("a", &Calls::default()).await, bed.app("b", &Calls::default()).await);
+    let mut policy = world::policy();
+    policy.first_contact_username = "contact".into();
+    policy.quarantine_limit = 7;
+    one.set_acs_policy(&admin(), policy, Some(Secret::new("shared-Heron-3"))).await.expect("acceptable");
+    assert_eq!(one.credentials_for("contact").await.len(), 1);
+    bed.advance_s(15);
+    assert_eq!(two.credentials_for("contact").await.len(), 1, "the door of the other node knows it too");
+    assert_eq!(two.policy().quarantine_limit, 7);
+    let mut bad = world::policy();
+    bad.provisioning.inform_interval_s = 1;
+    bad.provisioning.ntp_servers.clear();
+    let error = one.set_acs_policy(&admin(), bad, None).await.expect_err("it would hurt");
+    assert!(matches!(&error, AppError::Invalid { fields } if fields.len() == 2), "{error}");
+    let noc = world::person("vera", app::Role::Support);
+    let error = one.set_acs_policy(&noc, world::policy(), None).await.expect_err("may not");
+    assert!(matches!(error, AppError::Forbidden(_)), "{error}");
+    // An empty one takes it away; an absent one keeps it.
+    one.set_acs_policy(&admin(), world::policy(), None).await.expect("acceptable");
+    assert_eq!(one.credentials_for("lightkeeper").await.len(), 1);
+    one.set_acs_policy(&admin(), world::policy(), Some(Secret::new(""))).await.expect("acceptable");
+    assert!(one.credentials_for("lightkeeper").await.is_empty());
+    bed.hides(&["shared-Heron-3"]).await;
+}
+
+on_both!(
+    a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched,
+    a_suspended_service_is_switched_off_and_comes_back_by_one_write,
+    a_held_device_is_not_written_to,
+    a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it,
+    every_node_learns_of_a_new_policy,
+);
