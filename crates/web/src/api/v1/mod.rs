@@ -183,6 +183,7 @@ pub(crate) fn router() -> Router<Ctx> {
 }
 
 /// Every route of the API with what it needs.
+#[cfg(test)]
 pub(crate) fn rows() -> Vec<(Method, &'static str, Need)> {
     KNOWN.0.iter().map(|row| (row.method.clone(), row.path.as_str(), row.need)).collect()
 }
