@@ -150,6 +150,7 @@ struct Listener {
 }
 
 impl Listener {
+    // A browser drops an event without data, so each carries one byte.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -159,12 +160,12 @@ impl Listener {
             self.since = position;
             match found {
                 None => {
-                    self.queue.push_back(Event::default().event("sync").id(position.to_string()).data(""))
+                    self.queue.push_back(Event::default().event("sync").id(position.to_string()).data("1"))
                 }
                 Some(topics) => {
                     let named = topics
                         .into_iter()
-                        .map(|topic| Event::default().event(topic).id(position.to_string()).data(""));
+                        .map(|topic| Event::default().event(topic).id(position.to_string()).data("1"));
                     self.queue.extend(named);
                 }
             }

@@ -4,5 +4,6 @@
 mod bed;
 mod golden;
 mod hostile;
+mod live;
 mod rights;
 mod sign_in;

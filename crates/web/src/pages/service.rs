@@ -378,6 +378,7 @@ fn path(
 
 fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>) -> Vec<LayerView> {
     let active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
+    let failed = cpe.is_some_and(|cpe| cpe.state == "FAILED");
     let mut working = false;
     LAYERS
         .into_iter()
@@ -390,7 +391,12 @@ fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>)
             let (word, mut text) = if !wanted {
                 (Word::new(Status::Off, "Not in plan"), "nothing is wanted here".to_owned())
             } else if facts.is_empty() {
-                (Word::new(Status::Wait, "Waits"), "nothing read from the router yet".to_owned())
+                let word = if failed && !working {
+                    Word::new(Status::Bad, "Failed")
+                } else {
+                    Word::new(Status::Wait, "Waits")
+                };
+                (word, "nothing read back from the router".to_owned())
             } else if proved == facts.len() {
                 (
                     Word::new(Status::Ok, "Verified"),

@@ -301,6 +301,21 @@ impl Browser {
         answer
     }
 
+    /// Opens a stream of events and reads it until it has said `until` and ended that event.
+    pub(super) async fn hear(&mut self, bed: &Bed, path: &str, until: &str) -> String {
+        let request = self.request(Method::GET, path).body(Body::empty()).expect("a request");
+        let mut body = bed.router.clone().oneshot(request).await.expect("the router answers").into_body();
+        let mut text = String::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.expect("the stream goes on");
+            text.push_str(&String::from_utf8_lossy(frame.data_ref().map_or(&[][..], |data| data)));
+            if text.split_once(until).is_some_and(|(_, rest)| rest.contains("\n\n")) {
+                break;
+            }
+        }
+        text
+    }
+
     /// A form of our own page: with the token, from our own address.
     pub(super) async fn post(&mut self, bed: &Bed, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = [("_csrf", self.csrf.clone())];
