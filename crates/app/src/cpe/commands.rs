@@ -1,8 +1,9 @@
 //! What an operator may do to a CPE. Each is an event for its machine; none writes to the device by itself.
 
+use super::live::Recorded;
 use crate::{Actor, App, AppError, Change, Permission};
 use provisioning::{Event, Link};
-use store::{rows, timeline};
+use store::rows;
 use types::{CpeId, ServiceId};
 
 impl App {
@@ -44,6 +45,23 @@ impl App {
     /// As [`App::hold_cpe`].
     pub async fn override_clock_gate(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
         self.operate(actor, cpe, "cpe.override_clock", Event::ClockGateOverridden { by: actor.label() }).await
+    }
+
+    /// Takes a device from its service, which is free for another one then. Nothing is written to the device. Where the
+    /// serial number of an ONU says that it is this service's, the device comes back with its next Inform.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`]; [`AppError::Conflict`] when it belongs to none.
+    pub async fn release_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let Some(service) = row.service_id else {
+            return Err(AppError::Conflict("This CPE belongs to no service.".to_owned()));
+        };
+        let why = format!("released by {}", actor.label());
+        self.operate(actor, cpe, "cpe.release", Event::Released { why }).await?;
+        self.bus().say(Change::Service(service));
+        Ok(())
     }
 
     /// Says by hand which service a device belongs to: an operator's word counts like the OLT's.
@@ -88,21 +106,14 @@ impl App {
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),
                 Event::ClockGateOverridden { .. } => "Allowed to pass without a clock.".to_owned(),
+                Event::Released { .. } => "Released from its service by hand.".to_owned(),
                 _ => "Claimed for a service by hand.".to_owned(),
             },
             actor: actor.label(),
             facts: serde_json::json!({}),
             ..Default::default()
         };
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    timeline::append(tx, &entry).await?;
-                    tx.insert(&audit).await
-                })
-            })
-            .await?;
-        self.feed(cpe, event).await?;
+        self.feed_recorded(cpe, event, Some(Recorded { entry, audit })).await?;
         self.bus().say(Change::Cpe(cpe));
         Ok(())
     }

@@ -105,9 +105,19 @@ struct Write {
     learned: Vec<rows::LearnedFact>,
     link_to: Option<ServiceId>,
     activate: Option<ServiceId>,
+    /// The device leaves this service.
+    unlink_from: Option<ServiceId>,
     /// The timer whose step this is: it must still be due, or another node was quicker.
     fired: Option<String>,
+    audit: Option<rows::AuditEntry>,
     now: UtcMs,
+}
+
+/// What a person's order leaves in the records, in the same unit as what it does.
+#[derive(Clone)]
+pub(crate) struct Recorded {
+    pub(crate) entry: rows::TimelineEntry,
+    pub(crate) audit: rows::AuditEntry,
 }
 
 /// What became of a [`Write`].
@@ -122,10 +132,20 @@ enum Applied {
 impl App {
     /// One step of one device.
     pub(crate) async fn feed(&self, cpe: CpeId, event: Event) -> Result<Fed, AppError> {
+        self.feed_recorded(cpe, event, None).await
+    }
+
+    /// One step of one device on somebody's order.
+    pub(crate) async fn feed_recorded(
+        &self,
+        cpe: CpeId,
+        event: Event,
+        recorded: Option<Recorded>,
+    ) -> Result<Fed, AppError> {
         let cell = self.live().cell(cpe);
         let fed = {
             let mut slot = cell.lock().await;
-            self.feed_locked(cpe, &mut slot, event).await
+            self.feed_into(cpe, &mut slot, event, recorded).await
         };
         drop(cell);
         self.live().tidy(cpe);
@@ -139,6 +159,16 @@ impl App {
         slot: &mut Option<Live>,
         event: Event,
     ) -> Result<Fed, AppError> {
+        self.feed_into(cpe, slot, event, None).await
+    }
+
+    async fn feed_into(
+        &self,
+        cpe: CpeId,
+        slot: &mut Option<Live>,
+        event: Event,
+        recorded: Option<Recorded>,
+    ) -> Result<Fed, AppError> {
         if matches!(event, Event::IntentChanged | Event::LinkResolved(_) | Event::InformReceived { .. })
             && let Some(live) = slot
         {
@@ -150,7 +180,7 @@ impl App {
                 Some(live) => live,
                 None => slot.insert(self.load(cpe).await?),
             };
-            match self.step(live, &event).await? {
+            match self.step(live, &event, recorded.as_ref()).await? {
                 Some(fed) => {
                     if live.session.is_none() {
                         // Nothing is kept between sessions, so that nothing can be stale.
@@ -193,7 +223,12 @@ impl App {
     }
 
     /// `None`: the row was changed by somebody else; load it again.
-    async fn step(&self, live: &mut Live, event: &Event) -> Result<Option<Fed>, AppError> {
+    async fn step(
+        &self,
+        live: &mut Live,
+        event: &Event,
+        recorded: Option<&Recorded>,
+    ) -> Result<Option<Fed>, AppError> {
         let now = self.now();
         let mut context = Context {
             intents: live.intents.clone(),
@@ -214,7 +249,7 @@ impl App {
         }
         let next = next_of(&step.effects);
         let (was, state) = (live.device.state(), step.next.state());
-        let (write, device) = self.write_of(live, event, step, credentials.as_ref(), now)?;
+        let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
         if let Some(write) = write {
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
                 Ok(Applied::Stored(row)) => *row,
@@ -255,6 +290,7 @@ impl App {
         event: &Event,
         step: Step,
         credentials: Option<&OwnershipCredentials>,
+        recorded: Option<&Recorded>,
         now: UtcMs,
     ) -> Result<(Option<Write>, Device), AppError> {
         let durable = step.next.durable();
@@ -265,7 +301,7 @@ impl App {
             // A timer stays due until its step is stored; this is that step.
             orders.stop_timers.push(timer.as_str().to_owned());
         }
-        let told = !step.transitions.is_empty() || !step.reasons.is_empty();
+        let told = !step.transitions.is_empty() || !step.reasons.is_empty() || recorded.is_some();
         if !told && credentials.is_none() && orders.is_empty() && live.device.durable() == durable {
             return Ok((None, step.next));
         }
@@ -304,8 +340,9 @@ impl App {
         };
         let changes =
             step.transitions.iter().map(|t| entry(&t.reason, "state", Some(t.from), Some(t.to), t.at));
-        let timeline =
-            changes.chain(step.reasons.iter().map(|r| entry(r, "reason", None, None, now))).collect();
+        let order = recorded.map(|recorded| recorded.entry.clone());
+        let reasons = step.reasons.iter().map(|r| entry(r, "reason", None, None, now));
+        let timeline = order.into_iter().chain(changes).chain(reasons).collect();
         let sealed = match credentials {
             Some(credentials) => Some(Secret::new(
                 serde_json::to_string(credentials)
@@ -330,6 +367,8 @@ impl App {
             learned: orders.learned,
             link_to,
             activate: service.filter(|_| became_active),
+            unlink_from: live.row.service_id.filter(|_| matches!(event, Event::Released { .. })),
+            audit: recorded.map(|recorded| recorded.audit.clone()),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
                 _ => None,
@@ -552,8 +591,29 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;
     }
+    if let Some(audit) = &write.audit {
+        tx.insert(audit).await?;
+    }
+    if let Some(service) = write.unlink_from {
+        services::link_cpe(tx, service, None).await?;
+    }
     if let Some(service) = write.link_to {
+        let row: rows::Service = tx.require(service).await?;
+        let before: Option<rows::Cpe> = match row.cpe_id.filter(|other| *other != cpe) {
+            Some(other) => tx.get(other).await?,
+            None => None,
+        };
+        if let Some(before) = before.as_ref().filter(|before| !cpes::is_placeholder(before)) {
+            // Nobody is pushed out of a service by another device.
+            return Err(AppError::Conflict(format!(
+                "Service {} has the CPE {} already; release that one first.",
+                row.code, before.serial_number
+            )));
+        }
         services::link_cpe(tx, service, Some(cpe)).await?;
+        if let Some(announced) = before {
+            tx.delete::<rows::Cpe>(announced.id).await?;
+        }
     }
     if let Some(service) = write.activate {
         let row: rows::Service = tx.require(service).await?;

@@ -519,10 +519,13 @@ impl App {
         self.intent_changed(cpe).await
     }
 
-    /// Wakes the machine of the device, if there is one. What it makes of it is its own business.
+    /// Wakes the machine of the device, if there is one. The wish is stored already: a device that cannot be woken now
+    /// learns of it with its next Inform.
     async fn intent_changed(&self, cpe: Option<types::CpeId>) -> Result<(), AppError> {
-        if let Some(cpe) = cpe {
-            self.feed(cpe, Event::IntentChanged).await?;
+        if let Some(cpe) = cpe
+            && let Err(error) = self.feed(cpe, Event::IntentChanged).await
+        {
+            tracing::warn!(%cpe, %error, "a device could not be woken; its next Inform brings it the change");
         }
         Ok(())
     }

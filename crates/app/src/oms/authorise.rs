@@ -217,6 +217,15 @@ impl App {
                             open.actor, open.id, open.reason
                         )));
                     }
+                    if let Some(service) = new.service_id {
+                        let open = tasks::unfinished(tx, 1_000).await?;
+                        if let Some(open) = open.iter().find(|task| task.service_id == Some(service)) {
+                            return Err(AppError::Conflict(format!(
+                                "This service gets the ONU {} right now (task {} of {}).",
+                                open.serial, open.id, open.actor
+                            )));
+                        }
+                    }
                     let task = tasks::begin(tx, new, now).await?;
                     if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
                         let _moved: Guarded = detected::transition(

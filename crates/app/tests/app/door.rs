@@ -464,6 +464,42 @@ async fn an_operators_claim_counts_like_the_olts_word(bed: &Bed) {
     assert!(matches!(error, AppError::Forbidden(_)), "{error}");
 }
 
+async fn a_claim_ends_the_announcement_and_a_release_frees_the_service(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
+    let announced = placeholder(&app, service, serial()).await;
+    let odd = |number: u32| {
+        let mut facts = inform(serial(), &["1 BOOT"], INSIDE);
+        facts.serial_number = format!("ZTEGQ-2019-{number:04}");
+        facts
+    };
+    let first = told_nothing(&app, odd(1), anonymous(INSIDE)).await;
+    let second = told_nothing(&app, odd(2), anonymous(INSIDE)).await;
+    // Two operators at once: one of them is told who was quicker.
+    let actor = admin();
+    let (a, b) = tokio::join!(app.claim_cpe(&actor, first, service), app.claim_cpe(&actor, second, service));
+    assert_eq!([a.is_ok(), b.is_ok()].iter().filter(|ok| **ok).count(), 1, "{a:?} {b:?}");
+    let (has, has_not) = if a.is_ok() { (first, second) } else { (second, first) };
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(has));
+    assert_eq!(cpe_row(&app, has_not).await.service_id, None);
+    assert_eq!(
+        app.store().get::<rows::Cpe>(announced).await.expect("readable"),
+        None,
+        "nobody is awaited any more"
+    );
+    assert_eq!(bed.number("SELECT COUNT(*) FROM audit_log WHERE action = 'cpe.claim'").await, 1);
+    let error = app.release_cpe(&admin(), has_not).await.expect_err("it has none");
+    assert!(matches!(error, AppError::Conflict(_)), "{error}");
+    app.release_cpe(&admin(), has).await.expect("released");
+    assert_eq!(service_row(&app, service).await.cpe_id, None);
+    let row = cpe_row(&app, has).await;
+    assert_eq!((row.service_id, row.quarantine, row.state.as_str()), (None, true, "INFORMED"));
+    told_nothing(&app, odd(if has == first { 1 } else { 2 }), anonymous(INSIDE)).await;
+    app.claim_cpe(&admin(), has_not, service).await.expect("free now");
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(has_not));
+    assert_eq!(service_row(&app, service).await.onu_id, Some(onu), "the ONU is where it was");
+}
+
 async fn a_new_inform_makes_the_old_session_void(bed: &Bed) {
     let app = bed.app("node-1", &Calls::default()).await;
     customer_with_onu(&app, "user@isp", serial()).await;
@@ -512,5 +548,6 @@ on_both!(
     a_second_device_for_one_service_is_reported_and_changes_nothing,
     two_services_with_one_serial_are_a_question_not_a_guess,
     an_operators_claim_counts_like_the_olts_word,
+    a_claim_ends_the_announcement_and_a_release_frees_the_service,
     a_new_inform_makes_the_old_session_void,
 );

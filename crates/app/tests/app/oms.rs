@@ -243,6 +243,28 @@ async fn two_olts_do_not_authorise_one_onu(bed: &Bed) {
     assert!(matches!(&refused, Err(AppError::Conflict(text)) if text.contains("right now")), "{refused:?}");
 }
 
+async fn a_service_gets_one_onu_at_a_time(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let service = customer(&node, serial()).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    let other = world::serial("HWTC00000042");
+    detected(&node, &sim, serial()).await;
+    detected(&node, &sim, other).await;
+    let order = |serial| {
+        let mut order = request(olt, serial);
+        order.service_id = Some(service);
+        order
+    };
+    let task = authorise(&node, order(other)).await.expect("picked by hand");
+    let refused = authorise(&node, order(serial())).await.expect_err("the service is being connected");
+    assert!(refused.to_string().contains("00000042"), "{refused}");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    let refused = authorise(&node, order(serial())).await.expect_err("the service is connected");
+    assert!(refused.to_string().contains("is on ONU HWTC-00000042 already"), "{refused}");
+    assert_eq!(sim.handle().record().tally().ont_added.len(), 1);
+}
+
 async fn what_is_refused_is_refused_before_anything_is_sent(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -353,6 +375,7 @@ on_both!(
     an_onu_is_authorised_from_light_to_an_expected_cpe,
     two_people_who_authorise_one_onu_at_once_make_one_task,
     two_olts_do_not_authorise_one_onu,
+    a_service_gets_one_onu_at_a_time,
     what_is_refused_is_refused_before_anything_is_sent,
     what_the_olt_sees_reaches_the_cpe_and_changes_no_wish,
     the_configuration_is_saved_when_it_has_been_quiet,
