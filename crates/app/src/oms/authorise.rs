@@ -36,6 +36,7 @@ struct Wish {
 
 impl App {
     async fn wish(&self, request: &AuthoriseRequest) -> Result<Wish, AppError> {
+        request.check()?;
         let olt: rows::Olt = self.found(request.olt_id, "OLT").await?;
         if olt.admin_state != store::AdminState::Enabled {
             return Err(AppError::Conflict(format!(

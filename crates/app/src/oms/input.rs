@@ -165,6 +165,17 @@ pub struct AuthoriseRequest {
     pub internet_vlan: Option<u16>,
 }
 
+impl AuthoriseRequest {
+    pub(crate) fn check(&self) -> Result<(), AppError> {
+        let mut checks = Checks::default();
+        checks.optional("description", self.description.as_deref().unwrap_or_default(), 300);
+        if let Some(vlan) = self.internet_vlan {
+            checks.vlan("internet_vlan", vlan);
+        }
+        checks.done()
+    }
+}
+
 /// One line of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryLine {

@@ -9,6 +9,7 @@ use crate::support::{
     },
     world::{self},
 };
+use app::AppError;
 use sim::olt::{Fault, FaultKind, Onu};
 use std::collections::BTreeSet;
 use store::{DetectedState, OltObservedState, OltProtocol, OltTaskState, onus, rows};
@@ -183,6 +184,54 @@ async fn one_node_at_a_time_speaks_to_an_olt(bed: &Bed) {
     assert_eq!(olt_row(&two, olt).await.observed_state, OltObservedState::Answering);
 }
 
+async fn what_people_type_cannot_become_a_command(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    for evil in ["x\nreboot system", "x\" quit", "a;b|c?", "\u{3}\u{1a}\r\nsave", "Müller\u{202e}-ü", "-"] {
+        let mut order = request(olt, serial());
+        order.description = Some(evil.to_owned());
+        let dry =
+            node.run(move |app| async move { app.dry_run_authorise(&world::admin(), &order).await }).await;
+        match dry {
+            Ok(dry) => {
+                for line in &dry.lines {
+                    let safe = line.text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'?');
+                    assert!(safe, "{evil:?} became {:?}", line.text);
+                    assert!(line.text.matches('"').count() % 2 == 0, "{evil:?} became {:?}", line.text);
+                }
+            }
+            Err(error) => assert!(matches!(error, AppError::Invalid { .. }), "{error}"),
+        }
+    }
+    for vlan in [0, 4095, 60_000] {
+        let mut order = request(olt, serial());
+        order.internet_vlan = Some(vlan);
+        let error = authorise(&node, order).await.expect_err("no VLAN");
+        assert!(matches!(error, AppError::Invalid { .. }), "{vlan}: {error}");
+    }
+    // In earnest, with the worst of them: one line is one line.
+    let mut order = request(olt, serial());
+    order.description = Some("x\nreboot system\ny".to_owned());
+    match authorise(&node, order).await {
+        Ok(task) => {
+            node.work();
+            ends_as(&node, task, OltTaskState::Done).await;
+        }
+        Err(error) => assert!(matches!(error, AppError::Invalid { .. }), "{error}"),
+    }
+    let record = sim.handle().record();
+    assert!(record.entries().all(|entry| !entry.line.trim_start().starts_with("reboot")));
+    // A wrong place is not believed.
+    let mut order = request(olt, world::serial("HWTC00000042"));
+    order.pon.port = 5;
+    sim.handle().plug(Onu::new(order.serial, "EG8145V5"), PON);
+    let task = authorise(&node, order).await.expect("ordered");
+    node.work();
+    let row = ends_as(&node, task, OltTaskState::Refused).await;
+    assert!(row.reason.starts_with("Nothing was sent"), "{}", row.reason);
+}
+
 async fn a_disabled_olt_is_left_alone(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -205,5 +254,6 @@ on_both!(
     a_silent_olt_is_recorded_once_and_its_return_too,
     an_olt_that_hangs_keeps_only_its_own_tasks_waiting,
     one_node_at_a_time_speaks_to_an_olt,
+    what_people_type_cannot_become_a_command,
     a_disabled_olt_is_left_alone,
 );
