@@ -19,6 +19,7 @@ mod shell;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timeline;
 pub mod view;
 pub mod words;
 

@@ -27,7 +27,7 @@ pub use customers::{CustomerFilter, CustomerRow, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
 pub use faults::{FaultFilter, FaultGroup, FaultRow};
 pub use olts::{OltRow, PonPortRow};
-pub use onus::{OnuFilter, OnuRow};
+pub use onus::{OnuFilter, OnuRow, OnuViews};
 pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};
 pub use search::{Hit, HitKind, serial_needle};
 pub use services::{IntentRow, ServiceFilter, ServiceRow};

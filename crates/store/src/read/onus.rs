@@ -85,6 +85,21 @@ const SORTS: &[(&str, &str)] = &[
 /// Presences of an ONU that does not carry its service.
 pub(super) const DOWN: &str = "IN ('not_present', 'emergency_stopped')";
 
+/// How many ONUs each saved view holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromQueryResult)]
+pub struct OnuViews {
+    /// Everything planned.
+    pub all_onus: i64,
+    /// Not present.
+    pub down: i64,
+    /// Weaker than −25 dBm at the ONU.
+    pub weak: i64,
+    /// With a service whose CPE is not active.
+    pub cpe_not_active: i64,
+    /// Without a service.
+    pub unlinked: i64,
+}
+
 /// Weaker than this at the ONU is a warning (hundredths of dBm).
 pub(super) const WEAK_CDBM: i64 = -2500;
 
@@ -157,7 +172,24 @@ impl Read<'_> {
         .await
     }
 
-    /// How many ONUs a saved view holds.
+    /// How many ONUs each saved view holds, in one pass.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn onu_views(&self, olt_id: Option<i64>) -> Result<OnuViews, StoreError> {
+        let mut sql = Sql::new("SELECT COUNT(*) AS all_onus,");
+        sql.push(&format!("COUNT(CASE WHEN o.presence {DOWN} THEN 1 END) AS down,"));
+        sql.push("COUNT(CASE WHEN o.rx_onu_cdbm <").bind(WEAK_CDBM).push("THEN 1 END) AS weak,");
+        sql.push(
+            "COUNT(CASE WHEN o.service_id IS NOT NULL AND (p.state IS NULL OR p.state <> 'ACTIVE') THEN 1 END) \
+             AS cpe_not_active, COUNT(CASE WHEN o.service_id IS NULL THEN 1 END) AS unlinked \
+             FROM onus o LEFT JOIN services s ON s.id = o.service_id LEFT JOIN cpes p ON p.id = s.cpe_id",
+        );
+        sql.and("o.removed_at IS NULL").and_is("o.olt_id", olt_id);
+        Ok(self.one(sql).await?.unwrap_or_default())
+    }
+
+    /// How many ONUs a filter holds.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -238,7 +238,8 @@ async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
     let row = read.cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
-    let lines = read.timeline(TimelineSubject::Cpe(id), None, Page::first(40)).await?.rows;
+    let lines = read.timeline(TimelineSubject::Cpe(id), None, Page::first(200)).await?.rows;
+    let lines: Vec<TimelineRow> = crate::timeline::fold(lines).into_iter().take(40).collect();
     let of_cpe = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
     let faults = read.faults(&of_cpe, &Sort::default(), Page::first(5)).await?;
     let sessions = read.cpe_sessions(id, Page::first(10)).await?;

@@ -87,16 +87,23 @@ pub(crate) async fn list(
         std::iter::once(format!("onu-{}", row.id)).chain(row.cpe_id.map(|cpe| format!("cpe-{cpe}")))
     });
     let shell = shell.watch(topics);
-    let mut views = Vec::new();
-    for (key, label) in VIEWS {
-        let of_view = OnuFilter { view: key.into(), olt_id: wanted.olt_id, ..OnuFilter::default() };
-        views.push(SavedView {
+    let counts = ctx.read().onu_views(wanted.olt_id).await?;
+    let count_of = |key: &str| match key {
+        "down" => counts.down,
+        "weak" => counts.weak,
+        "cpe_not_active" => counts.cpe_not_active,
+        "unlinked" => counts.unlinked,
+        _ => counts.all_onus,
+    };
+    let views = VIEWS
+        .into_iter()
+        .map(|(key, label)| SavedView {
             label,
             href: query.with("/onus", &[("view", key), ("q", "")]),
-            count: view::count(ctx.read().onu_count(&of_view).await?),
+            count: view::count(count_of(key)),
             current: wanted.view == key,
-        });
-    }
+        })
+        .collect();
     let olts = ctx.read().olts().await?;
     let list = ListView::new(query, found.total);
     page(&ctx, &headers, &OnusPage { shell, v: ctx.view(), list, rows: found.rows, olts, views })

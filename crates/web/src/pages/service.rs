@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::Response,
 };
 use store::read::{CpeRow, EvidenceRow, IntentRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
@@ -15,6 +15,7 @@ use crate::{
     auth::Who,
     error::Fail,
     form::Form,
+    list::Query,
     shell::{Shell, triggers},
     state::Ctx,
     view::{self, Html, Status, View, Word},
@@ -72,6 +73,7 @@ struct Group {
 
 struct Data {
     oob: bool,
+    every: bool,
     v: View,
     row: ServiceRow,
     onu: Option<OnuRow>,
@@ -462,7 +464,7 @@ fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
         .collect()
 }
 
-async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
+async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
     let row = read.service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
@@ -476,7 +478,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     };
     let intents = read.service_intents(id).await?;
     let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
-    let lines = read.timeline(subject, None, Page::first(40)).await?.rows;
+    let lines = read.timeline(subject, None, Page::first(200)).await?.rows;
+    let lines = if every { lines } else { crate::timeline::fold(lines).into_iter().take(40).collect() };
     let cause = cause(&row, onu.as_ref(), cpe.as_ref(), &v);
     let now = match (&cause, row.state.as_str(), &cpe) {
         (_, "suspended" | "terminated", _) => words::service_state(&row.state),
@@ -498,6 +501,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let failed = cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
     Ok(Data {
         oob,
+        every,
         path: path(&row, onu.as_ref(), cpe.as_ref(), &evidence, &v),
         layers: layers(&intents, &evidence, cpe.as_ref()),
         groups: groups(&evidence, failed, &v),
@@ -528,8 +532,10 @@ pub(crate) async fn show(
     State(ctx): State<Ctx>,
     who: Who,
     headers: HeaderMap,
+    uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
+    let every = wants_every_line(&uri);
     let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
     let mut topics = vec![format!("service-{id}")];
     topics.extend(row.cpe_id.map(|cpe| format!("cpe-{cpe}")));
@@ -539,12 +545,23 @@ pub(crate) async fn show(
         .crumb("Services", "/services")
         .crumb(row.customer_name.clone(), format!("/customers/{}", row.customer_id))
         .watch(topics.clone());
-    let s = data(&ctx, &who, id, false).await?;
+    let s = data(&ctx, &who, id, false, every).await?;
     page(&ctx, &headers, &ServicePage { shell, v: ctx.view(), s, triggers: triggers(&topics) })
 }
 
-pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
-    Ok(no_store(html(&ServiceLive { s: data(&ctx, &who, id, true).await? })?))
+/// `?all=1`: the timeline with every single step.
+pub(crate) fn wants_every_line(uri: &Uri) -> bool {
+    Query::parse("", uri.query()).get("all") == "1"
+}
+
+pub(crate) async fn live(
+    State(ctx): State<Ctx>,
+    who: Who,
+    uri: Uri,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let every = wants_every_line(&uri);
+    Ok(no_store(html(&ServiceLive { s: data(&ctx, &who, id, true, every).await? })?))
 }
 
 pub(crate) async fn suspend(
