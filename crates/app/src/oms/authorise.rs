@@ -316,6 +316,70 @@ impl App {
         Ok(())
     }
 
+    /// Closes a task that needed somebody, after somebody has put the OLT right. Nothing is sent to the OLT; the ONU may
+    /// be ordered again then, and is looked at afresh.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Conflict`] when the task does not wait for anybody.
+    pub async fn close_task(&self, actor: &Actor, id: OltTaskId) -> Result<(), AppError> {
+        actor.require(Permission::AuthoriseOnu)?;
+        let task: rows::OltTask = self.found(id, "task").await?;
+        if task.state != OltTaskState::NeedsOperator {
+            return Err(AppError::Conflict(format!(
+                "Task {id} is {}; only one that needs somebody is closed by hand.",
+                task.state
+            )));
+        }
+        let now = self.now();
+        let reason: String =
+            format!("Closed by {}. Before: {}", actor.label(), task.reason).chars().take(2000).collect();
+        let entry = rows::TimelineEntry {
+            at: now,
+            kind: "task".into(),
+            olt_id: Some(task.olt_id),
+            service_id: task.service_id,
+            code: "task_closed".into(),
+            text: format!(
+                "Task {id} on {} closed by hand; what is on the OLT is as somebody left it.",
+                task.serial
+            ),
+            actor: actor.label(),
+            facts: serde_json::json!({ "task": id }),
+            ..Default::default()
+        };
+        let audit = self.audit_row(actor, "task.close", &format!("task:{id}"), None, None);
+        let (olt, serial) = (task.olt_id, task.serial);
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let closed = tasks::TaskMove {
+                        from: OltTaskState::NeedsOperator,
+                        to: OltTaskState::Undone,
+                        step: "",
+                        reason: &reason,
+                    };
+                    tasks::transition(tx, id, closed, now).await?.or_overtaken("the task")?;
+                    if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
+                        // If it waits no longer, the next look says so.
+                        let _moved: Guarded = detected::transition(
+                            tx,
+                            seen.id,
+                            DetectedState::Authorising,
+                            DetectedState::Waiting,
+                        )
+                        .await?;
+                    }
+                    timeline::append(tx, &entry).await?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Task(id));
+        self.bus().say(Change::Detected(olt));
+        Ok(())
+    }
+
     async fn record_outcome(
         &self,
         olt: &rows::Olt,

@@ -18,14 +18,18 @@ use store::{
 use tokio_util::sync::CancellationToken;
 use types::{OltId, PonPath, UtcMs};
 
-/// A node has an OLT for itself for so long; renewed at each look.
-const LEASE: Duration = Duration::from_secs(120);
+/// A node has an OLT for itself for so long; renewed while it works on it. When a node dies, others wait no longer.
+const LEASE: Duration = Duration::from_secs(30);
 /// Wait after a task was interrupted.
 const AGAIN: Duration = Duration::from_secs(3);
 /// OLTs spoken to at once.
 const PARALLEL: usize = 16;
 /// Unfinished tasks looked at per round.
 const TASKS: u64 = 500;
+
+fn lease_name(olt: OltId) -> String {
+    format!("olt:{olt}")
+}
 
 /// What is to be done on one OLT.
 #[derive(Debug, Default)]
@@ -40,6 +44,27 @@ impl App {
         let tasks = self.run_olt_tasks(stop.clone());
         let observing = self.run_observers(stop);
         futures::future::join(tasks, observing).await;
+        if let Err(error) = self.release_olts().await {
+            tracing::warn!(%error, "OLTs are free for other nodes only when the leases have run out");
+        }
+    }
+
+    /// Whoever comes next need not wait for the leases to run out.
+    async fn release_olts(&self) -> Result<(), AppError> {
+        let names: Vec<String> =
+            olts::all(self.store()).await?.into_iter().map(|olt| lease_name(olt.id)).collect();
+        let node = self.node().to_owned();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    for name in &names {
+                        settings::release_lease(tx, name, &node).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        Ok(())
     }
 
     /// OLTs side by side, the tasks of one OLT in order. An OLT that hangs keeps only its own tasks waiting.
@@ -141,7 +166,7 @@ impl App {
 
     /// Among the nodes of an installation one speaks to an OLT at a time.
     async fn may_act_on(&self, olt: OltId) -> Result<bool, AppError> {
-        let (name, node) = (format!("olt:{olt}"), self.node().to_owned());
+        let (name, node) = (lease_name(olt), self.node().to_owned());
         Ok(self
             .store()
             .write(move |tx| Box::pin(async move { settings::acquire_lease(tx, &name, &node, LEASE).await }))
@@ -185,7 +210,7 @@ impl App {
         if !self.may_act_on(olt.id).await? {
             return Ok(());
         }
-        match self.read_olt(olt).await {
+        match self.leased(olt.id, self.read_olt(olt)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.olt_is_silent(olt, &error).await,
             Err(error) => Err(error),

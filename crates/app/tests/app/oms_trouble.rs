@@ -161,6 +161,70 @@ async fn an_olt_that_hangs_keeps_only_its_own_tasks_waiting(bed: &Bed) {
     );
 }
 
+async fn what_needs_somebody_waits_for_somebody(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let refusal = || FaultKind::Refuse { text: "Failure: The system resources are insufficient".into() };
+    for line in ["^service-port", "^ont delete"] {
+        sim.handle().inject(Fault::times(line, 0, refusal())).expect("a pattern");
+    }
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    let row = ends_as(&node, task, OltTaskState::NeedsOperator).await;
+    assert!(row.reason.contains("ont delete"), "what is left to do is told: {}", row.reason);
+    let refused = authorise(&node, request(olt, serial())).await.expect_err("it is not over");
+    assert!(refused.to_string().contains("Needs an operator"), "{refused}");
+    sim.handle().clear_faults();
+    let lines = sim.handle().record().tally().lines;
+    let viewer = world::person("vera", app::Role::Viewer);
+    let close = |actor: app::Actor| node.run(move |app| async move { app.close_task(&actor, task).await });
+    assert!(matches!(close(viewer).await, Err(AppError::Forbidden(_))));
+    close(world::admin()).await.expect("closed");
+    assert!(matches!(close(world::admin()).await, Err(AppError::Conflict(_))), "once");
+    let row = ends_as(&node, task, OltTaskState::Undone).await;
+    assert!(row.reason.starts_with("Closed by nino.") && row.finished_at.is_some(), "{}", row.reason);
+    assert_eq!(sim.handle().record().tally().lines, lines, "nothing was sent");
+    // The half of it that is still there is looked at afresh: the OLT and the database agree in the end.
+    let again = authorise(&node, request(olt, serial())).await.expect("ordered");
+    let row = eventually("it comes to rest", || async {
+        let row = task_row(&node, again).await;
+        row.finished_at.is_some().then_some(row)
+    })
+    .await;
+    let known = onus::by_serial(node.app.store(), serial()).await.expect("readable");
+    match row.state {
+        OltTaskState::Done => assert!(known.is_some()),
+        OltTaskState::Refused => {
+            assert!(row.reason.starts_with("Nothing was sent"), "{}", row.reason);
+            assert_eq!(known, None);
+        }
+        other => panic!("{other}: {}", row.reason),
+    }
+}
+
+async fn a_node_that_stops_hands_its_olts_over(bed: &Bed) {
+    let (one, two) = (Node::start(bed, "node-1").await, Node::start(bed, "node-2").await);
+    let (sim, olt) = known_olt(bed, &one, "olt-1").await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let working = one.run({
+        let stop = stop.clone();
+        move |app| async move { app.run_olt_workers(stop).await }
+    });
+    let stopping = async {
+        eventually("the OLT is read", || async {
+            (olt_row(&two, olt).await.observed_state == OltObservedState::Answering).then_some(())
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(working, stopping);
+    let speakers = || sim.handle().record().entries().map(|entry| entry.session).collect::<BTreeSet<_>>();
+    let before = speakers();
+    read(&two).await;
+    assert!(speakers().len() > before.len(), "nobody waits for a lease");
+}
+
 async fn one_node_at_a_time_speaks_to_an_olt(bed: &Bed) {
     let (one, two) = (Node::start(bed, "node-1").await, Node::start(bed, "node-2").await);
     let (sim, olt) = known_olt(bed, &one, "olt-1").await;
@@ -253,6 +317,8 @@ on_both!(
     a_broken_line_in_the_middle_is_no_reason_to_do_it_twice,
     a_silent_olt_is_recorded_once_and_its_return_too,
     an_olt_that_hangs_keeps_only_its_own_tasks_waiting,
+    what_needs_somebody_waits_for_somebody,
+    a_node_that_stops_hands_its_olts_over,
     one_node_at_a_time_speaks_to_an_olt,
     what_people_type_cannot_become_a_command,
     a_disabled_olt_is_left_alone,
