@@ -1,4 +1,5 @@
-//! What each box is told on its way from the first Inform to ACTIVE, as golden files: one case per profile.
+//! What each box is told on its way from the first Inform to ACTIVE, as golden files, one case per profile:
+//! told_hg8546m.txt, told_eg8145v5.txt, told_generic_tr098.txt, told_generic_tr181.txt.
 //! `UPDATE_GOLDEN=1` rewrites them.
 
 mod support;

@@ -167,7 +167,7 @@ pub fn connection_request(outcome: &str) -> (Word, &'static str) {
             "The router accepted the call and did not come. We wait for its next Inform.",
         ),
         _ => (
-            Word::new(Status::Warn, crate::view::limited(&outcome.replace('_', " "), 40)),
+            Word::new(Status::Warn, crate::view::limited(outcome.replace('_', " "), 40)),
             "An answer that is not expected; we wait for its next Inform.",
         ),
     }

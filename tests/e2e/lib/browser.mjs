@@ -75,6 +75,8 @@ export async function openPage(browser, options = {}) {
   const found = [];
   const home = baseURL ? new URL(baseURL).host : null;
   page.on("console", (message) => {
+    // How htmx says that an event stream was cut; the page shows that it is not live and connects again.
+    if (message.type() === "error" && message.text() === "[object Event]") return;
     if (message.type() === "error") found.push(`console: ${message.text()} (${message.location().url})`);
   });
   page.on("pageerror", (error) => found.push(`script error: ${error.message}`));

@@ -12,7 +12,7 @@ export const PAGES = [
   { name: "customers", path: "/customers" },
   { name: "faults", path: "/faults" },
   { name: "olts", path: "/olts" },
-  { name: "settings", path: "/settings" },
+  { name: "settings", path: "/settings/policy" },
 ];
 
 const FIND_LIMIT_MS = 100_000;

@@ -91,7 +91,7 @@ pub(crate) fn port_state(admin_state: &str, observed_state: &str) -> Word {
         ("disabled", _) => Word::new(Status::Off, "Off by us"),
         (_, "up" | "online" | "working" | "active") => Word::new(Status::Ok, "Up"),
         (_, "" | "unknown") => Word::new(Status::Unknown, "Not read"),
-        (_, other) => Word::new(Status::Warn, view::limited(&other.replace('_', " "), 40)),
+        (_, other) => Word::new(Status::Warn, view::limited(other.replace('_', " "), 40)),
     }
 }
 

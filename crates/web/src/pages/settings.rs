@@ -111,7 +111,7 @@ pub(crate) async fn change_policy(
     for line in lines(form.val("management_networks")) {
         match line.parse() {
             Ok(network) => policy.management_networks.push(network),
-            Err(error) => form.wrong("management_networks", format!("{error}")),
+            Err(error) => form.wrong("management_networks", error.to_string()),
         }
     }
     let p = &mut policy.provisioning;
