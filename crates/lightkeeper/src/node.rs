@@ -18,7 +18,6 @@ use web::WebState;
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) struct Node {
-    pub(crate) app: App,
     /// Where the pages are, if this node serves them.
     pub(crate) web: Option<SocketAddr>,
     /// Where CPEs reach us by plain HTTP, if they do.
@@ -120,7 +119,7 @@ impl Node {
             tasks.spawn(async move { app.run_olt_workers(stop).await });
         }
         tasks.close();
-        Ok(Node { app, web, acs, first_password, stop, tasks })
+        Ok(Node { web, acs, first_password, stop, tasks })
     }
 
     /// Lets everything finish what it is doing, within bounds.
