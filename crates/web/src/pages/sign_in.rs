@@ -56,13 +56,7 @@ pub(crate) async fn form(
         return Ok(Redirect::to(next).into_response());
     }
     let first_run = is_first_run(&ctx).await?;
-    html(&LoginPage {
-        operator: &ctx.web.operator,
-        next,
-        name: if first_run { "admin" } else { "" },
-        problem: "",
-        first_run,
-    })
+    html(&LoginPage { operator: &ctx.web.operator, next, name: "", problem: "", first_run })
 }
 
 pub(crate) async fn sign_in(
