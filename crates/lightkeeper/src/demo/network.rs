@@ -2,6 +2,7 @@
 //! folder, so that a restart finds the same boxes as they were.
 
 use anyhow::Context;
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sim::{
     cpe::{Fleet, FleetConfig, FleetEvent, FleetHandle, behaviour::Management},
@@ -10,7 +11,7 @@ use sim::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -39,7 +40,7 @@ impl Places {
         let mut taken = Vec::new();
         let mut free = || -> anyhow::Result<SocketAddr> {
             // Held until all are chosen, so that none is given twice.
-            let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on this machine")?;
+            let listener = quiet_port()?;
             let address = listener.local_addr()?;
             taken.push(listener);
             Ok(address)
@@ -58,6 +59,24 @@ impl Places {
             .with_context(|| format!("{} cannot be written", file.display()))?;
         Ok(places)
     }
+}
+
+/// A free port that will still be free at the next start. Systems hand out ports from 32768 on to whoever connects
+/// somewhere, so one from there may be anybody's tomorrow; these are taken only by who asks for them.
+fn quiet_port() -> anyhow::Result<TcpListener> {
+    const TRIES: usize = 500;
+    let mut chance = rand::rng();
+    for _ in 0..TRIES {
+        let port = chance.random_range(20_000..32_000);
+        // The OLT answers SNMP by UDP under the same kind of number.
+        if UdpSocket::bind(("127.0.0.1", port)).is_err() {
+            continue;
+        }
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener);
+        }
+    }
+    anyhow::bail!("none of {TRIES} ports between 20000 and 32000 is free on this machine")
 }
 
 /// User name of the shared first-contact credentials.
