@@ -4,7 +4,7 @@
 
 use crate::{
     cpe::{CpeTiming, Quirks},
-    olt::OltSpec,
+    olt::{ManagementPool, OltSpec},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -325,9 +325,10 @@ impl Scenario {
     /// # Errors
     /// With the line and the key of the first mistake.
     pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
-        let scenario: Scenario =
+        let mut scenario: Scenario =
             toml::from_str(text).map_err(|error| ScenarioError::Toml(error.to_string()))?;
         scenario.check(text)?;
+        scenario.share_subnet(text)?;
         Ok(scenario)
     }
 
@@ -403,6 +404,22 @@ impl Scenario {
             if !group.expect.detected && group.expect.state.is_empty() {
                 return wrong("expect", "needs `state = \"…\"` or `detected = true`".to_owned());
             }
+        }
+        Ok(())
+    }
+
+    /// OLTs that say nothing of their pool hand out the addresses that the ACS is told to trust.
+    fn share_subnet(&mut self, text: &str) -> Result<(), ScenarioError> {
+        let (subnet, of) = (self.network.management_subnet.clone(), self.olts.len());
+        for (nth, olt) in self.olts.iter_mut().enumerate() {
+            if olt.pool != ManagementPool::default() {
+                continue;
+            }
+            olt.pool = ManagementPool::share_of(&subnet, nth, of).ok_or_else(|| ScenarioError::Wrong {
+                line: line_of(text, "network", 0, "management_subnet"),
+                key: "network.management_subnet".to_owned(),
+                what: format!("{subnet:?} is no IPv4 subnet with room for the ONUs of {of} OLTs"),
+            })?;
         }
         Ok(())
     }
@@ -535,12 +552,12 @@ fn ordered(
 
 /// The line of a key in the n-th table of a name; of the table if the key is not there; 0 if neither is.
 fn line_of(text: &str, table: &str, nth: usize, key: &str) -> usize {
-    let header = format!("[[{table}]]");
+    let headers = [format!("[[{table}]]"), format!("[{table}]")];
     let mut seen = 0;
     let mut table_line = 0;
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
-        if line == header {
+        if headers.iter().any(|header| line == header) {
             if seen > nth {
                 break;
             }
@@ -586,6 +603,26 @@ mod tests {
         assert_eq!((slow.timing.inform_interval_s, slow.timing.boot_ms), (3_600, demo.timing.boot_ms));
         assert!(active * 3 > onus.len() * 2, "most become ACTIVE: {active}");
         assert!(onus.iter().any(|onu| onu.wait == Wait::Operator && onu.service.is_some()));
+    }
+
+    #[test]
+    fn olts_hand_out_what_the_acs_trusts_and_nothing_twice() {
+        let demo = Scenario::demo().expect("demo");
+        assert_eq!(demo.olts[0].pool, ManagementPool::default(), "the demo's addresses stay as they are");
+
+        let two = DEMO
+            .replace("127.20.0.0/16", "127.31.0.0/20")
+            .replace("[olt.preset]", "[[olt]]\nname = \"SECOND\"\n\n[olt.preset]");
+        let two = Scenario::parse(&two).expect("a scenario");
+        let ranges: Vec<(u32, u32)> =
+            two.olts.iter().map(|olt| (u32::from(olt.pool.first), olt.pool.size)).collect();
+        assert_eq!(two.olts[0].pool.first, std::net::Ipv4Addr::new(127, 31, 0, 10));
+        assert!(ranges[0].0 + ranges[0].1 <= ranges[1].0, "two OLTs hand out the same address: {ranges:?}");
+        let end = u32::from(std::net::Ipv4Addr::new(127, 31, 15, 255));
+        assert!(ranges[1].0 + ranges[1].1 <= end, "outside of the subnet: {ranges:?}");
+
+        let error = Scenario::parse(&DEMO.replace("127.20.0.0/16", "127.20.0.0/30")).expect_err("no room");
+        assert!(error.to_string().contains("network.management_subnet"), "{error}");
     }
 
     #[test]

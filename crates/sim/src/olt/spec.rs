@@ -197,6 +197,29 @@ impl Default for ManagementPool {
     }
 }
 
+impl ManagementPool {
+    /// The part of a subnet (`10.20.0.0/16`) that the `nth` of `of` OLTs hands out, so that no two hand out the same
+    /// address. `None` if the text is no IPv4 subnet or leaves fewer than ten addresses to each.
+    pub fn share_of(subnet: &str, nth: usize, of: usize) -> Option<ManagementPool> {
+        let (base, length) = subnet.trim().split_once('/')?;
+        let (base, length): (Ipv4Addr, u32) = (base.parse().ok()?, length.parse().ok()?);
+        // The first ten addresses of each part are for routers and whoever else lives there.
+        const KEPT: u32 = 10;
+        let hosts = 1_u32.checked_shl(32_u32.checked_sub(length)?)?;
+        let share = hosts / u32::try_from(of.max(1)).ok()?;
+        let mask = u32::MAX << (32 - length);
+        let network = u32::from(base) & mask;
+        let start = network + share * u32::try_from(nth).ok()?;
+        let size = share.checked_sub(2 * KEPT).filter(|size| *size >= KEPT)?.min(60_000);
+        Some(ManagementPool {
+            first: Ipv4Addr::from(start + KEPT),
+            size,
+            mask: Ipv4Addr::from(mask),
+            gateway: Ipv4Addr::from(network + 1),
+        })
+    }
+}
+
 /// What an engineer configured on the box before we came: VLANs, profiles, traffic tables, the TR-069 profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
