@@ -200,13 +200,21 @@ async fn watch(app: &app::App, plans: &[OnuPlan]) -> anyhow::Result<()> {
 
 async fn check(app: &app::App, plans: &[OnuPlan], within: Duration) -> anyhow::Result<ExitCode> {
     let (bar, began) = (bar(plans.len()), Instant::now());
+    let mut most = None;
     loop {
         let standings = table::standings(app, plans).await?;
         let good = standings.iter().filter(|one| one.as_expected).count();
+        let active = standings.iter().filter(|one| one.state == "ACTIVE").count();
+        if most.is_none() && active * 2 > plans.len() {
+            most = Some(began.elapsed());
+        }
         bar.set_position(good as u64);
         if good == plans.len() || began.elapsed() >= within {
             bar.finish_and_clear();
             table::print(&standings);
+            if let Some(most) = most {
+                println!("Most ONUs were ACTIVE after {} s.", most.as_secs());
+            }
             println!("After {} s.", began.elapsed().as_secs());
             return Ok(if good == plans.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
