@@ -45,24 +45,36 @@ struct Found {
     state: Option<String>,
 }
 
-/// The part of a canonical serial (16 hex digits) that `q` can be: a whole serial in any notation, the start of one
-/// with its vendor letters (`HWTC-9A4`), or at least four hex digits of it.
+/// The part of a canonical serial (16 hex digits) that `q` can be:
+/// - a whole serial in any notation;
+/// - the start of one with its vendor: four letters, then at most eight hex digits. Without the separator of a label
+///   (`HWTC-7D47`, `HWTC:7D47`) names would pass for one (`Amina` is AMIN and A), so then one of them is a decimal
+///   digit, or all eight are there;
+/// - at least four hex digits of it, one of them decimal, in groups of whole bytes if in groups at all: `C-20417` is
+///   somebody's number for something else.
 pub fn serial_needle(q: &str) -> Option<String> {
     let q = q.trim().trim_matches('"');
     if let Ok(serial) = q.parse::<types::Serial>() {
         return Some(serial.hex16());
     }
-    let bare: String = q.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | '.')).collect();
-    if bare.len() < 4 || bare.len() > 16 || !bare.is_ascii() {
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    let has_digit = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
+    let groups: Vec<&str> = q.split(['-', ':', ' ', '.']).collect();
+    let bare = groups.concat();
+    if bare.len() < 4 || bare.len() > 16 || !bare.is_ascii() || q.parse::<std::net::IpAddr>().is_ok() {
         return None;
     }
-    if bare.bytes().all(|b| b.is_ascii_hexdigit()) && bare.bytes().any(|b| b.is_ascii_digit()) {
-        return Some(bare.to_ascii_uppercase());
+    if is_hex(&bare) && has_digit(&bare) {
+        let whole_bytes = groups.iter().rev().skip(1).all(|group| group.len() >= 2 && group.len() % 2 == 0);
+        return whole_bytes.then(|| bare.to_ascii_uppercase());
     }
     let (vendor, rest) = bare.split_at(4);
-    let letters = vendor.bytes().all(|b| b.is_ascii_alphabetic());
-    let digits = !rest.is_empty() && rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit());
-    (letters && digits)
+    let fits =
+        vendor.bytes().all(|b| b.is_ascii_alphabetic()) && (1..=8).contains(&rest.len()) && is_hex(rest);
+    let labelled = groups.len() == 2 && q.contains(['-', ':']);
+    let apart = groups.len() == 1 || groups[0] == vendor;
+    let sure = apart && (labelled || has_digit(rest) || rest.len() == 8);
+    (fits && sure)
         .then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
 }
 
@@ -153,9 +165,9 @@ impl Read<'_> {
             "SELECT o.id, o.serial AS title, t.name AS detail, o.pon AS more, o.presence AS state \
              FROM onus o JOIN olts t ON t.id = o.olt_id",
         );
-        match &serial_pattern {
-            Some(pattern) => drop(sql.and("o.serial LIKE").bind(pattern.clone())),
-            None => drop(sql.and_contains(&["o.description"], &q)),
+        sql.and_contains(&["o.description"], &q);
+        if let Some(pattern) = &serial_pattern {
+            sql.push("OR o.serial LIKE").bind(pattern.clone());
         }
         sql.push("ORDER BY o.serial, o.id").page(page);
         self.hits(HitKind::Onu, sql, &mut hits).await?;
@@ -231,6 +243,35 @@ mod tests {
         assert_eq!(serial_needle("cafe"), None, "a word, not a number");
         assert_eq!(serial_needle("S-20417"), None);
         assert_eq!(serial_needle("Ω"), None);
+    }
+
+    #[test]
+    fn a_vendor_and_some_digits_are_no_name() {
+        for (q, want) in [
+            ("HWTC7D4733", "485754437D4733"),
+            ("hwtc7d", "485754437D"),
+            ("HWTC:AB", "48575443AB"),
+            ("ZTEGABCDEFAB", "5A544547ABCDEFAB"),
+            ("HWTC 7D47 33", "485754437D4733"),
+            ("48:57:54:43:7d:4", "485754437D4"),
+        ] {
+            assert_eq!(serial_needle(q).as_deref(), Some(want), "{q}");
+        }
+        for q in [
+            "Rebecca",
+            "nina be",
+            "Jo-Ed",
+            "Amina Cade",
+            "C-20417",
+            "C-1001",
+            "99 000 142",
+            "10.20.30.40",
+            "HWTC",
+            "HWTC-",
+            "HWT-C7D4",
+        ] {
+            assert_eq!(serial_needle(q), None, "{q}");
+        }
     }
 
     #[test]
