@@ -1,7 +1,10 @@
-//! One box for everything: serial in any notation, MAC, name, phone, PPPoE login, service code, address.
+//! One box for everything: serial in any notation, MAC, IP address, name, phone, PPPoE login, service code, address.
+//!
+//! What people remember in part (a name, a login, a serial) is looked for in the tables that have a row per subscriber.
+//! Of the parameters of CPEs, which are hundreds per subscriber, only whole addresses are, by index.
 
 use super::{Page, Read, sql::Sql};
-use crate::StoreError;
+use crate::{StoreError, address};
 use sea_orm::FromQueryResult;
 
 /// What a hit is.
@@ -78,16 +81,21 @@ pub fn serial_needle(q: &str) -> Option<String> {
         .then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
 }
 
-/// The notations of a MAC that devices report.
-fn mac_needles(q: &str) -> Vec<String> {
-    let Ok(mac) = q.trim().parse::<types::Mac>() else { return Vec::new() };
-    let bare: String =
-        mac.to_string().chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
-    let with = |separator: &str| {
-        (0..6).map(|i| bare[2 * i..2 * i + 2].to_owned()).collect::<Vec<_>>().join(separator)
-    };
-    let upper = [with(":"), with("-"), bare.clone()];
-    upper.iter().cloned().chain(upper.iter().map(|text| text.to_ascii_lowercase())).collect()
+/// The CPEs that hold this address, those that were read last first: an address that moved is known of two.
+fn by_address(address: String, page: Page) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT p.id, p.serial_number AS title, p.model AS detail, a.path AS more, p.state AS state \
+         FROM (SELECT cpe_id, path FROM cpe_addresses WHERE address =",
+    );
+    // One that thousands claim to have identifies none of them; sorting all of them would serve nobody.
+    sql.bind(address)
+        .push("LIMIT 1000) a")
+        .push(
+            "JOIN cpe_parameters x ON x.cpe_id = a.cpe_id AND x.path = a.path JOIN cpes p ON p.id = a.cpe_id",
+        )
+        .push("ORDER BY x.read_at DESC, p.id, a.path")
+        .page(page);
+    sql
 }
 
 /// Letters and digits of a phone number, so that `+357 99-000142` finds `+357 99 000 142`.
@@ -127,7 +135,7 @@ impl Read<'_> {
         }
         let page = Page::first(limit.min(50));
         let serial = serial_needle(&q);
-        let macs = mac_needles(&q);
+        let address = address::typed(&q);
         let phone = phone_digits(&q);
         let serial_pattern = serial.as_ref().map(|hex| format!("%{hex}%"));
 
@@ -182,6 +190,9 @@ impl Read<'_> {
             self.hits(HitKind::Detected, sql, &mut hits).await?;
         }
 
+        if let Some(address) = &address {
+            self.hits(HitKind::Cpe, by_address(address.clone(), page), &mut hits).await?;
+        }
         let mut sql = Sql::new(
             "SELECT p.id, p.serial_number AS title, p.model AS detail, p.peer_address AS more, p.state AS state FROM cpes p",
         );
@@ -189,23 +200,12 @@ impl Read<'_> {
         if let Some(pattern) = &serial_pattern {
             sql.push("OR p.pon_serial LIKE").bind(pattern.clone());
         }
-        sql.push("ORDER BY p.serial_number, p.id").page(page);
+        // The address itself before those that only begin like it.
+        sql.push("ORDER BY CASE WHEN p.peer_address =")
+            .bind(address.unwrap_or_default())
+            .push("THEN 0 ELSE 1 END, p.serial_number, p.id")
+            .page(page);
         self.hits(HitKind::Cpe, sql, &mut hits).await?;
-
-        if !macs.is_empty() {
-            let mut sql = Sql::new(
-                "SELECT p.id, p.serial_number AS title, p.model AS detail, x.path AS more, p.state AS state \
-                 FROM cpe_parameters x JOIN cpes p ON p.id = x.cpe_id WHERE x.value IN (",
-            );
-            for (index, mac) in macs.into_iter().enumerate() {
-                if index > 0 {
-                    sql.push(",");
-                }
-                sql.bind(mac);
-            }
-            sql.push(") ORDER BY p.id").page(page);
-            self.hits(HitKind::Cpe, sql, &mut hits).await?;
-        }
 
         let mut sql = Sql::new(
             "SELECT t.id, t.name AS title, t.address AS detail, NULL AS more, t.observed_state AS state FROM olts t",
@@ -274,11 +274,38 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_address_is_looked_up_by_index() {
+        use sea_orm::{ConnectionTrait, Statement};
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("lk.db").display());
+        let key = crate::KeySource::File(folder.path().join("key"));
+        let store = crate::Store::open(crate::StoreConfig::new(url, key)).await.expect("opens");
+        let (text, values) = by_address("00:25:9E:AA:BB:CC".to_owned(), Page::default()).into_parts();
+        let explain = format!("EXPLAIN QUERY PLAN {text}");
+        let explain = Statement::from_sql_and_values(store.get_database_backend(), explain, values);
+        let plan: Vec<String> = store
+            .query_all_raw(explain)
+            .await
+            .expect("explains")
+            .iter()
+            .map(|row| row.try_get("", "detail").expect("text"))
+            .collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("USING INDEX cpe_addresses_address"), "{plan}");
+        for table in ["cpe_addresses", "cpe_parameters", "x", "p", "cpes"] {
+            assert!(
+                !plan
+                    .lines()
+                    .any(|line| line.starts_with(&format!("SCAN {table}")) && !line.contains("INDEX")),
+                "{plan}"
+            );
+        }
+    }
+
     #[test]
-    fn phones_and_macs() {
+    fn phones() {
         assert_eq!(phone_digits("+357 99-000142").as_deref(), Some("35799000142"));
         assert_eq!(phone_digits("S-20417"), None);
-        assert!(mac_needles("00:25:9e:aa:bb:cc").contains(&"00:25:9E:AA:BB:CC".to_owned()));
-        assert!(mac_needles("Anna").is_empty());
     }
 }
