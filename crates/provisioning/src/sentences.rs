@@ -320,13 +320,37 @@ pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>, now: UtcMs) -
     .then("a CPE that failed to reach us may stay silent up to 85 minutes before it tries again")
 }
 
-pub(crate) fn verifying(status: &str, check: u32, checks: u32, until: UtcMs, now: UtcMs) -> Reason {
-    Reason::new(
-        Code::Verifying,
-        format!("Everything is written; connection {status} at check {check} of {checks}"),
-    )
-    .then(format!("next look after {}", by(until, now)))
-    .with("status", status)
+/// The looks at a connection: it is given up after so many of them, and not before a time. Both must have come.
+pub(crate) struct Looks {
+    /// Looks so far.
+    pub(crate) done: u32,
+    /// The next one.
+    pub(crate) next_at: UtcMs,
+    /// Looks that must fail.
+    pub(crate) wanted: u32,
+    /// The end of the window in which it may still come up.
+    pub(crate) until: UtcMs,
+}
+
+/// `status`: `None` while nothing was looked at since the last write.
+pub(crate) fn verifying(status: Option<&str>, looks: &Looks, now: UtcMs) -> Reason {
+    let Looks { done, next_at, wanted, until } = *looks;
+    let text = match status {
+        Some(status) => {
+            format!("Everything is written; connection {} at check {done}", short(status))
+        }
+        None => "Everything is written; the connection was not looked at yet".to_owned(),
+    };
+    let given_up = match (done < wanted, until > now) {
+        (true, true) => format!("given up after {wanted} checks, not before {}", by(until, now)),
+        (true, false) => format!("given up after {wanted} checks"),
+        (false, true) => format!("given up not before {}", by(until, now)),
+        (false, false) => "given up if it is not up then".to_owned(),
+    };
+    Reason::new(Code::Verifying, text)
+        .then(format!("next look after {}; {given_up}", by(next_at, now)))
+        .with("status", status.unwrap_or("not looked at yet"))
+        .with("check", done)
 }
 
 pub(crate) fn active(what: &str) -> Reason {

@@ -8,6 +8,11 @@ use types::UtcMs;
 /// 2026-11-21T13:50:00Z
 const NOW: UtcMs = UtcMs(1_795_269_000_000);
 
+/// So many looks done of three, and so many seconds left of the window.
+fn looks(done: u32, left_s: u64) -> s::Looks {
+    s::Looks { done, next_at: NOW.plus_s(60), wanted: 3, until: NOW.plus_s(left_s) }
+}
+
 fn samples() -> Vec<Reason> {
     let expected = Some(NOW.plus_s(900));
     let url = "http://10.7.3.9:7547/a8f31c";
@@ -55,7 +60,10 @@ fn samples() -> Vec<Reason> {
         s::resumed("create ppp"),
         s::session_torn("creating ppp", expected, NOW),
         s::inform_overdue(NOW, Some(UtcMs(NOW.0 - 960_000)), NOW),
-        s::verifying("Connecting", 1, 3, NOW.plus_s(60), NOW),
+        s::verifying(None, &looks(0, 180), NOW),
+        s::verifying(Some("Connecting"), &looks(1, 165), NOW),
+        s::verifying(Some("Connecting"), &looks(7, 150), NOW),
+        s::verifying(Some("Connecting"), &looks(2, 0), NOW),
         s::active("Internet, Access"),
         s::already_as_wanted("Internet Connected 100.64.7.9"),
         s::already_active(),

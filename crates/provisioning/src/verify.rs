@@ -66,13 +66,15 @@ impl Work<'_> {
         if checks >= policy.verify_checks && now >= since.plus_s(policy.verify_grace_s) {
             return Check::Failed(self.why_not(intents, plan, checks));
         }
-        let at = *self.run().next_check_at.get_or_insert(now.plus_s(policy.verify_delay_s));
+        let next_at = *self.run().next_check_at.get_or_insert(now.plus_s(policy.verify_delay_s));
         let status = match &plan.wan {
-            _ if just_written => "not looked at yet".to_owned(),
-            Some(wan) => describe(wan),
-            None => "missing".to_owned(),
+            _ if just_written => None,
+            Some(wan) => Some(describe(wan)),
+            None => Some("missing".to_owned()),
         };
-        Check::NotYet(sentences::verifying(&status, checks, policy.verify_checks, at, now))
+        let until = since.plus_s(policy.verify_grace_s);
+        let looks = sentences::Looks { done: checks, next_at, wanted: policy.verify_checks, until };
+        Check::NotYet(sentences::verifying(status.as_deref(), &looks, now))
     }
 
     fn why_not(&mut self, intents: &Intents, plan: &LayerPlan, checks: u32) -> Reason {

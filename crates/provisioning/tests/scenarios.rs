@@ -379,6 +379,40 @@ fn a_slow_connection_is_given_its_time() {
 }
 
 #[test]
+fn looks_are_counted_and_never_of_fewer_than_there_are() {
+    // Three must fail, but within the window there is time for more.
+    let mut shell = huawei(Quirks { connect_after_s: 170, ..Quirks::default() });
+    shell.run_until(State::Active, 3600);
+    let said: Vec<String> = shell
+        .reasons
+        .iter()
+        .filter(|reason| reason.code == ReasonCode::Verifying)
+        .map(provisioning::Reason::sentence)
+        .collect();
+    let checks: Vec<u32> = shell
+        .reasons
+        .iter()
+        .filter(|reason| reason.code == ReasonCode::Verifying)
+        .map(|reason| reason.facts["check"].parse().expect("a number"))
+        .collect();
+    let wanted = shell.context.policy.verify_checks;
+    assert!(checks.iter().any(|check| *check > wanted), "{said:#?}");
+    assert!(checks.windows(2).all(|pair| pair[0] <= pair[1]), "{said:#?}");
+    for (sentence, check) in said.iter().zip(&checks) {
+        let words = match check {
+            0 => "not looked at yet; next look after".to_owned(),
+            _ => format!("at check {check}; next look after"),
+        };
+        assert!(sentence.contains(&words), "{sentence}");
+        assert_eq!(
+            sentence.contains(&format!("given up after {wanted} checks, not before")),
+            *check < wanted
+        );
+        assert!(sentence.contains("not before 10:"), "{sentence}");
+    }
+}
+
+#[test]
 fn without_connection_requests_it_goes_on_at_every_inform() {
     for (quirks, want) in [
         (Quirks { unreachable: true, ..Quirks::default() }, ReasonCode::ConnectionRequestUnreachable),

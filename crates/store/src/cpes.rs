@@ -1,11 +1,12 @@
 //! CPEs: the hot path of the ACS. One query to know a device, one unit of work per step of its machine.
 
 use crate::{
+    address,
     db::{Db, Tx},
     entities::{
-        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, CpeTimer, EvidenceItem, LearnedFact,
-        TimelineEntry, connection_requests, cpe_faults, cpe_parameters, cpe_sessions, cpe_timers, cpes,
-        evidence, learned,
+        ConnectionRequest, Cpe, CpeAddress, CpeFault, CpeParameter, CpeSession, CpeTimer, EvidenceItem,
+        LearnedFact, TimelineEntry, connection_requests, cpe_addresses, cpe_faults, cpe_parameters,
+        cpe_sessions, cpe_timers, cpes, evidence, learned,
     },
     error::{Guarded, StoreError},
     jobs::{self, NewJob},
@@ -235,7 +236,8 @@ async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result<(),
     Ok(())
 }
 
-/// Writes parameters as read now; whether one can be written is kept from before if it is not said.
+/// Writes parameters as read now, and with them the addresses that search finds a CPE by; whether one can be written is
+/// kept from before if it is not said.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -255,6 +257,44 @@ pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Resu
                     .update_columns([Column::Value, Column::Kind, Column::ReadAt])
                     .value(Column::Writable, said.if_null(Expr::col((Entity, Column::Writable))))
                     .to_owned(),
+            )
+            .exec_without_returning(tx.db())
+            .await?;
+    }
+    put_addresses(tx, cpe, &items).await
+}
+
+/// Addresses rarely change, so what is known is looked up first: a device that is read again costs no write here.
+async fn put_addresses(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<(), StoreError> {
+    use cpe_addresses::{Column, Entity};
+    let items: Vec<&CpeParameter> = items.iter().filter(|item| address::may_hold(&item.path)).collect();
+    if items.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<CpeAddress> = rows(Entity::find().filter(Column::CpeId.eq(cpe.0)).all(tx.db()).await?)?;
+    let mut known: BTreeMap<String, String> = known.into_iter().map(|row| (row.path, row.address)).collect();
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    for item in items {
+        let (held, before) = (address::held(&item.path, &item.value), known.remove(&item.path));
+        match held {
+            Some(address) if before.as_ref() != Some(&address) => {
+                new.push(CpeAddress { cpe_id: cpe, path: item.path.clone(), address });
+            }
+            None if before.is_some() => gone.push(item.path.as_str()),
+            Some(_) | None => {}
+        }
+    }
+    for some in gone.chunks(rows_per_statement::<CpeAddress>()) {
+        Entity::delete_many()
+            .filter(Column::CpeId.eq(cpe.0))
+            .filter(Column::Path.is_in(some.iter().copied()))
+            .exec(tx.db())
+            .await?;
+    }
+    for some in new.chunks(rows_per_statement::<CpeAddress>()) {
+        Entity::insert_many(some.iter().cloned().map(CpeAddress::into_active))
+            .on_conflict(
+                OnConflict::columns([Column::CpeId, Column::Path]).update_column(Column::Address).to_owned(),
             )
             .exec_without_returning(tx.db())
             .await?;

@@ -9,6 +9,7 @@
 //!   of the modules. Nothing is written outside a unit of work.
 //! - A state column is only changed by a guarded update that answers [`Guarded`].
 
+mod address;
 mod cell;
 pub mod cpes;
 pub mod customers;

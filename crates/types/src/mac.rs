@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A 48-bit MAC address. Parses `AA:BB:CC:DD:EE:FF`, `aa-bb-…`, `aabb.ccdd.eeff`, `aabb-ccdd-eeff` (Huawei) and
-/// bare hex; prints upper case with colons.
+/// bare hex; prints upper case with colons. Digits in other groups, such as those of a date, are no address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
@@ -32,13 +32,21 @@ impl FromStr for Mac {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || MacError(text.chars().take(40).collect());
         let trimmed = text.trim();
-        if trimmed.len() > 17
-            || !trimmed.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '-' | '.'))
-        {
+        let separator = trimmed.chars().find(|c| matches!(c, ':' | '-' | '.'));
+        let groups: Vec<&str> = match separator {
+            Some(separator) if trimmed.len() <= 17 => trimmed.split(separator).collect(),
+            _ => vec![trimmed],
+        };
+        let digits_each = match groups.len() {
+            1 => 12,
+            3 => 4,
+            6 => 2,
+            _ => return Err(error()),
+        };
+        if groups.iter().any(|group| group.len() != digits_each) {
             return Err(error());
         }
-        let digits: String = trimmed.chars().filter(char::is_ascii_hexdigit).collect();
-        let bytes = hex::decode(digits).map_err(|_| error())?;
+        let bytes = hex::decode(groups.concat()).map_err(|_| error())?;
         Ok(Mac(bytes.try_into().map_err(|_| error())?))
     }
 }
@@ -68,7 +76,17 @@ mod tests {
             assert_eq!(text.parse(), Ok(want), "{text}");
         }
         assert_eq!(want.to_string(), "00:25:9E:12:34:AB");
-        for bad in ["", "00:25:9E:12:34", "00:25:9E:12:34:AB:CD", "zz259E1234AB", "00259E1234AB1"] {
+        for bad in [
+            "",
+            "00:25:9E:12:34",
+            "00:25:9E:12:34:AB:CD",
+            "zz259E1234AB",
+            "00259E1234AB1",
+            "00:25-9E:12:34:AB",
+            "2026-11-21-1430",
+            "99-000-142-1234",
+            "0025:9E12:34AB:",
+        ] {
             assert!(bad.parse::<Mac>().is_err(), "{bad}");
         }
     }

@@ -200,9 +200,17 @@ pub(crate) async fn guard(need: Need, request: Request, next: Next) -> Response 
     if need != Need::Public {
         match &identity {
             Identity::Nobody => return sign_in_first(&request, is_api),
-            Identity::Person(who)
-                if who.must_change && path != "/password" && path != "/logout" && !is_api =>
-            {
+            // Also where only programs are expected: the session of a password that others may know opens nothing.
+            Identity::Person(who) if who.must_change && is_api => {
+                let fail = Fail::new(
+                    StatusCode::FORBIDDEN,
+                    "Password to be chosen",
+                    "This sign-in still has the password it was given. Choose your own at /password first; until then \
+                     nothing is shown or done. API keys are not affected.",
+                );
+                return ApiFail(fail).into_response();
+            }
+            Identity::Person(who) if who.must_change && path != "/password" && path != "/logout" => {
                 return Redirect::to("/password").into_response();
             }
             Identity::Person(_) | Identity::Program(_) => {}

@@ -96,6 +96,20 @@ table! { keyed "cpe_parameters"
     }
 }
 
+table! { keyed "cpe_addresses"
+    /// A MAC or IP address among the parameters, as last read; kept by [`crate::cpes::put_parameters`].
+    #[derive(Default)]
+    cpe_addresses => CpeAddress by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// Path of the parameter that holds it.
+        path: String,
+    } and {
+        /// In the one notation of `crate::address`.
+        address: String,
+    }
+}
+
 table! { keyed "evidence"
     /// What was wanted and what was found for one setting: the proof behind ACTIVE.
     #[derive(Default)]

@@ -32,6 +32,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     // ACS
     Cpe::SPEC,
     CpeParameter::SPEC,
+    CpeAddress::SPEC,
     EvidenceItem::SPEC,
     CpeSession::SPEC,
     CpeFault::SPEC,

@@ -209,6 +209,17 @@ CREATE TABLE cpe_parameters (
     PRIMARY KEY (cpe_id, path)
 );
 
+-- What search finds a CPE by. A parameter in a hundred holds one, so this stays small and keyed where the values of
+-- all parameters are neither.
+CREATE TABLE cpe_addresses (
+    cpe_id bigint NOT NULL,
+    path text NOT NULL,
+    address text NOT NULL,
+    PRIMARY KEY (cpe_id, path),
+    FOREIGN KEY (cpe_id, path) REFERENCES cpe_parameters (cpe_id, path) ON DELETE CASCADE
+);
+CREATE INDEX cpe_addresses_address ON cpe_addresses (address);
+
 CREATE TABLE evidence (
     cpe_id bigint NOT NULL REFERENCES cpes (id) ON DELETE CASCADE,
     layer text NOT NULL,

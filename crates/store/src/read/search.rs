@@ -1,7 +1,10 @@
-//! One box for everything: serial in any notation, MAC, name, phone, PPPoE login, service code, address.
+//! One box for everything: serial in any notation, MAC, IP address, name, phone, PPPoE login, service code, address.
+//!
+//! What people remember in part (a name, a login, a serial) is looked for in the tables that have a row per subscriber.
+//! Of the parameters of CPEs, which are hundreds per subscriber, only whole addresses are, by index.
 
 use super::{Page, Read, sql::Sql};
-use crate::StoreError;
+use crate::{StoreError, address};
 use sea_orm::FromQueryResult;
 
 /// What a hit is.
@@ -45,37 +48,54 @@ struct Found {
     state: Option<String>,
 }
 
-/// The part of a canonical serial (16 hex digits) that `q` can be: a whole serial in any notation, the start of one
-/// with its vendor letters (`HWTC-9A4`), or at least four hex digits of it.
+/// The part of a canonical serial (16 hex digits) that `q` can be:
+/// - a whole serial in any notation;
+/// - the start of one with its vendor: four letters, then at most eight hex digits. Without the separator of a label
+///   (`HWTC-7D47`, `HWTC:7D47`) names would pass for one (`Amina` is AMIN and A), so then one of them is a decimal
+///   digit, or all eight are there;
+/// - at least four hex digits of it, one of them decimal, in groups of whole bytes if in groups at all: `C-20417` is
+///   somebody's number for something else.
 pub fn serial_needle(q: &str) -> Option<String> {
     let q = q.trim().trim_matches('"');
     if let Ok(serial) = q.parse::<types::Serial>() {
         return Some(serial.hex16());
     }
-    let bare: String = q.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | '.')).collect();
-    if bare.len() < 4 || bare.len() > 16 || !bare.is_ascii() {
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    let has_digit = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
+    let groups: Vec<&str> = q.split(['-', ':', ' ', '.']).collect();
+    let bare = groups.concat();
+    if bare.len() < 4 || bare.len() > 16 || !bare.is_ascii() || q.parse::<std::net::IpAddr>().is_ok() {
         return None;
     }
-    if bare.bytes().all(|b| b.is_ascii_hexdigit()) && bare.bytes().any(|b| b.is_ascii_digit()) {
-        return Some(bare.to_ascii_uppercase());
+    if is_hex(&bare) && has_digit(&bare) {
+        let whole_bytes = groups.iter().rev().skip(1).all(|group| group.len() >= 2 && group.len() % 2 == 0);
+        return whole_bytes.then(|| bare.to_ascii_uppercase());
     }
     let (vendor, rest) = bare.split_at(4);
-    let letters = vendor.bytes().all(|b| b.is_ascii_alphabetic());
-    let digits = !rest.is_empty() && rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit());
-    (letters && digits)
+    let fits =
+        vendor.bytes().all(|b| b.is_ascii_alphabetic()) && (1..=8).contains(&rest.len()) && is_hex(rest);
+    let labelled = groups.len() == 2 && q.contains(['-', ':']);
+    let apart = groups.len() == 1 || groups[0] == vendor;
+    let sure = apart && (labelled || has_digit(rest) || rest.len() == 8);
+    (fits && sure)
         .then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
 }
 
-/// The notations of a MAC that devices report.
-fn mac_needles(q: &str) -> Vec<String> {
-    let Ok(mac) = q.trim().parse::<types::Mac>() else { return Vec::new() };
-    let bare: String =
-        mac.to_string().chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
-    let with = |separator: &str| {
-        (0..6).map(|i| bare[2 * i..2 * i + 2].to_owned()).collect::<Vec<_>>().join(separator)
-    };
-    let upper = [with(":"), with("-"), bare.clone()];
-    upper.iter().cloned().chain(upper.iter().map(|text| text.to_ascii_lowercase())).collect()
+/// The CPEs that hold this address, those that were read last first: an address that moved is known of two.
+fn by_address(address: String, page: Page) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT p.id, p.serial_number AS title, p.model AS detail, a.path AS more, p.state AS state \
+         FROM (SELECT cpe_id, path FROM cpe_addresses WHERE address =",
+    );
+    // One that thousands claim to have identifies none of them; sorting all of them would serve nobody.
+    sql.bind(address)
+        .push("LIMIT 1000) a")
+        .push(
+            "JOIN cpe_parameters x ON x.cpe_id = a.cpe_id AND x.path = a.path JOIN cpes p ON p.id = a.cpe_id",
+        )
+        .push("ORDER BY x.read_at DESC, p.id, a.path")
+        .page(page);
+    sql
 }
 
 /// Letters and digits of a phone number, so that `+357 99-000142` finds `+357 99 000 142`.
@@ -115,7 +135,7 @@ impl Read<'_> {
         }
         let page = Page::first(limit.min(50));
         let serial = serial_needle(&q);
-        let macs = mac_needles(&q);
+        let address = address::typed(&q);
         let phone = phone_digits(&q);
         let serial_pattern = serial.as_ref().map(|hex| format!("%{hex}%"));
 
@@ -153,9 +173,9 @@ impl Read<'_> {
             "SELECT o.id, o.serial AS title, t.name AS detail, o.pon AS more, o.presence AS state \
              FROM onus o JOIN olts t ON t.id = o.olt_id",
         );
-        match &serial_pattern {
-            Some(pattern) => drop(sql.and("o.serial LIKE").bind(pattern.clone())),
-            None => drop(sql.and_contains(&["o.description"], &q)),
+        sql.and_contains(&["o.description"], &q);
+        if let Some(pattern) = &serial_pattern {
+            sql.push("OR o.serial LIKE").bind(pattern.clone());
         }
         sql.push("ORDER BY o.serial, o.id").page(page);
         self.hits(HitKind::Onu, sql, &mut hits).await?;
@@ -170,6 +190,9 @@ impl Read<'_> {
             self.hits(HitKind::Detected, sql, &mut hits).await?;
         }
 
+        if let Some(address) = &address {
+            self.hits(HitKind::Cpe, by_address(address.clone(), page), &mut hits).await?;
+        }
         let mut sql = Sql::new(
             "SELECT p.id, p.serial_number AS title, p.model AS detail, p.peer_address AS more, p.state AS state FROM cpes p",
         );
@@ -177,23 +200,12 @@ impl Read<'_> {
         if let Some(pattern) = &serial_pattern {
             sql.push("OR p.pon_serial LIKE").bind(pattern.clone());
         }
-        sql.push("ORDER BY p.serial_number, p.id").page(page);
+        // The address itself before those that only begin like it.
+        sql.push("ORDER BY CASE WHEN p.peer_address =")
+            .bind(address.unwrap_or_default())
+            .push("THEN 0 ELSE 1 END, p.serial_number, p.id")
+            .page(page);
         self.hits(HitKind::Cpe, sql, &mut hits).await?;
-
-        if !macs.is_empty() {
-            let mut sql = Sql::new(
-                "SELECT p.id, p.serial_number AS title, p.model AS detail, x.path AS more, p.state AS state \
-                 FROM cpe_parameters x JOIN cpes p ON p.id = x.cpe_id WHERE x.value IN (",
-            );
-            for (index, mac) in macs.into_iter().enumerate() {
-                if index > 0 {
-                    sql.push(",");
-                }
-                sql.bind(mac);
-            }
-            sql.push(") ORDER BY p.id").page(page);
-            self.hits(HitKind::Cpe, sql, &mut hits).await?;
-        }
 
         let mut sql = Sql::new(
             "SELECT t.id, t.name AS title, t.address AS detail, NULL AS more, t.observed_state AS state FROM olts t",
@@ -234,10 +246,66 @@ mod tests {
     }
 
     #[test]
-    fn phones_and_macs() {
+    fn a_vendor_and_some_digits_are_no_name() {
+        for (q, want) in [
+            ("HWTC7D4733", "485754437D4733"),
+            ("hwtc7d", "485754437D"),
+            ("HWTC:AB", "48575443AB"),
+            ("ZTEGABCDEFAB", "5A544547ABCDEFAB"),
+            ("HWTC 7D47 33", "485754437D4733"),
+            ("48:57:54:43:7d:4", "485754437D4"),
+        ] {
+            assert_eq!(serial_needle(q).as_deref(), Some(want), "{q}");
+        }
+        for q in [
+            "Rebecca",
+            "nina be",
+            "Jo-Ed",
+            "Amina Cade",
+            "C-20417",
+            "C-1001",
+            "99 000 142",
+            "10.20.30.40",
+            "HWTC",
+            "HWTC-",
+            "HWT-C7D4",
+        ] {
+            assert_eq!(serial_needle(q), None, "{q}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_looked_up_by_index() {
+        use sea_orm::{ConnectionTrait, Statement};
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("lk.db").display());
+        let key = crate::KeySource::File(folder.path().join("key"));
+        let store = crate::Store::open(crate::StoreConfig::new(url, key)).await.expect("opens");
+        let (text, values) = by_address("00:25:9E:AA:BB:CC".to_owned(), Page::default()).into_parts();
+        let explain = format!("EXPLAIN QUERY PLAN {text}");
+        let explain = Statement::from_sql_and_values(store.get_database_backend(), explain, values);
+        let plan: Vec<String> = store
+            .query_all_raw(explain)
+            .await
+            .expect("explains")
+            .iter()
+            .map(|row| row.try_get("", "detail").expect("text"))
+            .collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("USING INDEX cpe_addresses_address"), "{plan}");
+        for table in ["cpe_addresses", "cpe_parameters", "x", "p", "cpes"] {
+            assert!(
+                !plan
+                    .lines()
+                    .any(|line| line.starts_with(&format!("SCAN {table}")) && !line.contains("INDEX")),
+                "{plan}"
+            );
+        }
+    }
+
+    #[test]
+    fn phones() {
         assert_eq!(phone_digits("+357 99-000142").as_deref(), Some("35799000142"));
         assert_eq!(phone_digits("S-20417"), None);
-        assert!(mac_needles("00:25:9e:aa:bb:cc").contains(&"00:25:9E:AA:BB:CC".to_owned()));
-        assert!(mac_needles("Anna").is_empty());
     }
 }

@@ -89,6 +89,12 @@ impl Sql {
         self.push("LIMIT").bind(i64::from(page.size)).push("OFFSET").bind(offset)
     }
 
+    /// For tests that look at how a statement is carried out.
+    #[cfg(test)]
+    pub(super) fn into_parts(self) -> (String, Vec<Value>) {
+        (self.text, self.values)
+    }
+
     /// Joins the text and values of another piece; its placeholders are renumbered.
     pub(super) fn append(&mut self, other: &Sql) -> &mut Self {
         let base = self.values.len();

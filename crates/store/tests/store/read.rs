@@ -7,9 +7,12 @@ use store::{
         AuditFilter, CpeFilter, CustomerFilter, DetectedFilter, FaultFilter, HitKind, OnuFilter, Page,
         ParameterFilter, ServiceFilter, Sort, TaskFilter, TimelineSubject,
     },
+    rows::CpeParameter,
 };
+use types::{CpeId, UtcMs};
 
 on_both! {
+    addresses_follow_what_was_read_last,
     one_row_of_an_onu_is_place_line_customer_and_router,
     lists_filter_sort_and_page_without_overlap,
     an_empty_database_has_empty_lists,
@@ -80,12 +83,6 @@ async fn seeded(bed: &Bed) -> Store {
             (1, '0/1/6', '48575443DEADBEEF', 'HWTC', 'HG8546M', '', '', 'gone', {now}, {now}, 1)"
         ),
         format!(
-            "INSERT INTO cpe_parameters (cpe_id, path, value, kind, writable, read_at) VALUES \
-            (1, 'InternetGatewayDevice.ManagementServer.PeriodicInformInterval', '300', 'unsigned_int', TRUE, {now}), \
-            (1, 'InternetGatewayDevice.WANDevice.1.Name', '50%_x', 'string', NULL, {now}), \
-            (1, 'InternetGatewayDevice.LANDevice.1.MACAddress', '00:25:9E:AA:BB:CC', 'string', FALSE, {now})"
-        ),
-        format!(
             "INSERT INTO cpe_faults (cpe_id, at, class, code, text, path, rpc, model, software_version, reason_code) VALUES \
             (1, {now}, 'provisioning_logic', 9007, 'Invalid value', 'x.y', 'SetParameterValues', 'EG8145V5', 'V5R020', 'write_rejected'), \
             (1, {now}, 'provisioning_logic', 9007, 'Invalid value', 'x.y', 'SetParameterValues', 'EG8145V5', 'V5R020', 'write_rejected'), \
@@ -107,7 +104,38 @@ async fn seeded(bed: &Bed) -> Store {
     for statement in statements {
         bed.sql(&statement).await;
     }
+    let parameters = [
+        ("ManagementServer.PeriodicInformInterval", "300", "unsigned_int", Some(true)),
+        ("WANDevice.1.Name", "50%_x", "string", None),
+        ("LANDevice.1.MACAddress", "00:25:9E:AA:BB:CC", "string", Some(false)),
+        (WAN_ADDRESS, "100.64.3.9", "string", Some(false)),
+    ];
+    put(&store, CpeId(1), START, &parameters).await;
     store
+}
+
+const WAN_ADDRESS: &str = "WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1.ExternalIPAddress";
+
+/// Parameters of a CPE as read at a time.
+async fn put(store: &Store, cpe: CpeId, at: UtcMs, parameters: &[(&str, &str, &str, Option<bool>)]) {
+    let rows: Vec<_> = parameters
+        .iter()
+        .map(|(path, value, kind, writable)| CpeParameter {
+            path: format!("InternetGatewayDevice.{path}"),
+            value: (*value).to_owned(),
+            kind: (*kind).to_owned(),
+            writable: *writable,
+            read_at: at,
+            ..CpeParameter::default()
+        })
+        .collect();
+    store
+        .write(move |tx| {
+            let rows = rows.clone();
+            Box::pin(async move { store::cpes::put_parameters(tx, cpe, &rows).await })
+        })
+        .await
+        .expect("written");
 }
 
 async fn one_row_of_an_onu_is_place_line_customer_and_router(bed: &Bed) {
@@ -234,11 +262,15 @@ async fn everything_is_found_by_what_people_say(bed: &Bed) {
         let hits = find(q).await;
         assert!(hits.contains(&service) && hits.contains(&router), "{q}: {hits:?}");
     }
-    for q in ["amina", "AMINA.OTIENO", "s-10001", "harbour", "+357 99 000 142", "99000142"] {
+    for q in
+        ["amina", "AMINA.OTIENO", "otieno", "amina.ot", "s-10001", "harbour", "+357 99 000 142", "99000142"]
+    {
         assert!(find(q).await.contains(&service), "{q}");
     }
     assert!(find("00-25-9e-aa-bb-cc").await.contains(&router), "a MAC in another notation");
-    assert!(find("10.20.3.9").await.contains(&router));
+    assert!(find("100.64.3.9").await.contains(&router), "the customer's own address");
+    assert_eq!(find("10.20.3.1").await.len(), 1, "the router whose address begins so");
+    assert!(find("10.20.3.9").await.contains(&router), "its management address");
     assert_eq!(
         find("оксана").await.first().map(|hit| hit.0),
         Some(HitKind::Service),
@@ -250,6 +282,40 @@ async fn everything_is_found_by_what_people_say(bed: &Bed) {
     );
     assert_eq!(find("marina").await.first().map(|hit| hit.0), Some(HitKind::Olt));
     assert!(find("x").await.is_empty(), "one letter finds nothing");
+}
+
+async fn addresses_follow_what_was_read_last(bed: &Bed) {
+    let store = seeded(bed).await;
+    let holders = |q: &'static str| {
+        let store = store.clone();
+        async move {
+            let hits = store.read().search(q, 5).await.expect(q);
+            let cpes = hits.into_iter().filter(|hit| hit.kind == HitKind::Cpe);
+            cpes.map(|hit| (hit.id, hit.detail)).collect::<Vec<_>>()
+        }
+    };
+    let found = |cpe: i64, model: &str| (cpe, format!("{model} · InternetGatewayDevice.{WAN_ADDRESS}"));
+    assert_eq!(holders("100.64.3.9").await, [found(1, "EG8145V5")]);
+    // The same address is given to another: who had it last comes first, and who was not read since is not hidden.
+    put(&store, CpeId(2), START.plus_s(60), &[(WAN_ADDRESS, "100.64.3.9", "string", None)]).await;
+    assert_eq!(holders("100.64.3.9").await, [found(2, "HG8546M"), found(1, "EG8145V5")]);
+    put(&store, CpeId(1), START.plus_s(90), &[(WAN_ADDRESS, "100.64.3.77", "string", None)]).await;
+    assert_eq!(holders("100.64.3.9").await, [found(2, "HG8546M")]);
+    assert_eq!(holders("100.64.3.77").await, [found(1, "EG8145V5")]);
+    put(&store, CpeId(2), START.plus_s(99), &[(WAN_ADDRESS, "0.0.0.0", "string", None)]).await;
+    assert_eq!(holders("100.64.3.9").await, [], "a connection that is down has none");
+    assert_eq!(bed.number("SELECT COUNT(*) FROM cpe_addresses").await, 2, "a MAC and an IP address");
+    // What is forgotten of a device is not found any more.
+    let keep_none = store::retention::Bounds { parameters_per_cpe: 0, ..Default::default() };
+    store
+        .write(move |tx| {
+            let bounds = keep_none.clone();
+            Box::pin(async move { store::retention::trim_cpe(tx, CpeId(1), &bounds).await })
+        })
+        .await
+        .expect("trimmed");
+    assert_eq!(bed.number("SELECT COUNT(*) FROM cpe_addresses").await, 0);
+    assert_eq!(holders("00:25:9e:aa:bb:cc").await, []);
 }
 
 async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {
@@ -278,10 +344,10 @@ async fn parameters_are_found_by_path_value_and_branch(bed: &Bed) {
         let (store, filter) = (store.clone(), ParameterFilter { q: q.into(), branch: branch.into() });
         async move { store.read().cpe_parameters(1, &filter, Page::default()).await.expect("reads").total }
     };
-    assert_eq!(count("", "").await, 3);
+    assert_eq!(count("", "").await, 4);
     assert_eq!(count("informinterval", "").await, 1);
     assert_eq!(count("300", "").await, 1);
-    assert_eq!(count("", "InternetGatewayDevice.WANDevice.").await, 1);
+    assert_eq!(count("", "InternetGatewayDevice.WANDevice.").await, 2);
     assert_eq!(count("", "%").await, 0);
     let branches = store.read().cpe_branches(1).await.expect("reads");
     assert_eq!(

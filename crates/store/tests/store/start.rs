@@ -43,7 +43,7 @@ async fn a_fresh_database_is_migrated_and_a_second_start_does_nothing(bed: &Bed)
     let report = Store::migrate(&bed.config()).await.expect("migrates");
     assert_eq!(report.applied, ["0001_initial"]);
     assert_eq!(report.schema_version, 1);
-    assert!(report.tables_checked >= 28, "{report:?}");
+    assert!(report.tables_checked >= 29, "{report:?}");
     let before = schema(bed).await;
     let again = Store::migrate(&bed.config()).await.expect("migrates again");
     assert!(again.applied.is_empty());
@@ -97,11 +97,11 @@ async fn a_newer_schema_is_refused(bed: &Bed) {
 
 async fn a_missing_table_of_each_part_is_named(bed: &Bed) {
     Store::migrate(&bed.config()).await.expect("migrates");
-    for table in ["service_intents", "olt_task_lines", "cpe_parameters", "audit_log"] {
+    for table in ["service_intents", "olt_task_lines", "cpe_addresses", "cpe_parameters", "audit_log"] {
         bed.sql(&format!("DROP TABLE {table}")).await;
     }
     let error = refusal(bed).await;
-    for table in ["service_intents", "olt_task_lines", "cpe_parameters", "audit_log"] {
+    for table in ["service_intents", "olt_task_lines", "cpe_addresses", "cpe_parameters", "audit_log"] {
         assert!(error.contains(&format!("table {table} is missing")), "{error}");
     }
 }

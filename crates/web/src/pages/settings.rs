@@ -57,7 +57,7 @@ const NUMBERS: [(&str, &str, &str); 9] = [
     ("connection_request_gap_s", "Gap between calls, s", "to one device"),
     ("inform_interval_s", "Inform interval, s", "written to devices"),
     ("verify_grace_s", "Grace for PPPoE, s", "until a connection counts as failed"),
-    ("verify_checks", "Checks within it", "PPPoE needs more than one look"),
+    ("verify_checks", "Checks, at least", "that must fail; PPPoE needs more than one look"),
     ("ntp_pushes", "Time server set, times", "before a wrong clock is reported"),
     ("autofind_interval_s", "Read OLTs every, s", "a CLI is slow"),
     ("quarantine_limit", "Strangers remembered", "more are answered “busy”"),

@@ -338,6 +338,19 @@ impl Browser {
         answer
     }
 
+    /// A call of the API with the cookies of this browser, changed by `forge`.
+    pub(super) async fn api(
+        &self,
+        bed: &Bed,
+        method: Method,
+        path: &str,
+        body: &str,
+        forge: impl FnOnce(http::request::Builder) -> http::request::Builder,
+    ) -> Answer {
+        let request = forge(self.request(method, path).header(header::CONTENT_TYPE, "application/json"));
+        bed.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    }
+
     /// The same form as another site would send it, changed by `forge`.
     pub(super) async fn forged(
         &self,

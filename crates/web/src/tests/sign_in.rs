@@ -1,8 +1,18 @@
 //! Signing in, staying signed in, and requests that are not ours.
 
-use axum::http::{StatusCode, header};
+use app::{Actor, Permission, Role};
+use axum::http::{Method, StatusCode, header};
 
-use super::bed::{Bed, Browser, PASSWORD, between};
+use super::bed::{Answer, Bed, Browser, PASSWORD, between};
+use crate::{api::v1::rows, auth::Need};
+
+/// The sentence of a refusal of the API.
+fn problem(answer: &Answer, status: StatusCode) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    assert_eq!(answer.header(header::CONTENT_TYPE), "application/problem+json", "{}", answer.text);
+    let body: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+    body["detail"].as_str().expect("a sentence").to_owned()
+}
 
 #[tokio::test]
 async fn a_generated_password_only_opens_the_door_to_choosing_ones_own() {
@@ -10,7 +20,7 @@ async fn a_generated_password_only_opens_the_door_to_choosing_ones_own() {
     let mut browser = Browser::default();
     let page = browser.get(&bed, "/login").await;
     assert!(page.text.contains("First start"), "{}", page.text);
-    let made = bed.app.create_user(&app::Actor::System("test"), "nino", app::Role::Noc).await;
+    let made = bed.app.create_user(&Actor::System("test"), "nino", Role::Noc).await;
     let (_, first) = made.expect("a login");
     let old = first.expose().to_owned();
     let entered = browser.post(&bed, "/login", &[("name", "nino"), ("password", &old)]).await;
@@ -30,6 +40,75 @@ async fn a_generated_password_only_opens_the_door_to_choosing_ones_own() {
     let home = browser.get(&bed, "/").await;
     assert!(home.status.is_success() && home.text.contains("Password changed"), "the message is shown");
     assert!(!browser.get(&bed, "/").await.text.contains("Password changed"), "once");
+}
+
+#[tokio::test]
+async fn a_generated_password_opens_nothing_of_the_api_either() {
+    let bed = Bed::new().await;
+    bed.seeded().await;
+    let made = bed.app.create_user(&Actor::System("test"), "nino", Role::Admin).await;
+    let old = made.expect("a login").1.expose().to_owned();
+    let mut browser = Browser::default();
+    browser.post(&bed, "/login", &[("name", "nino"), ("password", &old)]).await;
+    let form = browser.get(&bed, "/password").await;
+    browser.csrf = between(&form.text, "name=\"_csrf\" value=\"", "\"").to_owned();
+    let token = browser.csrf.clone();
+    for (method, path, need) in rows() {
+        let path = path.replace("{id}", "1");
+        let answer =
+            browser.api(&bed, method.clone(), &path, "{}", |r| r.header("x-csrf-token", &token)).await;
+        if need == Need::Public {
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            continue;
+        }
+        let detail = problem(&answer, StatusCode::FORBIDDEN);
+        assert!(detail.contains("Choose your own at /password first"), "{method} {path}: {detail}");
+    }
+    let key = bed.app.create_api_key(&Actor::System("test"), "for a test", &Permission::ALL, None).await;
+    let key = format!("Bearer {}", key.expect("a key").1.expose());
+    let by_key = |r: http::request::Builder| r.header(header::AUTHORIZATION, &key);
+    let answer = browser.api(&bed, Method::GET, "/api/v1/customers", "", by_key).await;
+    assert_eq!(answer.status, StatusCode::OK, "a key is not a sign-in: {}", answer.text);
+    let fields = [("old", old.as_str()), ("new", PASSWORD), ("repeat", PASSWORD)];
+    browser.post(&bed, "/password", &fields).await;
+    let answer = browser.api(&bed, Method::GET, "/api/v1/customers", "", |r| r).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn another_site_cannot_make_the_browser_call_the_api() {
+    let bed = Bed::new().await;
+    let admin = bed.admin().await;
+    let (token, body) = (admin.csrf.clone(), r#"{"name":"Mallory"}"#);
+    for (method, path, _) in rows().into_iter().filter(|(method, ..)| *method != Method::GET) {
+        let path = path.replace("{id}", "1");
+        let bare = admin.api(&bed, method.clone(), &path, "{}", |r| r).await;
+        let detail = problem(&bare, StatusCode::FORBIDDEN);
+        assert!(
+            detail.contains("token") && detail.contains("Nothing was changed"),
+            "{method} {path}: {detail}"
+        );
+    }
+    let with_token = |r: http::request::Builder| r.header("x-csrf-token", &token);
+    let wrong =
+        admin.api(&bed, Method::POST, "/api/v1/customers", body, |r| r.header("x-csrf-token", "0")).await;
+    let elsewhere = admin
+        .api(&bed, Method::POST, "/api/v1/customers", body, |r| {
+            with_token(r).header(header::ORIGIN, "https://evil.example")
+        })
+        .await;
+    let cross = admin
+        .api(&bed, Method::POST, "/api/v1/customers", body, |r| {
+            with_token(r).header("sec-fetch-site", "cross-site")
+        })
+        .await;
+    for answer in [&wrong, &elsewhere, &cross] {
+        problem(answer, StatusCode::FORBIDDEN);
+    }
+    let customers = admin.api(&bed, Method::GET, "/api/v1/customers", "", |r| r).await;
+    assert!(!customers.text.contains("Mallory"), "{}", customers.text);
+    let ours = admin.api(&bed, Method::POST, "/api/v1/customers", body, with_token).await;
+    assert!(ours.status.is_success(), "our own page may: {}", ours.text);
 }
 
 #[tokio::test]

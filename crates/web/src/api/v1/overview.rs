@@ -25,7 +25,8 @@ use crate::{
 list_query! {
     /// What to look for.
     SearchQuery {
-        /// At least two characters of a serial in any notation, MAC, name, phone, PPPoE login or service code.
+        /// At least two characters of a serial in any notation, name, phone, PPPoE login, service code or management
+        /// address; or a whole MAC or IP address.
         q: String,
     } /// Best first; leave it out.
     sort []

@@ -4,6 +4,7 @@ use app::{Permission, Role};
 use axum::http::{Method, StatusCode, header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use types::Secret;
 
 use super::{Bed, SYSTEM, request};
 use crate::{api::v1::rows, auth::Need};
@@ -68,7 +69,10 @@ async fn everybody_may_read_the_document_and_who_they_are() {
 async fn a_browser_must_show_that_a_write_comes_from_our_pages() {
     let bed = Bed::new().await;
     let (_, password) = bed.app.create_user(&SYSTEM, "nino", Role::Admin).await.expect("a login");
-    let token = bed.app.login("nino", password, None).await.expect("signed in").token;
+    let nino = bed.app.login("nino", password.clone(), None).await.expect("signed in").actor;
+    let own = Secret::new("a long sentence to test with");
+    bed.app.change_password(&nino, password, own.clone()).await.expect("a password of their own");
+    let token = bed.app.login("nino", own, None).await.expect("signed in").token;
     let csrf = Sha256::new().chain_update(b"lightkeeper csrf v1\0").chain_update(token.expose()).finalize();
     let csrf = hex::encode(&csrf[..16]);
     let with = |name: &'static str, value: &str| {
