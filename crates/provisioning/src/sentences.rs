@@ -321,12 +321,17 @@ pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>, now: UtcMs) -
 }
 
 pub(crate) fn verifying(status: &str, check: u32, checks: u32, until: UtcMs, now: UtcMs) -> Reason {
-    Reason::new(
-        Code::Verifying,
-        format!("Everything is written; connection {status} at check {check} of {checks}"),
-    )
-    .then(format!("next look after {}", by(until, now)))
-    .with("status", status)
+    let text = if check == 0 {
+        "Everything is written; the connection is looked at next".to_owned()
+    } else if check > checks {
+        // All checks were made; the time it may take has not run out.
+        format!("Everything is written; connection {status} at check {check}")
+    } else {
+        format!("Everything is written; connection {status} at check {check} of {checks}")
+    };
+    Reason::new(Code::Verifying, text)
+        .then(format!("next look after {}", by(until, now)))
+        .with("status", status)
 }
 
 pub(crate) fn active(what: &str) -> Reason {
@@ -367,7 +372,10 @@ pub(crate) fn relinked(service: impl std::fmt::Display) -> Reason {
 pub(crate) fn onu_flapped(times: u32) -> Reason {
     Reason::new(
         Code::OnuFlapped,
-        format!("The ONU left and came back ({times} times since it was last ACTIVE)"),
+        match times {
+            1 => "The ONU left and came back".to_owned(),
+            times => format!("The ONU left and came back ({times} times since it was last ACTIVE)"),
+        },
     )
     .then("nothing is started again because of it")
     .with("flaps", times)

@@ -68,7 +68,6 @@ impl Work<'_> {
         }
         let at = *self.run().next_check_at.get_or_insert(now.plus_s(policy.verify_delay_s));
         let status = match &plan.wan {
-            _ if just_written => "not looked at yet".to_owned(),
             Some(wan) => describe(wan),
             None => "missing".to_owned(),
         };
