@@ -83,11 +83,9 @@ impl AuthorisationInput {
 /// One line of a dry run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DryLine {
-    /// Where on the OLT's command line, e.g. `interface gpon 0/1`.
-    mode: String,
-    /// The exact line; secrets are dots.
+    /// The exact line; secrets are dots. Of `read` it is what must be found afterwards, as a sentence.
     text: String,
-    /// `read`, `add`, `remove` or `save`.
+    /// `move` for a line that only goes to another mode of the command line, `add`, `remove`, `save`, or `read`.
     kind: String,
 }
 
@@ -202,7 +200,7 @@ pub(super) async fn dry_run_authorisation(
 ) -> Answer<DryRun> {
     let dry = ctx.app().dry_run_authorise(&actor, &input.into_request()?).await?;
     let allowed = dry.allowed();
-    let lines = dry.lines.into_iter().map(|l| DryLine { mode: l.mode, text: l.text, kind: l.kind });
+    let lines = dry.lines.into_iter().map(|l| DryLine { text: l.text, kind: l.kind });
     let checks = dry.checks.into_iter().map(|c| DryCheck { text: c.text, status: c.status });
     Ok(Json(DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }))
 }
