@@ -473,8 +473,10 @@ async fn verify(driver: &mut Driver, plan: &Plan, wait: bool) -> Result<Report, 
     let mut remarks = Vec::new();
     if let Some(existing) = &existing {
         if existing.record.run_state != RunState::Online {
-            let cause = existing.record.last_down_cause.as_deref().unwrap_or("no cause given");
-            remarks.push(format!("registered, and not online yet ({cause})"));
+            remarks.push(match &existing.record.last_down_cause {
+                Some(cause) => format!("it is registered and not online yet (last down cause: {cause})"),
+                None => "it is registered and not online yet".to_owned(),
+            });
         }
         if existing.record.match_state == MatchState::Mismatch {
             remarks.push("its ports do not fit the service profile (match state: mismatch)".to_owned());

@@ -6,13 +6,21 @@ use provisioning::{Event, Link};
 use store::rows;
 use types::{CpeId, ServiceId};
 
+/// Longest reason that somebody gives for colleagues, in characters.
+const LONGEST_WHY: usize = 200;
+
 impl App {
-    /// Stops provisioning of this device until the hold is lifted.
+    /// Stops provisioning of this device until the hold is lifted. `why` is for colleagues: it stands in the timeline
+    /// and may be empty.
     ///
     /// # Errors
-    /// [`AppError::NotFound`], [`AppError::Forbidden`].
-    pub async fn hold_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
-        self.operate(actor, cpe, "cpe.hold", Event::HoldSet { by: actor.label() }).await
+    /// [`AppError::NotFound`], [`AppError::Forbidden`], [`AppError::Invalid`] for a reason that is too long.
+    pub async fn hold_cpe(&self, actor: &Actor, cpe: CpeId, why: &str) -> Result<(), AppError> {
+        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+        if why.chars().count() > LONGEST_WHY {
+            return Err(AppError::invalid("reason", format!("is longer than {LONGEST_WHY} characters.")));
+        }
+        self.operate(actor, cpe, "cpe.hold", Event::HoldSet { by: actor.label() }, &why).await
     }
 
     /// Lifts a hold.
@@ -20,7 +28,7 @@ impl App {
     /// # Errors
     /// As [`App::hold_cpe`].
     pub async fn release_hold(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
-        self.operate(actor, cpe, "cpe.release_hold", Event::HoldCleared { by: actor.label() }).await
+        self.operate(actor, cpe, "cpe.release_hold", Event::HoldCleared { by: actor.label() }, "").await
     }
 
     /// Ends a back-off now. Cool-down and gates still count.
@@ -28,7 +36,7 @@ impl App {
     /// # Errors
     /// As [`App::hold_cpe`].
     pub async fn retry_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
-        self.operate(actor, cpe, "cpe.retry", Event::RetryRequested { by: actor.label() }).await
+        self.operate(actor, cpe, "cpe.retry", Event::RetryRequested { by: actor.label() }, "").await
     }
 
     /// Asks the device to open a session now.
@@ -36,7 +44,7 @@ impl App {
     /// # Errors
     /// As [`App::hold_cpe`].
     pub async fn call_cpe(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
-        self.operate(actor, cpe, "cpe.call", Event::CallRequested { by: actor.label() }).await
+        self.operate(actor, cpe, "cpe.call", Event::CallRequested { by: actor.label() }, "").await
     }
 
     /// Lets a device pass without a clock.
@@ -44,7 +52,8 @@ impl App {
     /// # Errors
     /// As [`App::hold_cpe`].
     pub async fn override_clock_gate(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
-        self.operate(actor, cpe, "cpe.override_clock", Event::ClockGateOverridden { by: actor.label() }).await
+        self.operate(actor, cpe, "cpe.override_clock", Event::ClockGateOverridden { by: actor.label() }, "")
+            .await
     }
 
     /// Takes a device from its service, which is free for another one then. Nothing is written to the device. Where the
@@ -59,7 +68,7 @@ impl App {
             return Err(AppError::Conflict("This CPE belongs to no service.".to_owned()));
         };
         let why = format!("released by {}", actor.label());
-        self.operate(actor, cpe, "cpe.release", Event::Released { why }).await?;
+        self.operate(actor, cpe, "cpe.release", Event::Released { why }, "").await?;
         self.bus().say(Change::Service(service));
         Ok(())
     }
@@ -87,13 +96,21 @@ impl App {
         }
         let link = Link::One { service_id: service, olt_confirms: false, claimed_by: Some(actor.label()) };
         self.challenged().vouch(cpe, self.now());
-        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link)).await
+        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await
     }
 
-    async fn operate(&self, actor: &Actor, cpe: CpeId, action: &str, event: Event) -> Result<(), AppError> {
+    async fn operate(
+        &self,
+        actor: &Actor,
+        cpe: CpeId,
+        action: &str,
+        event: Event,
+        why: &str,
+    ) -> Result<(), AppError> {
         actor.require(Permission::OperateCpe)?;
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
-        let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), None, None);
+        let given = (!why.is_empty()).then(|| serde_json::json!({ "reason": why }));
+        let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), None, given);
         let entry = rows::TimelineEntry {
             at: self.now(),
             kind: "operator".into(),
@@ -101,7 +118,8 @@ impl App {
             service_id: row.service_id,
             code: action.replace('.', "_"),
             text: match &event {
-                Event::HoldSet { .. } => "Provisioning held.".to_owned(),
+                Event::HoldSet { .. } if why.is_empty() => "Provisioning held.".to_owned(),
+                Event::HoldSet { .. } => format!("Provisioning held: {why}"),
                 Event::HoldCleared { .. } => "Hold lifted.".to_owned(),
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),

@@ -7,7 +7,7 @@
 use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Intents, InternetMode, OwnershipCredentials, Proof, Reason,
-    State, Step,
+    ReasonCode, State, Step,
 };
 use std::{
     collections::HashMap,
@@ -341,8 +341,17 @@ impl App {
         let changes =
             step.transitions.iter().map(|t| entry(&t.reason, "state", Some(t.from), Some(t.to), t.at));
         let order = recorded.map(|recorded| recorded.entry.clone());
-        let reasons = step.reasons.iter().map(|r| entry(r, "reason", None, None, now));
-        let timeline = order.into_iter().chain(changes).chain(reasons).collect();
+        // Machines tell reasons and changes of state apart, and a timeline tells what comes first: the work that was
+        // done is why the state could change.
+        let (done, others): (Vec<&Reason>, Vec<&Reason>) =
+            step.reasons.iter().partition(|reason| reason.code == ReasonCode::StepDone);
+        let reason = |r: &Reason| entry(r, "reason", None, None, now);
+        let timeline = order
+            .into_iter()
+            .chain(done.into_iter().map(reason))
+            .chain(changes)
+            .chain(others.into_iter().map(reason))
+            .collect();
         let sealed = match credentials {
             Some(credentials) => Some(Secret::new(
                 serde_json::to_string(credentials)

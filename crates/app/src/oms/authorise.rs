@@ -143,18 +143,14 @@ impl App {
             plan.prechecks.iter().map(|check| DryCheck { text: check.to_string(), status: "ok".into() }),
         );
         let dialect = line.handle.dialect();
-        let mut lines = Vec::new();
-        let mut mode = String::new();
-        for step in &plan.steps {
-            let place = step.context.steps.last().map(|step| step.line.clone()).unwrap_or_default();
-            if place != mode {
-                mode.clone_from(&place);
-            }
-            lines.push(DryLine { mode: place, text: step.line.text.clone(), kind: "add".into() });
-        }
-        for check in &plan.verify {
-            lines.push(DryLine { mode: "read back".into(), text: check.to_string(), kind: "read".into() });
-        }
+        let sent = plan.sent(&dialect).into_iter();
+        let mut lines: Vec<DryLine> = sent
+            .map(|line| DryLine {
+                text: line.text,
+                kind: if line.changes { "add" } else { "move" }.to_owned(),
+            })
+            .collect();
+        lines.extend(plan.verify.iter().map(|c| DryLine { text: c.to_string(), kind: "read".into() }));
         if plan.already {
             let text = format!("{} is as wanted already; nothing would be sent", plan.onu);
             checks.push(DryCheck { text, status: "ok".into() });

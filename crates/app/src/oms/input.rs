@@ -179,11 +179,9 @@ impl AuthoriseRequest {
 /// One line of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryLine {
-    /// Where on the OLT's command line, e.g. `interface gpon 0/1`.
-    pub mode: String,
-    /// The exact line; secrets are dots.
+    /// The exact line; secrets are dots. Of `read` it is what must be found afterwards, as a sentence.
     pub text: String,
-    /// `read`, `add`, `remove` or `save`.
+    /// `move` for a line that only goes to another mode of the command line, `add`, `remove`, `save`, or `read`.
     pub kind: String,
 }
 

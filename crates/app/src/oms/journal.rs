@@ -125,14 +125,15 @@ pub(crate) fn ended(outcome: &Outcome) -> (OltTaskState, String) {
     match outcome {
         Outcome::Done(report) => {
             let mut text = if report.already {
-                format!("Was authorised as {} already; nothing was written.", report.onu)
+                format!("Was authorised as {} already; nothing was written", report.onu)
             } else {
-                format!("Authorised as {} and read back from the OLT.", report.onu)
+                format!("Authorised as {} and read back from the OLT", report.onu)
             };
             for remark in &report.remarks {
-                text.push(' ');
+                text.push_str("; ");
                 text.push_str(remark);
             }
+            text.push('.');
             (OltTaskState::Done, text)
         }
         Outcome::Refused { refusal } => (OltTaskState::Refused, format!("Nothing was sent: {refusal}")),

@@ -102,7 +102,7 @@ async fn a_held_device_is_not_written_to(bed: &Bed) {
     let calls = Calls::default();
     let app = bed.app("node-1", &calls).await;
     let mut home = at_home(bed, &app, &calls).await;
-    app.hold_cpe(&admin(), home.id).await.expect("held");
+    app.hold_cpe(&admin(), home.id, " the street is\n dug up ").await.expect("held");
     let asked = home.cpe.asked.len();
     let wifi = WifiInput { ssid: "Not yet".into(), passphrase: None, enabled: true };
     app.set_access(&admin(), home.service, AccessInput { wifi }).await.expect("changed");
@@ -116,7 +116,11 @@ async fn a_held_device_is_not_written_to(bed: &Bed) {
     app.release_hold(&admin(), home.id).await.expect("released");
     until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
     assert!(value(&home.cpe, ".SSID").contains(&"Not yet".to_owned()));
-    assert!(!told(&app, home.id, "cpe_hold").await.is_empty());
+    let texts: Vec<String> =
+        told(&app, home.id, "cpe_hold").await.into_iter().map(|line| line.text).collect();
+    assert_eq!(texts, ["Provisioning held: the street is dug up"], "colleagues learn why");
+    let error = app.hold_cpe(&admin(), home.id, &"why ".repeat(51)).await.expect_err("too long");
+    assert!(matches!(error, AppError::Invalid { .. }), "{error}");
 }
 
 async fn a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it(bed: &Bed) {

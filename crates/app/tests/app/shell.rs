@@ -277,7 +277,7 @@ async fn what_another_node_wrote_meanwhile_is_not_lost(bed: &Bed) {
     assert!(first_request(&mut session).await.is_some());
     let id = session.cpe();
     // An operator at another node.
-    two.hold_cpe(&admin(), id).await.expect("held");
+    two.hold_cpe(&admin(), id, "").await.expect("held");
     let names = provisioning::DeviceReply::Names(Vec::new());
     let _whatever = session.reply(names).await;
     session.end(SessionEnd::Clean).await;
@@ -321,13 +321,13 @@ async fn operators_at_two_nodes_at_once_are_all_heard(bed: &Bed) {
         let app = if n % 2 == 0 { one.clone() } else { two.clone() };
         async move {
             let actor = world::person(&format!("operator-{n}"), app::Role::Noc);
-            if n % 3 == 0 { app.release_hold(&actor, id).await } else { app.hold_cpe(&actor, id).await }
+            if n % 3 == 0 { app.release_hold(&actor, id).await } else { app.hold_cpe(&actor, id, "").await }
         }
     });
     for done in futures::future::join_all(orders).await {
         done.expect("each of them is carried out");
     }
-    one.hold_cpe(&world::person("last", app::Role::Noc), id).await.expect("held");
+    one.hold_cpe(&world::person("last", app::Role::Noc), id, "").await.expect("held");
     let device = machine(&cpe_row(&two, id).await);
     assert_eq!(device.hold.expect("held").by, "last");
     assert_eq!(

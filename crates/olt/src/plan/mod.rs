@@ -558,15 +558,36 @@ impl From<TemplateError> for PlanRefusal {
     }
 }
 
+/// One line of a plan as it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The exact line; secrets are dots.
+    pub text: String,
+    /// False for a line that only moves between the modes of the command line.
+    pub changes: bool,
+}
+
 impl Plan {
     /// The exact lines in the order in which they leave, mode changes included, starting after login.
     pub fn script(&self, dialect: &Dialect) -> Vec<String> {
+        self.sent_from(&[], dialect).into_iter().map(|line| line.text).collect()
+    }
+
+    /// The same lines, starting where the first step's own mode is entered: a session that has just checked everything
+    /// stands there already.
+    pub fn sent(&self, dialect: &Dialect) -> Vec<Sent> {
+        let first = self.steps.first().map_or(&[][..], |step| &step.context.steps);
+        self.sent_from(first.split_last().map_or(&[][..], |(_, above)| above), dialect)
+    }
+
+    fn sent_from(&self, at: &[ModeStep], dialect: &Dialect) -> Vec<Sent> {
         let mut out = Vec::new();
-        let mut at: Vec<ModeStep> = Vec::new();
+        let mut at = at.to_vec();
         for step in &self.steps {
-            out.extend(moves(&at, &step.context.steps, &dialect.leave));
+            let moves = moves(&at, &step.context.steps, &dialect.leave);
+            out.extend(moves.into_iter().map(|text| Sent { text, changes: false }));
             at.clone_from(&step.context.steps);
-            out.push(step.line.text.clone());
+            out.push(Sent { text: step.line.text.clone(), changes: true });
         }
         out
     }

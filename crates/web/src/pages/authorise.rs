@@ -45,6 +45,7 @@ struct Line {
 #[template(path = "dry_run.html")]
 struct DryRunPart {
     dry: Option<DryRun>,
+    sent: usize,
     lines: Vec<Line>,
     s: Status,
     problem: String,
@@ -132,7 +133,13 @@ pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Resul
     let mut form = Form::parse(uri.query().unwrap_or_default());
     let row = detected(&ctx, &form).await?;
     let request = request(&row, &mut form)?;
-    let part = |s, problem: &str| DryRunPart { dry: None, lines: Vec::new(), s, problem: problem.to_owned() };
+    let part = |s, problem: &str| DryRunPart {
+        dry: None,
+        sent: 0,
+        lines: Vec::new(),
+        s,
+        problem: problem.to_owned(),
+    };
     if form.val("for") == "service" && request.service_id.is_none() {
         return Ok(no_store(html(&part(
             Status::Info,
@@ -147,33 +154,34 @@ pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Resul
     }
     Ok(no_store(match ctx.app().dry_run_authorise(&who.actor, &request).await {
         Ok(dry) => {
-            let lines = lines(&dry);
-            html(&DryRunPart { dry: Some(dry), lines, s: Status::Ok, problem: String::new() })?
+            let (sent, lines) = (sent(&dry), lines(&dry));
+            html(&DryRunPart { dry: Some(dry), sent, lines, s: Status::Ok, problem: String::new() })?
         }
         Err(error) => html(&part(Status::Bad, &Fail::from(error).detail))?,
     }))
 }
 
-/// Lines as a person reads them: where the command line has to go first is a line of its own.
+/// Lines as a person reads them: what is sent, word for word, then what must be found afterwards.
 fn lines(dry: &DryRun) -> Vec<Line> {
     let mut out = Vec::new();
-    let mut mode = "";
     for line in &dry.lines {
-        if line.mode != mode {
-            if !line.mode.is_empty() {
-                out.push(Line { k: "", sign: " ", text: line.mode.clone() });
-            }
-            mode = &line.mode;
-        }
         let (k, sign) = match line.kind.as_str() {
             "read" => ("read", "?"),
             "add" => ("add", "+"),
             "remove" => ("del", "−"),
             _ => ("", " "),
         };
+        if k == "read" && out.last().is_some_and(|before: &Line| before.k != "read") {
+            out.push(Line { k: "note", sign: " ", text: "then read back; it counts when".to_owned() });
+        }
         out.push(Line { k, sign, text: line.text.clone() });
     }
     out
+}
+
+/// How many of them are sent.
+fn sent(dry: &DryRun) -> usize {
+    dry.lines.iter().filter(|line| line.kind != "read").count()
 }
 
 pub(crate) async fn submit(

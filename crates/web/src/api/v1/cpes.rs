@@ -243,6 +243,16 @@ pub(super) struct Claim {
     service_id: i64,
 }
 
+/// Why a CPE is held.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldInput {
+    /// For colleagues; stands in the timeline.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    reason: String,
+}
+
 fn cpe(row: CpeRow) -> Cpe {
     Cpe {
         id: row.id,
@@ -453,11 +463,11 @@ pub(super) async fn list_cpe_faults(
 
 /// Stops provisioning of a CPE until the hold is released.
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/hold", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
-    responses((status = 200, description = "Held.", body = CpeWithLayers)))]
-pub(super) async fn hold_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    request_body = HoldInput, responses((status = 200, description = "Held.", body = CpeWithLayers)))]
+pub(super) async fn hold_cpe(Id(id): Id, order: Order<HoldInput>) -> Result<Response, ApiFail> {
     order
-        .once(move |ctx, actor, _| async move {
-            ctx.app().hold_cpe(&actor, CpeId(id)).await?;
+        .once(move |ctx, actor, hold| async move {
+            ctx.app().hold_cpe(&actor, CpeId(id), &hold.reason).await?;
             Reply::ok(&one(&ctx, id).await?)
         })
         .await
@@ -507,6 +517,19 @@ pub(super) async fn claim_cpe(Id(id): Id, order: Order<Claim>) -> Result<Respons
     order
         .once(move |ctx, actor, claim| async move {
             ctx.app().claim_cpe(&actor, CpeId(id), ServiceId(claim.service_id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Takes a CPE from its service, which is free for another one then. Nothing is written to the CPE. Where the serial
+/// number of an ONU says that it is this service's, it comes back with its next Inform.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/release", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "It belongs to no service.", body = CpeWithLayers)))]
+pub(super) async fn release_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().release_cpe(&actor, CpeId(id)).await?;
             Reply::ok(&one(&ctx, id).await?)
         })
         .await

@@ -8,12 +8,12 @@ use store::{
     OltTaskState,
     read::{TaskFilter, TaskLineRow, TaskRow},
 };
-use types::{OltId, PonPath, Serial, ServiceId};
+use types::{OltId, OltTaskId, PonPath, Serial, ServiceId};
 use utoipa::ToSchema;
 
 use super::{
     idempotency::Order,
-    input::{Asked, Body, Filter, Id, list_query, one_of},
+    input::{Asked, Body, Filter, Id, Nothing, list_query, one_of},
     output::{Answer, List, Named, Reply, ServiceRef, Time, found, serial, service_ref, stored, time},
 };
 use crate::{
@@ -83,11 +83,9 @@ impl AuthorisationInput {
 /// One line of a dry run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DryLine {
-    /// Where on the OLT's command line, e.g. `interface gpon 0/1`.
-    mode: String,
-    /// The exact line; secrets are dots.
+    /// The exact line; secrets are dots. Of `read` it is what must be found afterwards, as a sentence.
     text: String,
-    /// `read`, `add`, `remove` or `save`.
+    /// `move` for a line that only goes to another mode of the command line, `add`, `remove`, `save`, or `read`.
     kind: String,
 }
 
@@ -202,7 +200,7 @@ pub(super) async fn dry_run_authorisation(
 ) -> Answer<DryRun> {
     let dry = ctx.app().dry_run_authorise(&actor, &input.into_request()?).await?;
     let allowed = dry.allowed();
-    let lines = dry.lines.into_iter().map(|l| DryLine { mode: l.mode, text: l.text, kind: l.kind });
+    let lines = dry.lines.into_iter().map(|l| DryLine { text: l.text, kind: l.kind });
     let checks = dry.checks.into_iter().map(|c| DryCheck { text: c.text, status: c.status });
     Ok(Json(DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }))
 }
@@ -250,4 +248,18 @@ pub(super) async fn get_task(State(ctx): State<Ctx>, Id(id): Id) -> Answer<TaskW
     let lines = ctx.read().task_lines(id).await?.into_iter().map(line).collect();
     let plan = stored(&row.plan);
     Ok(Json(TaskWithLines { task: task(row), plan, lines }))
+}
+
+/// Closes a task that needed somebody, after somebody has put the OLT right. Nothing is sent to the OLT; the ONU may be
+/// ordered again then, and is looked at afresh.
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/close", tag = "authorisations",
+    params(("id" = i64, Path, description = "The task.")),
+    responses((status = 200, description = "Closed.", body = Task)))]
+pub(super) async fn close_task(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().close_task(&actor, OltTaskId(id)).await?;
+            Reply::ok(&task(found(ctx.read().task(id).await?, "task", id)?))
+        })
+        .await
 }
