@@ -125,6 +125,15 @@ impl Work<'_> {
         if self.device.next_attempt_at.is_none_or(|old| old > at) {
             self.device.next_attempt_at = Some(at);
         }
+        if let Some(run) = self.device.run.as_mut().filter(|run| run.rollback.is_some()) {
+            // What is wanted now comes first: the attempt goes on from what the device has. What was before it stays
+            // known, should it fail as well.
+            run.rollback = None;
+            run.tries.clear();
+            (run.checks, run.next_check_at) = (0, None);
+            run.at_step = "planning".into();
+            self.device.last_attempt_began_at = Some(at);
+        }
         if at > now {
             self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
             self.note(sentences::cool_down(at, now));

@@ -423,14 +423,11 @@ impl Work<'_> {
             (Purpose::WriteStep { layer, items, .. }, DeviceReply::Fault(fault)) => {
                 return self.step_faulted(layer, items, fault);
             }
-            (Purpose::WriteRollback { items }, DeviceReply::Set { .. }) => {
-                for item in items {
-                    self.session().tree.forget_value(&item.path);
-                }
+            (Purpose::WriteRollback { items }, DeviceReply::Set { status }) => {
+                return self.rollback_accepted(&items, *status);
             }
             (Purpose::WriteRollback { items }, DeviceReply::Fault(fault)) => {
-                let path = items.first().map(|item| item.path.clone());
-                return self.rollback_faulted(path, fault);
+                return self.rollback_faulted(&items, fault);
             }
             (Purpose::Add { slot, table }, DeviceReply::Added { instance, status }) => {
                 return self.object_added(slot, &table, *instance, *status);

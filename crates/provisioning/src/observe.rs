@@ -82,7 +82,7 @@ impl Work<'_> {
         }
     }
 
-    /// A listing faulted: that object is not there.
+    /// A listing faulted: that object is not there, or nobody knows what is in it.
     pub(crate) fn listing_faulted(&mut self, path: String, fault: &DeviceFault) {
         if !matches!(fault.code, 9003 | 9005) {
             let reason = sentences::device_fault("GetParameterNames", fault.code, &fault.text);
@@ -95,6 +95,7 @@ impl Work<'_> {
                 Some("GetParameterNames"),
                 &reason,
             );
+            self.session().unlisted.insert(path.clone(), fault.code);
         }
         self.session().listed.insert(path);
     }

@@ -196,6 +196,8 @@ codes! {
     NoAddress = "no_address", Bad;
     /// Written and yet not as wanted.
     NotVerified = "not_verified", Bad;
+    /// What a failed attempt changed is still there.
+    NotUndone = "not_undone", Bad;
     /// The answer did not fit the request.
     UnexpectedReply = "unexpected_reply", Bad;
     /// The budget of the session is used up.

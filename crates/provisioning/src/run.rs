@@ -293,6 +293,10 @@ impl<'a> Work<'a> {
                     return Some(self.not_kept(layer, item));
                 }
                 self.remember_before(layer, items);
+                if let Some(record) = self.device.layers.get_mut(&layer) {
+                    // From here on the device is neither as it was nor as it shall be.
+                    record.drifted = true;
+                }
                 self.run().at_step = step.describe();
                 self.run().touched.extend(items.iter().map(|item| item.path.clone()));
                 let session = self.session();
@@ -489,7 +493,7 @@ impl<'a> Work<'a> {
     /// The run failed: undo first where the customer's WAN was touched.
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
         if layer == Layer::Internet && self.run().last_write_at.is_some() {
-            self.run().rollback = Some(Rollback { why, class, park, tried: Default::default() });
+            self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
             return Move::Again;
         }
         self.give_up(why, None, class, park);
@@ -497,19 +501,33 @@ impl<'a> Work<'a> {
     }
 
     pub(crate) fn give_up(&mut self, why: Reason, undone: Option<&str>, class: FaultClass, park: bool) {
-        self.device.attempts = self.device.attempts.saturating_add(1);
+        self.attempt_failed(&why, class);
         let attempts = self.device.attempts;
         let policy = &self.context.policy;
         let wait = if park { policy.park_s } else { policy.back_off_after(attempts) };
         let at = self.now.plus_s(wait);
-        self.device.next_attempt_at = Some(at);
         self.device.run = None;
-        if class == FaultClass::Service {
-            self.fault(class, None, &why.text, None, None, &why);
+        let reason = sentences::failed(why, undone, Some(at), attempts, park, self.now);
+        self.wait_failed(at, reason);
+    }
+
+    /// Counts a failed attempt, once, however many rounds its undoing takes.
+    pub(crate) fn attempt_failed(&mut self, why: &Reason, class: FaultClass) {
+        let rollback = self.device.run.as_ref().and_then(|run| run.rollback.as_ref());
+        if rollback.is_some_and(|rollback| rollback.rounds > 0) {
+            return;
         }
+        self.device.attempts = self.device.attempts.saturating_add(1);
+        if class == FaultClass::Service {
+            self.fault(class, None, &why.text, None, None, why);
+        }
+    }
+
+    /// FAILED until then.
+    pub(crate) fn wait_failed(&mut self, at: UtcMs, reason: Reason) {
+        self.device.next_attempt_at = Some(at);
         self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });
         self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
-        let reason = sentences::failed(why, undone, Some(at), attempts, park, self.now);
         self.goto(State::Failed, reason);
     }
 

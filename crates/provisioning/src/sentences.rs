@@ -506,6 +506,40 @@ pub(crate) fn not_verified(what: &str) -> Reason {
     Reason::new(Code::NotVerified, format!("Provision failed: {what}"))
 }
 
+/// What a failed attempt changed and its undoing did not take back, in words.
+pub(crate) fn could_not_be_undone(left: &[String]) -> String {
+    const MOST: usize = 3;
+    let mut facts: Vec<String> = left.iter().take(MOST).map(|fact| short(fact)).collect();
+    if left.len() > MOST {
+        facts.push(format!("and {} more", left.len() - MOST));
+    }
+    format!("could not be undone: {}", facts.join(", "))
+}
+
+pub(crate) fn not_undone(left: &[String], rounds: u32, path: &str) -> Reason {
+    let facts = could_not_be_undone(left);
+    let tries = if rounds == 1 { "at the first try".to_owned() } else { format!("at try {rounds}") };
+    Reason::new(Code::NotUndone, format!("What the failed attempt changed {facts} ({tries})"))
+        .with("path", path)
+}
+
+/// FAILED, and the device is not as it is left after a failure: that comes first next time.
+pub(crate) fn failed_and_not_undone(
+    why: Reason,
+    left: &[String],
+    at: UtcMs,
+    attempts: u32,
+    now: UtcMs,
+) -> Reason {
+    let own = why.next.clone().into_iter();
+    let next = [
+        could_not_be_undone(left),
+        format!("tried again in {}, before anything else", duration(at.since(now).as_secs())),
+    ];
+    let next = own.chain(next).collect::<Vec<_>>().join("; ");
+    Reason { next: Some(next), ..why }.with("attempts", attempts).with("not_undone", left.len())
+}
+
 pub(crate) fn unexpected_reply(rpc: &str) -> Reason {
     Reason::new(Code::UnexpectedReply, format!("The answer does not fit the {rpc} that was sent"))
         .then("the session is ended; the device is read again in the next one")

@@ -17,6 +17,8 @@ fn samples() -> Vec<Reason> {
     let expected = Some(NOW.plus_s(900));
     let url = "http://10.7.3.9:7547/a8f31c";
     let waiting = |outcome| s::waiting(outcome, url, expected, NOW);
+    let path = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANPPPConnection.1.X_HW_VLAN";
+    let left = "WAN still reads true".to_owned();
     let mut all = vec![
         s::onu_known(),
         s::first_inform("485754437D4733C3", "HG8546M", "10.7.3.9"),
@@ -79,6 +81,7 @@ fn samples() -> Vec<Reason> {
         s::call_too_soon(NOW.plus_s(20), NOW),
         s::unexpected_reply("AddObject"),
         s::session_budget(60),
+        s::not_undone(&[left.clone()], 1, path),
     ];
     let outcomes = [
         None,
@@ -94,7 +97,6 @@ fn samples() -> Vec<Reason> {
     ];
     all.extend(outcomes.map(waiting));
     all.push(s::waiting(Some(O::Unreachable), url, Some(UtcMs(NOW.0 - 60_000)), NOW));
-    let path = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANPPPConnection.1.X_HW_VLAN";
     let failures = [
         (s::several_wans(&["2_INTERNET_R_VID_200 (VLAN 200)".into(), "old (VLAN 200)".into()]), None, true),
         (s::write_not_applied("VLAN", path, "200", "0"), Some("WAN disabled"), false),
@@ -110,6 +112,11 @@ fn samples() -> Vec<Reason> {
     for (why, undone, park) in failures {
         let at = NOW.plus_s(if park { 24 * 3600 } else { 900 });
         all.push(s::failed(why, undone, Some(at), 1, park, NOW));
+    }
+    let refused = s::pppoe_refused("s-10001@isp", "ERROR_AUTHENTICATION_FAILURE", 3);
+    let many = vec![left.clone(), "VLAN still reads 7".into(), "b is gone".into(), "c is gone".into()];
+    for left in [vec![left], many] {
+        all.push(s::failed_and_not_undone(refused.clone(), &left, NOW.plus_s(900), 1, NOW));
     }
     all
 }

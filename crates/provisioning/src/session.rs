@@ -34,6 +34,8 @@ pub(crate) struct Session {
     pub tree: Tree,
     /// Object paths whose names were listed (or found missing).
     pub listed: BTreeSet<String>,
+    /// Objects that are there, or may be, and could not be listed, with the fault code.
+    pub unlisted: BTreeMap<String, u32>,
     /// Leaves that cannot be read, with the fault code.
     pub unreadable: BTreeMap<String, u32>,
     /// Most names per read that this device took in this session.
@@ -108,6 +110,9 @@ pub struct Rollback {
     pub class: FaultClass,
     /// No retry before something changes.
     pub park: bool,
-    /// Writes already tried.
+    /// Writes already tried in this round.
     pub tried: BTreeSet<String>,
+    /// Rounds that ended with something left to undo.
+    #[serde(default)]
+    pub rounds: u32,
 }

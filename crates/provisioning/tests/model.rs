@@ -13,7 +13,7 @@ use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
-use support::{Cpe, Quirks, START, context, intents};
+use support::{Cpe, Quirks, Refusal, START, context, intents};
 use types::ServiceId;
 
 /// As little of a Huawei box as its profile can work with.
@@ -310,6 +310,16 @@ impl Model for World {
             Property::always("no configuration outside READY and PROVISIONING", |_, now: &Now| {
                 now.violation.is_none()
             }),
+            Property::always("what FAILED says of the WAN is how it reads", |_, now: &Now| {
+                let said = now.device.reason.as_ref().map(|reason| reason.sentence()).unwrap_or_default();
+                let off = now
+                    .cpe
+                    .ppp_wans()
+                    .iter()
+                    .all(|wan| matches!(now.cpe.value(&format!("{wan}Enable")), "0" | "false"));
+                let failed = now.device.state() == State::Failed;
+                !failed || off == !said.contains("could not be undone")
+            }),
             Property::eventually("ACTIVE, or FAILED with the true reason", |world: &World, now: &Now| {
                 match now.device.state() {
                     State::Active => !world.quirks.pppoe_refused && now.cpe.ppp_wans().len() == 1,
@@ -351,6 +361,14 @@ fn check(quirks: Quirks, faults: u8) {
 #[test]
 fn two_faults_anywhere_and_it_still_ends_active() {
     check(Quirks::default(), 2);
+}
+
+#[test]
+fn a_fault_anywhere_and_an_undoing_that_fails_is_still_said() {
+    for refusal in [Refusal::Denied, Refusal::Lost] {
+        let unwanted = vec![("Enable", "false", refusal)];
+        check(Quirks { pppoe_refused: true, unwanted, ..Quirks::default() }, 1);
+    }
 }
 
 #[test]

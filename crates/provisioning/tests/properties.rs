@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use provisioning::{
     ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, Link, SessionEnd, State, Timer,
 };
-use support::{Cpe, Ending, Quirks, Shell, intents};
+use support::{Cpe, Ending, Quirks, Refusal, Shell, intents};
 use types::ServiceId;
 
 /// What happens next.
@@ -131,8 +131,13 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
         prop_oneof![2 => Just(0u64), 1 => Just(40), 1 => Just(5000)],
         (prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::bool::weighted(0.1), any::<bool>()),
+        prop_oneof![
+            6 => Just(vec![]),
+            1 => Just(vec![("Enable", "false", Refusal::Denied)]),
+            1 => Just(vec![("Enable", "false", Refusal::Lost)]),
+        ],
     )
-        .prop_map(|(phantom_writes, max_params, deaf_leaves, refused_leaves, line, connect_after_s, more)| Quirks {
+        .prop_map(|(phantom_writes, max_params, deaf_leaves, refused_leaves, line, connect_after_s, more, unwanted)| Quirks {
             phantom_writes,
             max_params,
             deaf_leaves,
@@ -146,6 +151,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             unreachable: more.1,
             full: more.2 && line.1,
             no_auto_route: more.3,
+            unwanted,
         })
 }
 

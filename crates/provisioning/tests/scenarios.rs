@@ -8,7 +8,7 @@ use provisioning::{
     AccessIntent, Band, ConnectionRequestOutcome, Event, InternetMode, LanIntent, LanPort, Layer, Link,
     Proof, ReasonCode, State,
 };
-use support::{Cpe, Ending, Quirks, Shell, Told, intents, wifi};
+use support::{Cpe, Ending, Quirks, Refusal, Shell, Told, intents, wifi};
 use types::{Secret, ServiceId};
 
 const MANAGEMENT: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.";
@@ -538,6 +538,114 @@ fn a_wan_that_carried_traffic_is_put_back() {
     assert!(sentence(&shell).contains("the WAN is as it was before"), "{}", sentence(&shell));
     assert_eq!(shell.cpe.value(&format!("{wan}Enable")), "true");
     assert_eq!(shell.cpe.value(&format!("{wan}Username")), "s-10001@isp");
+}
+
+/// Writes to one leaf, in order.
+fn written<'a>(shell: &'a Shell, path: &str) -> Vec<&'a str> {
+    let of_path = |told: &'a Told| match told {
+        Told::Set(told, value) if told == path => Some(value.as_str()),
+        Told::Set(..) | Told::Add(_) => None,
+    };
+    shell.cpe.told.iter().filter_map(of_path).collect()
+}
+
+#[test]
+fn an_undoing_that_is_refused_or_lost_is_not_called_done() {
+    let enable = format!("{WAN}Enable");
+    for refusal in [Refusal::Denied, Refusal::Lost] {
+        let unwanted = vec![("Enable", "false", refusal)];
+        let mut shell = huawei(Quirks { pppoe_refused: true, unwanted, ..Quirks::default() });
+        shell.run_until(State::Failed, 3600);
+        let said = sentence(&shell);
+        assert_eq!(code(&shell), ReasonCode::PppoeRefused, "the failure keeps its own reason: {said}");
+        assert_eq!(shell.cpe.value(&enable), "true");
+        assert!(!said.contains("WAN disabled"), "{said}");
+        let words = "could not be undone: WAN still reads true; tried again in 15 min, before anything else";
+        assert!(said.contains(words), "{said}");
+        let fault = shell.faults.iter().find(|fault| fault.reason_code == "not_undone").expect("on record");
+        assert_eq!(fault.path.as_deref(), Some(enable.as_str()));
+        assert_eq!((written(&shell, &enable), shell.device.attempts), (vec!["true", "false"], 1));
+        // Nothing more before its time; then the undoing comes first, and goes well now.
+        shell.run(600);
+        assert_eq!(written(&shell, &enable), ["true", "false"]);
+        shell.cpe.quirks.unwanted.clear();
+        shell.run(600);
+        assert_eq!(shell.device.state(), State::Failed, "{}", shell.story());
+        assert_eq!(written(&shell, &enable), ["true", "false", "false"]);
+        assert_eq!((shell.cpe.value(&enable), shell.device.attempts), ("false", 1));
+        assert!(
+            sentence(&shell).contains("WAN disabled; retry in 15 min (attempt 2)"),
+            "{}",
+            sentence(&shell)
+        );
+        shell.cpe.quirks.pppoe_refused = false;
+        shell.run_until(State::Active, 3600);
+    }
+}
+
+#[test]
+fn an_undoing_is_tried_a_few_times_and_then_left_to_the_next_attempt() {
+    let unwanted = vec![("Enable", "false", Refusal::Lost)];
+    let mut shell = huawei(Quirks { pppoe_refused: true, unwanted, ..Quirks::default() });
+    shell.run_until(State::Failed, 3600);
+    shell.run(50 * 60);
+    let rounds = shell.faults.iter().filter(|fault| fault.reason_code == "not_undone").count();
+    assert_eq!((rounds, shell.device.attempts), (3, 1), "{}", shell.story());
+    assert!(sentence(&shell).contains("could not be undone: WAN still reads true"), "{}", sentence(&shell));
+    assert!(sentence(&shell).contains("retry in 15 min (attempt 2)"), "{}", sentence(&shell));
+    // The next attempt starts from what the device has.
+    shell.cpe.quirks = Quirks::default();
+    shell.run_until(State::Active, 2 * 3600);
+}
+
+#[test]
+fn a_new_intent_need_not_wait_for_an_undoing() {
+    let unwanted = vec![("Enable", "false", Refusal::Denied)];
+    let mut shell = huawei(Quirks { pppoe_refused: true, unwanted, ..Quirks::default() });
+    shell.run_until(State::Failed, 3600);
+    shell.cpe.quirks = Quirks::default();
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.feed(Event::IntentChanged);
+    let before = written(&shell, &format!("{WAN}Enable")).len();
+    shell.run_until(State::Active, 900);
+    assert_eq!(written(&shell, &format!("{WAN}Enable")).len(), before, "it was on and it shall be on");
+}
+
+#[test]
+fn a_wan_that_is_not_put_back_is_not_called_as_before() {
+    let mut shell = huawei(Quirks { deaf_leaves: vec!["NATEnabled"], ..Quirks::default() });
+    let now = shell.now;
+    let wan = shell.cpe.existing_wan("200", "s-10001@isp", now);
+    shell.cpe.quirks.unwanted = vec![("Username", "s-10001@isp", Refusal::Lost)];
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").mode =
+        InternetMode::Pppoe { username: "new@isp".into(), password: Secret::new(support::PPPOE_PASSWORD) };
+    shell.cpe.set(&format!("{wan}NATEnabled"), "false");
+    shell.run_until(State::Failed, 3600);
+    let said = sentence(&shell);
+    assert!(said.contains("could not be undone: Username still reads new@isp"), "{said}");
+    shell.cpe.quirks.unwanted.clear();
+    shell.run(1000);
+    assert!(sentence(&shell).contains("the WAN is as it was before"), "{}", sentence(&shell));
+    assert_eq!(shell.cpe.value(&format!("{wan}Username")), "s-10001@isp");
+}
+
+#[test]
+fn a_failed_attempt_is_not_forgotten_when_the_intent_goes_back() {
+    let mut shell = huawei(Quirks::default());
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    let wanted = shell.context.intents.clone();
+    mode(&mut shell, InternetMode::Pppoe { username: "new@isp".into(), password: Secret::new("other") });
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    shell.cpe.told_since();
+    shell.context.intents = wanted;
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    // The password cannot be put back by undoing, so it is not ACTIVE by having been so.
+    let password = Told::Set(format!("{WAN}Password"), support::PPPOE_PASSWORD.into());
+    assert!(shell.cpe.told_since().contains(&password), "{}", shell.story());
 }
 
 #[test]

@@ -289,6 +289,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "not_connected" => "The internet connection does not come up",
         "no_address" => "Connected, but without a usable address",
         "not_verified" => "Written, and yet not as wanted",
+        "not_undone" => "A failed attempt could not be undone on the router",
         "unexpected_reply" => "The router answered something else than was asked",
         "session_budget" => "Goes on in the next session",
         _ => "",

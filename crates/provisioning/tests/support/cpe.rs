@@ -8,6 +8,15 @@ use provisioning::{
 use std::collections::BTreeMap;
 use types::UtcMs;
 
+/// What becomes of a write that the box does not want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The call is answered 9001, and nobody says which parameter it was about.
+    Denied,
+    /// Accepted and lost.
+    Lost,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Quirks {
     /// Writes to objects that do not exist are accepted and lost.
@@ -18,6 +27,8 @@ pub struct Quirks {
     pub deaf_leaves: Vec<&'static str>,
     /// Leaf names that answer 9007.
     pub refused_leaves: Vec<&'static str>,
+    /// Leaf name and value of writes that it does not want.
+    pub unwanted: Vec<(&'static str, &'static str, Refusal)>,
     /// The BRAS refuses the login.
     pub pppoe_refused: bool,
     /// Seconds from switching on to connected.
@@ -279,6 +290,19 @@ impl Cpe {
             }
             return fault(9002, "Internal error");
         }
+        let unwanted = |path: &str, value: &str, how: Refusal| {
+            self.quirks.unwanted.iter().any(|(leaf, unwanted, refusal)| {
+                path.ends_with(&format!(".{leaf}")) && value == *unwanted && how == *refusal
+            })
+        };
+        if values.iter().any(|(path, value, _)| unwanted(path, value, Refusal::Denied)) {
+            return fault(9001, "Request denied");
+        }
+        let lost: Vec<String> = values
+            .iter()
+            .filter(|(path, value, _)| unwanted(path, value, Refusal::Lost))
+            .map(|(path, ..)| path.clone())
+            .collect();
         let mut bad = Vec::new();
         for (path, ..) in values {
             let leaf = path.rsplit('.').next().unwrap_or_default();
@@ -298,7 +322,7 @@ impl Cpe {
                 parameters: bad,
             });
         }
-        for (path, value, secret) in values {
+        for (path, value, secret) in values.iter().filter(|(path, ..)| !lost.contains(path)) {
             self.put(path, value, *secret, now);
         }
         DeviceReply::Set { status: 0 }

@@ -6,7 +6,7 @@ mod cpe;
 mod invariants;
 mod shell;
 
-pub use cpe::{Cpe, Quirks, Told};
+pub use cpe::{Cpe, Quirks, Refusal, Told};
 pub use shell::{Ending, Shell};
 
 use profiles::cpe::ProfileSet;

@@ -80,6 +80,7 @@ impl Shell {
         let json = serde_json::to_string(&persisted).expect("a device is plain data");
         let back: Device = serde_json::from_str(&json).expect("a device reads back");
         assert_eq!(back, persisted, "a device reads back as it was written");
+        self.check_words(&step);
         self.device = step.next.clone();
         self.transitions.extend(step.transitions.clone());
         self.reasons.extend(step.reasons.clone());
@@ -104,6 +105,29 @@ impl Shell {
             }
         }
         step
+    }
+
+    /// What FAILED says was undone is how the device reads.
+    fn check_words(&self, step: &Step) {
+        let Some(failed) = step.transitions.iter().find(|transition| transition.to == State::Failed) else {
+            return;
+        };
+        let (said, run) = (failed.reason.sentence(), self.device.run.as_ref());
+        if said.contains("could not be undone") {
+            return;
+        }
+        let read = |path: &str| self.cpe.value(path).to_owned();
+        let touched = || run.iter().flat_map(|run| &run.touched).filter(|path| path.ends_with(".Enable"));
+        if said.contains("WAN disabled") {
+            for path in touched() {
+                assert!(matches!(&*read(path), "0" | "false"), "{path} is {}: {said}", read(path));
+            }
+        }
+        if said.contains("as it was before") {
+            for (path, value) in run.iter().flat_map(|run| &run.before) {
+                assert!(read(path) == *value || touched().any(|touched| touched == path), "{path}: {said}");
+            }
+        }
     }
 
     pub fn peer(&self) -> Peer {
