@@ -2,7 +2,7 @@
 //!
 //! A client of our own and not a general one, because every convenience of a general client is a hole here: no
 //! names are resolved, no redirect is followed, no proxy is used, and nothing is sent to an address outside the
-//! management networks.
+//! management networks, or to one that is not known to be the device's.
 
 mod http1;
 mod url;
@@ -70,6 +70,9 @@ impl ConnectionRequester for HttpConnectionRequester {
         if !target.allowed.iter().any(|network| network.contains(address)) {
             return ConnectionRequestOutcome::NotInManagementSubnet;
         }
+        if !is_its_own(address, &target) {
+            return ConnectionRequestOutcome::AnotherAddress;
+        }
         let Ok(_place) = self.at_once.acquire().await else { return ConnectionRequestOutcome::Timeout };
         let to = SocketAddr::new(address, url.port);
         let connect = target.connect_timeout.min(MAX_CONNECT);
@@ -77,6 +80,13 @@ impl ConnectionRequester for HttpConnectionRequester {
         tracing::debug!(device = %to, outcome = outcome.as_str(), "connection request");
         outcome
     }
+}
+
+/// The device is known to be there, or it is in a network where that cannot be known. `address` is in its plain form;
+/// what is known may have been seen as an IPv4 address mapped into IPv6.
+fn is_its_own(address: IpAddr, target: &ConnectionRequestTarget) -> bool {
+    target.known_at.iter().any(|known| known.to_canonical() == address)
+        || target.behind_nat.iter().any(|network| network.contains(address))
 }
 
 /// Addresses that are no device, whatever the configured networks say.

@@ -9,7 +9,7 @@ use common::PATIENCE;
 use cwmp::digest::{Algorithm, DigestServer, Presented, ServerPolicy, Verdict, parse_authorization};
 use std::{
     future::Future,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -28,6 +28,8 @@ fn target(url: Option<String>) -> ConnectionRequestTarget {
         username: "acs".into(),
         password: Secret::new("s3cret"),
         allowed: vec!["127.20.0.0/16".parse::<Cidr>().expect("network")],
+        known_at: [9, 10, 11].map(|host| IpAddr::from([127, 20, 3, host])).to_vec(),
+        behind_nat: Vec::new(),
         connect_timeout: Duration::from_secs(2),
     }
 }
@@ -123,6 +125,8 @@ async fn pre_checks_come_first_and_in_order() {
         ("http://[::1]/", Outcome::NotInManagementSubnet),
         ("http://[::ffff:127.0.0.1]/", Outcome::NotInManagementSubnet),
         ("http://10.0.0.1/", Outcome::NotInManagementSubnet),
+        ("http://127.20.3.12:7547/", Outcome::AnotherAddress),
+        ("http://[::ffff:127.20.3.12]:7547/", Outcome::AnotherAddress),
     ] {
         assert_eq!(ask(url).await, want, "{url}");
     }
@@ -130,6 +134,48 @@ async fn pre_checks_come_first_and_in_order() {
     let mut everywhere = target(Some("http://169.254.169.254/".into()));
     everywhere.allowed = vec!["0.0.0.0/0".parse().expect("network")];
     assert_eq!(requester.request(everywhere).await, Outcome::NotInManagementSubnet);
+}
+
+#[tokio::test]
+async fn a_device_cannot_send_us_to_its_neighbour() {
+    let (url, asked) = device(|mut call| async move {
+        call.request().await.expect("a request");
+        call.answer("HTTP/1.1 200 OK\nContent-Length: 0").await;
+    })
+    .await;
+    let mapped = url.replace("127.20.3.9", "[::ffff:127.20.3.9]");
+    let call = |url: &str, known_at: &[&str], behind_nat: &[&str]| {
+        let target = ConnectionRequestTarget {
+            known_at: known_at.iter().map(|text| text.parse().expect("an address")).collect(),
+            behind_nat: behind_nat.iter().map(|text| text.parse().expect("a network")).collect(),
+            ..target(Some(url.to_owned()))
+        };
+        async move { HttpConnectionRequester::default().request(target).await }
+    };
+    let nobody: [&[&str]; 4] = [&[], &["127.20.3.10"], &["::1", "fe80::1"], &["0.0.0.0"]];
+    for known_at in nobody {
+        for url in [&url, &mapped] {
+            assert_eq!(call(url, known_at, &[]).await, Outcome::AnotherAddress, "{url} {known_at:?}");
+        }
+        assert_eq!(
+            call(&url, known_at, &["127.20.4.0/24"]).await,
+            Outcome::AnotherAddress,
+            "another network"
+        );
+    }
+    assert_eq!(count(&asked), 0, "the neighbour heard of it");
+    for (url, known_at) in [
+        (&url, "127.20.3.9"),
+        (&mapped, "127.20.3.9"),
+        (&url, "::ffff:127.20.3.9"),
+        (&mapped, "::ffff:127.20.3.9"),
+    ] {
+        assert_eq!(call(url, &["127.20.3.10", known_at], &[]).await, Outcome::Accepted, "{url} {known_at}");
+    }
+    assert_eq!(call(&url, &["127.20.3.10"], &["127.20.3.0/24"]).await, Outcome::Accepted, "behind NAT");
+    // What the networks forbid, an exception for some of them does not allow.
+    let elsewhere = call("http://127.0.0.1:7547/", &["127.0.0.1"], &["127.0.0.0/8"]).await;
+    assert_eq!(elsewhere, Outcome::NotInManagementSubnet);
 }
 
 #[tokio::test]

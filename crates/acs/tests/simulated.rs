@@ -15,6 +15,7 @@ use sim::{
     scenario::Scenario,
 };
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -91,12 +92,13 @@ async fn lead(quirks: &str) {
     let fleet = fleet(quirks);
     door.script(&serial.hex16(), requests());
     let url = format!("http://{}/acs/x?tenant=1", acs.plain.expect("plain"));
+    // Its own: devices listen on one well-known port.
+    let address = IpAddr::from([127, 22, 0, NEXT_ADDRESS.fetch_add(1, Ordering::Relaxed)]);
     fleet
         .power_on(
             serial,
             Management {
-                // Its own: devices listen on one well-known port.
-                address: [127, 22, 0, NEXT_ADDRESS.fetch_add(1, Ordering::Relaxed)].into(),
+                address,
                 acs_url: url,
                 username: "cpe-1".into(),
                 password: "it's own ü".into(),
@@ -127,6 +129,8 @@ async fn lead(quirks: &str) {
         username: "lightkeeper & <co>".into(),
         password: Secret::new("s3cret \"ü\""),
         allowed: vec!["127.22.0.0/16".parse().expect("network")],
+        known_at: vec![address],
+        behind_nat: Vec::new(),
         connect_timeout: Duration::from_secs(2),
     };
     let wrong = ConnectionRequestTarget { password: Secret::new("guess"), ..target.clone() };

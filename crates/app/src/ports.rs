@@ -27,6 +27,11 @@ impl Cidr {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
         u32::from(address) & mask == u32::from(self.network)
     }
+
+    /// True if every address of the other network lies inside.
+    pub fn covers(&self, other: &Cidr) -> bool {
+        self.prefix <= other.prefix && self.contains(IpAddr::V4(other.network))
+    }
 }
 
 impl fmt::Display for Cidr {
@@ -191,6 +196,12 @@ pub struct ConnectionRequestTarget {
     pub password: Secret,
     /// The management networks; anything outside is never called.
     pub allowed: Vec<Cidr>,
+    /// Where this device is known to be: only there is it called. A device may write any address into its URL, and
+    /// whoever is there would be shown our digest.
+    pub known_at: Vec<IpAddr>,
+    /// In these networks an address that the device names counts as its own: behind address translation it is another
+    /// one than it speaks from.
+    pub behind_nat: Vec<Cidr>,
     /// How long a TCP connect may take.
     pub connect_timeout: Duration,
 }
@@ -213,6 +224,9 @@ mod tests {
         assert!(network.contains("::ffff:10.20.3.9".parse().expect("ip")));
         assert!(!network.contains("10.21.0.1".parse().expect("ip")));
         assert!(!network.contains("::1".parse().expect("ip")));
+        let covers = |inner: &str| network.covers(&inner.parse().expect("a network"));
+        assert!(covers("10.20.0.0/16") && covers("10.20.3.0/24"));
+        assert!(!covers("10.0.0.0/8") && !covers("10.21.0.0/24"));
         let everything: Cidr = "0.0.0.0/0".parse().expect("a network");
         assert!(everything.contains("192.0.2.1".parse().expect("ip")));
         assert!("10.20.3.0/16".parse::<Cidr>().expect_err("host bits").contains("10.20.0.0/16"));

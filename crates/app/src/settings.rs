@@ -18,6 +18,10 @@ pub struct AcsPolicy {
     /// The networks that CPEs' management WANs are in. Connection requests go nowhere else; only from here does an
     /// Inform count as coming from behind our OLT.
     pub management_networks: Vec<Cidr>,
+    /// Those of them, or parts of them, whose CPEs reach us through address translation, so that they speak from another
+    /// address than they have. Only here may a ConnectionRequestURL name an address that we do not know as the
+    /// device's; anywhere else one device could send our request, with its secret's digest, to another.
+    pub nat_networks: Vec<Cidr>,
     /// A device we do not know may inform without credentials (it gets nothing before it is confirmed). Off: it must
     /// show the shared first-contact credentials of the OLT's TR-069 profile.
     pub anonymous_first_contact: bool,
@@ -36,6 +40,7 @@ impl Default for AcsPolicy {
         AcsPolicy {
             provisioning: Policy::default(),
             management_networks: Vec::new(),
+            nat_networks: Vec::new(),
             anonymous_first_contact: true,
             first_contact_username: "lightkeeper".to_owned(),
             olt_word_valid_s: 900,
@@ -77,6 +82,17 @@ impl AcsPolicy {
         }
         if self.management_networks.len() > 64 {
             checks.wrong("management_networks", "holds more than 64 networks; join some.");
+        }
+        if self.nat_networks.len() > 64 {
+            checks.wrong("nat_networks", "holds more than 64 networks; join some.");
+        }
+        if let Some(outside) =
+            self.nat_networks.iter().find(|inner| !self.management_networks.iter().any(|n| n.covers(inner)))
+        {
+            checks.wrong(
+                "nat_networks",
+                format!("{outside} is in no management network; nobody is called there."),
+            );
         }
         checks.text("first_contact_username", &self.first_contact_username, 64);
         checks.done()
@@ -146,5 +162,14 @@ mod tests {
         policy.provisioning.ntp_servers.clear();
         let Err(AppError::Invalid { fields }) = policy.check() else { panic!("two things hurt") };
         assert_eq!(fields.len(), 2, "{fields:?}");
+        let network = |text: &str| vec![text.parse().expect("a network")];
+        let nat = |inner: &str| AcsPolicy {
+            management_networks: network("10.20.0.0/16"),
+            nat_networks: network(inner),
+            ..AcsPolicy::default()
+        };
+        nat("10.20.3.0/24").check().expect("a part of it");
+        let Err(AppError::Invalid { fields }) = nat("10.0.0.0/8").check() else { panic!("wider than it") };
+        assert_eq!(fields[0].field, "nat_networks");
     }
 }

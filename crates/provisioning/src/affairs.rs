@@ -111,10 +111,10 @@ impl Work<'_> {
             self.say(sentences::gates_look_open());
             self.send_connection_request();
         } else if self.device.connection.outstanding_since.is_none() {
-            let url = self.device.connection.url.clone().unwrap_or_default();
             let outcome =
                 self.device.connection.unauthorized_since.map(|_| ConnectionRequestOutcome::Unauthorized);
-            self.say(sentences::waiting(outcome, &url, self.device.next_inform_by, self.now));
+            let reason = self.waiting_reason(outcome);
+            self.say(reason);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use crate::intent::fingerprint;
 use crate::{
-    ConnectionRequestOutcome as Outcome, Effect, FaultClass, State, Timer, device::FollowUp, sentences,
-    work::Work,
+    ConnectionFacts, ConnectionRequestOutcome as Outcome, Effect, FaultClass, Reason, State, Timer,
+    device::FollowUp, sentences, work::Work,
 };
 use profiles::cpe::Variable;
 
@@ -55,10 +55,15 @@ impl Work<'_> {
         self.effect(Effect::RequestConnection);
     }
 
+    pub(crate) fn waiting_reason(&self, outcome: Option<Outcome>) -> Reason {
+        let ConnectionFacts { url, peer, .. } = &self.device.connection;
+        let url = url.as_deref().unwrap_or_default();
+        sentences::waiting(outcome, url, peer.as_deref(), self.device.next_inform_by, self.now)
+    }
+
     /// WAITING_INFORM where a plan is open; elsewhere only the record.
     pub(crate) fn wait_for_inform(&mut self, outcome: Option<Outcome>) {
-        let url = self.device.connection.url.clone().unwrap_or_default();
-        let reason = sentences::waiting(outcome, &url, self.device.next_inform_by, self.now);
+        let reason = self.waiting_reason(outcome);
         match self.device.state {
             State::Ready | State::Provisioning => {
                 self.device.resume = Some(self.device.state);
@@ -110,8 +115,7 @@ impl Work<'_> {
     }
 
     fn connection_request_failed(&mut self, outcome: Outcome) {
-        let url = self.device.connection.url.clone().unwrap_or_default();
-        let reason = sentences::waiting(Some(outcome), &url, self.device.next_inform_by, self.now);
+        let reason = self.waiting_reason(Some(outcome));
         let code = match outcome {
             Outcome::Unauthorized => Some(401),
             Outcome::Http(status) => Some(u32::from(status)),

@@ -228,6 +228,8 @@ pub enum ConnectionRequestOutcome {
     UrlInvalid,
     /// Its host is not an address inside a management subnet.
     NotInManagementSubnet,
+    /// Its host is an address that is not known to be this device's: our secret is not for whoever is there.
+    AnotherAddress,
     /// No TCP connection within the limit.
     Unreachable,
     /// Connected, then silence.
@@ -246,6 +248,7 @@ impl ConnectionRequestOutcome {
             ConnectionRequestOutcome::UrlMissing => "url_missing",
             ConnectionRequestOutcome::UrlInvalid => "url_invalid",
             ConnectionRequestOutcome::NotInManagementSubnet => "not_in_management_subnet",
+            ConnectionRequestOutcome::AnotherAddress => "another_address",
             ConnectionRequestOutcome::Unreachable => "unreachable",
             ConnectionRequestOutcome::Timeout => "timeout",
             ConnectionRequestOutcome::NoInformAfterAccept => "no_inform_after_accept",

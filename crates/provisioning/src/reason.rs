@@ -136,6 +136,8 @@ codes! {
     ConnectionRequestUrlInvalid = "connection_request_url_invalid", Warn;
     /// The ConnectionRequestURL points outside every management subnet.
     ConnectionRequestOutsideSubnet = "connection_request_outside_subnet", Warn;
+    /// The ConnectionRequestURL names another address than the device has.
+    ConnectionRequestAnotherAddress = "connection_request_another_address", Warn;
     /// No TCP connection.
     ConnectionRequestUnreachable = "connection_request_unreachable", Warn;
     /// Connected, then silence.

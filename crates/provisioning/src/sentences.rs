@@ -248,14 +248,26 @@ pub(crate) fn session_requested(step: &str) -> Reason {
         .then("connection request sent")
 }
 
+/// The host of a URL as the device wrote it.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((host, _)) => host,
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
 pub(crate) fn waiting(
     outcome: Option<ConnectionRequestOutcome>,
     url: &str,
+    peer: Option<&str>,
     expected: Option<UtcMs>,
     now: UtcMs,
 ) -> Reason {
     use ConnectionRequestOutcome as O;
     let url = if url.is_empty() { "(none)".to_owned() } else { short(url) };
+    let peer = peer.map_or_else(|| "an unknown address".to_owned(), short);
     let (code, text) = match outcome {
         None => (Code::WaitingInform, "The next step needs a session and none can be forced now".to_owned()),
         Some(O::Accepted) => {
@@ -283,6 +295,13 @@ pub(crate) fn waiting(
             Code::ConnectionRequestOutsideSubnet,
             format!("Provision blocked: ConnectionRequestURL {url} is outside every management subnet"),
         ),
+        Some(O::AnotherAddress) => (
+            Code::ConnectionRequestAnotherAddress,
+            format!(
+                "Provision blocked: ConnectionRequestURL names {}, but the device speaks from {peer}; no request was sent",
+                host_of(&url)
+            ),
+        ),
         Some(O::Unreachable) => (
             Code::ConnectionRequestUnreachable,
             format!("Provision blocked: ConnectionRequestURL {url} unreachable (no TCP connection)"),
@@ -296,7 +315,8 @@ pub(crate) fn waiting(
             format!("Provision blocked: connection request to {url} sent, and no Inform came"),
         ),
     };
-    Reason::new(code, text).then(next_inform(expected, now)).with("url", url)
+    let reason = Reason::new(code, text).then(next_inform(expected, now)).with("url", url);
+    if outcome == Some(O::AnotherAddress) { reason.with("peer", peer) } else { reason }
 }
 
 pub(crate) fn resumed(at_step: &str) -> Reason {

@@ -16,7 +16,7 @@ fn looks(done: u32, left_s: u64) -> s::Looks {
 fn samples() -> Vec<Reason> {
     let expected = Some(NOW.plus_s(900));
     let url = "http://10.7.3.9:7547/a8f31c";
-    let waiting = |outcome| s::waiting(outcome, url, expected, NOW);
+    let waiting = |outcome| s::waiting(outcome, url, Some("10.7.3.10"), expected, NOW);
     let path = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANPPPConnection.1.X_HW_VLAN";
     let left = "WAN still reads true".to_owned();
     let mut all = vec![
@@ -91,12 +91,13 @@ fn samples() -> Vec<Reason> {
         Some(O::UrlMissing),
         Some(O::UrlInvalid),
         Some(O::NotInManagementSubnet),
+        Some(O::AnotherAddress),
         Some(O::Unreachable),
         Some(O::Timeout),
         Some(O::NoInformAfterAccept),
     ];
     all.extend(outcomes.map(waiting));
-    all.push(s::waiting(Some(O::Unreachable), url, Some(UtcMs(NOW.0 - 60_000)), NOW));
+    all.push(s::waiting(Some(O::Unreachable), url, None, Some(UtcMs(NOW.0 - 60_000)), NOW));
     let failures = [
         (s::several_wans(&["2_INTERNET_R_VID_200 (VLAN 200)".into(), "old (VLAN 200)".into()]), None, true),
         (s::write_not_applied("VLAN", path, "200", "0"), Some("WAN disabled"), false),
@@ -138,6 +139,21 @@ fn the_sentences_are_as_written() {
     }
     let golden = std::fs::read_to_string(path).unwrap_or_default();
     assert!(golden == text, "the sentences changed; look at them with UPDATE_GOLDEN=1 and git diff\n{text}");
+}
+
+#[test]
+fn the_host_is_told_as_the_device_wrote_it() {
+    for (url, host) in [
+        ("http://10.7.3.9:7547/a", "10.7.3.9"),
+        ("https://10.7.3.9?x", "10.7.3.9"),
+        ("http://[::ffff:10.7.3.9]:7547/", "::ffff:10.7.3.9"),
+        ("http://[2001:db8::1]/", "2001:db8::1"),
+    ] {
+        let reason = s::waiting(Some(O::AnotherAddress), url, None, None, NOW);
+        let words =
+            format!("names {host}, but the device speaks from an unknown address; no request was sent");
+        assert!(reason.text.contains(&words), "{}", reason.text);
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn outcome() -> impl Strategy<Value = ConnectionRequestOutcome> {
         Just(O::UrlMissing),
         Just(O::UrlInvalid),
         Just(O::NotInManagementSubnet),
+        Just(O::AnotherAddress),
         Just(O::Unreachable),
         Just(O::Timeout),
         Just(O::NoInformAfterAccept),

@@ -154,6 +154,10 @@ pub fn connection_request(outcome: &str) -> (Word, &'static str) {
             Word::new(Status::Warn, "Not in a management subnet"),
             "The router names an address outside the management networks; we never call there.",
         ),
+        "anotheraddress" => (
+            Word::new(Status::Warn, "Another address"),
+            "The router names another address than it speaks from. Who is there would get our password's digest, so we do not call; behind address translation, the ACS policy can allow it.",
+        ),
         "unreachable" => (
             Word::new(Status::Wait, "Unreachable"),
             "Nothing listens at the router's address. We wait for its next Inform.",
@@ -180,6 +184,7 @@ pub fn known_connection_request(outcome: &str) -> Option<&'static str> {
         "url_missing" => "No ConnectionRequestURL told",
         "url_invalid" => "ConnectionRequestURL unusable",
         "not_in_management_subnet" => "ConnectionRequestURL outside the management networks",
+        "another_address" => "ConnectionRequestURL names another device's address",
         "unreachable" => "Connection request: nothing listens there",
         "timeout" => "Connection request: no answer in time",
         "no_inform_after_accept" => "Connection request accepted, no Inform came",
@@ -263,6 +268,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "connection_request_url_missing" => "The router has not told us where to call it",
         "connection_request_url_invalid" => "The router's address for our call is unusable",
         "connection_request_outside_subnet" => "The router names an address outside the management networks",
+        "connection_request_another_address" => "The router names an address that is not its own",
         "connection_request_unreachable" => "The router does not answer our call",
         "connection_request_timeout" => "The router took our call and said nothing",
         "no_inform_after_accept" => "The router accepted our call and did not come",

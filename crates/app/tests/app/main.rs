@@ -5,6 +5,7 @@
 mod support;
 
 mod auth;
+mod calls;
 mod crm;
 mod door;
 mod journey;

@@ -19,15 +19,15 @@ use store::rows;
 use tokio_util::sync::CancellationToken;
 use types::{Clock, CpeId, Serial};
 
-fn serial() -> Serial {
+pub(crate) fn serial() -> Serial {
     world::serial("HWTC7D4733C3")
 }
 
-fn machine(row: &rows::Cpe) -> Device {
+pub(crate) fn machine(row: &rows::Cpe) -> Device {
     serde_json::from_value(row.machine.clone()).expect("a device")
 }
 
-async fn customer_with_onu(app: &App) {
+pub(crate) async fn customer_with_onu(app: &App) {
     with_policy(app).await;
     let service = world::service(app, "user@isp", Some(serial())).await;
     let olt = world::quiet_olt(app, "olt-1").await;
@@ -38,12 +38,12 @@ async fn customer_with_onu(app: &App) {
     app.set_acs_policy(&admin(), policy, None).await.expect("acceptable");
 }
 
-fn device(quirks: Quirks) -> SimCpe {
+pub(crate) fn device(quirks: Quirks) -> SimCpe {
     SimCpe::new(serial(), INSIDE, "user@isp", PPPOE_PASSWORD, quirks)
 }
 
 /// A device that is known, owned and may be called.
-async fn callable(bed: &Bed, app: &App, calls: &Calls) -> (SimCpe, CpeId) {
+pub(crate) async fn callable(bed: &Bed, app: &App, calls: &Calls) -> (SimCpe, CpeId) {
     customer_with_onu(app).await;
     let mut cpe = device(Quirks::default());
     cpe.power_on(app.now());

@@ -1,6 +1,6 @@
 //! Settings: ACS policy, users, API keys. OLTs have pages of their own.
 
-use app::{AcsPolicy, Permission, Role};
+use app::{AcsPolicy, Permission, Role, ports::Cidr};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -65,9 +65,10 @@ const NUMBERS: [(&str, &str, &str); 9] = [
 
 fn fill(policy: &AcsPolicy) -> Form {
     let p = &policy.provisioning;
-    let networks: Vec<String> = policy.management_networks.iter().map(ToString::to_string).collect();
+    let lines = |networks: &[Cidr]| networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join("\n");
     let mut form = Form::default();
-    form.set("management_networks", networks.join("\n"))
+    form.set("management_networks", lines(&policy.management_networks))
+        .set("nat_networks", lines(&policy.nat_networks))
         .set("ntp_servers", p.ntp_servers.join("\n"))
         .set("anonymous_first_contact", if policy.anonymous_first_contact { "1" } else { "" })
         .set("first_contact_username", &policy.first_contact_username)
@@ -107,13 +108,18 @@ pub(crate) async fn change_policy(
     let lines = |text: &str| {
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect::<Vec<_>>()
     };
-    policy.management_networks.clear();
-    for line in lines(form.val("management_networks")) {
-        match line.parse() {
-            Ok(network) => policy.management_networks.push(network),
-            Err(error) => form.wrong("management_networks", error.to_string()),
+    let mut networks = |field: &str| {
+        let mut found: Vec<Cidr> = Vec::new();
+        for line in lines(form.val(field)) {
+            match line.parse() {
+                Ok(network) => found.push(network),
+                Err(error) => form.wrong(field, error),
+            }
         }
-    }
+        found
+    };
+    policy.management_networks = networks("management_networks");
+    policy.nat_networks = networks("nat_networks");
     let p = &mut policy.provisioning;
     p.ntp_servers = lines(form.val("ntp_servers"));
     p.cool_down_s = form.number("cool_down_s");

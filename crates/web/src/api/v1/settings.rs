@@ -64,6 +64,9 @@ pub(super) struct AcsSettings {
     provisioning: ProvisioningPolicy,
     /// IPv4 networks that CPEs' management WANs are in, e.g. `10.20.0.0/16`. Connection requests go nowhere else.
     management_networks: Vec<String>,
+    /// Those of them, or parts of them, whose CPEs reach us through address translation. Only here may a
+    /// ConnectionRequestURL name another address than the device speaks from; anywhere else such a device is not called.
+    nat_networks: Vec<String>,
     /// A device we do not know may inform without credentials.
     anonymous_first_contact: bool,
     /// User name of the shared first-contact credentials.
@@ -123,6 +126,7 @@ mod tests {
     fn the_whole_policy_goes_through_the_api_and_nothing_else() {
         let policy = AcsPolicy {
             management_networks: vec!["10.20.0.0/16".parse().expect("a network")],
+            nat_networks: vec!["10.20.8.0/24".parse().expect("a network")],
             ..AcsPolicy::default()
         };
         let shown: AcsSettings =

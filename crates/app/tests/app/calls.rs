@@ -1,0 +1,85 @@
+//! Where devices are called: only where they are known to be, whatever they write into their URLs.
+
+use crate::{
+    shell::{callable, machine},
+    support::{
+        bed::Bed,
+        cpe::INSIDE,
+        world::{self, Calls, admin, cpe_row, told},
+    },
+};
+use app::{App, ports::ConnectionRequestOutcome};
+use std::net::IpAddr;
+use types::CpeId;
+
+async fn call(bed: &Bed, app: &App, id: CpeId) {
+    // Beyond the minimum gap, and nobody waits for the one before any more.
+    bed.advance_s(31);
+    app.work_once().await.expect("work");
+    app.call_cpe(&admin(), id).await.expect("asked for");
+    app.work_once().await.expect("work");
+    app.work_once().await.expect("work");
+}
+
+async fn a_device_is_called_where_it_speaks_from_and_where_its_olt_has_it(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let known_at = || calls.made().last().expect("made").known_at.clone();
+    let inside: IpAddr = INSIDE.parse().expect("an address");
+    call(bed, &app, id).await;
+    assert_eq!(known_at(), [inside]);
+    let said = |at: i64| {
+        let host = r#"{"address":"127.20.7.7","vlan":40,"mac":null}"#;
+        format!(r#"UPDATE onus SET observed = '{{"management":{{"read_at":{at},"hosts":[{host}]}}}}'"#)
+    };
+    bed.sql(&said(app.now().0)).await;
+    call(bed, &app, id).await;
+    assert_eq!(known_at(), [inside, IpAddr::from([127, 20, 7, 7])]);
+    let long_ago = app.now().0 - 2_000_000_000;
+    bed.sql(&said(long_ago)).await;
+    call(bed, &app, id).await;
+    assert_eq!(known_at(), [inside], "what the OLT said long ago is no evidence");
+    assert!(calls.made().iter().all(|target| target.behind_nat.is_empty()), "strict unless told otherwise");
+    let mut policy = world::policy();
+    policy.nat_networks = vec!["127.20.4.0/24".parse().expect("a network")];
+    app.set_acs_policy(&admin(), policy.clone(), None).await.expect("acceptable");
+    call(bed, &app, id).await;
+    assert_eq!(calls.made().last().expect("made").behind_nat, policy.nat_networks);
+}
+
+async fn a_url_of_somebody_else_is_told_with_both_addresses(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    calls.answer(ConnectionRequestOutcome::AnotherAddress);
+    bed.sql(
+        "UPDATE cpes SET connection_request_url = REPLACE(connection_request_url, '127.20.3.9', '127.20.3.10'), \
+         machine = REPLACE(machine, 'http://127.20.3.9', 'http://127.20.3.10')",
+    )
+    .await;
+    call(bed, &app, id).await;
+    let requests = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable");
+    assert_eq!(requests[0].outcome, "another_address");
+    let detail = &requests[0].detail;
+    assert!(
+        detail.contains("http://127.20.3.10:7547/") && detail.contains("speaks from 127.20.3.9"),
+        "{detail}"
+    );
+    let told = told(&app, id, "connection_request_another_address").await;
+    let text = &told.last().expect("told").text;
+    assert!(
+        text.contains("names 127.20.3.10, but the device speaks from 127.20.3.9; no request was sent"),
+        "{text}"
+    );
+    let next = told.last().and_then(|line| line.next_text.clone()).unwrap_or_default();
+    assert!(next.contains("waiting for the next Inform, overdue since"), "{next}");
+    let device = machine(&cpe_row(&app, id).await);
+    assert_eq!(device.connection.outstanding_since, None, "nobody waits for it");
+    assert_eq!(cpe_row(&app, id).await.state, "ACTIVE", "a device that works stays as it is");
+}
+
+on_both!(
+    a_device_is_called_where_it_speaks_from_and_where_its_olt_has_it,
+    a_url_of_somebody_else_is_told_with_both_addresses,
+);
