@@ -5,8 +5,8 @@ use crate::{
     dialect::{Command, Dialect, ErrorClass, Verdict},
     machine::Reply,
     model::{
-        Board, DbaProfile, DetectedOnu, LineProfile, ManagementRow, OnuOptics, OnuRecord, OnuRow, OnuSummary,
-        PonPort, ProfileRow, RunState, ServicePortRow, Version,
+        AddressKind, Board, DbaProfile, DetectedOnu, HostAddress, LineProfile, ManagementRow, ManagementWord,
+        OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow, Version,
     },
     parser::{ParseError, ReplyParser, parser_named},
     plan::{Existing, Facts, Line, Lookup, OnuRef, Operation, Snapshot, place},
@@ -185,6 +185,9 @@ impl fmt::Debug for Driver {
     }
 }
 
+/// How a list is read.
+type Parse<T> = fn(&dyn ReplyParser, &str) -> Result<Vec<T>, ParseError>;
+
 fn parsed<T>(command: &str, result: Result<T, ParseError>) -> Result<T, OltError> {
     result.map_err(|source| OltError::Parse { command: command.to_owned(), source })
 }
@@ -299,7 +302,7 @@ impl Driver {
         &mut self,
         name: &str,
         parameters: &Parameters,
-        parse: fn(&dyn ReplyParser, &str) -> Result<Vec<T>, ParseError>,
+        parse: Parse<T>,
     ) -> Result<Vec<T>, OltError> {
         let (command, answer) = self.read(name, parameters).await?;
         match answer {
@@ -407,6 +410,61 @@ impl Driver {
     /// [`OltError`].
     pub async fn management_of(&mut self, onu: OnuRef) -> Result<Vec<ManagementRow>, OltError> {
         self.list("management_of_onu", &place(onu), |p, t| p.management_of_onu(t)).await
+    }
+
+    /// At which addresses this ONU is managed: what the OLT configured for it, and where that shows no address, what
+    /// the ONU itself reports to the OLT. Who is registered at that place is not looked at; see
+    /// [`Driver::management_now`].
+    ///
+    /// # Errors
+    /// [`OltError`]. A reply that cannot be read is an error, never "no address".
+    pub async fn management_word(&mut self, onu: OnuRef) -> Result<ManagementWord, OltError> {
+        let (mut asked, mut hosts) = (false, false);
+        let questions: [(&str, Parse<ManagementRow>); 2] = [
+            ("management_of_onu", |p, t| p.management_of_onu(t)),
+            ("management_wans_of_onu", |p, t| p.management_wans_of_onu(t)),
+        ];
+        for (question, parse) in questions {
+            if !self.dialect.knows(question) {
+                continue;
+            }
+            let mut rows = match self.list(question, &place(onu), parse).await {
+                Ok(rows) => rows,
+                Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => continue,
+                Err(OltError::Refused { class: ErrorClass::OnuOffline, .. }) => {
+                    return Ok(ManagementWord::NotThere);
+                }
+                Err(error) => return Err(error),
+            };
+            // PPPoE by OMCI is the internet, not the management.
+            rows.retain(|row| row.kind != AddressKind::Pppoe);
+            asked = true;
+            hosts |= !rows.is_empty();
+            let has: Vec<HostAddress> = rows
+                .iter()
+                .filter_map(|row| Some(HostAddress { address: row.address?, vlan: row.vlan, mac: row.mac }))
+                .collect();
+            if !has.is_empty() {
+                return Ok(ManagementWord::Has(has));
+            }
+        }
+        Ok(match (asked, hosts) {
+            (false, _) => ManagementWord::CannotTell("its software does not know the question".to_owned()),
+            (true, false) => {
+                ManagementWord::CannotTell("this ONU has its management WAN from elsewhere".to_owned())
+            }
+            (true, true) => ManagementWord::Has(Vec::new()),
+        })
+    }
+
+    /// As [`Driver::management_word`], after a look whether this ONU is registered and online at that place.
+    ///
+    /// # Errors
+    /// As [`Driver::management_word`].
+    pub async fn management_now(&mut self, onu: OnuRef, serial: Serial) -> Result<ManagementWord, OltError> {
+        let record = self.onu(onu).await?;
+        let there = record.is_some_and(|r| r.serial == Some(serial) && r.run_state == RunState::Online);
+        if there { self.management_word(onu).await } else { Ok(ManagementWord::NotThere) }
     }
 
     /// The record of one place.

@@ -230,6 +230,31 @@ pub struct ManagementRow {
     pub vlan: Option<u16>,
     /// 802.1p priority.
     pub priority: Option<u8>,
+    /// MAC address of this host, where the OLT knows it. Not always the one on the label.
+    #[serde(default)]
+    pub mac: Option<Mac>,
+}
+
+/// An address that an OLT sees an ONU under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAddress {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// VLAN it is on, where the OLT says so.
+    pub vlan: Option<u16>,
+    /// MAC address behind it, where the OLT says so.
+    pub mac: Option<Mac>,
+}
+
+/// An OLT's word on the management address of one of its ONUs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManagementWord {
+    /// The addresses it has. None: it is to have one, and has none now.
+    Has(Vec<HostAddress>),
+    /// This OLT cannot say, and why, in words that go on after "the OLT cannot tell:".
+    CannotTell(String),
+    /// Another ONU, or none, is registered at that place, or the ONU is not online.
+    NotThere,
 }
 
 /// How an address is given.

@@ -48,6 +48,7 @@ pub trait ReplyParser: Send + Sync + std::fmt::Debug {
     fn optics_of_pon(&self, text: &str) -> Result<Vec<OnuOptics>, ParseError>;
     fn service_ports(&self, text: &str) -> Result<Vec<ServicePortRow>, ParseError>;
     fn management_of_onu(&self, text: &str) -> Result<Vec<ManagementRow>, ParseError>;
+    fn management_wans_of_onu(&self, text: &str) -> Result<Vec<ManagementRow>, ParseError>;
     fn profiles(&self, text: &str) -> Result<Vec<ProfileRow>, ParseError>;
     fn line_profile(&self, text: &str) -> Result<LineProfile, ParseError>;
     fn dba_profiles(&self, text: &str) -> Result<Vec<DbaProfile>, ParseError>;

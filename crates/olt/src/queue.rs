@@ -9,8 +9,8 @@ use crate::{
     driver::{Connector, Driver, OltError, OnuState, Patience, Profiles},
     limits::Limits,
     machine::Credentials,
-    model::{Board, DetectedOnu, OnuOptics, OnuRow, PonPort, ServicePortRow},
-    plan::{Existing, Facts, Operation, Plan, PlanRefusal, plan},
+    model::{Board, DetectedOnu, ManagementWord, OnuOptics, OnuRow, PonPort, ServicePortRow},
+    plan::{Existing, Facts, OnuRef, Operation, Plan, PlanRefusal, plan},
     saga::{self, Journal, Outcome, SagaError},
     session::{Deadlines, Session, SessionOptions, Silent, Transcript},
     transport::{
@@ -378,6 +378,29 @@ impl OltHandle {
     pub async fn service_ports(&self, pon: PonPath) -> Result<Vec<ServicePortRow>, OltError> {
         self.read(&format!("list service ports of {pon}"), move |w| Box::pin(w.driver.service_ports(pon)))
             .await
+    }
+
+    /// At which addresses an ONU is managed (see [`Driver::management_word`]). One ONU at a time, so that others get
+    /// in between.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn management_word(&self, onu: OnuRef) -> Result<ManagementWord, OltError> {
+        self.read(&format!("read the management address of {onu}"), move |w| {
+            Box::pin(w.driver.management_word(onu))
+        })
+        .await
+    }
+
+    /// The same, if this ONU is online at that place now.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn management_now(&self, onu: OnuRef, serial: Serial) -> Result<ManagementWord, OltError> {
+        self.read(&format!("ask for the management address of {serial}"), move |w| {
+            Box::pin(w.driver.management_now(onu, serial))
+        })
+        .await
     }
 
     /// An ONU with everything configured for it.

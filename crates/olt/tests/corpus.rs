@@ -10,6 +10,7 @@ use olt::{
         parse::{counts, onu_added},
         shapes::{self, records},
     },
+    model::AddressKind,
     parser::{ParseError, ReplyParser},
 };
 use std::{
@@ -555,6 +556,21 @@ fn json_expectations_hold() {
         }
     }
     assert!(seen >= 12, "only {seen} expectations found");
+}
+
+/// What an ONU reports of its WANs: only the one its TR-069 client speaks from counts.
+#[test]
+fn the_management_wan_is_found_among_the_others() {
+    let Some(folder) = corpus() else { return };
+    let name = "display_ont_wan-info_0_1_2_0__display_ont_wan-info_0_1_2_0";
+    let text = read_text(&folder.join("captures/huawei").join(format!("{name}.txt")));
+    assert_eq!(records(shapes::ONU_WAN, &text).expect("records").len(), 6);
+    let rows = Huawei.management_wans_of_onu(&text).expect("a WAN");
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((row.ip_index, row.kind), (1, AddressKind::Static));
+    assert_eq!(row.address, Some([1, 1, 1, 1].into()));
+    assert_eq!((row.vlan, row.priority), (Some(1000), Some(5)));
+    assert_eq!(row.mac.map(|mac| mac.to_string()).as_deref(), Some("AA:AA:AA:AA:AA:AA"));
 }
 
 /// The terminal does its work for other vendors' noise, too.

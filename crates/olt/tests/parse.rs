@@ -10,8 +10,19 @@ use olt::{
     parser::{ParseError, ReplyParser},
 };
 use proptest::prelude::*;
+use std::path::Path;
 
 const RULE: &str = "  -----------------------------------------------------------------------------";
+
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).expect("written");
+        return;
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(text == want, "{} differs (UPDATE_GOLDEN=1 rewrites it):\n{text}", path.display());
+}
 
 fn list(rows: &str, descriptions: &str, total: usize) -> String {
     format!(
@@ -84,6 +95,72 @@ fn the_management_address_is_read_per_host() {
     assert_eq!((rows[1].ip_index, rows[1].kind, rows[1].address), (1, AddressKind::Pppoe, None));
 }
 
+/// One reply of `display ont ipconfig`, in the shape of the real one.
+fn ip_host(index: u8, kind: &str, address: &str, mac: &str, vlan: u16) -> String {
+    format!(
+        "{RULE}\n  ONT IP host index        : {index}\n  ONT config type          : {kind}\n  ONT IP                   : {address}\n  ONT subnet mask          : 255.255.0.0\n  ONT gateway              : 10.20.0.1\n  ONT primary DNS          : -\n  ONT slave DNS            : -\n  ONT MAC                  : {mac}\n  ONT manage VLAN          : {vlan}\n  ONT manage priority      : 2\n  Dscp mapping table index : 0\n{RULE}"
+    )
+}
+
+/// One reply of `display ont wan-info`, in the shape of the real one, shortened.
+fn wans(rows: &[(&str, &str, &str, &str)]) -> String {
+    let mut text = format!(
+        "{RULE}\n  F/S/P                      : 0/1/0\n  ONT ID                     : 0     \n{RULE}\n"
+    );
+    for (number, (service, status, kind, address)) in rows.iter().enumerate() {
+        text.push_str(&format!(
+            "  Index                      : {}\n  Name                       : OLT_{}\n  Service type               : {service}\n  Connection type            : IP routed\n  IPv4 Connection status     : {status}\n  IPv4 access type           : {kind}\n  IPv4 address               : {address}\n  Subnet mask                : 255.255.254.0\n  Manage VLAN                : 1000\n  Manage priority            : 5\n  MAC address                : 0025-9E47-33C3\n{RULE}\n",
+            number + 1,
+            number + 1
+        ));
+    }
+    text
+}
+
+#[test]
+fn management_addresses_read_as_they_always_did() {
+    let mut shown = String::new();
+    let hosts = [
+        ("a lease", ip_host(0, "DHCP", "10.20.3.9", "0025-9E47-33C3", 200)),
+        ("no lease yet", ip_host(0, "DHCP", "-", "0025-9E47-33C3", 200)),
+        ("no lease yet, said otherwise", ip_host(0, "DHCP", "0.0.0.0", "--------------", 200)),
+        (
+            "two hosts",
+            [ip_host(0, "Static config", "10.20.3.10", "-", 200), ip_host(1, "PPPoE", "-", "-", 100)]
+                .join("\n"),
+        ),
+    ];
+    for (what, text) in hosts {
+        shown.push_str(&format!("ipconfig, {what}: {:?}\n", Huawei.management_of_onu(&text)));
+    }
+    let tables = [
+        (
+            "management beside others",
+            wans(&[
+                ("Internet", "Connected", "PPPoE", "100.64.0.7"),
+                ("Tr069", "Connected", "DHCP", "10.20.3.9"),
+                ("Voip", "Connected", "Static", "10.30.3.9"),
+            ]),
+        ),
+        ("management that is down", wans(&[("Tr069 Internet", "Connecting", "DHCP", "10.20.3.9")])),
+        ("no management", wans(&[("Internet", "Connected", "Invalid", "-")])),
+    ];
+    for (what, text) in tables {
+        shown.push_str(&format!("wan-info, {what}: {:?}\n", Huawei.management_wans_of_onu(&text)));
+    }
+    golden("management.txt", &shown);
+}
+
+#[test]
+fn half_an_address_is_not_believed() {
+    for broken in ["10.20.3", "10.20.3.9!", "10.20.3.256", "fe80::1"] {
+        let error = Huawei.management_of_onu(&ip_host(0, "DHCP", broken, "-", 200));
+        assert!(matches!(error, Err(ParseError::Row { .. })), "{broken}: {error:?}");
+        let error = Huawei.management_wans_of_onu(&wans(&[("Tr069", "Connected", "DHCP", broken)]));
+        assert!(matches!(error, Err(ParseError::Row { .. })), "{broken}: {error:?}");
+    }
+}
+
 #[test]
 fn results_of_writes_are_counted() {
     assert_eq!(
@@ -112,6 +189,7 @@ proptest! {
             let _ = Huawei.optics_of_pon(&text);
             let _ = Huawei.service_ports(&text);
             let _ = Huawei.management_of_onu(&text);
+            let _ = Huawei.management_wans_of_onu(&text);
             let _ = Huawei.profiles(&text);
             let _ = Huawei.line_profile(&text);
             let _ = Huawei.boards(&text);

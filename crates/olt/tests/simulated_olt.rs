@@ -3,7 +3,7 @@
 use olt::{
     dialect::Dialect,
     driver::Patience,
-    model::{MatchState, RunState},
+    model::{HostAddress, ManagementWord, MatchState, RunState},
     plan::{
         AuthoriseSpec, DeauthoriseSpec, ManagementAddress, ManagementSpec, OnuRef, Operation,
         ServicePortSpec, TagTransform,
@@ -242,6 +242,61 @@ async fn an_id_taken_in_between_does_no_harm() {
         }
         _ => assert!(state.config.find(serial()).is_none() && state.config.service_ports.is_empty()),
     }
+    sim.stop().await;
+}
+
+/// The OLT knows where its ONUs are, and says when it does not.
+#[tokio::test]
+async fn the_management_address_is_the_olts_word() {
+    let (sim, olt) = start(spec(), Protocol::Ssh).await;
+    let outcome = olt.execute(authorise(), Box::new(Memory::default())).await.expect("an outcome");
+    let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
+    let managed = sim.handle().managed().pop().expect("it has an address");
+    let there = HostAddress { address: managed.ip, vlan: Some(managed.mgmt_vlan), mac: Some(managed.mac) };
+    assert_eq!(
+        olt.management_word(report.onu).await.expect("a word"),
+        ManagementWord::Has(vec![there.clone()])
+    );
+    assert_eq!(
+        olt.management_now(report.onu, serial()).await.expect("a word"),
+        ManagementWord::Has(vec![there.clone()])
+    );
+    // Another ONU is not at this place, and this one not at another.
+    let other: Serial = "HWTC00000042".parse().expect("serial");
+    let elsewhere = OnuRef { onu_id: 7, ..report.onu };
+    for (onu, serial) in [(report.onu, other), (elsewhere, serial())] {
+        assert_eq!(olt.management_now(onu, serial).await.expect("a word"), ManagementWord::NotThere);
+    }
+    // A build without the one command, and one without either.
+    let unknown = || FaultKind::Refuse { text: "  % Unknown command, the error locates at '^'".to_owned() };
+    sim.handle().inject(Fault::times("^display ont ipconfig", 0, unknown())).expect("pattern");
+    assert_eq!(olt.management_word(report.onu).await.expect("a word"), ManagementWord::Has(vec![there]));
+    sim.handle().inject(Fault::times("^display ont wan-info", 0, unknown())).expect("pattern");
+    let word = olt.management_word(report.onu).await.expect("a word");
+    assert!(matches!(&word, ManagementWord::CannotTell(why) if why.contains("software")), "{word:?}");
+    sim.handle().clear_faults();
+    // In the dark it is nowhere.
+    sim.handle().power(serial(), false);
+    assert_eq!(olt.management_now(report.onu, serial()).await.expect("a word"), ManagementWord::NotThere);
+    assert!(sim.handle().record().tally().internet_by_omci.is_empty());
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn an_onu_without_an_address_has_none_and_one_that_is_not_ours_to_address_cannot_be_told() {
+    let (sim, olt) = start(spec(), Protocol::Telnet).await;
+    // This firmware never gets an address by DHCP.
+    sim.handle().plug(Onu { dhcp_broken: true, ..Onu::new(serial(), "EG8145V5") }, PON);
+    let outcome = olt.execute(authorise(), Box::new(Memory::default())).await.expect("an outcome");
+    let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(olt.management_word(report.onu).await.expect("a word"), ManagementWord::Has(Vec::new()));
+    // Registered by another hand, without a management host.
+    let id = sim.handle().take_next_ont_id(PON).expect("a free id");
+    let foreign = OnuRef { pon: PON, onu_id: id.into() };
+    let stranger = sim.handle().state().config.ont(PON, id).expect("registered").serial;
+    sim.handle().plug(Onu::new(stranger, "HG8310M"), PON);
+    let word = olt.management_word(foreign).await.expect("a word");
+    assert!(matches!(&word, ManagementWord::CannotTell(why) if why.contains("elsewhere")), "{word:?}");
     sim.stop().await;
 }
 

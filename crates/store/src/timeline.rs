@@ -6,7 +6,7 @@ use crate::{
     error::StoreError,
     record::rows,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use types::{CpeId, CustomerId, OltId, OnuRowId, ServiceId, TimelineId};
 
 /// What a page of history is about.
@@ -32,6 +32,19 @@ pub enum Subject {
 /// When the database cannot be written.
 pub async fn append(tx: &Tx, entry: &TimelineEntry) -> Result<TimelineId, StoreError> {
     tx.insert(entry).await
+}
+
+/// What was told of one CPE is told of another from now on: a row that only announced it goes, its history stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn hand_over(tx: &Tx, from: CpeId, to: CpeId) -> Result<u64, StoreError> {
+    let moved = timeline::Entity::update_many()
+        .col_expr(timeline::Column::CpeId, Expr::value(Some(to.0)))
+        .filter(timeline::Column::CpeId.eq(from.0))
+        .exec(tx.db())
+        .await?;
+    Ok(moved.rows_affected)
 }
 
 /// A page of history, newest first: up to `limit` lines before `before`.

@@ -96,8 +96,6 @@ impl App {
             Admission::Challenge => return Ok(Begin::Challenge),
             Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
         };
-        // Only now: whoever is not let in changes nothing.
-        self.retire_placeholder(&row, &link).await?;
         let own = peer.identity.cpe == Some(cpe);
         let auth = if own { peer.identity.level } else { peer.identity.level.min(AuthLevel::Bootstrap) };
         let number = self.live().next_session();
@@ -461,25 +459,6 @@ impl App {
             }
         }
         Ok(Link::One { service_id, olt_confirms: confirmed, claimed_by: None })
-    }
-
-    /// The CPE that an authorisation announced, when the real one turns out to be known already.
-    async fn retire_placeholder(&self, row: &rows::Cpe, link: &Link) -> Result<(), AppError> {
-        let Some(service) = link.service().filter(|_| link.confirmed()) else { return Ok(()) };
-        let announced = self.store().require::<rows::Service>(service).await?.cpe_id;
-        let Some(old) = announced.filter(|other| *other != row.id) else { return Ok(()) };
-        if cpes::is_placeholder(&self.store().require::<rows::Cpe>(old).await?) {
-            self.store()
-                .write(move |tx| {
-                    Box::pin(async move {
-                        services::link_cpe(tx, service, None).await?;
-                        tx.delete::<rows::Cpe>(old).await?;
-                        Ok::<_, StoreError>(())
-                    })
-                })
-                .await?;
-        }
-        Ok(())
     }
 
     /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone

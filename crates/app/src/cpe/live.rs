@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services};
+use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services, timeline};
 use types::{CpeId, Secret, ServiceId, UtcMs};
 
 /// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
@@ -621,6 +621,24 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
         }
         services::link_cpe(tx, service, Some(cpe)).await?;
         if let Some(announced) = before {
+            // The row that an authorisation made for whoever would come: it has come under a row of its own.
+            timeline::hand_over(tx, announced.id, cpe).await?;
+            let entry = rows::TimelineEntry {
+                at: write.now,
+                kind: "report".to_owned(),
+                service_id: Some(service),
+                cpe_id: Some(cpe),
+                code: "placeholder_merged".to_owned(),
+                text: format!(
+                    "The CPE that was announced for {} when its ONU was authorised is this one; what was recorded of it \
+                     before belongs to it.",
+                    announced.pon_serial.map_or_else(|| row.code.clone(), |serial| serial.to_string())
+                ),
+                actor: Actor::System("provisioning").label(),
+                facts: serde_json::json!({ "announced_as": announced.id }),
+                ..Default::default()
+            };
+            timeline::append(tx, &entry).await?;
             tx.delete::<rows::Cpe>(announced.id).await?;
         }
     }

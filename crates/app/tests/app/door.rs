@@ -7,8 +7,8 @@ use crate::support::{
         until_state,
     },
     world::{
-        self, Calls, PASSPHRASE, PPPOE_PASSWORD, admin, cpe_row, cpe_rows, olt_says, service_row, told,
-        with_policy,
+        self, Calls, PASSPHRASE, PPPOE_PASSWORD, admin, cpe_row, cpe_rows, customer_with_onu, olt_says,
+        service_row, told, with_policy,
     },
 };
 use app::{
@@ -32,14 +32,6 @@ fn machine(row: &rows::Cpe) -> Device {
 
 fn proven(cpe: types::CpeId) -> Identity {
     Identity { level: AuthLevel::Own, username: Some("its own".to_owned()), cpe: Some(cpe) }
-}
-
-/// A service whose ONU is online on an OLT.
-async fn customer_with_onu(app: &App, login: &str, serial: Serial) -> (ServiceId, OnuRowId) {
-    with_policy(app).await;
-    let service = world::service(app, login, Some(serial)).await;
-    let olt = world::quiet_olt(app, &format!("olt-{login}")).await;
-    (service, world::onu(app, olt, serial, Some(service)).await)
 }
 
 /// A simulated device on its way, ACTIVE when this returns.

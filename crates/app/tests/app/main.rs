@@ -11,4 +11,5 @@ mod door;
 mod journey;
 mod oms;
 mod oms_trouble;
+mod placeholder;
 mod shell;

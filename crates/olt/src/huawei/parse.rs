@@ -14,7 +14,7 @@ use crate::{
     },
     parser::{ParseError, ReplyParser},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 use types::{PonPath, Serial};
 
 fn run_state(text: &str) -> RunState {
@@ -42,6 +42,26 @@ fn match_state(text: &str) -> MatchState {
         "mismatch" => MatchState::Mismatch,
         _ => MatchState::Unknown,
     }
+}
+
+/// `DHCP`, `Static config`, `PPPoE` …
+fn address_kind(text: &str) -> AddressKind {
+    match text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "dhcp" => AddressKind::Dhcp,
+        "static" => AddressKind::Static,
+        "pppoe" => AddressKind::Pppoe,
+        _ => AddressKind::Other,
+    }
+}
+
+/// An address, `None` for `-` and 0.0.0.0. Anything else that is none is an error: half an address is somebody else's.
+fn address(what: &'static str, text: &str) -> Result<Option<Ipv4Addr>, ParseError> {
+    let text = value(text);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address: Ipv4Addr = text.parse().map_err(|_| row_error(what, text))?;
+    Ok(Some(address).filter(|address| !address.is_unspecified()))
 }
 
 fn row_error(what: &'static str, row: &str) -> ParseError {
@@ -372,25 +392,43 @@ impl ReplyParser for Huawei {
                     address: None,
                     vlan: None,
                     priority: None,
+                    mac: None,
                 });
                 continue;
             }
             let Some(row) = out.last_mut() else { continue };
             match label.as_str() {
-                "ONT config type" => {
-                    let word = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-                    row.kind = match word.as_str() {
-                        "dhcp" => AddressKind::Dhcp,
-                        "static" => AddressKind::Static,
-                        "pppoe" => AddressKind::Pppoe,
-                        _ => AddressKind::Other,
-                    };
-                }
-                "ONT IP" => row.address = text.parse().ok(),
+                "ONT config type" => row.kind = address_kind(text),
+                "ONT IP" => row.address = address(WHAT, text)?,
+                "ONT MAC" => row.mac = text.parse().ok(),
                 "ONT manage VLAN" => row.vlan = number(text),
                 "ONT manage priority" => row.priority = number(text),
                 _ => {}
             }
+        }
+        Ok(out)
+    }
+
+    fn management_wans_of_onu(&self, text: &str) -> Result<Vec<ManagementRow>, ParseError> {
+        const WHAT: &str = "list of WAN connections";
+        let mut out = Vec::new();
+        for section in lex::sections(text) {
+            let fields = record(&section);
+            let get = |key: &str| fields.get(key).map_or("", String::as_str);
+            let Some(index) = fields.get("index") else { continue };
+            // Internet, VoIP and bridged connections are not where its TR-069 client speaks from.
+            if !get("service_type").to_ascii_lowercase().contains("tr069") {
+                continue;
+            }
+            let up = get("ipv4_connection_status").eq_ignore_ascii_case("connected");
+            out.push(ManagementRow {
+                ip_index: index.parse().map_err(|_| row_error(WHAT, index))?,
+                kind: address_kind(get("ipv4_access_type")),
+                address: address(WHAT, get("ipv4_address"))?.filter(|_| up),
+                vlan: number(get("manage_vlan")),
+                priority: number(get("manage_priority")),
+                mac: get("mac_address").parse().ok(),
+            });
         }
         Ok(out)
     }

@@ -81,6 +81,15 @@ pub(crate) async fn first_request(session: &mut Box<dyn CpeSession>) -> Option<D
     }
 }
 
+/// Whether it is asked anything, and which row it was.
+pub(crate) async fn asked(app: &App, facts: InformFacts, address: &str) -> (CpeId, bool) {
+    let mut session = accepted(app.begin(facts, anonymous(address)).await);
+    let asked = first_request(&mut session).await.is_some();
+    let id = session.cpe();
+    session.end(SessionEnd::Clean).await;
+    (id, asked)
+}
+
 /// A whole session with a device that is told nothing: which CPE it was.
 pub(crate) async fn told_nothing(app: &App, inform: InformFacts, peer: Peer) -> CpeId {
     let mut session = accepted(app.begin(inform, peer).await);

@@ -162,3 +162,17 @@ pub(crate) fn changes(sim: &SimOlt) -> Vec<String> {
     let record = sim.handle().record();
     record.entries().filter(|entry| !entry.effects.is_empty()).map(|entry| entry.line.clone()).collect()
 }
+
+/// Authorised as people do it, to the end.
+pub(crate) async fn authorised(node: &Node, sim: &SimOlt, olt: OltId, serial: Serial) {
+    detected(node, sim, serial).await;
+    let task = authorise(node, request(olt, serial)).await.expect("ordered");
+    node.work();
+    ends_as(node, task, OltTaskState::Done).await;
+}
+
+/// The management address of an ONU, by the box itself.
+pub(crate) fn address_of(sim: &SimOlt, serial: Serial) -> String {
+    let managed = sim.handle().managed();
+    managed.iter().find(|onu| onu.serial == serial).expect("it has an address").ip.to_string()
+}

@@ -8,7 +8,7 @@ use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
-use store::{AdminState, OltProtocol, Presence, StoreError, onus, rows, services};
+use store::{AdminState, OltProtocol, Presence, StoreError, onus, rows, services, timeline as history};
 use types::{CpeId, CustomerId, OltId, OnuRowId, PlanId, Secret, Serial, ServiceId, UserId};
 
 pub(crate) const PPPOE_PASSWORD: &str = "pppoe-Zahra-7781";
@@ -161,9 +161,84 @@ pub(crate) async fn onu(app: &App, olt: OltId, serial: Serial, service: Option<S
     id
 }
 
-/// The OLT's word about an ONU, now.
+/// As read of an OLT whose software cannot say at which addresses its ONUs are.
+fn no_address(app: &App) -> serde_json::Value {
+    serde_json::json!({ "management": { "read_at": app.now(), "cannot_tell": "it is an old one" } })
+}
+
+/// A service whose ONU is online on an OLT that nobody speaks to.
+pub(crate) async fn customer_with_onu(app: &App, login: &str, serial: Serial) -> (ServiceId, OnuRowId) {
+    with_policy(app).await;
+    let service = service(app, login, Some(serial)).await;
+    let olt = quiet_olt(app, &format!("olt-{login}")).await;
+    (service, onu(app, olt, serial, Some(service)).await)
+}
+
+/// The same, with the CPE that an authorisation announced.
+pub(crate) async fn announced(app: &App, login: &str, serial: Serial) -> (ServiceId, OnuRowId, CpeId) {
+    let (service, onu) = customer_with_onu(app, login, serial).await;
+    let now = app.now();
+    let placeholder = app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                let row = rows::Cpe {
+                    serial_number: serial.hex16(),
+                    pon_serial: Some(serial),
+                    state: "DISCOVERED".into(),
+                    state_since: now,
+                    created_at: now,
+                    ..Default::default()
+                };
+                let id = tx.insert(&row).await?;
+                services::link_cpe(tx, service, Some(id)).await?;
+                let line = rows::TimelineEntry {
+                    at: now,
+                    kind: "state".into(),
+                    service_id: Some(service),
+                    cpe_id: Some(id),
+                    code: "onu_known".into(),
+                    text: "Authorised; its CPE has not spoken to us yet.".into(),
+                    actor: "test".into(),
+                    facts: serde_json::json!({}),
+                    ..Default::default()
+                };
+                history::append(tx, &line).await?;
+                Ok::<_, StoreError>(id)
+            })
+        })
+        .await
+        .expect("written");
+    (service, onu, placeholder)
+}
+
+/// The OLT's word about an ONU, now; at which address it is it cannot tell.
 pub(crate) async fn olt_says(app: &App, onu: OnuRowId, presence: Presence) {
-    let seen = onus::OnuObservation { presence, at: app.now(), ..Default::default() };
+    let seen = onus::OnuObservation {
+        presence,
+        at: app.now(),
+        observed: Some(no_address(app)),
+        ..Default::default()
+    };
+    app.store()
+        .write(move |tx| Box::pin(async move { onus::observe(tx, onu, seen).await }))
+        .await
+        .expect("an observation");
+}
+
+/// The OLT's word that an ONU is online at these addresses, now.
+pub(crate) async fn olt_has(app: &App, onu: OnuRowId, addresses: &[&str]) {
+    let hosts: Vec<_> = addresses
+        .iter()
+        .map(|address| serde_json::json!({ "address": address, "vlan": null, "mac": null }))
+        .collect();
+    let word = serde_json::json!({ "management": { "read_at": app.now(), "hosts": hosts } });
+    let seen = onus::OnuObservation {
+        presence: Presence::InService,
+        at: app.now(),
+        observed: Some(word),
+        ..Default::default()
+    };
     app.store()
         .write(move |tx| Box::pin(async move { onus::observe(tx, onu, seen).await }))
         .await
