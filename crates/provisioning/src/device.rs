@@ -370,8 +370,8 @@ pub struct Run {
     pub next_check_at: Option<UtcMs>,
     /// Values before this run of what it changed on an object it did not create: path → value.
     pub before: BTreeMap<String, String>,
-    /// The WAN was carrying traffic before this run.
-    pub was_carrying: Option<bool>,
+    /// WANs that carried traffic before this run wrote to any; `None` = it has not yet.
+    pub working: Option<Vec<WorkingWan>>,
     /// Paths whose write was accepted, with the number of times: read back different too often, the device does
     /// not keep them.
     pub tries: BTreeMap<String, u32>,
@@ -381,6 +381,34 @@ pub struct Run {
     pub batch_limit: Option<u32>,
     /// Undoing, because of this.
     pub rollback: Option<Rollback>,
+}
+
+impl Run {
+    /// This path is part of a WAN that carried traffic before.
+    pub fn is_of_working(&self, path: &str) -> bool {
+        self.working.iter().flatten().any(|wan| wan.owns(path))
+    }
+}
+
+/// A WAN that carried traffic before a run: what a failed run leaves as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkingWan {
+    /// Its anchor.
+    pub anchor: String,
+    /// Instances that are its alone, its routing row among them.
+    pub inside: BTreeSet<String>,
+    /// Instances it is nested in.
+    pub around: BTreeSet<String>,
+    /// Tables in those that other WANs may live in as well.
+    pub others: BTreeSet<String>,
+}
+
+impl WorkingWan {
+    fn owns(&self, path: &str) -> bool {
+        let within = |prefixes: &BTreeSet<String>| prefixes.iter().any(|prefix| path.starts_with(prefix));
+        within(&self.inside) || (within(&self.around) && !within(&self.others))
+    }
 }
 
 /// An operator's stop.

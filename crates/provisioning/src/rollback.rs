@@ -3,6 +3,7 @@
 
 use crate::{
     FaultClass,
+    detect::WanClass,
     device::FollowUp,
     plan::{Item, LayerPlan, PlanStep, same},
     sentences,
@@ -11,6 +12,7 @@ use crate::{
     work::{Move, Work},
 };
 use profiles::cpe::CpeProfile;
+use std::collections::BTreeSet;
 
 /// Rounds of undoing, each at an Inform after a back-off, before it is left to the next attempt, which starts from
 /// what the device has.
@@ -25,6 +27,13 @@ struct Left {
     unknown: Vec<String>,
 }
 
+impl Left {
+    fn absorb(&mut self, other: Left) {
+        self.steps.extend(other.steps);
+        self.unknown.extend(other.unknown);
+    }
+}
+
 impl Work<'_> {
     pub(crate) fn roll_back(&mut self, profile: &CpeProfile) -> Move {
         let mut objects = profile.wan.list.clone();
@@ -32,8 +41,9 @@ impl Work<'_> {
         if let Some(next) = self.observe(profile, &objects) {
             return next;
         }
-        let restore = self.run().was_carrying == Some(true);
-        let mut left = if restore { self.left_to_restore() } else { self.left_to_disable(profile) };
+        // First off what this run made, then on again what it took away.
+        let mut left = self.left_to_disable(profile);
+        left.absorb(self.left_to_restore());
         left.unknown.extend(self.untold(&objects));
         let Some(rollback) = self.run().rollback.clone() else { return Move::Again };
         let untried = |items: &Vec<Item>| items.iter().any(|item| !rollback.tried.contains(&item.path));
@@ -50,8 +60,8 @@ impl Work<'_> {
             return self.write(Purpose::WriteRollback { items: written }, &items);
         }
         if left.steps.is_empty() && left.unknown.is_empty() {
-            let undone = if restore { "the WAN is as it was before" } else { "WAN disabled" };
-            self.give_up(rollback.why, Some(undone), rollback.class, rollback.park);
+            let undone = self.undone(profile);
+            self.give_up(rollback.why, undone.as_deref(), rollback.class, rollback.park);
         } else {
             self.not_undone(&left);
         }
@@ -103,27 +113,70 @@ impl Work<'_> {
             .collect()
     }
 
-    /// What this run made or changed is to be off, its routes cleared.
+    /// What was undone, in words.
+    fn undone(&mut self, profile: &CpeProfile) -> Option<String> {
+        let ours = self.planning(profile, |planner| planner.ours());
+        let run = self.run();
+        let (of_working, made): (Vec<&String>, Vec<&String>) =
+            run.touched.iter().partition(|path| run.is_of_working(path));
+        // A password cannot be read, so it cannot be put back.
+        let lost: Vec<&str> = of_working
+            .iter()
+            .filter(|path| !path.ends_with('.') && !run.before.contains_key(**path))
+            .map(|path| path.rsplit('.').next().unwrap_or_default())
+            .collect();
+        let carries_on = ours.iter().any(|wan| {
+            let worked = run.working.iter().flatten().any(|worked| worked.anchor == wan.anchor);
+            worked && wan.works()
+        });
+        let mut words = match (of_working.is_empty(), made.is_empty(), carries_on) {
+            (true, true, _) => return None,
+            (true, false, true) => "new WAN disabled, the former one carries on".to_owned(),
+            (true, false, false) => "WAN disabled".to_owned(),
+            (false, true, _) => "the WAN is as it was before".to_owned(),
+            (false, false, _) => "the WAN is as it was before, what was new is disabled".to_owned(),
+        };
+        if !lost.is_empty() {
+            words.push_str(&format!(", but for its {}, which cannot be read back", lost.join(" and ")));
+        }
+        Some(words)
+    }
+
+    /// What this run made or changed is to be off, its routes cleared. What belongs to a WAN that carried traffic is
+    /// left to [`Work::left_to_restore`].
     fn left_to_disable(&mut self, profile: &CpeProfile) -> Left {
-        let anchors: Vec<String> = self.device.objects.values().map(|object| object.path.clone()).collect();
-        let touched = self.device.run.as_ref().map(|run| run.touched.clone()).unwrap_or_default();
+        let run = self.run().clone();
+        let touched = |slot: &String| {
+            run.touched.iter().any(|path| path.starts_with(slot.as_str()) && !run.is_of_working(path))
+        };
+        let objects: Vec<(String, String)> =
+            self.device.objects.iter().map(|(slot, object)| (slot.clone(), object.path.clone())).collect();
         let plan = self.planning(profile, |planner| {
             let mut plan = LayerPlan::default();
+            let mut done = BTreeSet::new();
             for wan in planner.search().wans() {
+                done.extend(planner.parts(&wan).cloned());
                 // Only what this run wrote to; never the management WAN, whatever its path.
-                let ours = anchors.contains(&wan.anchor)
-                    && wan.class != crate::detect::WanClass::Management
-                    && wan
-                        .slots
-                        .values()
-                        .any(|slot| touched.iter().any(|path| path.starts_with(slot.as_str())));
-                if let (true, Some(kind)) = (ours, profile.wan.kinds.get(&wan.kind)) {
-                    planner.switch_steps(&mut plan, kind, &wan.slots, false);
-                    if let Some((row, ports)) = planner.route_row(&wan.kind, &wan.slots)
-                        && touched.contains(&format!("{row}{ports}"))
-                    {
-                        planner.clear_route(&mut plan, &row, &ports);
-                    }
+                let ours = objects.iter().any(|(_, path)| *path == wan.anchor)
+                    && wan.class != WanClass::Management
+                    && wan.slots.values().any(touched);
+                if !ours {
+                    continue;
+                }
+                let not_restored = wan.slots.iter().filter(|(_, path)| !run.is_of_working(path));
+                let slots = not_restored.map(|(slot, path)| (slot.clone(), path.clone())).collect();
+                planner.off_steps(&mut plan, &wan.kind, &slots);
+                if let Some((row, ports)) = planner.route_row(&wan.kind, &wan.slots)
+                    && run.touched.contains(&format!("{row}{ports}"))
+                    && !run.is_of_working(&row)
+                {
+                    planner.clear_route(&mut plan, &row, &ports);
+                }
+            }
+            // Parts that make no whole WAN.
+            for (slot, path) in &objects {
+                if !done.contains(path) && touched(path) && !run.is_of_working(path) {
+                    planner.object_off(&mut plan, slot, path);
                 }
             }
             plan
@@ -131,9 +184,12 @@ impl Work<'_> {
         Left { steps: plan.steps.into_iter().filter_map(items_of).collect(), unknown: Vec::new() }
     }
 
-    /// Every readable value this run changed is to be as it was. A password cannot be read, so it cannot be put back.
+    /// Every readable value this run changed on a WAN that carried traffic is to be as it was.
     fn left_to_restore(&mut self) -> Left {
-        let before = self.run().before.clone();
+        let run = self.run();
+        let of_working = run.before.iter().filter(|(path, _)| run.is_of_working(path));
+        let before: Vec<(String, String)> =
+            of_working.map(|(path, value)| (path.clone(), value.clone())).collect();
         let session = self.session();
         let mut left = Left::default();
         let mut items = Vec::new();

@@ -120,14 +120,11 @@ impl<'a> Work<'a> {
             self.goto(State::Active, sentences::already_as_wanted(&what.join("; ")));
             return Move::Again;
         }
-        let carrying =
-            plans.iter().flatten().filter_map(|plan| plan.wan.as_ref()).any(|wan| wan.carries_traffic());
         self.device.last_attempt_began_at = Some(self.now);
         self.device.run = Some(Run {
             began_at: self.now,
             layers: layers.clone(),
             at_step: "planning".into(),
-            was_carrying: Some(carrying),
             ..Run::default()
         });
         self.goto(State::Provisioning, sentences::provisioning_started(&layers, steps));
@@ -224,6 +221,7 @@ impl<'a> Work<'a> {
         let listed = self.session().tree.has(&pending.table);
         if let Some(path) = born_since(&self.session().tree, &pending) {
             let at = self.now;
+            self.run().touched.insert(path.clone());
             self.device.objects.insert(pending.slot, StoredObject { path, created: true, at, stale: false });
         } else if !listed {
             self.device.pending_add = Some(pending);
@@ -262,6 +260,11 @@ impl<'a> Work<'a> {
     /// `None` = not in this session.
     fn take_step(&mut self, profile: &CpeProfile, layer: Layer, step: &PlanStep) -> Option<Move> {
         let policy = profile.write;
+        if layer == Layer::Internet && self.run().working.is_none() {
+            // Before the first write: afterwards nobody can tell any more.
+            let working = self.planning(profile, |planner| planner.working());
+            self.run().working = Some(working);
+        }
         let session = self.session();
         match step {
             PlanStep::Add { slot, table } => {
@@ -298,7 +301,9 @@ impl<'a> Work<'a> {
                     record.drifted = true;
                 }
                 self.run().at_step = step.describe();
-                self.run().touched.extend(items.iter().map(|item| item.path.clone()));
+                if layer == Layer::Internet {
+                    self.run().touched.extend(items.iter().map(|item| item.path.clone()));
+                }
                 let session = self.session();
                 session.last_step =
                     Some((name.clone(), items.iter().map(|item| item.path.clone()).collect()));
@@ -459,8 +464,10 @@ impl<'a> Work<'a> {
             let path = format!("{table}{instance}.");
             let at = self.now;
             self.device.pending_add = None;
-            self.device.objects.insert(slot.clone(), StoredObject { path, created: true, at, stale: false });
+            let object = StoredObject { path: path.clone(), created: true, at, stale: false };
+            self.device.objects.insert(slot.clone(), object);
             self.run().steps_done += 1;
+            self.run().touched.insert(path);
             self.note(sentences::step_done(&format!("create {slot}")));
         }
         let profile = self.profile_or_nominee();
@@ -492,7 +499,7 @@ impl<'a> Work<'a> {
 
     /// The run failed: undo first where the customer's WAN was touched.
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
-        if layer == Layer::Internet && self.run().last_write_at.is_some() {
+        if layer == Layer::Internet && !self.run().touched.is_empty() {
             self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
             return Move::Again;
         }

@@ -5,8 +5,8 @@
 mod support;
 
 use provisioning::{
-    ConnectionRequestOutcome, Context, Device, DeviceRequest, Effect, Event, Link, Peer, Policy, ReasonCode,
-    SessionEnd, State, Step, Timer, step,
+    ConnectionRequestOutcome, Context, Device, DeviceRequest, Effect, Event, InternetMode, Link, Peer,
+    Policy, ReasonCode, SessionEnd, State, Step, Timer, step,
 };
 use stateright::{Checker, Model, Property};
 use std::{
@@ -35,11 +35,13 @@ fn small_box() -> String {
         "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.",
         "WANDevice.1.WANConnectionDevice.{i}.WANIPConnection.",
         "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.{i}.",
+        "WANDevice.1.WANConnectionDevice.{i}.WANIPConnection.{i}.",
     ] {
         object(path);
     }
     let management = "WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.";
     let ppp = "WANDevice.1.WANConnectionDevice.{i}.WANPPPConnection.{i}.";
+    let ip = "WANDevice.1.WANConnectionDevice.{i}.WANIPConnection.{i}.";
     for (path, kind, value) in [
         ("DeviceInfo.Manufacturer", "string", "Huawei".to_owned()),
         ("DeviceInfo.SerialNumber", "string", "4857544300000009".to_owned()),
@@ -78,6 +80,21 @@ fn small_box() -> String {
         ]
         .into_iter()
         .map(|(leaf, kind, value)| (&*format!("{ppp}{leaf}").leak(), kind, value.to_owned())),
+    )
+    .chain(
+        [
+            ("Enable", "boolean", "false"),
+            ("ConnectionStatus", "string", "Disconnected"),
+            ("ExternalIPAddress", "string", "0.0.0.0"),
+            ("LastConnectionError", "string", "ERROR_NONE"),
+            ("ConnectionType", "string", "IP_Routed"),
+            ("AddressingType", "string", "Static"),
+            ("NATEnabled", "boolean", "false"),
+            ("X_HW_VLAN", "unsignedInt", "0"),
+            ("X_HW_SERVICELIST", "string", ""),
+        ]
+        .into_iter()
+        .map(|(leaf, kind, value)| (&*format!("{ip}{leaf}").leak(), kind, value.to_owned())),
     ) {
         csv.push_str(&format!("InternetGatewayDevice.{path},true,{kind},{value}\n"));
     }
@@ -86,6 +103,8 @@ fn small_box() -> String {
 
 struct World {
     context: Context,
+    /// As it shall be once it is ACTIVE. Faults begin then.
+    then: Option<Context>,
     quirks: Quirks,
     faults: u8,
     /// Sessions in which it must come to its end.
@@ -101,13 +120,22 @@ struct Now {
     connection_wanted: bool,
     faults_left: u8,
     sessions: u8,
+    /// The intent is the second one.
+    changed: bool,
     violation: Option<&'static str>,
     key: u64,
+}
+
+impl World {
+    fn context(&self, now: &Now) -> &Context {
+        self.then.as_ref().filter(|_| now.changed).unwrap_or(&self.context)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Action {
     Inform,
+    IntentChanges,
     TimerFires(Timer),
     ConnectionRequestSucceeds,
     ConnectionRequestReachesNobody,
@@ -148,7 +176,7 @@ impl Now {
         serde_json::to_string(&self.device).expect("a device is plain data").hash(&mut hasher);
         self.cpe.fingerprint(&mut hasher);
         format!("{:?}", self.request).hash(&mut hasher);
-        (&self.timers, self.connection_wanted, self.faults_left, self.sessions, self.violation)
+        (&self.timers, self.connection_wanted, self.faults_left, self.sessions, self.changed, self.violation)
             .hash(&mut hasher);
         self.key = hasher.finish();
         self
@@ -224,8 +252,9 @@ impl Model for World {
                 request: None,
                 timers: BTreeSet::new(),
                 connection_wanted: false,
-                faults_left: self.faults,
+                faults_left: if self.then.is_some() { 0 } else { self.faults },
                 sessions: 0,
+                changed: false,
                 violation: None,
                 key: 0,
             }
@@ -235,6 +264,9 @@ impl Model for World {
 
     fn actions(&self, now: &Now, actions: &mut Vec<Action>) {
         if matches!(now.device.state(), State::Active | State::Failed) && !now.device.in_session() {
+            if self.then.is_some() && !now.changed {
+                actions.push(Action::IntentChanges);
+            }
             return; // the end
         }
         if now.request.is_some() {
@@ -259,9 +291,15 @@ impl Model for World {
 
     fn next_state(&self, last: &Now, action: Action) -> Option<Now> {
         let mut now = last.clone();
-        let context = &self.context;
+        let context = self.context(last);
         match action {
             Action::Inform => now.begin_session(context),
+            Action::IntentChanges => {
+                now.changed = true;
+                (now.sessions, now.faults_left) = (0, self.faults);
+                let context = self.context(&now);
+                now.feed(context, Event::IntentChanged);
+            }
             Action::TimerFires(timer) => {
                 now.timers.remove(&timer);
                 now.feed(context, Event::TimerFired(timer));
@@ -305,22 +343,38 @@ impl Model for World {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("no second WAN", |_, now: &Now| {
-                now.cpe.containers() <= 2 && now.cpe.ppp_wans().len() <= 1
+                let most = if now.changed { 3 } else { 2 };
+                now.cpe.containers() <= most && now.cpe.ppp_wans().len() <= 1 && now.cpe.ip_wans().len() <= 1
+            }),
+            Property::always("once a WAN carries, one always does", |_, now: &Now| {
+                !now.changed || !now.cpe.carrying().is_empty()
             }),
             Property::always("no configuration outside READY and PROVISIONING", |_, now: &Now| {
                 now.violation.is_none()
             }),
             Property::always("what FAILED says of the WAN is how it reads", |_, now: &Now| {
                 let said = now.device.reason.as_ref().map(|reason| reason.sentence()).unwrap_or_default();
-                let off = now
-                    .cpe
-                    .ppp_wans()
-                    .iter()
-                    .all(|wan| matches!(now.cpe.value(&format!("{wan}Enable")), "0" | "false"));
+                let wanted = if now.changed { now.cpe.ip_wans() } else { now.cpe.ppp_wans() };
+                let off =
+                    wanted.iter().all(|wan| matches!(now.cpe.value(&format!("{wan}Enable")), "0" | "false"));
                 let failed = now.device.state() == State::Failed;
                 !failed || off == !said.contains("could not be undone")
             }),
             Property::eventually("ACTIVE, or FAILED with the true reason", |world: &World, now: &Now| {
+                if world.then.is_some() {
+                    let (code, carrying) =
+                        (now.device.reason.as_ref().map(|reason| reason.code), now.cpe.carrying());
+                    return now.changed
+                        && match now.device.state() {
+                            State::Active => !world.quirks.no_lease && carrying == now.cpe.ip_wans(),
+                            State::Failed => {
+                                world.quirks.no_lease
+                                    && code == Some(ReasonCode::NoAddress)
+                                    && carrying == now.cpe.ppp_wans()
+                            }
+                            _ => false,
+                        };
+                }
                 match now.device.state() {
                     State::Active => !world.quirks.pppoe_refused && now.cpe.ppp_wans().len() == 1,
                     State::Failed => {
@@ -338,21 +392,34 @@ impl Model for World {
 }
 
 fn check(quirks: Quirks, faults: u8) {
-    let mut intents = intents(Some(200));
-    intents.access = None;
-    let mut context = context(Some(intents));
-    // The clock stands still, so every waiting time is over at once.
-    context.policy = Policy {
-        cool_down_s: 0,
-        back_off_s: vec![0],
-        connection_request_gap_s: 0,
-        verify_delay_s: 0,
-        verify_grace_s: 0,
-        verify_checks: 1,
-        clock_check_s: 0,
-        ..support::policy()
+    explore(quirks, faults, None);
+}
+
+fn explore(quirks: Quirks, faults: u8, then: Option<InternetMode>) {
+    let mut first = intents(Some(200));
+    first.access = None;
+    let world_of = |intents| {
+        let mut context = context(Some(intents));
+        // The clock stands still, so every waiting time is over at once.
+        context.policy = Policy {
+            cool_down_s: 0,
+            back_off_s: vec![0],
+            connection_request_gap_s: 0,
+            verify_delay_s: 0,
+            verify_grace_s: 0,
+            verify_checks: 1,
+            clock_check_s: 0,
+            ..support::policy()
+        };
+        context
     };
-    let world = World { context, quirks, faults, sessions: 9 };
+    let then = then.map(|mode| {
+        let mut second = first.clone();
+        second.version += 1;
+        second.internet.as_mut().expect("internet").mode = mode;
+        world_of(second)
+    });
+    let world = World { context: world_of(first), then, quirks, faults, sessions: 9 };
     let checker = world.checker().threads(2).spawn_dfs().join();
     eprintln!("{} states, {} unique", checker.state_count(), checker.unique_state_count());
     checker.assert_properties();
@@ -374,4 +441,14 @@ fn a_fault_anywhere_and_an_undoing_that_fails_is_still_said() {
 #[test]
 fn two_faults_anywhere_and_a_refused_login_is_still_the_reason() {
     check(Quirks { pppoe_refused: true, ..Quirks::default() }, 2);
+}
+
+#[test]
+fn two_faults_anywhere_and_a_change_of_mode_never_leaves_the_customer_without_a_wan() {
+    explore(Quirks::default(), 2, Some(InternetMode::Dhcp));
+}
+
+#[test]
+fn a_fault_anywhere_and_a_change_of_mode_that_fails_leaves_the_former_wan() {
+    explore(Quirks { no_lease: true, ..Quirks::default() }, 1, Some(InternetMode::Dhcp));
 }

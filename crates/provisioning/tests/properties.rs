@@ -6,7 +6,7 @@ mod support;
 use profiles::fixtures;
 use proptest::prelude::*;
 use provisioning::{
-    ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, Link, SessionEnd, State, Timer,
+    ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, InternetMode, Link, SessionEnd, State, Timer,
 };
 use support::{Cpe, Ending, Quirks, Refusal, Shell, intents};
 use types::ServiceId;
@@ -23,6 +23,7 @@ enum Happening {
     Outcome(ConnectionRequestOutcome),
     Fire(Timer),
     IntentChanged(u8),
+    ModeChanged(InternetMode),
     Hold,
     Unhold,
     Retry,
@@ -97,6 +98,20 @@ fn link() -> impl Strategy<Value = Link> {
     ]
 }
 
+fn mode() -> impl Strategy<Value = InternetMode> {
+    prop_oneof![
+        2 => Just(intents(None).internet.expect("internet").mode),
+        2 => Just(InternetMode::Dhcp),
+        1 => Just(InternetMode::Bridge),
+        1 => Just(InternetMode::Static {
+            address: "203.0.113.7".into(),
+            mask: "255.255.255.0".into(),
+            gateway: "203.0.113.1".into(),
+            dns: vec!["203.0.113.53".into()],
+        }),
+    ]
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         8 => (any::<bool>(), ending()).prop_map(|(boot, ending)| Happening::Session { boot, ending }),
@@ -105,6 +120,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => outcome().prop_map(Happening::Outcome),
         2 => prop::sample::select(Timer::ALL.to_vec()).prop_map(Happening::Fire),
         3 => (0u8..6).prop_map(Happening::IntentChanged),
+        2 => mode().prop_map(Happening::ModeChanged),
         1 => Just(Happening::Hold),
         2 => Just(Happening::Unhold),
         1 => Just(Happening::Retry),
@@ -137,8 +153,9 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             1 => Just(vec![("Enable", "false", Refusal::Denied)]),
             1 => Just(vec![("Enable", "false", Refusal::Lost)]),
         ],
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(phantom_writes, max_params, deaf_leaves, refused_leaves, line, connect_after_s, more, unwanted)| Quirks {
+        .prop_map(|(phantom_writes, max_params, deaf_leaves, refused_leaves, line, connect_after_s, more, unwanted, no_lease)| Quirks {
             phantom_writes,
             max_params,
             deaf_leaves,
@@ -153,6 +170,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             full: more.2 && line.1,
             no_auto_route: more.3,
             unwanted,
+            no_lease,
         })
 }
 
@@ -196,6 +214,13 @@ fn happen(shell: &mut Shell, happening: Happening) {
                 (3, _, Some(access)) => access.wifi[0].ssid.push('x'),
                 (4, _, Some(access)) => access.wifi[0].enabled = !access.wifi[0].enabled,
                 _ => {}
+            }
+            shell.feed(Event::IntentChanged);
+        }
+        Happening::ModeChanged(mode) => {
+            if let Some(intents) = &mut shell.context.intents {
+                intents.version += 1;
+                intents.internet.as_mut().expect("internet").mode = mode;
             }
             shell.feed(Event::IntentChanged);
         }
@@ -259,11 +284,14 @@ fn no_duplicates(shell: &Shell, existing: bool) {
     assert!(wans <= 1, "no_add_while_a_match_exists: {wans} PPP WANs{}", shell.story());
     if shell.cpe.root.starts_with("Internet") {
         let _ = existing;
-        assert!(shell.cpe.containers() <= 2, "no_add_while_a_match_exists: containers{}", shell.story());
+        // One for management, one for each kind the mode was.
+        assert!(shell.cpe.containers() <= 3, "no_add_while_a_match_exists: containers{}", shell.story());
+        assert!(shell.cpe.ip_wans().len() <= 1, "no_add_while_a_match_exists: IP WANs{}", shell.story());
     } else {
         assert!(shell.cpe.instances("Device.Ethernet.VLANTermination.").len() <= 2, "{}", shell.story());
         assert!(shell.cpe.instances("Device.IP.Interface.").len() <= 3, "{}", shell.story());
         assert!(shell.cpe.instances("Device.NAT.InterfaceSetting.").len() <= 1, "{}", shell.story());
+        assert!(shell.cpe.instances("Device.DHCPv4.Client.").len() <= 2, "{}", shell.story());
     }
 }
 
@@ -308,6 +336,11 @@ proptest! {
         prop_assert_eq!(shell.device.state(), State::Active, "{}", shell.story());
         no_duplicates(&shell, existing);
         prop_assert_eq!(shell.cpe.ppp_wans().len(), 1);
+        // Whatever the mode was on the way: one WAN carries, the one that is wanted.
+        let carrying = shell.cpe.carrying();
+        if csv != fixtures::generic_tr181() {
+            prop_assert_eq!(carrying, shell.cpe.ppp_wans(), "{}", shell.story());
+        }
         let told = shell.cpe.told.len();
         shell.run(24 * 3600);
         prop_assert_eq!((shell.device.state(), shell.cpe.told.len()), (State::Active, told), "{}", shell.story());

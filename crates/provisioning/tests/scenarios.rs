@@ -737,6 +737,151 @@ fn from_pppoe_to_dhcp_the_old_wan_is_switched_off_not_deleted() {
     assert_eq!((shell.cpe.value(&format!("{WAN}Enable")), shell.cpe.containers()), ("true", 3));
 }
 
+#[test]
+fn a_mode_change_that_fails_leaves_the_customer_on_the_former_wan() {
+    for (csv, vlan) in [(fixtures::hg8546m(), Some(200)), (fixtures::generic_tr098(), None)] {
+        let mut shell = shell(csv, vlan, Quirks { no_lease: true, ..Quirks::default() });
+        shell.run_until(State::Active, 3600);
+        shell.run(600);
+        shell.cpe.told_since();
+        mode(&mut shell, InternetMode::Dhcp);
+        shell.feed(Event::IntentChanged);
+        shell.run_until(State::Failed, 3600);
+        assert_eq!(code(&shell), ReasonCode::NoAddress, "{}", shell.story());
+        let said = sentence(&shell);
+        assert!(said.contains("new WAN disabled, the former one carries on; retry in"), "{said}");
+        assert_eq!(shell.cpe.carrying(), [WAN]);
+        let new = shell.cpe.ip_wans();
+        assert_eq!(shell.cpe.value(&format!("{}Enable", new[0])), "false");
+        // It lost nothing on the way either: neither its switch nor its ports.
+        let told = shell.cpe.told_since();
+        let touched = |told: &&Told| matches!(told, Told::Set(path, _) if path.starts_with(WAN));
+        assert_eq!(told.iter().find(touched), None);
+        let bound = |told: &&Told| matches!(told, Told::Set(path, _) if path.contains("LANBIND"));
+        assert_eq!(told.iter().find(bound), None, "ports change hands last");
+        // The address comes: now it goes through, and the former WAN goes off.
+        shell.cpe.quirks.no_lease = false;
+        shell.run_until(State::Active, 3 * 3600);
+        assert_eq!(shell.cpe.carrying(), new);
+        assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false");
+        let former = &shell.evidence[&(Layer::Internet, "Former WAN".to_owned())];
+        assert_eq!((former.observed.as_str(), former.verified), ("false", true));
+    }
+}
+
+#[test]
+fn ports_change_hands_when_the_new_wan_carries_and_the_former_is_off() {
+    let mut shell = huawei(Quirks { connect_after_s: 40, ..Quirks::default() });
+    let internet = |shell: &mut Shell, change: fn(&mut provisioning::InternetIntent)| {
+        change(shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet"));
+    };
+    internet(&mut shell, |wan| wan.policy_routes = true);
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    shell.cpe.told_since();
+    internet(&mut shell, |wan| wan.mode = InternetMode::Dhcp);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    let (old, new) = (format!("{WAN}Enable"), format!("{}Enable", shell.cpe.ip_wans()[0]));
+    let told: Vec<(String, String)> = shell
+        .cpe
+        .told_since()
+        .into_iter()
+        .filter_map(|told| if let Told::Set(path, value) = told { Some((path, value)) } else { None })
+        .collect();
+    let at = |wanted: &dyn Fn(&(String, String)) -> bool| told.iter().position(wanted).expect("told");
+    let on = at(&|(path, value)| *path == new && value == "true");
+    let off = at(&|(path, value)| *path == old && value == "false");
+    let cleared = at(&|(path, value)| path.ends_with("PhyPortName") && value.is_empty());
+    let bound = at(&|(path, value)| path.contains("LANBIND.Lan1Enable") && value == "1");
+    let routed = at(&|(path, value)| path.ends_with("PhyPortName") && value.starts_with("LAN1"));
+    assert!(on < off && off < cleared && cleared < bound && bound < routed, "{told:?}");
+}
+
+#[test]
+fn what_fails_after_the_former_wan_went_off_brings_it_back() {
+    let mut shell = huawei(Quirks::default());
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    // The new WAN comes up, and then the device refuses to bind a port to it.
+    shell.cpe.quirks.refused_leaves = vec!["Lan1Enable"];
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    assert_eq!(code(&shell), ReasonCode::WriteRejected, "{}", shell.story());
+    assert_eq!(shell.cpe.carrying(), [WAN], "{}", shell.story());
+    let said = sentence(&shell);
+    assert!(said.contains("the WAN is as it was before, what was new is disabled"), "{said}");
+}
+
+#[test]
+fn a_wan_that_was_taken_over_goes_off_with_its_mode() {
+    let mut shell = huawei(Quirks::default());
+    let now = shell.now;
+    let wan = shell.cpe.existing_wan("200", "s-10001@isp", now);
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    assert_eq!(shell.cpe.value(&format!("{wan}Enable")), "false");
+    assert_eq!(shell.cpe.carrying(), shell.cpe.ip_wans());
+}
+
+#[test]
+fn a_change_of_mode_within_one_connection_is_put_back_when_it_fails() {
+    let mut shell = huawei(Quirks::default());
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    shell.cpe.quirks.refused_leaves = vec!["DNSServers"];
+    let address = InternetMode::Static {
+        address: "203.0.113.7".into(),
+        mask: "255.255.255.0".into(),
+        gateway: "203.0.113.1".into(),
+        dns: vec!["203.0.113.53".into()],
+    };
+    mode(&mut shell, address);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    assert!(sentence(&shell).contains("the WAN is as it was before"), "{}", sentence(&shell));
+    assert_eq!(shell.cpe.value(&format!("{IP_WAN}AddressingType")), "DHCP");
+    assert_eq!(shell.cpe.carrying(), [IP_WAN]);
+}
+
+#[test]
+fn a_stack_that_was_taken_apart_is_put_together_again_when_its_new_mode_fails() {
+    let mut shell =
+        shell(fixtures::generic_tr181(), Some(200), Quirks { no_lease: true, ..Quirks::default() });
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    for (path, want) in [
+        ("Device.IP.Interface.3.LowerLayers", "Device.PPP.Interface.1"),
+        ("Device.IP.Interface.3.Enable", "true"),
+        ("Device.PPP.Interface.1.Enable", "true"),
+        ("Device.PPP.Interface.1.ConnectionStatus", "Connected"),
+        ("Device.DHCPv4.Client.2.Enable", "false"),
+    ] {
+        assert_eq!(shell.cpe.value(path), want, "{path}: {}", shell.story());
+    }
+    assert!(sentence(&shell).contains("the WAN is as it was before"), "{}", sentence(&shell));
+    // With a lease it goes through, and what is left of the old stack goes off.
+    shell.cpe.quirks.no_lease = false;
+    shell.run_until(State::Active, 3 * 3600);
+    assert_eq!(shell.cpe.value("Device.IP.Interface.3.LowerLayers"), "Device.Ethernet.VLANTermination.2");
+    assert_eq!(shell.cpe.value("Device.PPP.Interface.1.Enable"), "false");
+    // And back.
+    shell.run(600);
+    mode(&mut shell, intents(None).internet.expect("internet").mode);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3 * 3600);
+    assert_eq!(shell.cpe.value("Device.PPP.Interface.1.Enable"), "true");
+    assert_eq!(shell.cpe.value("Device.DHCPv4.Client.2.Enable"), "false");
+}
+
 const IP_WAN: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.2.WANIPConnection.1.";
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
     tree::Tree,
 };
 mod access;
+mod beside;
 mod settings;
 
 pub(crate) use settings::same;
@@ -248,11 +249,20 @@ impl<'a> Planner<'a> {
             }),
         }
         };
-        let mut plan =
-            self.layer(&mode.phases, &slots, &wan.slots, &source, &accepted, ours, Some((intent, kind)))?;
-        self.route_steps(&mut plan, intent, kind, &mode.kind, &slots)?;
+        // The mode changed its kind (PPPoE to DHCP): the former WAN carries on until the new one does. Then it is
+        // switched off, and only then the ports change hands: many devices give a port to one WAN only.
+        let former = self.beside(&mode.kind, &slots);
+        let handing_over = !former.steps.is_empty();
+        let carries = |wan: &FoundWan| if mode.addressed { wan.carries_traffic() } else { wan.enabled };
+        let binding = (!handing_over).then_some((intent, kind));
+        let mut plan = self.layer(&mode.phases, &slots, &wan.slots, &source, &accepted, ours, binding)?;
+        if !handing_over {
+            self.route_steps(&mut plan, intent, kind, &mode.kind, &slots)?;
+        }
         self.switch_steps(&mut plan, kind, &slots, true);
-        self.former_kind(&mut plan, &mode.kind);
+        if !handing_over || found.as_ref().is_some_and(carries) {
+            plan.absorb(former);
+        }
         plan.slots = slots;
         plan.wan = found;
         Ok(plan)
@@ -504,24 +514,6 @@ impl<'a> Planner<'a> {
             }
         }
         self.batches(&mut plan.steps, if on { "WAN on" } else { "WAN off" }, items);
-    }
-
-    /// The mode changed its kind (PPPoE to DHCP): the WAN we made for the other kind is switched off, not deleted.
-    fn former_kind(&self, plan: &mut LayerPlan, kind_now: &str) {
-        for wan in self.search().wans() {
-            let created =
-                self.device.objects.values().any(|object| object.path == wan.anchor && object.created);
-            if wan.kind != kind_now
-                && created
-                && wan.enabled
-                && wan.class != WanClass::Management
-                && let Some(kind) = self.profile.wan.kinds.get(&wan.kind)
-            {
-                let mut off = LayerPlan::default();
-                self.switch_steps(&mut off, kind, &wan.slots, false);
-                plan.steps.extend(off.steps);
-            }
-        }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Quirks {
     pub connect_after_s: u64,
     /// Connected, and never an address.
     pub no_address: bool,
+    /// DHCP gives no address.
+    pub no_lease: bool,
     /// The clock stands in 1981 until NTP is set.
     pub no_clock: bool,
     /// NTP does not help either.
@@ -164,6 +166,28 @@ impl Cpe {
             })
             .cloned()
             .collect()
+    }
+
+    /// IP connections of TR-098 beside the management WAN.
+    pub fn ip_wans(&self) -> Vec<String> {
+        let instance = |path: &&String| {
+            let parts: Vec<&str> = path.trim_end_matches('.').split('.').collect();
+            let table = parts.len().checked_sub(2).map(|at| parts[at]);
+            table == Some("WANIPConnection") && !path.ends_with("Device.1.WANIPConnection.1.")
+        };
+        self.nodes.keys().filter(|path| path.ends_with('.')).filter(instance).cloned().collect()
+    }
+
+    /// Connections of TR-098 that a customer can use now.
+    pub fn carrying(&self) -> Vec<String> {
+        let carries = |wan: &String| {
+            let value = |leaf: &str| self.value(&format!("{wan}{leaf}"));
+            let address = !matches!(value("ExternalIPAddress"), "" | "0.0.0.0");
+            matches!(value("Enable"), "1" | "true")
+                && value("ConnectionStatus") == "Connected"
+                && (address || value("ConnectionType").ends_with("_Bridged"))
+        };
+        self.ppp_wans().into_iter().chain(self.ip_wans()).filter(carries).collect()
     }
 
     pub fn containers(&self) -> usize {
@@ -445,7 +469,10 @@ impl Cpe {
             let routed = self.value(&leaf("ConnectionType")) == "IP_Routed";
             self.set(&leaf("ConnectionStatus"), if on { "Connected" } else { "Disconnected" });
             if routed && self.value(&leaf("AddressingType")) == "DHCP" {
-                self.set(&leaf("ExternalIPAddress"), if on { "100.65.0.2" } else { "0.0.0.0" });
+                self.set(
+                    &leaf("ExternalIPAddress"),
+                    if on && !self.quirks.no_lease { "100.65.0.2" } else { "0.0.0.0" },
+                );
             }
         }
         // A DHCP client of TR-181 gives its interface an address row.
@@ -455,7 +482,11 @@ impl Cpe {
                 .iter()
                 .all(|path| matches!(self.value(path), "1" | "true"));
             let rows = format!("{interface}IPv4Address.");
-            if on && self.nodes.contains_key(&rows) && self.instances(&rows).is_empty() {
+            if on
+                && !self.quirks.no_lease
+                && self.nodes.contains_key(&rows)
+                && self.instances(&rows).is_empty()
+            {
                 let before = self.told.len();
                 let row = self.grow(&rows);
                 self.told.truncate(before);

@@ -107,6 +107,26 @@ impl Shell {
         step
     }
 
+    /// A WAN that a customer uses is only switched off when it shall be, or when another one carries.
+    fn check_service(&mut self, request: &DeviceRequest) {
+        let DeviceRequest::SetValues { values, .. } = request else { return };
+        let suspended = |intents: &Intents| intents.internet.as_ref().is_none_or(|wan| wan.suspended);
+        let undoing = self.device.run.as_ref().is_some_and(|run| run.rollback.is_some());
+        if undoing || self.context.intents.as_ref().is_none_or(suspended) {
+            return;
+        }
+        let carrying = self.cpe.carrying();
+        let goes_off = |wan: &String| {
+            let switch = format!("{wan}Enable");
+            values.iter().any(|value| value.path == switch && matches!(value.value.expose(), "0" | "false"))
+        };
+        assert!(
+            carrying.is_empty() || !carrying.iter().all(goes_off),
+            "a_working_wan_is_off_only_when_another_carries: {carrying:?}{}",
+            self.story()
+        );
+    }
+
     /// What FAILED says was undone is how the device reads.
     fn check_words(&self, step: &Step) {
         let Some(failed) = step.transitions.iter().find(|transition| transition.to == State::Failed) else {
@@ -124,9 +144,13 @@ impl Shell {
             }
         }
         if said.contains("as it was before") {
-            for (path, value) in run.iter().flat_map(|run| &run.before) {
-                assert!(read(path) == *value || touched().any(|touched| touched == path), "{path}: {said}");
+            let run = run.expect("a run was undone");
+            for (path, value) in run.before.iter().filter(|(path, _)| run.is_of_working(path)) {
+                assert_eq!(read(path), *value, "{path}: {said}");
             }
+        }
+        if said.contains("carries on") {
+            assert_ne!(self.cpe.carrying(), Vec::<String>::new(), "{said}");
         }
     }
 
@@ -185,6 +209,7 @@ impl Shell {
                 self.feed(Event::SessionEnded(SessionEnd::Torn));
                 return false;
             }
+            self.check_service(&request);
             let reply = self.cpe.answer(&request, self.now);
             self.transcript.push(wire(&request, &reply));
             if ending == Ending::LostReply(sent) {
