@@ -10,4 +10,5 @@ mod door;
 mod journey;
 mod oms;
 mod oms_trouble;
+mod oms_vlan;
 mod shell;
