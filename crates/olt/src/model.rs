@@ -209,6 +209,9 @@ pub struct ServicePortRow {
     pub flow_parameter: Option<String>,
     /// User-side VLAN, when the flow is told by VLAN.
     pub user_vlan: Option<u16>,
+    /// The flow is the frames without a tag.
+    #[serde(default)]
+    pub untagged: bool,
     /// Traffic table towards the network.
     pub traffic_in: Option<u32>,
     /// Traffic table towards the customer.

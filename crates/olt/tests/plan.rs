@@ -4,7 +4,9 @@ mod common;
 
 use common::{FakeOlt, dialect, facts, other_serial, pon, serial, spec};
 use olt::{
+    huawei::Huawei,
     model::{LineProfile, MatchState, OnuRow, RunState},
+    parser::ReplyParser,
     plan::{
         AuthoriseSpec, DeauthoriseSpec, Lookup, ManagementAddress, OnuRef, Operation, Plan, PlanRefusal,
         Snapshot, TagTransform, plan,
@@ -165,6 +167,28 @@ fn every_refusal_is_a_sentence() {
 }
 
 #[test]
+fn a_router_that_cannot_tag_gets_an_untagged_customer_side() {
+    let mut own = spec();
+    own.service_ports[0].user_vlan = None;
+    let refusal = planned(&own, &before()).expect_err("there is nothing to translate");
+    assert!(refusal.to_string().contains("no user VLAN to translate into VLAN 100"), "{refusal}");
+    own.service_ports[0].tag_transform = TagTransform::Default;
+    let plan = planned(&own, &before()).expect("a plan");
+    let step = plan.steps.iter().find(|step| step.id == "service-port-1-untagged").expect("the step");
+    assert!(step.line.text.contains(" user-vlan untagged tag-transform default"), "{}", step.line.text);
+    assert!(step.expect.to_string().starts_with("a service port carries VLAN 100 to untagged frames"));
+    // Read back, one is not the other.
+    let reply = |parameter: &str| {
+        format!(
+            "      17  100 common   gpon 0/1 /6  2    1     vlan  {parameter}      6    7    up\n   Total : 1"
+        )
+    };
+    let row = |parameter: &str| Huawei.service_ports(&reply(parameter)).expect("a row").remove(0);
+    assert!(own.service_ports[0].is(&row("untag")) && !own.service_ports[0].is(&row("100")));
+    assert!(!spec().service_ports[0].is(&row("untag")) && spec().service_ports[0].is(&row("100")));
+}
+
+#[test]
 fn ids_are_the_lowest_that_nobody_uses_or_promised() {
     let mut before = before();
     // A service port without an ONU still blocks its id.
@@ -187,7 +211,7 @@ proptest! {
         own.description = description;
         own.acs_profile_id = Some(3);
         own.service_ports = vlans.iter().map(|(vlan, user_vlan, gemport)| olt::plan::ServicePortSpec {
-            vlan: *vlan, user_vlan: *user_vlan, gemport: *gemport, tag_transform: TagTransform::Translate,
+            vlan: *vlan, user_vlan: Some(*user_vlan), gemport: *gemport, tag_transform: TagTransform::Translate,
             traffic_in: None, traffic_out: None,
         }).collect();
         let mut snapshot = before();

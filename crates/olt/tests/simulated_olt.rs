@@ -94,7 +94,7 @@ async fn start(spec: OltSpec, protocol: Protocol) -> (SimOlt, OltHandle) {
 fn authorise() -> Operation {
     let port = |vlan, gemport, traffic: Option<(u32, u32)>| ServicePortSpec {
         vlan,
-        user_vlan: vlan,
+        user_vlan: Some(vlan),
         gemport,
         tag_transform: TagTransform::Translate,
         traffic_in: traffic.map(|t| t.0),

@@ -182,7 +182,11 @@ pub(crate) fn profile_lacks_path(profile: &str, what: &str) -> Reason {
         Code::ProfileLacksPath,
         format!("Provision blocked: profile {profile} has no path for {what}"),
     )
-    .then("change the plan or teach the profile")
+    .then(if what == crate::plan::VLAN_ON_WAN {
+        "let the OLT tag for it: remove the ONU and authorise it with an untagged customer side"
+    } else {
+        "change the plan or teach the profile"
+    })
     .with("profile", profile)
     .with("what", what)
 }

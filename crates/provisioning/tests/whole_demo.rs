@@ -20,6 +20,7 @@ use sim::{
         tree::Setting,
         wan::{Account, Network},
     },
+    flow::Flow,
     record::Record,
     scenario::{OnuPlan, OnuService, Scenario, Wait},
 };
@@ -52,6 +53,9 @@ struct Pair {
     steps: u64,
 }
 
+/// The OLT's own VLAN for plans without one.
+const INTERNET_VLAN: u16 = 100;
+
 fn intents(plan: &OnuPlan, service: &OnuService) -> Intents {
     let wifi = |band| WifiIntent {
         band,
@@ -70,7 +74,8 @@ fn intents(plan: &OnuPlan, service: &OnuService) -> Intents {
         version: 1,
         internet: Some(InternetIntent {
             mode,
-            vlan: service.vlan,
+            // As the authorisation writes it: the user side of the service port.
+            vlan: (!plan.untagged).then_some(service.vlan.unwrap_or(INTERNET_VLAN)),
             priority: None,
             nat: true,
             ipv6: Ipv6Mode::Off,
@@ -156,7 +161,7 @@ impl Pair {
         let info = models::load(&plan.model).expect("a built-in model");
         let login = plan.service.as_ref().and_then(|service| {
             let password = service.pppoe_password.expose().to_owned();
-            Some((service.pppoe_login.clone()?, password, service.vlan))
+            Some((service.pppoe_login.clone()?, password, Some(service.vlan.unwrap_or(INTERNET_VLAN))))
         });
         let spec = DeviceSpec {
             serial: plan.serial,
@@ -215,7 +220,12 @@ impl Pair {
             password: "shared".to_owned(),
             vlan: Some(200),
         };
-        pair.act(|device, now| device.power_on(now, management));
+        let internet = Flow { user_vlan: (!plan.untagged).then_some(INTERNET_VLAN), vlan: INTERNET_VLAN };
+        let managing = Flow { user_vlan: Some(200), vlan: 200 };
+        pair.act(|device, now| {
+            device.carry(vec![internet, managing]);
+            device.power_on(now, management);
+        });
         pair
     }
 

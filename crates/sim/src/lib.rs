@@ -6,9 +6,11 @@
 //! - [`scenario`]: what there is, as readable TOML.
 //! - [`olt`]: a Huawei OLT behind SSH, Telnet and SNMP.
 //! - [`cpe`]: CPEs with a data model, behaviour and quirks; [`cpe::Fleet`] runs many of them.
+//! - [`flow`]: what an OLT carries of a CPE's traffic.
 //! - [`record`]: what each CPE was told.
 
 pub mod cpe;
+pub mod flow;
 pub mod olt;
 pub mod record;
 pub mod scenario;

@@ -47,6 +47,8 @@ pub struct NetworkSpec {
     pub ntp_servers: Vec<String>,
     /// PPPoE logins that no group names are accepted too: services that a visitor makes up.
     pub accept_unknown_logins: bool,
+    /// Equipment ids of the boxes that cannot tag and that the ISP knows of: their OLT tags for them.
+    pub untagged_models: Vec<String>,
 }
 
 impl Default for NetworkSpec {
@@ -55,6 +57,7 @@ impl Default for NetworkSpec {
             management_subnet: "127.20.0.0/16".to_owned(),
             ntp_servers: Vec::new(),
             accept_unknown_logins: true,
+            untagged_models: Vec::new(),
         }
     }
 }
@@ -75,7 +78,7 @@ pub struct PlanSpec {
     /// ISO 4217.
     #[serde(default = "euro")]
     pub currency: String,
-    /// VLAN of the internet WAN; nothing leaves it to the OLT.
+    /// VLAN of the internet WAN; nothing means the OLT's own.
     #[serde(default)]
     pub vlan: Option<u16>,
     /// How the internet WAN is made.
@@ -191,6 +194,9 @@ pub struct GroupSpec {
     /// `hg8546m`, `eg8145v5`, `generic_tr098`, `generic_tr181`, or the path of a data model file.
     #[serde(default = "hg8546m")]
     pub model: String,
+    /// The equipment id that the ONU announces; empty: the usual one of its model.
+    #[serde(default)]
+    pub equipment_id: String,
     /// Four letters and up to seven hex digits; the rest is made up.
     #[serde(default = "hwtc")]
     pub serial_prefix: String,
@@ -303,6 +309,10 @@ pub struct OnuPlan {
     pub pon: PonPath,
     /// Name or file of the data model.
     pub model: String,
+    /// The equipment id that it announces.
+    pub equipment_id: String,
+    /// The ISP lets the OLT tag for it.
+    pub untagged: bool,
     /// Distance from the OLT.
     pub distance_m: u32,
     /// Power received by the ONU, hundredths of a dBm.
@@ -479,7 +489,13 @@ impl Scenario {
                     }
                     None => None,
                 };
+                let equipment_id = match group.equipment_id.as_str() {
+                    "" => usual_equipment_id(&group.model).to_owned(),
+                    own => own.to_owned(),
+                };
                 onus.push(OnuPlan {
+                    untagged: self.network.untagged_models.contains(&equipment_id),
+                    equipment_id,
                     serial,
                     mac: Mac([0x02, bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]),
                     group: group.name.clone(),
@@ -501,6 +517,16 @@ impl Scenario {
             }
         }
         Ok(onus)
+    }
+}
+
+/// What the ONUs of a model announce by OMCI.
+fn usual_equipment_id(model: &str) -> &'static str {
+    match model {
+        "eg8145v5" => "EG8145V5",
+        "generic_tr098" => "GENERIC098",
+        "generic_tr181" => "GENERIC181",
+        _ => "HG8546M",
     }
 }
 

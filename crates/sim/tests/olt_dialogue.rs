@@ -1,5 +1,6 @@
 //! What the simulated OLT prints, character by character, against golden files (`UPDATE_GOLDEN=1` rewrites them).
 
+use sim::flow::Flow;
 use sim::olt::{
     Action, Effect, Fault, FaultKind, Model, Olt, OltEvent, OltSpec, Onu, Preset, Terminal, Timing,
 };
@@ -198,6 +199,37 @@ fn authorising_an_onu() {
     assert_eq!(managed.mgmt_vlan, 200);
     let events = d.olt.take_events();
     assert!(events.contains(&OltEvent::OnuManaged(managed)));
+}
+
+#[test]
+fn the_olt_tags_for_a_router_that_cannot() {
+    let mut d = Dialogue::ready(spec());
+    let sn = d.plug("HWTC7D4733C3", "EG8145V5", PON);
+    d.lines(&[
+        "interface gpon 0/1",
+        "ont add 3 sn-auth HWTC7D4733C3 omci ont-lineprofile-id 10 ont-srvprofile-id 10",
+        "ont ipconfig 3 0 ip-index 0 dhcp vlan 200 priority 2",
+        "ont tr069-server-config 3 0 profile-id 1",
+        "quit",
+        "service-port 7 vlan 200 gpon 0/1/3 ont 0 gemport 2 multi-service user-vlan 200 tag-transform translate",
+    ]);
+    let flow = |user_vlan, vlan| Flow { user_vlan, vlan };
+    assert_eq!(d.olt.state().plant.managed[&sn].flows, [flow(Some(200), 200)]);
+    d.olt.take_events();
+    let untagged = "service-port vlan 100 gpon 0/1/3 ont 0 gemport 1 multi-service user-vlan untagged tag-transform default";
+    d.lines(&[untagged]);
+    let flows = vec![flow(None, 100), flow(Some(200), 200)];
+    assert_eq!(d.olt.state().plant.managed[&sn].flows, flows);
+    assert_eq!(
+        d.olt.take_events(),
+        [OltEvent::OnuFlows { serial: sn, flows }],
+        "and the ONU does not restart"
+    );
+    let shown = d.reply("display service-port port 0/1/3 ont 0");
+    assert!(shown.lines().any(|line| line.contains(" 100 ") && line.contains("vlan  untag ")), "{shown}");
+    assert!(d.reply(untagged).contains("has existed already"));
+    let config = d.reply("display current-configuration ont 0/1/3 0");
+    assert!(config.contains("user-vlan untagged tag-transform default"), "{config}");
 }
 
 #[test]

@@ -389,8 +389,18 @@ impl App {
 
     /// What a service should be, with its secrets.
     pub(crate) async fn intents_of(&self, service: Option<ServiceId>) -> Result<Option<Intents>, AppError> {
-        let Some(service) = service else { return Ok(None) };
-        let found = services::intents(self.store(), service).await?;
+        match service {
+            Some(service) => Self::intents_in(self.store(), service).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same, as a unit of work sees them.
+    pub(crate) async fn intents_in(
+        db: &store::Db,
+        service: types::ServiceId,
+    ) -> Result<Option<Intents>, AppError> {
+        let found = services::intents(db, service).await?;
         if found.is_empty() {
             return Ok(None);
         }

@@ -1,7 +1,9 @@
 //! Commands on customers, plans and services.
 
 use super::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
-use crate::{Actor, App, AppError, Change, Permission, auth::duplicate, secrets::random_secret};
+use crate::{
+    Actor, App, AppError, Change, Permission, auth::duplicate, oms::internet_port_of, secrets::random_secret,
+};
 use provisioning::{
     AccessIntent, Band, Event, Intents, InternetIntent, InternetMode, Ipv6Mode, WifiIntent, WifiSecurity,
 };
@@ -275,6 +277,7 @@ impl App {
         input.check()?;
         let mut service = self.open_service(id).await?;
         self.not_management(&service, input.vlan).await?;
+        let side = self.user_side(&service, input.vlan).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
         let kept = match old.as_ref().map(|old| &old.mode) {
             Some(InternetMode::Pppoe { password, .. }) => Some(password.clone()),
@@ -299,10 +302,10 @@ impl App {
         };
         let nat = !matches!(mode, InternetMode::Bridge);
         let internet = match old {
-            Some(old) => InternetIntent { mode, vlan: input.vlan.or(old.vlan), nat, ..old },
+            Some(old) => InternetIntent { mode, vlan: side.unwrap_or(input.vlan.or(old.vlan)), nat, ..old },
             None => InternetIntent {
                 mode,
-                vlan: input.vlan,
+                vlan: side.unwrap_or(input.vlan),
                 priority: None,
                 nat,
                 ipv6: Ipv6Mode::Off,
@@ -465,6 +468,75 @@ impl App {
         Ok(())
     }
 
+    /// What the service port of this service's ONU takes from the router: its VLAN, or nothing for untagged frames. None
+    /// if no ONU of ours carries the service.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] when `wanted` is another VLAN: one of the two would be deaf for the other.
+    async fn user_side(
+        &self,
+        service: &rows::Service,
+        wanted: Option<u16>,
+    ) -> Result<Option<Option<u16>>, AppError> {
+        let Some(onu) = service.onu_id else { return Ok(None) };
+        let onu: rows::Onu = self.found(onu, "ONU").await?;
+        let Some(port) = internet_port_of(&onu) else { return Ok(None) };
+        if let Some(wanted) = wanted
+            && port.user_vlan != Some(wanted)
+        {
+            let olt: rows::Olt = self.found(onu.olt_id, "OLT").await?;
+            let takes = match port.user_vlan {
+                Some(vlan) => format!("VLAN {vlan}"),
+                None => format!("untagged frames (the OLT puts them into VLAN {})", port.vlan),
+            };
+            return Err(AppError::invalid(
+                "vlan",
+                format!(
+                    "{wanted} contradicts the OLT: the service port of {} {} ONU {} takes {takes} from the router. \
+                     Remove the ONU and authorise it with VLAN {wanted}, or leave the VLAN as it is.",
+                    olt.name, onu.pon, onu.onu_id
+                ),
+            ));
+        }
+        Ok(Some(port.user_vlan))
+    }
+
+    /// Writes into the Internet intent what the service port takes from the router, in the unit that records the
+    /// authorisation. Gives back the CPE that is there already and has to hear of it.
+    pub(crate) async fn agree_on_vlan(
+        &self,
+        tx: &Tx,
+        id: ServiceId,
+        user_vlan: Option<u16>,
+        actor: &str,
+    ) -> Result<Option<types::CpeId>, AppError> {
+        let intents = App::intents_in(tx, id).await?.unwrap_or_default();
+        let Some(internet) = intents.internet.filter(|internet| internet.vlan != user_vlan) else {
+            return Ok(None);
+        };
+        let internet = Some(InternetIntent { vlan: user_vlan, ..internet });
+        self.put_intents(tx, id, &Intents { version: 0, internet, access: None }, actor).await?;
+        let service: rows::Service = tx.require(id).await?;
+        let side = user_vlan.map_or_else(|| "no VLAN tag".to_owned(), |vlan| format!("VLAN {vlan}"));
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "intent".into(),
+            service_id: Some(id),
+            cpe_id: service.cpe_id,
+            customer_id: Some(service.customer_id),
+            code: "intent_changed".into(),
+            text: format!(
+                "Internet of service {} uses {side} now, as its service port on the OLT does.",
+                service.code
+            ),
+            actor: actor.to_owned(),
+            facts: serde_json::json!({ "vlan": user_vlan }),
+            ..Default::default()
+        };
+        timeline::append(tx, &entry).await?;
+        Ok(service.cpe_id)
+    }
+
     async fn open_service(&self, id: ServiceId) -> Result<rows::Service, AppError> {
         let service: rows::Service = self.found(id, "service").await?;
         if service.state == ServiceState::Terminated {
@@ -521,7 +593,7 @@ impl App {
 
     /// Wakes the machine of the device, if there is one. The wish is stored already: a device that cannot be woken now
     /// learns of it with its next Inform.
-    async fn intent_changed(&self, cpe: Option<types::CpeId>) -> Result<(), AppError> {
+    pub(crate) async fn intent_changed(&self, cpe: Option<types::CpeId>) -> Result<(), AppError> {
         if let Some(cpe) = cpe
             && let Err(error) = self.feed(cpe, Event::IntentChanged).await
         {

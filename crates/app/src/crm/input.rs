@@ -51,7 +51,7 @@ pub struct NewPlan {
     pub currency: Currency,
     /// How the router gets to the internet: `pppoe`, `dhcp` or `bridge`.
     pub internet_mode: String,
-    /// VLAN of the internet service; empty: the OLT's own default.
+    /// VLAN of the internet service; empty: the OLT's own default. Authorising an ONU tells its router the same.
     #[serde(default)]
     pub vlan: Option<u16>,
 }
@@ -136,7 +136,7 @@ pub struct InternetInput {
     /// PPPoE password; absent: keep the one in force.
     #[serde(default, skip_serializing)]
     pub password: Option<Secret>,
-    /// VLAN of the WAN.
+    /// VLAN of the WAN; absent: as it is. Once an ONU carries the service, its service port decides.
     #[serde(default)]
     pub vlan: Option<u16>,
 }

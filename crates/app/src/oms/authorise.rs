@@ -9,7 +9,7 @@ use super::{
     journal::{TaskJournal, ended},
     registry::OltLine,
     saves::mark_unsaved,
-    spec::authorise_spec,
+    spec::{ForService, authorise_spec, internet_port},
 };
 use crate::{Actor, App, AppError, Change, Permission};
 use olt::{
@@ -31,6 +31,8 @@ const AUTHORISE: &str = "authorise_onu";
 struct Wish {
     olt: rows::Olt,
     service: Option<(rows::Service, rows::Plan, rows::Customer)>,
+    /// The user side of the service port comes from the model, not from a person.
+    untagged_by_model: Option<String>,
     spec: AuthoriseSpec,
 }
 
@@ -85,8 +87,17 @@ impl App {
             }
             None => None,
         };
-        let parts = service.as_ref().map(|(service, plan, customer)| (service, plan, customer));
-        let spec = authorise_spec(request, &defaults, parts, BTreeSet::new());
+        let vlan = match &service {
+            Some((service, ..)) => {
+                self.intents_of(Some(service.id)).await?.unwrap_or_default().internet.and_then(|i| i.vlan)
+            }
+            None => None,
+        };
+        let seen = detected::by_serial(self.store(), olt.id, request.serial).await?;
+        let model = seen.map(|seen| seen.equipment_id).unwrap_or_default();
+        let of =
+            service.as_ref().map(|(service, plan, customer)| ForService { service, plan, customer, vlan });
+        let spec = authorise_spec(request, &defaults, of, &model, BTreeSet::new());
         if spec.service_ports.first().is_some_and(|port| port.vlan == defaults.management_vlan) {
             return Err(AppError::invalid(
                 "internet_vlan",
@@ -96,7 +107,9 @@ impl App {
                 ),
             ));
         }
-        Ok(Wish { olt, service, spec })
+        let untagged = internet_port(&spec).is_some_and(|port| port.user_vlan.is_none());
+        let untagged_by_model = (untagged && request.untagged.is_none()).then_some(model);
+        Ok(Wish { olt, service, untagged_by_model, spec })
     }
 
     /// What an authorisation would send, line by line. Reads from the OLT, writes nothing.
@@ -131,6 +144,11 @@ impl App {
         } else {
             let text = "no service is given: the ONU is registered, its CPE stays in quarantine".to_owned();
             checks.push(DryCheck { text, status: "warn".into() });
+        }
+        if let Some(model) = &wish.untagged_by_model {
+            let text =
+                format!("{model} has no VLAN setting by the defaults of this OLT: the OLT tags for it");
+            checks.push(DryCheck { text, status: "ok".into() });
         }
         let plan = match planned {
             Ok(plan) => plan,
@@ -387,7 +405,7 @@ impl App {
         let (olt, lines) = (olt.clone(), line.tape.take(id, now));
         let needs_save = matches!(&outcome, Outcome::Done(report) if report.needs_save)
             || matches!(outcome, Outcome::Undone { .. });
-        let (olt_id, olt_name) = (olt.id, olt.name.clone());
+        let (app, olt_id, olt_name) = (self.clone(), olt.id, olt.name.clone());
         let recorded = self
             .store()
             .write(move |tx| {
@@ -398,37 +416,48 @@ impl App {
                     if needs_save {
                         mark_unsaved(tx, olt.id, now).await?;
                     }
-                    record(tx, &olt, id, &outcome, now).await
+                    record(&app, tx, &olt, id, &outcome, now).await
                 })
             })
             .await;
-        let placeholder = match recorded {
-            Ok(placeholder) => placeholder,
-            Err(StoreError::Overtaken { .. }) => return Ok(()),
-            Err(other) => return Err(other.into()),
+        let follows = match recorded {
+            Ok(follows) => follows,
+            Err(AppError::Store(StoreError::Overtaken { .. })) => return Ok(()),
+            Err(other) => return Err(other),
         };
         self.bus().say(Change::Task(id));
         self.bus().say(Change::Detected(olt_id));
         self.bus().say(Change::Olt(olt_id));
-        if let Some(cpe) = placeholder {
+        if let Some(cpe) = follows.expected {
             self.feed(cpe, Event::OnuKnown).await?;
         }
+        self.intent_changed(follows.told_otherwise).await?;
         tracing::info!(task = %id, olt = %olt_name, "task ended");
         Ok(())
     }
 }
 
-/// The end of a task and everything that follows from it, in one unit. Gives back the CPE that is expected now.
+/// Machines that must hear of the end of a task.
+#[derive(Debug, Default)]
+struct Follows {
+    /// The CPE that is expected now.
+    expected: Option<CpeId>,
+    /// A CPE that is there already and whose service wants something else now.
+    told_otherwise: Option<CpeId>,
+}
+
+/// The end of a task and everything that follows from it, in one unit.
 async fn record(
+    app: &App,
     tx: &Tx,
     olt: &rows::Olt,
     id: OltTaskId,
     outcome: &Outcome,
     now: UtcMs,
-) -> Result<Option<CpeId>, StoreError> {
+) -> Result<Follows, AppError> {
     let task: rows::OltTask = tx.require(id).await?;
     let (mut state, mut text) = ended(outcome);
-    let mut expected = None;
+    let mut follows = Follows::default();
     let mut onu = None;
     let elsewhere = onus::by_serial(tx, task.serial).await?.filter(|other| other.olt_id != task.olt_id);
     if let (Outcome::Done(report), Some(other)) = (outcome, &elsewhere) {
@@ -443,7 +472,11 @@ async fn record(
         onu = Some(row);
         if let Some(service) = task.service_id {
             services::link_onu(tx, service, Some(row)).await?;
-            expected = expect_cpe(tx, service, task.serial, now).await?;
+            let spec: Option<AuthoriseSpec> = serde_json::from_value(task.plan.clone()).ok();
+            if let Some(port) = spec.as_ref().and_then(internet_port) {
+                follows.told_otherwise = app.agree_on_vlan(tx, service, port.user_vlan, &task.actor).await?;
+            }
+            follows.expected = expect_cpe(tx, service, task.serial, now).await?;
         }
     }
     if let Some(seen) = detected::by_serial(tx, task.olt_id, task.serial).await? {
@@ -483,7 +516,7 @@ async fn record(
         ..Default::default()
     };
     timeline::append(tx, &entry).await?;
-    Ok(expected)
+    Ok(follows)
 }
 
 /// The planned ONU, as read back from the OLT.

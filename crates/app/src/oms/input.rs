@@ -45,7 +45,14 @@ pub struct OltDefaults {
     /// Traffic tables by plan.
     #[serde(default)]
     pub plan_traffic: Vec<PlanTraffic>,
+    /// Equipment ids of ONUs whose router has no setting for a VLAN. The customer's side of their service port is
+    /// untagged, and the OLT tags for them; the line profile's GEM port must take untagged frames.
+    #[serde(default)]
+    pub untagged_models: Vec<String>,
 }
+
+/// Most models without a VLAN setting, and the longest equipment id (ITU-T G.988: 20 octets, some vendors print more).
+const UNTAGGED_MODELS: (usize, usize) = (200, 64);
 
 impl Default for OltDefaults {
     fn default() -> Self {
@@ -60,6 +67,7 @@ impl Default for OltDefaults {
             tr069_profile_id: 1,
             default_traffic: None,
             plan_traffic: Vec::new(),
+            untagged_models: Vec::new(),
         }
     }
 }
@@ -140,6 +148,14 @@ impl NewOlt {
         if d.management_priority > 7 {
             checks.wrong("defaults.management_priority", "is above 7.");
         }
+        let (most, longest) = UNTAGGED_MODELS;
+        if d.untagged_models.len() > most {
+            checks.wrong("defaults.untagged_models", format!("names more than {most} models."));
+        }
+        if let Some(odd) = d.untagged_models.iter().find(|id| id.is_empty() || id.chars().count() > longest) {
+            let shown: String = odd.chars().take(longest).collect();
+            checks.wrong("defaults.untagged_models", format!("{shown:?} is no equipment id."));
+        }
         checks.done()
     }
 }
@@ -160,9 +176,12 @@ pub struct AuthoriseRequest {
     /// Description on the OLT; absent: service code and customer name.
     #[serde(default)]
     pub description: Option<String>,
-    /// Internet VLAN instead of the plan's or the OLT's.
+    /// Internet VLAN instead of the service's, the plan's or the OLT's.
     #[serde(default)]
     pub internet_vlan: Option<u16>,
+    /// True: the router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its model.
+    #[serde(default)]
+    pub untagged: Option<bool>,
 }
 
 impl AuthoriseRequest {

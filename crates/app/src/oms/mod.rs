@@ -13,3 +13,4 @@ mod tape;
 pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;
+pub(crate) use spec::internet_port_of;

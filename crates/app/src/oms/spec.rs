@@ -1,36 +1,66 @@
 //! From what a person asks to what the OLT is to hold: plan, service and OLT defaults become one wish. Pure.
+//!
+//! The user side of the Internet service port is the one thing that OLT and router must agree about. It is decided
+//! here, and goes into the service's Internet intent when the authorisation is done.
 
 use super::{AuthoriseRequest, OltDefaults};
 use olt::plan::{AuthoriseSpec, ManagementAddress, ManagementSpec, ServicePortSpec, TagTransform};
 use std::collections::BTreeSet;
 use store::rows;
 
-/// Everything an ONU gets on its OLT. `reserved_ids` are ONU ids promised to tasks that the OLT does not know of yet.
+/// The service an ONU is for.
+pub(crate) struct ForService<'a> {
+    pub(crate) service: &'a rows::Service,
+    pub(crate) plan: &'a rows::Plan,
+    pub(crate) customer: &'a rows::Customer,
+    /// VLAN of its Internet intent.
+    pub(crate) vlan: Option<u16>,
+}
+
+/// The service port that carries the customer's Internet.
+pub(crate) fn internet_port(spec: &AuthoriseSpec) -> Option<&ServicePortSpec> {
+    let management = spec.management.as_ref().map(|management| management.vlan);
+    spec.service_ports.iter().find(|port| Some(port.vlan) != management)
+}
+
+/// The same of an ONU that was authorised; none of one that we did not authorise.
+pub(crate) fn internet_port_of(onu: &rows::Onu) -> Option<ServicePortSpec> {
+    let spec: AuthoriseSpec = serde_json::from_value(onu.desired.clone()).ok()?;
+    internet_port(&spec).cloned()
+}
+
+/// Everything an ONU gets on its OLT. `equipment_id` is what the ONU announced itself as; `reserved_ids` are ONU ids
+/// promised to tasks that the OLT does not know of yet.
 pub(crate) fn authorise_spec(
     request: &AuthoriseRequest,
     defaults: &OltDefaults,
-    service: Option<(&rows::Service, &rows::Plan, &rows::Customer)>,
+    service: Option<ForService<'_>>,
+    equipment_id: &str,
     reserved_ids: BTreeSet<u16>,
 ) -> AuthoriseSpec {
-    let plan = service.map(|(_, plan, _)| plan);
+    let plan = service.as_ref().map(|service| service.plan);
     let internet_vlan = request
         .internet_vlan
+        .or_else(|| service.as_ref().and_then(|service| service.vlan))
         .or_else(|| plan.and_then(|plan| plan.vlan).and_then(|vlan| u16::try_from(vlan).ok()))
         .unwrap_or(defaults.internet_vlan);
     let traffic = plan
         .and_then(|plan| defaults.plan_traffic.iter().find(|traffic| traffic.plan_id == plan.id.0))
         .map(|traffic| (traffic.up_table, traffic.down_table))
         .or(defaults.default_traffic);
-    let description = match (&request.description, service) {
+    let untagged = request
+        .untagged
+        .unwrap_or_else(|| defaults.untagged_models.iter().any(|id| id.eq_ignore_ascii_case(equipment_id)));
+    let description = match (&request.description, &service) {
         (Some(text), _) => text.clone(),
-        (None, Some((service, _, customer))) => format!("{} {}", service.code, customer.name),
+        (None, Some(of)) => format!("{} {}", of.service.code, of.customer.name),
         (None, None) => String::new(),
     };
-    let port = |vlan, gemport, traffic: Option<(u32, u32)>| ServicePortSpec {
+    let port = |vlan, untagged: bool, gemport, traffic: Option<(u32, u32)>| ServicePortSpec {
         vlan,
-        user_vlan: vlan,
+        user_vlan: (!untagged).then_some(vlan),
         gemport,
-        tag_transform: TagTransform::Translate,
+        tag_transform: if untagged { TagTransform::Default } else { TagTransform::Translate },
         traffic_in: traffic.map(|(up, _)| up),
         traffic_out: traffic.map(|(_, down)| down),
     };
@@ -47,8 +77,8 @@ pub(crate) fn authorise_spec(
         }),
         description,
         service_ports: vec![
-            port(internet_vlan, defaults.internet_gemport, traffic),
-            port(defaults.management_vlan, defaults.management_gemport, None),
+            port(internet_vlan, untagged, defaults.internet_gemport, traffic),
+            port(defaults.management_vlan, false, defaults.management_gemport, None),
         ],
         management: Some(ManagementSpec {
             ip_index: 0,
@@ -74,6 +104,7 @@ mod tests {
             service_id: None,
             description: None,
             internet_vlan: None,
+            untagged: None,
         }
     }
 
@@ -88,8 +119,11 @@ mod tests {
         let customer = rows::Customer { name: "Amina Otieno".into(), ..Default::default() };
         let plan =
             rows::Plan { id: PlanId(7), vlan: Some(203), line_profile: "12".into(), ..Default::default() };
-        let of_plan =
-            authorise_spec(&request(), &defaults, Some((&service, &plan, &customer)), BTreeSet::new());
+        let of = |vlan| Some(ForService { service: &service, plan: &plan, customer: &customer, vlan });
+        let made = |request: &AuthoriseRequest, of| {
+            authorise_spec(request, &defaults, of, "EG8145V5", BTreeSet::new())
+        };
+        let of_plan = made(&request(), of(None));
         assert_eq!(of_plan.service_ports[0].vlan, 203);
         assert_eq!(
             (of_plan.service_ports[0].traffic_in, of_plan.service_ports[0].traffic_out),
@@ -99,12 +133,30 @@ mod tests {
         assert_eq!(of_plan.description, "S-10001 Amina Otieno");
 
         let asked = AuthoriseRequest { internet_vlan: Some(300), ..request() };
-        let by_hand = authorise_spec(&asked, &defaults, Some((&service, &plan, &customer)), BTreeSet::new());
-        assert_eq!(by_hand.service_ports[0].vlan, 300);
+        assert_eq!(made(&asked, of(Some(250))).service_ports[0].vlan, 300);
+        // What somebody set on the service beats the plan it once came from.
+        assert_eq!(made(&request(), of(Some(250))).service_ports[0].vlan, 250);
 
-        let bare = authorise_spec(&request(), &defaults, None, BTreeSet::new());
+        let bare = made(&request(), None);
         assert_eq!((bare.service_ports[0].vlan, bare.service_ports[0].traffic_in), (100, Some(6)));
         assert_eq!(bare.service_ports[1].vlan, 40, "management always comes along");
         assert_eq!(bare.acs_profile_id, Some(1));
+    }
+
+    #[test]
+    fn a_router_that_cannot_tag_is_tagged_for_and_a_person_may_say_otherwise() {
+        let defaults = OltDefaults { untagged_models: vec!["GENERIC098".into()], ..OltDefaults::default() };
+        let made = |untagged, model: &str| {
+            let asked = AuthoriseRequest { untagged, ..request() };
+            authorise_spec(&asked, &defaults, None, model, BTreeSet::new())
+        };
+        let sides = |spec: &AuthoriseSpec| spec.service_ports.iter().map(|p| p.user_vlan).collect::<Vec<_>>();
+        assert_eq!(sides(&made(None, "EG8145V5")), [Some(100), Some(40)]);
+        let plain = made(None, "generic098");
+        assert_eq!(sides(&plain), [None, Some(40)], "management stays tagged: the OLT gives it by OMCI");
+        assert_eq!(plain.service_ports[0].tag_transform, TagTransform::Default);
+        assert_eq!(internet_port(&plain).map(|port| (port.vlan, port.user_vlan)), Some((100, None)));
+        assert_eq!(sides(&made(Some(false), "GENERIC098")), [Some(100), Some(40)]);
+        assert_eq!(sides(&made(Some(true), "EG8145V5")), [None, Some(40)]);
     }
 }

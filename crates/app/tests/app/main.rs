@@ -12,4 +12,5 @@ mod journey;
 mod oms;
 mod oms_trouble;
 mod placeholder;
+mod oms_vlan;
 mod shell;

@@ -6,6 +6,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sim::{
     cpe::{Fleet, FleetConfig, FleetEvent, FleetHandle, behaviour::Management},
+    flow::Flow,
     olt::{Managed, OltEvent, OltHandle, Onu, Optics, SimOlt},
     scenario::{OnuPlan, Scenario},
 };
@@ -154,15 +155,15 @@ fn safe_name(name: &str) -> String {
 }
 
 fn onu_of(plan: &OnuPlan) -> Onu {
-    let (equipment_id, software_version) = match plan.model.as_str() {
-        "eg8145v5" => ("EG8145V5", "V5R020C10S125"),
-        "generic_tr098" => ("GENERIC098", "1.0.4"),
-        "generic_tr181" => ("GENERIC181", "2.3.1"),
-        _ => ("HG8546M", "V5R019C10S100"),
+    let software_version = match plan.model.as_str() {
+        "eg8145v5" => "V5R020C10S125",
+        "generic_tr098" => "1.0.4",
+        "generic_tr181" => "2.3.1",
+        _ => "V5R019C10S100",
     };
     Onu {
         serial: plan.serial,
-        equipment_id: equipment_id.to_owned(),
+        equipment_id: plan.equipment_id.clone(),
         hardware_version: "10C7.A".to_owned(),
         software_version: software_version.to_owned(),
         equipment_serial: String::new(),
@@ -195,6 +196,7 @@ async fn bridge(
     loop {
         match events.recv().await {
             Ok(OltEvent::OnuManaged(onu)) => power_on(&fleet, &onu),
+            Ok(OltEvent::OnuFlows { serial, flows }) => carry(&fleet, serial, flows),
             Ok(OltEvent::OnuUnmanaged { serial }) => {
                 if let Err(error) = fleet.power_off(serial) {
                     tracing::error!(%serial, %error, "a simulated CPE cannot be switched off");
@@ -212,7 +214,14 @@ async fn bridge(
     }
 }
 
+fn carry(fleet: &FleetHandle, serial: Serial, flows: Vec<Flow>) {
+    if let Err(error) = fleet.carry(serial, flows) {
+        tracing::error!(%serial, %error, "a simulated CPE does not learn what its OLT carries");
+    }
+}
+
 fn power_on(fleet: &FleetHandle, onu: &Managed) {
+    carry(fleet, onu.serial, onu.flows.clone());
     let management = Management {
         address: IpAddr::V4(onu.ip),
         acs_url: onu.acs_url.clone(),

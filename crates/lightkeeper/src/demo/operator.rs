@@ -38,6 +38,7 @@ async fn round(app: &App, plans: &HashMap<Serial, OnuPlan>) -> Result<(), AppErr
             service_id: None,
             description: None,
             internet_vlan: None,
+            untagged: None,
         };
         match app.authorise_onu(&DEMO, &request).await {
             // A conflict means that it is being done, or was: the next round will see.

@@ -93,6 +93,7 @@ pub(crate) async fn seed(app: &App, scenario: &Scenario, places: &Places) -> any
             defaults: OltDefaults {
                 internet_vlan: spec.preset.internet_vlan,
                 management_vlan: spec.preset.management_vlan,
+                untagged_models: scenario.network.untagged_models.clone(),
                 ..OltDefaults::default()
             },
         };

@@ -369,6 +369,7 @@ impl ReplyParser for Huawei {
                 onu_id: number(&captures["onu"]),
                 gemport: number(&captures["gem"]),
                 user_vlan: if flow_type == "vlan" { parameter.as_deref().and_then(number) } else { None },
+                untagged: flow_type == "vlan" && parameter.as_deref().is_some_and(|p| p.starts_with("untag")),
                 flow_type,
                 flow_parameter: parameter,
                 traffic_in: number(&captures["rx"]),

@@ -2,7 +2,7 @@
 
 use super::{
     AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, OnuRef,
-    Operation, Plan, PlanRefusal, Snapshot, Step,
+    Operation, Plan, PlanRefusal, Snapshot, Step, TagTransform,
 };
 use crate::{
     dialect::{Dialect, ErrorClass, ModeStep},
@@ -61,14 +61,22 @@ fn check_spec(spec: &AuthoriseSpec, highest_id: u16) -> Result<(), PlanRefusal> 
     }
     for (number, port) in spec.service_ports.iter().enumerate() {
         vlan("service port VLAN", port.vlan)?;
-        vlan("user VLAN", port.user_vlan)?;
+        if let Some(user_vlan) = port.user_vlan {
+            vlan("user VLAN", user_vlan)?;
+        } else if matches!(port.tag_transform, TagTransform::Translate | TagTransform::TranslateAndAdd) {
+            return Err(bad(format!(
+                "a service port for untagged frames has no user VLAN to translate into VLAN {}",
+                port.vlan
+            )));
+        }
         if spec.service_ports[..number]
             .iter()
             .any(|p| p.gemport == port.gemport && p.user_vlan == port.user_vlan)
         {
             return Err(bad(format!(
-                "two service ports take user VLAN {} on GEM port {}",
-                port.user_vlan, port.gemport
+                "two service ports take {} on GEM port {}",
+                port.user_vlan.map_or_else(|| "untagged frames".to_owned(), |v| format!("user VLAN {v}")),
+                port.gemport
             )));
         }
     }
@@ -259,7 +267,10 @@ fn step(spec: &AuthoriseSpec, dialect: &Dialect, onu: OnuRef, check: &Check) -> 
             )?;
             let undo = line(dialect, "service_port_delete", onu, [("index", "<index>".into())])?;
             (
-                format!("service-port-{}-{}", port.gemport, port.user_vlan),
+                match port.user_vlan {
+                    Some(user_vlan) => format!("service-port-{}-{user_vlan}", port.gemport),
+                    None => format!("service-port-{}-untagged", port.gemport),
+                },
                 sent,
                 undo,
                 vec![ErrorClass::Duplicate, ErrorClass::AlreadySet],

@@ -68,8 +68,9 @@ impl TagTransform {
 pub struct ServicePortSpec {
     /// Network-side VLAN, 1 to 4094.
     pub vlan: u16,
-    /// User-side VLAN, 1 to 4094.
-    pub user_vlan: u16,
+    /// User-side VLAN, 1 to 4094; `None` = frames without a tag, to which the OLT gives the network-side VLAN.
+    #[serde(default)]
+    pub user_vlan: Option<u16>,
     /// GEM port of the line profile.
     pub gemport: u16,
     /// Tag handling.
@@ -88,9 +89,13 @@ impl ServicePortSpec {
     pub fn is(&self, row: &ServicePortRow) -> bool {
         // A traffic table that we do not ask for is the OLT's own choice.
         let traffic = |wanted: Option<u32>, got: Option<u32>| wanted.is_none() || wanted == got;
+        let side = match self.user_vlan {
+            Some(vlan) => row.user_vlan == Some(vlan),
+            None => row.untagged,
+        };
         row.vlan == self.vlan
             && row.gemport == Some(self.gemport)
-            && row.user_vlan == Some(self.user_vlan)
+            && side
             && traffic(self.traffic_in, row.traffic_in)
             && traffic(self.traffic_out, row.traffic_out)
     }
@@ -371,10 +376,14 @@ impl fmt::Display for Check {
                 "{serial} is registered as {onu} with line profile {line_profile_id} and service profile {service_profile_id}"
             ),
             Check::ServicePort { spec } => {
+                let side = match spec.user_vlan {
+                    Some(vlan) => format!("user VLAN {vlan}"),
+                    None => "untagged frames".to_owned(),
+                };
                 write!(
                     f,
-                    "a service port carries VLAN {} to user VLAN {} on GEM port {}",
-                    spec.vlan, spec.user_vlan, spec.gemport
+                    "a service port carries VLAN {} to {side} on GEM port {}",
+                    spec.vlan, spec.gemport
                 )?;
                 match (spec.traffic_in, spec.traffic_out) {
                     (None, None) => Ok(()),

@@ -128,7 +128,7 @@ pub fn spec() -> AuthoriseSpec {
         service_ports: vec![
             ServicePortSpec {
                 vlan: 100,
-                user_vlan: 100,
+                user_vlan: Some(100),
                 gemport: 1,
                 tag_transform: TagTransform::Translate,
                 traffic_in: Some(6),
@@ -136,7 +136,7 @@ pub fn spec() -> AuthoriseSpec {
             },
             ServicePortSpec {
                 vlan: 4000,
-                user_vlan: 4000,
+                user_vlan: Some(4000),
                 gemport: 2,
                 tag_transform: TagTransform::Translate,
                 traffic_in: None,

@@ -20,6 +20,9 @@ pub(crate) use settings::same;
 use profiles::cpe::{Condition, CpeProfile, Slot, SlotLeaf, Variable, Wan, WanKind};
 use std::collections::BTreeMap;
 
+/// What a profile without a place for the VLAN lacks: the one thing that the OLT can do in its stead.
+pub(crate) const VLAN_ON_WAN: &str = "a VLAN on the WAN";
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanStep {
@@ -181,7 +184,7 @@ impl<'a> Planner<'a> {
                 .any(|setting| setting.variable() == Some(variable))
         };
         if intent.vlan.is_some_and(|vlan| vlan != 0) && !writes(Variable::Vlan) {
-            return Some("a VLAN on the WAN".into());
+            return Some(VLAN_ON_WAN.into());
         }
         if !intent.bind.is_empty() && wan.bind.is_none() {
             return Some("binding ports to the WAN".into());

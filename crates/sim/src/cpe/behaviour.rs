@@ -7,6 +7,7 @@ use super::{
     tree::{Changes, Model, Tree},
     wan::{self, Network},
 };
+use crate::flow::Flow;
 use crate::record::{Entry, What};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -102,6 +103,8 @@ pub struct DeviceState {
     pub boots: u32,
     /// What the OLT gave it.
     pub management: Option<Management>,
+    /// What the OLT carries of it; `None` = there is no OLT, and everything passes.
+    pub flows: Option<Vec<Flow>>,
     /// The ACS it has introduced itself to.
     pub bootstrapped: Option<String>,
     /// Reasons for the next session.
@@ -360,6 +363,11 @@ impl Device {
         self.boot(now, Vec::new());
     }
 
+    /// The OLT carries this of the device's traffic from now on; its connections dial again where that matters.
+    pub fn carry(&mut self, flows: Vec<Flow>) {
+        self.state.flows = Some(flows);
+    }
+
     /// Loss of power or light.
     pub fn power_off(&mut self, now: UtcMs) {
         if self.state.powered {
@@ -386,6 +394,7 @@ impl Device {
             restarted: kept.restarted,
             settled: true,
             management: management.clone(),
+            flows: kept.flows,
             listening_port: kept.listening_port,
             // Made by the OLT, so the reset does not know another one.
             management_wan: kept.management_wan,

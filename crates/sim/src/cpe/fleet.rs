@@ -12,6 +12,7 @@ use super::{
     wan::{Account, Network},
 };
 use crate::{
+    flow::Flow,
     record::{Record, Tally},
     scenario::{OnuPlan, Scenario, ScenarioError},
 };
@@ -198,7 +199,8 @@ impl Fleet {
 fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, config: &FleetConfig) -> DeviceSpec {
     let pppoe = plan.service.as_ref().and_then(|service| {
         let login = service.pppoe_login.clone()?;
-        Some((login, service.pppoe_password.expose().to_owned(), service.vlan.unwrap_or(0)))
+        let vlan = internet_vlan(&config.scenario, plan).unwrap_or(0);
+        Some((login, service.pppoe_password.expose().to_owned(), vlan))
     });
     DeviceSpec {
         serial: plan.serial,
@@ -218,10 +220,17 @@ fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, config: &FleetConfig) ->
     }
 }
 
+/// The VLAN of a customer's traffic; a plan without one means the OLT's own.
+fn internet_vlan(scenario: &Scenario, plan: &OnuPlan) -> Option<u16> {
+    let olt = scenario.olts.iter().find(|olt| olt.name == plan.olt);
+    plan.service.as_ref()?.vlan.or_else(|| olt.map(|olt| olt.preset.internet_vlan))
+}
+
 fn network_of(scenario: &Scenario, plans: &[OnuPlan]) -> Network {
     let account = |plan: &OnuPlan| {
         let service = plan.service.as_ref()?;
-        let account = Account { password: service.pppoe_password.expose().to_owned(), vlan: service.vlan };
+        let vlan = internet_vlan(scenario, plan);
+        let account = Account { password: service.pppoe_password.expose().to_owned(), vlan };
         Some((service.pppoe_login.clone()?, account))
     };
     Network {
@@ -262,6 +271,14 @@ impl FleetHandle {
         let acs_url = self.shared.acs_url.clone().unwrap_or(management.acs_url);
         let management = Management { acs_url, ..management };
         self.act(serial, |device, now| device.power_on(now, management))
+    }
+
+    /// What the OLT carries of a device's traffic.
+    ///
+    /// # Errors
+    /// As [`FleetHandle::power_on`].
+    pub fn carry(&self, serial: Serial, flows: Vec<Flow>) -> Result<(), FleetError> {
+        self.act(serial, |device, _| device.carry(flows))
     }
 
     /// A device loses power, light or its management WAN.

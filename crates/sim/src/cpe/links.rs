@@ -6,8 +6,18 @@ use super::{
     values::is_true,
     wan::{self, Answer, Network, Shown, Wan, WanKind},
 };
-use crate::record::What;
+use crate::{flow, record::What};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use types::UtcMs;
+
+/// Where frames of a connection come out behind the OLT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    /// On this VLAN of the network; `None` = untagged, or nobody knows.
+    Out(Option<u16>),
+    /// The OLT has no service port for them.
+    Nowhere,
+}
 
 impl Device {
     /// The management WAN, its address and the URLs, as OMCI sets them.
@@ -133,7 +143,7 @@ impl Device {
         let wans = self.service_wans();
         self.state.links.retain(|path, _| wans.iter().any(|wan| wan.path == *path));
         for wan in wans {
-            let fingerprint = wan.fingerprint();
+            let fingerprint = self.fingerprint(&wan);
             let link = self.state.links.get(&wan.path).cloned();
             match link {
                 Some(link) if link.fingerprint == fingerprint => {
@@ -162,21 +172,44 @@ impl Device {
         }
     }
 
+    /// Everything that makes a connection dial again: its own settings, and where its frames go.
+    fn fingerprint(&self, wan: &Wan) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (wan, self.way_out(wan)).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Where frames of this connection come out behind the OLT.
+    fn way_out(&self, wan: &Wan) -> Way {
+        let side = wan.vlan.filter(|vlan| *vlan != 0);
+        let Some(flows) = &self.state.flows else { return Way::Out(side) };
+        let management = self.state.management.as_ref().and_then(|management| management.vlan);
+        match flow::carrying(flows, side) {
+            // The management network has no access server.
+            Some(flow) if flow.user_vlan == management => Way::Nowhere,
+            Some(flow) => Way::Out(Some(flow.vlan)),
+            None => Way::Nowhere,
+        }
+    }
+
     fn dial(&mut self, now: UtcMs, wan: &Wan, network: &Network) {
         let quirks = &self.spec.quirks;
+        // Another provider's connection goes another provider's way.
         let foreign = wan.username.ends_with("@old-isp");
-        let answer = match wan.kind {
+        let answer = match (wan.kind, self.way_out(wan)) {
             _ if wan.bridged => Answer::Connected,
-            WanKind::Pppoe if foreign => Answer::Connected,
-            WanKind::Pppoe if quirks.pppoe_refused => Answer::Refused,
-            WanKind::Pppoe => network.pppoe(&wan.username, &wan.password, wan.vlan),
-            WanKind::Ip => Answer::Connected,
+            (WanKind::Pppoe, _) if foreign => Answer::Connected,
+            (WanKind::Pppoe, Way::Nowhere) => Answer::Silence,
+            (WanKind::Pppoe, Way::Out(_)) if quirks.pppoe_refused => Answer::Refused,
+            (WanKind::Pppoe, Way::Out(vlan)) => network.pppoe(&wan.username, &wan.password, vlan),
+            (WanKind::Ip, Way::Nowhere) if wan.static_address.is_none() => Answer::Silence,
+            (WanKind::Ip, _) => Answer::Connected,
         };
         let no_address = quirks.pppoe_no_address && wan.kind == WanKind::Pppoe && !foreign;
         let up = answer == Answer::Connected;
         let again = self.spec.timing.pppoe_retry_ms;
         let due = if up { None } else { Some(self.soon(now, again)) };
-        self.state.links.insert(wan.path.clone(), Link { fingerprint: wan.fingerprint(), due, up });
+        self.state.links.insert(wan.path.clone(), Link { fingerprint: self.fingerprint(wan), due, up });
         let path = wan.path.clone();
         match answer {
             Answer::Connected => {
@@ -196,7 +229,10 @@ impl Device {
                 self.note(now, What::WanRefused { path, why: error.to_owned() });
             }
             Answer::Silence => {
-                let error = "ERROR_ISP_TIME_OUT";
+                let error = match wan.kind {
+                    WanKind::Pppoe => "ERROR_ISP_TIME_OUT",
+                    WanKind::Ip => "ERROR_IP_CONFIGURATION",
+                };
                 wan::show(&mut self.tree, wan, Shown::Failed(error));
                 self.note(now, What::WanRefused { path, why: error.to_owned() });
             }

@@ -9,7 +9,10 @@ use super::{
     values::Kind,
     wan::{self, Account, Network},
 };
-use crate::record::{Told, What};
+use crate::{
+    flow::Flow,
+    record::{Told, What},
+};
 use std::sync::Arc;
 use types::{Mac, Serial, UtcMs};
 
@@ -279,6 +282,60 @@ fn pppoe_connects_with_the_right_login_on_the_right_vlan() {
     assert_eq!(status("secret-word", "101", Quirks::default()).2, "ERROR_ISP_TIME_OUT");
     let bare = status("secret-word", "100", Quirks { pppoe_no_address: true, ..Quirks::default() });
     assert_eq!((bare.0.as_str(), bare.1.as_str()), ("Connected", "0.0.0.0"));
+}
+
+#[test]
+fn a_connection_works_only_where_the_olt_carries_it() {
+    let flow = |user_vlan, vlan| Flow { user_vlan, vlan };
+    let status = |device: &Device, path: &str| {
+        let text = |name: &str| device.tree().value(&format!("{path}{name}")).unwrap_or_default().to_owned();
+        (text("ConnectionStatus"), text("LastConnectionError"))
+    };
+    let (mut device, now) = online("hg8546m", Quirks::default());
+    let management = flow(Some(200), 200);
+    // The OLT waits for tag 300, the router sends 100.
+    device.carry(vec![flow(Some(300), 100), management]);
+    let path = provision(&mut device, now, "secret-word", "100");
+    let now = pass(&mut device, now, 5);
+    assert_eq!(status(&device, &path), ("Disconnected".to_owned(), "ERROR_ISP_TIME_OUT".to_owned()));
+    // Somebody puts the service port right, and nobody touches the router.
+    device.carry(vec![flow(Some(100), 100), management]);
+    let now = pass(&mut device, now, 5);
+    assert_eq!(status(&device, &path).0, "Connected");
+    // The management network has no access server, whatever its OLT carries.
+    write(&mut device, now, vec![set(&format!("{path}X_HW_VLAN"), "200")]);
+    let now = pass(&mut device, now, 5);
+    assert_eq!(status(&device, &path).1, "ERROR_ISP_TIME_OUT");
+    // Untagged frames want a service port for untagged frames.
+    write(&mut device, now, vec![set(&format!("{path}X_HW_VLAN"), "0")]);
+    let now = pass(&mut device, now, 5);
+    assert_eq!(status(&device, &path).1, "ERROR_ISP_TIME_OUT");
+    device.carry(vec![flow(None, 100), management]);
+    pass(&mut device, now, 5);
+    assert_eq!(status(&device, &path).0, "Connected");
+}
+
+#[test]
+fn dhcp_gets_no_address_where_the_olt_carries_nothing() {
+    let (mut device, now) = online("hg8546m", Quirks::default());
+    device.carry(vec![Flow { user_vlan: Some(100), vlan: 100 }]);
+    let number = add(&mut device, now, WCD);
+    let connection = add(&mut device, now, &format!("{WCD}{number}.WANIPConnection."));
+    let path = format!("{WCD}{number}.WANIPConnection.{connection}.");
+    let leaf = |name: &str, value: &str| set(&format!("{path}{name}"), value);
+    write(
+        &mut device,
+        now,
+        vec![leaf("X_HW_VLAN", "101"), leaf("AddressingType", "DHCP"), leaf("Enable", "1")],
+    );
+    let now = pass(&mut device, now, 5);
+    let text = |device: &Device, name: &str| {
+        device.tree().value(&format!("{path}{name}")).unwrap_or_default().to_owned()
+    };
+    assert_eq!(text(&device, "LastConnectionError"), "ERROR_IP_CONFIGURATION");
+    write(&mut device, now, vec![leaf("X_HW_VLAN", "100")]);
+    pass(&mut device, now, 5);
+    assert_eq!(text(&device, "ConnectionStatus"), "Connected");
 }
 
 #[test]

@@ -4,10 +4,7 @@ use super::{
     tree::{Tree, parent_of},
     values::is_true,
 };
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::BTreeMap;
 
 /// Parameters that hold a VLAN: on the connection, then on its WANConnectionDevice.
 const VLAN_ON_CONNECTION: [&str; 7] = [
@@ -70,7 +67,7 @@ pub enum Answer {
 }
 
 impl Network {
-    /// A PPPoE attempt.
+    /// A PPPoE attempt on a VLAN of the network; `None` = untagged, or not known.
     pub fn pppoe(&self, username: &str, password: &str, vlan: Option<u16>) -> Answer {
         match self.accounts.get(username) {
             Some(account) if account.vlan.is_some() && vlan.is_some() && account.vlan != vlan => {
@@ -120,13 +117,6 @@ impl Wan {
     pub fn is_marked_management(&self) -> bool {
         let service = self.service.to_ascii_uppercase();
         (service.contains("TR069") || service.contains("MANAGEMENT")) && !service.contains("INTERNET")
-    }
-
-    /// Everything that makes the device dial again when it changes.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
     }
 }
 

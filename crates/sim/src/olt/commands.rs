@@ -274,7 +274,7 @@ const TABLE: &[(u8, &str, &str, Cmd)] = &[
     (
         C,
         "service-port [ <i:0-131071> ] vlan <v:vlan> gpon <fsp:fsp> ont <o:ont> gemport <g:0-1023> \
-         [ multi-service user-vlan <uv:vlan> \
+         [ multi-service user-vlan ( <uv:vlan> | <ut:{untagged}> ) \
          [ tag-transform <tt:{translate,transparent,default,add-double,translate-and-add}> ] ] \
          [ inbound traffic-table index <rx:0-1023> ] [ outbound traffic-table index <tx:0-1023> ] \
          [ rx-cttr <rx:0-1023> ] [ tx-cttr <tx:0-1023> ]",

@@ -9,7 +9,7 @@ use super::{
     record::Record,
     session::Noise,
     spec::OltSpec,
-    state::{Managed, OltState, Onu, Optics},
+    state::{Config, Managed, OltState, Onu, Optics},
     transport::{ssh, telnet},
 };
 use std::{
@@ -222,6 +222,11 @@ impl OltHandle {
     /// Restarts the box; what was not saved survives only if told so. All sessions break.
     pub fn restart(&self, keep_unsaved: bool) {
         self.with(|olt, now| olt.restart(keep_unsaved, now));
+    }
+
+    /// Somebody else changes the running configuration.
+    pub fn configure(&self, change: impl FnOnce(&mut Config)) {
+        self.with(|olt, now| olt.configure(change, now));
     }
 
     /// Somebody else registers an ONT on a port; its id.

@@ -2,6 +2,7 @@
 //! simulation follow.
 
 use super::{machine::Olt, record::Effect, session::Noise, state::*, text::alarm};
+use crate::flow::Flow;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::Ipv4Addr};
 use types::{PonPath, Serial, UtcMs};
@@ -51,6 +52,13 @@ pub enum OltEvent {
     /// Online with a management address and a bound TR-069 profile whose line profile and service port let it out:
     /// its CPE can reach the ACS from now on. Sent again, with the new values, when any of them changes.
     OnuManaged(Managed),
+    /// What the box carries of a managed ONU is another now; everything else about it is as before.
+    OnuFlows {
+        /// Serial.
+        serial: Serial,
+        /// All of it.
+        flows: Vec<Flow>,
+    },
     /// Not any more.
     OnuUnmanaged {
         /// Serial.
@@ -208,6 +216,14 @@ impl Olt {
             }
             self.drop_link(serial, now);
         }
+        self.settle(now);
+    }
+
+    /// Somebody else changes the running configuration.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config), now: UtcMs) {
+        change(&mut self.state.config);
+        self.generation += 1;
+        self.note_own("(by another hand)", Vec::new(), now);
         self.settle(now);
     }
 
@@ -453,8 +469,17 @@ impl Olt {
             self.unmanage(serial);
             return;
         };
-        if plant.managed.get(&serial) == Some(&wanted) {
-            return;
+        if let Some(managed) = plant.managed.get_mut(&serial) {
+            if *managed == wanted {
+                return;
+            }
+            if (Managed { flows: wanted.flows.clone(), ..managed.clone() }) == wanted {
+                // Traffic changes at once and without the ONU noticing.
+                managed.flows.clone_from(&wanted.flows);
+                self.generation += 1;
+                self.events.push(OltEvent::OnuFlows { serial, flows: wanted.flows });
+                return;
+            }
         }
         let due = match plant.managing.get(&serial) {
             Some(managing) if managing.managed == wanted => managing.at,
@@ -500,16 +525,16 @@ impl Olt {
         let profile = config.tr069_profiles.get(&profile_id)?.clone();
         let host = ont.ip_hosts.get(&line.tr069_ip_index)?.clone();
         // Without a service port for its VLAN nothing of it leaves the PON.
-        let passes = flows.get(&(pon, ont_id)).is_some_and(|indexes| {
-            indexes.iter().filter_map(|index| config.service_ports.get(index)).any(|sp| {
-                sp.user_vlan.unwrap_or(sp.vlan) == host.vlan
-                    && line.gems.contains_key(&sp.gem)
-                    && config.vlans.contains_key(&sp.vlan)
-            })
-        });
-        if !passes {
-            return None;
-        }
+        let mut carried: Vec<Flow> = flows
+            .get(&(pon, ont_id))
+            .into_iter()
+            .flatten()
+            .filter_map(|index| config.service_ports.get(index))
+            .filter(|sp| line.gems.contains_key(&sp.gem) && config.vlans.contains_key(&sp.vlan))
+            .map(ServicePort::flow)
+            .collect();
+        carried.sort_unstable();
+        crate::flow::carrying(&carried, Some(host.vlan))?;
         let onu = self.state.plant.onus.get(&serial)?;
         let (equipment_id, mac, broken) = (onu.equipment_id.clone(), onu.mac, onu.dhcp_broken);
         let (ip, mask, gateway) = match host.config {
@@ -531,6 +556,7 @@ impl Olt {
             ip,
             mask,
             gateway,
+            flows: carried,
         })
     }
 

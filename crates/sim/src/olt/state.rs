@@ -2,6 +2,7 @@
 //! Plain data with serde; no I/O, no clock.
 
 use super::spec::{Model, OltSpec};
+use crate::flow::Flow;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -204,12 +205,28 @@ pub struct ServicePort {
     pub gem: u16,
     /// User VLAN of a multi-service port.
     pub user_vlan: Option<u16>,
+    /// It takes frames without a tag.
+    #[serde(default)]
+    pub untagged: bool,
     /// `translate`, `transparent`, `default`, `add-double`.
     pub tag_transform: String,
     /// Traffic table upstream (inbound, RX).
     pub rx_table: Option<u32>,
     /// Traffic table downstream (outbound, TX).
     pub tx_table: Option<u32>,
+}
+
+impl ServicePort {
+    /// What it carries.
+    pub fn flow(&self) -> Flow {
+        let user_vlan = if self.untagged { None } else { Some(self.user_vlan.unwrap_or(self.vlan)) };
+        Flow { user_vlan, vlan: self.vlan }
+    }
+
+    /// The user side as the tables print it.
+    pub(crate) fn flow_parameter(&self) -> String {
+        self.flow().user_vlan.map_or_else(|| "untag".to_owned(), |vlan| vlan.to_string())
+    }
 }
 
 /// Everything `save` saves.
@@ -459,6 +476,9 @@ pub struct Managed {
     pub mask: Ipv4Addr,
     /// Gateway.
     pub gateway: Option<Ipv4Addr>,
+    /// Everything the OLT carries of it, management included.
+    #[serde(default)]
+    pub flows: Vec<Flow>,
 }
 
 /// A management WAN about to come up.

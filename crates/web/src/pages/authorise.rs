@@ -126,6 +126,11 @@ fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail>
             .flatten(),
         description: form.opt("description"),
         internet_vlan: form.optional_number("internet_vlan"),
+        untagged: match form.val("side") {
+            "tagged" => Some(false),
+            "untagged" => Some(true),
+            _ => None,
+        },
     })
 }
 

@@ -174,7 +174,8 @@ fn fill_defaults(form: &mut Form, d: &OltDefaults) {
         .set("management_vlan", d.management_vlan)
         .set("management_gemport", d.management_gemport)
         .set("management_priority", d.management_priority)
-        .set("tr069_profile_id", d.tr069_profile_id);
+        .set("tr069_profile_id", d.tr069_profile_id)
+        .set("untagged_models", d.untagged_models.join(", "));
 }
 
 pub(crate) async fn new(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
@@ -211,10 +212,15 @@ fn input(form: &mut Form, old: Option<&OltDefaults>) -> Option<NewOlt> {
             management_gemport: form.number("management_gemport"),
             management_priority: form.number("management_priority"),
             tr069_profile_id: form.number("tr069_profile_id"),
+            untagged_models: models(form.val("untagged_models")),
             ..kept
         },
     };
     (!form.has_errors()).then_some(olt)
+}
+
+fn models(typed: &str) -> Vec<String> {
+    typed.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
 /// What was typed comes back, but never a secret.

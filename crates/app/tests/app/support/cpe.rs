@@ -123,7 +123,19 @@ pub(crate) struct SimCpe {
 impl SimCpe {
     /// An EG8145V5 whose PPPoE account is `login` with `password` on VLAN 100.
     pub(crate) fn new(serial: Serial, address: &str, login: &str, password: &str, quirks: Quirks) -> Self {
-        let info = models::load("eg8145v5").expect("built in");
+        SimCpe::of_model("eg8145v5", serial, address, login, password, quirks)
+    }
+
+    /// The same of another model.
+    pub(crate) fn of_model(
+        model: &str,
+        serial: Serial,
+        address: &str,
+        login: &str,
+        password: &str,
+        quirks: Quirks,
+    ) -> Self {
+        let info = models::load(model).expect("built in");
         let spec = DeviceSpec {
             serial,
             mac: Mac([2, 0, 0, 0, 0, 1]),
@@ -155,6 +167,11 @@ impl SimCpe {
             vlan: Some(40),
         };
         self.cell.act(|device| device.power_on(now, management)).expect("in memory");
+    }
+
+    /// What its OLT carries of it, and nothing else.
+    pub(crate) fn carried(&mut self, flows: Vec<sim::flow::Flow>) {
+        self.cell.act(|device| device.carry(flows)).expect("in memory");
     }
 
     pub(crate) fn factory_reset(&mut self, now: UtcMs) {

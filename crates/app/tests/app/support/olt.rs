@@ -135,6 +135,7 @@ pub(crate) fn request(olt: OltId, serial: Serial) -> AuthoriseRequest {
         service_id: None,
         description: None,
         internet_vlan: None,
+        untagged: None,
     }
 }
 

@@ -87,13 +87,18 @@ fn add(ctx: &mut Ctx<'_>, args: &Args) -> Answer {
         return failure("The GEM port does not exist");
     }
     let user_vlan: Option<u16> = args.number("uv");
+    let untagged = args.text("ut").is_some();
     let wanted: Option<u32> = args.number("i");
     let conflict = config
         .service_ports
         .iter()
         .find(|(index, sp)| {
             Some(**index) == wanted
-                || (sp.pon == pon && sp.ont == ont && sp.gem == gem && sp.user_vlan == user_vlan)
+                || (sp.pon == pon
+                    && sp.ont == ont
+                    && sp.gem == gem
+                    && sp.user_vlan == user_vlan
+                    && sp.untagged == untagged)
         })
         .map(|(index, _)| *index);
     if let Some(index) = conflict {
@@ -110,6 +115,7 @@ fn add(ctx: &mut Ctx<'_>, args: &Args) -> Answer {
             ont,
             gem,
             user_vlan,
+            untagged,
             tag_transform: args.text("tt").unwrap_or("translate").to_owned(),
             rx_table,
             tx_table,

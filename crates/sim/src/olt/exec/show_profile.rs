@@ -322,8 +322,9 @@ fn ont_lines(port: u8, id: u8, ont: &Ont) -> Vec<String> {
 }
 
 fn service_port_line(index: u32, sp: &ServicePort) -> String {
-    let user = sp.user_vlan.map_or_else(String::new, |user_vlan| {
-        format!(" multi-service user-vlan {user_vlan} tag-transform {}", sp.tag_transform)
+    let side = if sp.untagged { Some("untagged".to_owned()) } else { sp.user_vlan.map(|v| v.to_string()) };
+    let user = side.map_or_else(String::new, |side| {
+        format!(" multi-service user-vlan {side} tag-transform {}", sp.tag_transform)
     });
     let rate = |name: &str, table: Option<u32>| {
         table.map_or_else(String::new, |table| format!(" {name} traffic-table index {table}"))

@@ -69,6 +69,9 @@ pub(super) struct OltDefaults {
     default_traffic: Option<(u32, u32)>,
     /// Traffic tables by plan.
     plan_traffic: Vec<PlanTraffic>,
+    /// Equipment ids of ONUs whose router has no setting for a VLAN: the OLT tags for them.
+    #[serde(default)]
+    untagged_models: Vec<String>,
 }
 
 /// An OLT, without its secrets.
@@ -342,7 +345,11 @@ mod tests {
 
     #[test]
     fn defaults_go_through_the_api_unchanged() {
-        let known = app::OltDefaults { default_traffic: Some((6, 7)), ..app::OltDefaults::default() };
+        let known = app::OltDefaults {
+            default_traffic: Some((6, 7)),
+            untagged_models: vec!["GENERIC098".into()],
+            ..app::OltDefaults::default()
+        };
         let text = serde_json::to_string(&known).expect("json");
         let shown = defaults(&text).expect("readable");
         let input: OltInput = serde_json::from_value(serde_json::json!({

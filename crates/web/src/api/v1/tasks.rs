@@ -58,9 +58,11 @@ pub(super) struct AuthorisationInput {
     service_id: Option<i64>,
     /// Description on the OLT; absent: service code and customer name.
     description: Option<String>,
-    /// Internet VLAN instead of the plan's or the OLT's.
+    /// Internet VLAN instead of the service's, the plan's or the OLT's.
     #[schema(minimum = 1, maximum = 4094)]
     internet_vlan: Option<u16>,
+    /// True: the router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its model.
+    untagged: Option<bool>,
 }
 
 impl AuthorisationInput {
@@ -76,6 +78,7 @@ impl AuthorisationInput {
             service_id: self.service_id.map(ServiceId),
             description: self.description,
             internet_vlan: self.internet_vlan,
+            untagged: self.untagged,
         })
     }
 }
