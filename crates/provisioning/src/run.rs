@@ -293,6 +293,10 @@ impl<'a> Work<'a> {
                     return Some(self.not_kept(layer, item));
                 }
                 self.remember_before(layer, items);
+                // What was seen in force is not any more: even a wish that is taken back is checked again.
+                if let Some(record) = self.device.layers.get_mut(&layer) {
+                    record.drifted = true;
+                }
                 self.run().at_step = step.describe();
                 self.run().touched.extend(items.iter().map(|item| item.path.clone()));
                 let session = self.session();
