@@ -221,11 +221,14 @@ impl Device {
 
     /// Which layers differ from this intent, by hash, or are not verified.
     pub(crate) fn layer_is_current(&self, layer: Layer, hash: Option<&str>) -> bool {
-        let record = self.layers.get(&layer);
-        hash.is_some()
-            && record.is_some_and(|record| {
-                record.applied_hash.as_deref() == hash && record.verified_at.is_some() && !record.drifted
-            })
+        hash.is_some() && self.in_force(layer) == hash
+    }
+
+    /// Fingerprint of the intent of this layer that the device was seen to carry out; `None` while a write is out
+    /// whose effect was not read back, and after a factory reset, a release or a drift.
+    pub fn in_force(&self, layer: Layer) -> Option<&str> {
+        let record = self.layers.get(&layer)?;
+        record.applied_hash.as_deref().filter(|_| record.verified_at.is_some() && !record.drifted)
     }
 }
 
@@ -331,7 +334,7 @@ pub struct LayerRecord {
     pub verified_at: Option<UtcMs>,
     /// What was seen, in words.
     pub summary: String,
-    /// The device no longer matches.
+    /// The device no longer matches, or was written to since it was last seen to.
     pub drifted: bool,
     /// Keyed fingerprints of the secrets last accepted, by what they are for.
     pub secrets: BTreeMap<String, String>,

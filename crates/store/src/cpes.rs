@@ -150,6 +150,8 @@ pub struct CpeStep {
     pub credentials: Option<Secret>,
     /// Lines of history.
     pub timeline: Vec<TimelineEntry>,
+    /// Layers whose former evidence proves nothing any more; taken away before `evidence` is written.
+    pub withdraw: Vec<String>,
     /// What was proven, or disproven.
     pub evidence: Vec<EvidenceItem>,
     /// What was read; never secrets.
@@ -183,6 +185,9 @@ pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
         tx.put_secret(Slot::CpeCredentials(cpe), Some(credentials)).await?;
     }
     tx.insert_many(&step.timeline).await?;
+    for layer in &step.withdraw {
+        drop_evidence(tx, cpe, layer).await?;
+    }
     put_evidence(tx, cpe, &step.evidence).await?;
     put_parameters(tx, cpe, &step.parameters).await?;
     let faults: Vec<CpeFault> =
@@ -210,6 +215,15 @@ fn last_per_key<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K
         last.insert(key(&item), item);
     }
     last.into_values().collect()
+}
+
+async fn drop_evidence(tx: &Tx, cpe: CpeId, layer: &str) -> Result<(), StoreError> {
+    evidence::Entity::delete_many()
+        .filter(evidence::Column::CpeId.eq(cpe.0))
+        .filter(evidence::Column::Layer.eq(layer))
+        .exec(tx.db())
+        .await?;
+    Ok(())
 }
 
 async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result<(), StoreError> {
@@ -532,18 +546,6 @@ pub async fn evidence(db: &Db, cpe: CpeId) -> Result<Vec<EvidenceItem>, StoreErr
             .all(db)
             .await?,
     )
-}
-
-/// Drops the evidence of a layer, or all of it: after a factory reset it proves nothing.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn drop_evidence(tx: &Tx, cpe: CpeId, layer: Option<&str>) -> Result<u64, StoreError> {
-    let mut gone = evidence::Entity::delete_many().filter(evidence::Column::CpeId.eq(cpe.0));
-    if let Some(layer) = layer {
-        gone = gone.filter(evidence::Column::Layer.eq(layer));
-    }
-    Ok(gone.exec(tx.db()).await?.rows_affected)
 }
 
 /// Remembers what was learned about a firmware.

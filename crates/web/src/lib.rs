@@ -14,6 +14,7 @@ mod form;
 mod list;
 mod live;
 mod pages;
+mod proof;
 mod routes;
 mod shell;
 mod state;

@@ -6,4 +6,5 @@ mod golden;
 mod hostile;
 mod live;
 mod rights;
+mod service;
 mod sign_in;

@@ -6,8 +6,8 @@
 
 use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
 use provisioning::{
-    Context, Device, DeviceFault, Effect, Event, Intents, InternetMode, OwnershipCredentials, Proof, Reason,
-    ReasonCode, State, Step,
+    Context, Device, DeviceFault, Effect, Event, Intents, InternetMode, Layer, OwnershipCredentials, Proof,
+    Reason, ReasonCode, State, Step,
 };
 use std::{
     collections::HashMap,
@@ -359,12 +359,15 @@ impl App {
             )),
             None => None,
         };
+        let unlink_from = live.row.service_id.filter(|_| matches!(event, Event::Released { .. }));
+        let moves = link_to.is_some() || unlink_from.is_some();
         let became_active = live.device.state() != State::Active && step.next.state() == State::Active;
         let write = Write {
             step: cpes::CpeStep {
                 cpe: row,
                 credentials: sealed,
                 timeline,
+                withdraw: withdrawn(&live.device, &step.next, moves, &orders.evidence),
                 evidence: orders.evidence,
                 parameters: orders.parameters,
                 faults: orders.faults,
@@ -376,7 +379,7 @@ impl App {
             learned: orders.learned,
             link_to,
             activate: service.filter(|_| became_active),
-            unlink_from: live.row.service_id.filter(|_| matches!(event, Event::Released { .. })),
+            unlink_from,
             audit: recorded.map(|recorded| recorded.audit.clone()),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
@@ -426,6 +429,23 @@ impl App {
         }
         Ok(Some(intents))
     }
+}
+
+/// Layers whose evidence proves nothing after this step: what was in force is not any more (written to, drifted, reset),
+/// or the device moves from one service to another, and nobody reads there what the one before had. A layer that was
+/// looked at anew says all there is to say about it: what it no longer names is gone too.
+fn withdrawn(before: &Device, after: &Device, moves: bool, fresh: &[rows::EvidenceItem]) -> Vec<String> {
+    let mut layers = Vec::new();
+    if before.ownership.confirmed_at.is_some() && after.ownership.confirmed_at.is_none() {
+        layers.push(Layer::Core);
+    }
+    for layer in [Layer::Internet, Layer::Access, Layer::Extras] {
+        let lost = before.in_force(layer).is_some() && after.in_force(layer).is_none();
+        if moves || lost || fresh.iter().any(|item| item.layer == layer.as_str()) {
+            layers.push(layer);
+        }
+    }
+    layers.into_iter().map(|layer| layer.as_str().to_owned()).collect()
 }
 
 fn next_of(effects: &[Effect]) -> Option<Next> {

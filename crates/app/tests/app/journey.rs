@@ -169,7 +169,111 @@ async fn every_node_learns_of_a_new_policy(bed: &Bed) {
     bed.hides(&["shared-Heron-3"]).await;
 }
 
+/// Evidence of the layers that belong to the service, as `layer setting observed`.
+async fn proven(app: &App, cpe: CpeId) -> Vec<String> {
+    let evidence = store::cpes::evidence(app.store(), cpe).await.expect("readable");
+    let of_service = evidence.into_iter().filter(|item| item.layer != "core");
+    of_service.map(|item| format!("{} {} {}", item.layer, item.setting, item.observed)).collect()
+}
+
+fn names(proven: &[String], what: &str) -> bool {
+    proven.iter().any(|line| line.contains(what))
+}
+
+async fn nothing_that_was_proven_outlives_its_cause(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let online = proven(&app, home.id).await;
+    assert!(names(&online, "internet External address") && names(&online, "access"), "{online:?}");
+
+    // Switched off: what is read back then says nothing of an address.
+    app.suspend_service(&admin(), home.service, "unpaid").await.expect("suspended");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    let off = proven(&app, home.id).await;
+    assert!(names(&off, "internet WAN") && !names(&off, "External address"), "{off:?}");
+    assert!(names(&off, "access"), "Wi-Fi was not touched: {off:?}");
+    app.resume_service(&admin(), home.service).await.expect("resumed");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    assert!(names(&proven(&app, home.id).await, "External address"));
+
+    // Written to and not read back as wanted.
+    let internet = app::InternetInput {
+        mode: "pppoe".into(),
+        username: Some("user@isp".into()),
+        password: Some(Secret::new("mistyped-0815")),
+        vlan: None,
+    };
+    app.set_internet(&admin(), home.service, internet).await.expect("changed");
+    until_state(bed, &app, &calls, &mut home.cpe, "FAILED").await;
+    let failed = proven(&app, home.id).await;
+    assert!(!names(&failed, "internet") && names(&failed, "access"), "{failed:?}");
+
+    // Everything is gone from the device.
+    home.cpe.factory_reset(app.now());
+    while !home.cpe.wants_session(app.now()) {
+        home.cpe.tick(app.now());
+        bed.advance_s(1);
+    }
+    let (begun, _) = home.cpe.open(&app, app.now()).await;
+    assert!(matches!(begun, app::ports::Begin::Accepted(_)), "{begun:?}");
+    assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
+    let all = store::cpes::evidence(app.store(), home.id).await.expect("readable");
+    assert!(all.is_empty(), "the management settings went with it: {all:?}");
+}
+
+async fn a_change_that_is_taken_back_half_way_is_checked_again(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let wifi =
+        |ssid: &str| AccessInput { wifi: WifiInput { ssid: ssid.into(), passphrase: None, enabled: true } };
+    app.set_access(&admin(), home.service, wifi("Kilimani 4")).await.expect("changed");
+    // The write arrives, its answer does not.
+    let mut answered = calls.made().len();
+    let (mut session, now) = loop {
+        pass(bed, &app, &calls, &mut answered, &mut home.cpe).await;
+        if home.cpe.wants_session(app.now()) {
+            let (begun, _) = home.cpe.open(&app, app.now()).await;
+            break (crate::support::cpe::accepted(begun), app.now());
+        }
+    };
+    let mut next = session.ready().await;
+    while let app::ports::Next::Request(request) = next {
+        let writes = matches!(request, app::ports::DeviceRequest::SetValues { .. });
+        let reply = home.cpe.answer(now, request).expect("it answers");
+        if writes {
+            break;
+        }
+        next = session.reply(reply).await;
+    }
+    session.end(app::ports::SessionEnd::Torn).await;
+    home.cpe.cut(now);
+    assert!(value(&home.cpe, ".SSID").contains(&"Kilimani 4".to_owned()));
+    assert!(!names(&proven(&app, home.id).await, "access"), "nobody knows what it has now");
+    app.set_access(&admin(), home.service, wifi("Zahra")).await.expect("taken back");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    assert!(!value(&home.cpe, ".SSID").contains(&"Kilimani 4".to_owned()));
+    assert!(names(&proven(&app, home.id).await, "Zahra"));
+}
+
+async fn the_next_customer_reads_nothing_of_the_one_before(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let home = at_home(bed, &app, &calls).await;
+    assert!(names(&proven(&app, home.id).await, "Zahra"));
+    app.release_cpe(&admin(), home.id).await.expect("released");
+    assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
+    let other = world::service(&app, "other@isp", None).await;
+    app.claim_cpe(&admin(), home.id, other).await.expect("claimed");
+    assert_eq!(service_row(&app, other).await.cpe_id, Some(home.id));
+    assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
+}
+
 on_both!(
+    nothing_that_was_proven_outlives_its_cause,
+    a_change_that_is_taken_back_half_way_is_checked_again,
+    the_next_customer_reads_nothing_of_the_one_before,
     a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched,
     a_suspended_service_is_switched_off_and_comes_back_by_one_write,
     a_held_device_is_not_written_to,

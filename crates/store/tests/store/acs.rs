@@ -18,6 +18,7 @@ use types::{CpeId, Secret, UtcMs};
 
 on_both! {
     a_step_is_written_as_a_whole,
+    withdrawn_layers_lose_their_evidence_before_the_new_one_is_written,
     a_step_made_from_an_old_row_writes_nothing,
     parameters_are_replaced_and_what_is_not_said_is_kept,
     timers_stay_until_a_step_stops_or_moves_them,
@@ -86,6 +87,7 @@ fn full_step(cpe: Cpe, now: UtcMs) -> CpeStep {
     CpeStep {
         credentials: Some(Secret::from(r#"{"username":"lk-1","password":"correct horse"}"#)),
         timeline: vec![line.clone(), TimelineEntry { text: "second".to_owned(), ..line }],
+        withdraw: vec!["internet".into()],
         evidence: vec![
             EvidenceItem {
                 layer: "core".into(),
@@ -151,6 +153,35 @@ async fn a_step_is_written_as_a_whole(bed: &Bed) {
     assert_eq!(cpes::connection_requests(&store, cpe.id, 10).await.expect("reads")[0].outcome, "timeout");
     assert_eq!(cpes::timers(&store, cpe.id).await.expect("reads").len(), 2);
     assert_eq!(store.count::<Job>().await.expect("counts"), 1);
+}
+
+async fn withdrawn_layers_lose_their_evidence_before_the_new_one_is_written(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    let other = find_or_insert(&store, new_cpe("2")).await;
+    let item = |layer: &str, setting: &str| EvidenceItem {
+        layer: layer.into(),
+        setting: setting.into(),
+        verified: true,
+        ..EvidenceItem::default()
+    };
+    let all = vec![item("internet", "address"), item("internet", "vlan"), item("access", "ssid")];
+    for cpe in [&cpe, &other] {
+        let step = CpeStep { cpe: cpe.clone(), evidence: all.clone(), ..CpeStep::default() };
+        assert!(save(&store, step).await.is_changed());
+    }
+    let row = store.require::<Cpe>(cpe.id).await.expect("reads");
+    let step = CpeStep {
+        cpe: row,
+        withdraw: vec!["internet".into()],
+        evidence: vec![item("internet", "vlan")],
+        ..CpeStep::default()
+    };
+    assert!(save(&store, step).await.is_changed());
+    let left = cpes::evidence(&store, cpe.id).await.expect("reads");
+    let left: Vec<_> = left.iter().map(|e| (e.layer.as_str(), e.setting.as_str())).collect();
+    assert_eq!(left, [("access", "ssid"), ("internet", "vlan")]);
+    assert_eq!(cpes::evidence(&store, other.id).await.expect("reads").len(), 3, "of this CPE only");
 }
 
 async fn a_step_made_from_an_old_row_writes_nothing(bed: &Bed) {

@@ -19,6 +19,7 @@ use crate::{
     export,
     form::Form,
     list::{ListView, Query},
+    proof::Proof,
     shell::Shell,
     state::Ctx,
     view::{self, Number, Status, View, Word},
@@ -247,7 +248,7 @@ async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
         let (word, meaning) = words::connection_request(&request.outcome);
         Call { word, meaning, detail: request.detail, at: request.at }
     });
-    let evidence = read.cpe_evidence(id).await?;
+    let evidence = Proof::of_cpe(ctx, &row).await?.evidence;
     let known = words::reason_title(&row.reason_code);
     let now = words::cpe_now(&row.state, &row.reason_code);
     Ok(Data {

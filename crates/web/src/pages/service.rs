@@ -16,6 +16,7 @@ use crate::{
     error::Fail,
     form::Form,
     list::Query,
+    proof::Proof,
     shell::{Shell, triggers},
     state::Ctx,
     view::{self, Html, Status, View, Word},
@@ -124,13 +125,25 @@ pub(crate) fn is_held(cpe: &CpeRow) -> bool {
             .is_ok_and(|machine| !machine["hold"].is_null() && machine["hold"] != false)
 }
 
+/// The OLT says that nothing passes.
+fn is_down(presence: &str) -> bool {
+    matches!(presence, "not_present" | "emergency_stopped")
+}
+
 /// What a browser dials.
 pub(crate) fn phone_digits(phone: &str) -> String {
     phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
 }
 
 /// The first thing in the way, walking from the account to the router; `None` when the service works and is verified.
-fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View) -> Option<Cause> {
+fn cause(
+    row: &ServiceRow,
+    onu: Option<&OnuRow>,
+    cpe: Option<&CpeRow>,
+    proof: &Proof,
+    changing: &[&'static str],
+    v: &View,
+) -> Option<Cause> {
     let base = |s, lead: &str, title: &str| Cause {
         s,
         lead: lead.to_owned(),
@@ -149,16 +162,18 @@ fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View)
         }
         "suspended" => {
             let why = row.deny_reason.as_deref().unwrap_or("no reason given").replace('_', " ");
+            let off = proof.in_force("internet");
             let proved = match cpe {
-                Some(cpe) if cpe.state == "ACTIVE" => {
-                    "The router has confirmed that its internet connection is off.".to_owned()
+                Some(_) if off => "The router has confirmed that its internet connection is off.".to_owned(),
+                Some(cpe) => {
+                    format!("Not confirmed by the router yet, it may still be connected: {}", awaited(cpe, v))
                 }
-                Some(cpe) => format!("The router has not confirmed it yet: {}", cpe.reason_text),
                 None => "No router is tied to it.".to_owned(),
             };
             return Some(Cause {
                 text: format!("Reason: {why}. {proved}"),
                 next: "Nothing was deleted; resuming is one write.".into(),
+                can_call: cpe.is_some() && !off,
                 ..base(Status::Off, "First blocking cause, at the account", "The service is suspended")
             });
         }
@@ -184,7 +199,7 @@ fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View)
         });
     };
     let up = words::onu_presence(&onu.presence, onu.last_down_cause.as_deref());
-    if matches!(onu.presence.as_str(), "not_present" | "emergency_stopped") {
+    if is_down(&onu.presence) {
         let (title, next) = match up.s {
             Status::Warn => ("The ONU lost its power", "Ask the customer for power before sending anybody."),
             Status::Bad => (
@@ -214,8 +229,19 @@ fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View)
             ..base(Status::Wait, "First blocking cause, at the CPE", "The router has not been in contact yet")
         });
     };
-    if cpe.state == "ACTIVE" {
+    if cpe.state == "ACTIVE" && changing.is_empty() {
         return None;
+    }
+    if cpe.state == "ACTIVE" {
+        return Some(Cause {
+            text: format!("Not confirmed: {}; {}", changing.join(", "), awaited(cpe, v)),
+            can_call: true,
+            ..base(
+                Status::Wait,
+                "First blocking cause, at the CPE",
+                "A change is not confirmed by the router yet",
+            )
+        });
     }
     let word = words::cpe_now(&cpe.state, &cpe.reason_code);
     let known = words::reason_title(&cpe.reason_code);
@@ -232,6 +258,18 @@ fn cause(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, v: &View)
         can_retry: cpe.state == "FAILED",
         ..base(word.s, "First blocking cause, at the CPE", if known.is_empty() { &word.text } else { known })
     })
+}
+
+/// What we wait for until a change counts.
+fn awaited(cpe: &CpeRow, v: &View) -> String {
+    // An active device has nothing to say about what it was not told yet.
+    if cpe.state != "ACTIVE" && !cpe.reason_text.is_empty() {
+        return cpe.reason_text.clone();
+    }
+    match cpe.next_inform_by {
+        Some(_) => format!("it is told at its next contact, expected by {}.", v.clock(cpe.next_inform_by)),
+        None => "it is told at its next contact.".to_owned(),
+    }
 }
 
 fn is_address(setting: &str) -> bool {
@@ -255,13 +293,7 @@ fn switch<'t>(value: &'t str, wanted: &str) -> &'t str {
     }
 }
 
-fn path(
-    row: &ServiceRow,
-    onu: Option<&OnuRow>,
-    cpe: Option<&CpeRow>,
-    evidence: &[EvidenceRow],
-    v: &View,
-) -> Vec<Node> {
+fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Proof, v: &View) -> Vec<Node> {
     let account_ok =
         !matches!(row.state.as_str(), "suspended" | "terminated") && row.access_state == "allowed";
     let account = if account_ok {
@@ -283,18 +315,25 @@ fn path(
         || Word::new(Status::Unknown, "Never in contact"),
         |cpe| words::cpe_now(&cpe.state, &cpe.reason_code),
     );
-    let address = evidence.iter().find(|fact| fact.layer == "internet" && is_address(&fact.setting));
-    let session = match (cpe_active && account_ok, address) {
-        (true, Some(fact)) if fact.verified => Word::new(Status::Ok, "Connected"),
-        (_, Some(fact)) if !fact.observed.is_empty() && fact.verified => Word::new(Status::Ok, "Connected"),
-        (false, _) if row.state == "suspended" => Word::new(Status::Off, "Off, suspended"),
+    let address = proof.evidence.iter().find(|fact| fact.layer == "internet" && is_address(&fact.setting));
+    let line_down = onu.is_some_and(|onu| is_down(&onu.presence));
+    let in_force = proof.in_force("internet");
+    let session = match (row.state.as_str(), in_force, address) {
+        ("terminated", _, _) => Word::new(Status::Off, "Off"),
+        ("suspended", true, _) => Word::new(Status::Off, "Off, suspended"),
+        ("suspended", false, _) if cpe.is_none() => Word::new(Status::Off, "Off, suspended"),
+        ("suspended", false, _) => Word::new(Status::Wait, "Not confirmed off"),
+        _ if line_down => Word::new(Status::Unknown, "Line down"),
+        (_, true, Some(fact)) if fact.verified => Word::new(Status::Ok, "Connected"),
+        (_, false, Some(_)) => Word::new(Status::Wait, "Not confirmed"),
         _ => Word::new(Status::Unknown, "Not read yet"),
     };
     let mut session_lines: Vec<String> =
         row.pppoe_login.iter().map(|login| format!("Login {login}")).collect();
-    session_lines.extend(
-        address.filter(|fact| !fact.observed.is_empty()).map(|fact| view::limited(&fact.observed, 60)),
-    );
+    session_lines.extend(address.filter(|fact| !fact.observed.is_empty()).map(|fact| {
+        let observed = view::limited(&fact.observed, 60);
+        if session.s == Status::Ok { observed } else { format!("last read {observed}") }
+    }));
     let read = |at: Option<i64>| v.age(at, "CLI", 300);
     let first_stop = if !account_ok {
         0
@@ -378,7 +417,7 @@ fn path(
     ]
 }
 
-fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>) -> Vec<LayerView> {
+fn layers(intents: &[IntentRow], proof: &Proof, cpe: Option<&CpeRow>) -> Vec<LayerView> {
     let active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
     let failed = cpe.is_some_and(|cpe| cpe.state == "FAILED");
     let mut working = false;
@@ -387,7 +426,7 @@ fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>)
         .map(|(key, name)| {
             let intent = intents.iter().find(|intent| intent.layer == key);
             let facts: Vec<&EvidenceRow> =
-                evidence.iter().filter(|fact| fact.layer == key && !is_missing(fact)).collect();
+                proof.evidence.iter().filter(|fact| fact.layer == key && !is_missing(fact)).collect();
             let proved = facts.iter().filter(|fact| fact.verified).count();
             let wanted = intent.is_some() || key == "core";
             let (word, mut text) = if !wanted {
@@ -399,13 +438,16 @@ fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>)
                     Word::new(Status::Wait, "Waits")
                 };
                 (word, "nothing read back from the router".to_owned())
+            } else if key != "core" && !proof.in_force(key) {
+                let s = if failed { Status::Bad } else { Status::Wait };
+                (Word::new(s, "Not confirmed"), "read back only before the change".to_owned())
             } else if proved == facts.len() {
                 (
                     Word::new(Status::Ok, "Verified"),
                     format!("{} of {} settings read back", proved, facts.len()),
                 )
             } else {
-                let s = if cpe.is_some_and(|cpe| cpe.state == "FAILED") { Status::Bad } else { Status::Wait };
+                let s = if failed { Status::Bad } else { Status::Wait };
                 (Word::new(s, "Not confirmed"), format!("{} of {} settings read back", proved, facts.len()))
             };
             if let Some(intent) = intent {
@@ -418,14 +460,16 @@ fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>)
         .collect()
 }
 
-fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
+fn groups(proof: &Proof, failed: bool, v: &View) -> Vec<Group> {
     let mut first_open = true;
+    let former = |fact: &EvidenceRow| fact.layer != "core" && !proof.in_force(&fact.layer);
     LAYERS
         .into_iter()
         .map(|(key, name)| Group {
             key: key.to_owned(),
             name,
-            rows: evidence
+            rows: proof
+                .evidence
                 .iter()
                 .filter(|fact| fact.layer == key)
                 .map(|fact| {
@@ -435,15 +479,19 @@ fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
                         _ if missing => (Status::Off, "not on this device"),
                         (true, _, _) => (Status::Ok, "verified"),
                         (false, true, _) => (Status::Unknown, "not read"),
-                        (false, false, true) => (Status::Bad, "not as wanted"),
-                        (false, false, false) => (Status::Wait, "not confirmed by the router"),
+                        (false, false, true) if !former(fact) => (Status::Bad, "not as wanted"),
+                        (false, false, _) => (Status::Wait, "not confirmed by the router"),
                     };
                     let now = !fact.verified && !missing && std::mem::take(&mut first_open);
                     Setting {
                         s,
                         word,
                         name: words::setting(&fact.setting),
-                        wanted: switch(&fact.wanted, &fact.wanted).to_owned(),
+                        wanted: if former(fact) {
+                            "changed since, not compared yet".to_owned()
+                        } else {
+                            switch(&fact.wanted, &fact.wanted).to_owned()
+                        },
                         observed: match (
                             unread,
                             switch(&fact.observed, &fact.wanted) == switch(&fact.wanted, &fact.wanted),
@@ -472,20 +520,33 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(onu) => read.onu(onu).await?,
         None => None,
     };
-    let (cpe, evidence) = match row.cpe_id {
-        Some(cpe) => (read.cpe(cpe).await?, read.cpe_evidence(cpe).await?),
-        None => (None, Vec::new()),
+    let cpe = match row.cpe_id {
+        Some(cpe) => read.cpe(cpe).await?,
+        None => None,
     };
     let intents = read.service_intents(id).await?;
+    let proof = match &cpe {
+        Some(cpe) => Proof::of(ctx, cpe, &intents).await?,
+        None => Proof::none(),
+    };
+    let wanted = |key: &str| intents.iter().any(|intent| intent.layer == key);
+    let changing: Vec<&'static str> = LAYERS
+        .into_iter()
+        .filter(|(key, _)| wanted(key) && !proof.in_force(key))
+        .map(|(_, name)| name)
+        .collect();
     let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
     let lines = read.timeline(subject, None, Page::first(200)).await?.rows;
     let lines = if every { lines } else { crate::timeline::fold(lines).into_iter().take(40).collect() };
-    let cause = cause(&row, onu.as_ref(), cpe.as_ref(), &v);
+    let cause = cause(&row, onu.as_ref(), cpe.as_ref(), &proof, &changing, &v);
     let now = match (&cause, row.state.as_str(), &cpe) {
         (_, "suspended" | "terminated", _) => words::service_state(&row.state),
         (None, _, Some(cpe)) => words::cpe_state(&cpe.state),
         (Some(_), _, Some(cpe)) if cpe.state != "ACTIVE" => words::cpe_now(&cpe.state, &cpe.reason_code),
-        (Some(cause), _, Some(_)) => Word::new(cause.s, "Line down"),
+        (Some(cause), _, Some(_)) if onu.as_ref().is_none_or(|onu| is_down(&onu.presence)) => {
+            Word::new(cause.s, "Line down")
+        }
+        (Some(cause), _, Some(_)) => Word::new(cause.s, "Change not confirmed"),
         (_, _, None) => words::service_state(&row.state),
     };
     let takes_effect = match &cpe {
@@ -502,9 +563,9 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
     Ok(Data {
         oob,
         every,
-        path: path(&row, onu.as_ref(), cpe.as_ref(), &evidence, &v),
-        layers: layers(&intents, &evidence, cpe.as_ref()),
-        groups: groups(&evidence, failed, &v),
+        path: path(&row, onu.as_ref(), cpe.as_ref(), &proof, &v),
+        layers: layers(&intents, &proof, cpe.as_ref()),
+        groups: groups(&proof, failed, &v),
         not_read: match &cpe {
             Some(_) => "Settings appear here as they are written and read back, one by one.".into(),
             None => "The first reading follows the router's first contact.".into(),

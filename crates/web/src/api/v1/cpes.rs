@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::{ApiFail, Fail},
+    proof::Proof,
     state::Ctx,
 };
 
@@ -177,7 +178,7 @@ pub(super) struct EvidenceShown {
     setting: String,
     wanted: String,
     observed: String,
-    /// Read back as wanted, or proven in another way.
+    /// Read back as wanted, or proven in another way, and nothing else is wanted since.
     verified: bool,
     at: Time,
     /// Where the word comes from.
@@ -399,8 +400,8 @@ pub(super) async fn list_cpe_timeline(
     params(("id" = i64, Path, description = "The CPE.")),
     responses((status = 200, description = "The evidence.", body = EvidenceList)))]
 pub(super) async fn list_evidence(State(ctx): State<Ctx>, Id(id): Id) -> Answer<EvidenceList> {
-    row_of(&ctx, id).await?;
-    let items = ctx.read().cpe_evidence(id).await?.into_iter().map(evidence).collect();
+    let row = row_of(&ctx, id).await?;
+    let items = Proof::of_cpe(&ctx, &row).await?.evidence.into_iter().map(evidence).collect();
     Ok(Json(EvidenceList { items }))
 }
 
