@@ -142,7 +142,9 @@ impl Work<'_> {
             Ok(profile) => profile,
             Err(next) => return next,
         };
-        if let Some(intent) = self.context.intents.as_ref().and_then(|intents| intents.internet.as_ref()) {
+        // To switch off, no path for the mode is needed.
+        let internet = self.context.intents.as_ref().and_then(|intents| intents.internet.as_ref());
+        if let Some(intent) = internet.filter(|intent| !intent.suspended) {
             let missing = self.planning(&profile, |planner| planner.missing_path(intent));
             if let Some(what) = missing {
                 self.say(sentences::profile_lacks_path(&profile.title, &what));

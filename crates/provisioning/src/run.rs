@@ -138,7 +138,12 @@ impl<'a> Work<'a> {
             Err(next) => return next,
         };
         if self.run().rollback.is_some() {
-            return self.roll_back(&profile);
+            if !self.suspended() {
+                return self.roll_back(&profile);
+            }
+            let run = self.run();
+            run.rollback = None;
+            run.tries.clear();
         }
         let (intents, layers) = (self.intents(), self.layers_due());
         self.run().layers = layers.clone();
@@ -497,9 +502,15 @@ impl<'a> Work<'a> {
 
     // ---- failure ---------------------------------------------------------------------------------
 
+    /// The service is suspended: what is off stays off, whatever fails, and nothing is put back.
+    fn suspended(&self) -> bool {
+        let internet = self.context.intents.as_ref().and_then(|intents| intents.internet.as_ref());
+        internet.is_some_and(|intent| intent.suspended)
+    }
+
     /// The run failed: undo first where the customer's WAN was touched.
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
-        if layer == Layer::Internet && !self.run().touched.is_empty() {
+        if layer == Layer::Internet && !self.run().touched.is_empty() && !self.suspended() {
             self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
             return Move::Again;
         }

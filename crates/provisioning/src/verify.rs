@@ -26,8 +26,8 @@ impl Work<'_> {
         let Some(intent) = &intents.internet else { return true };
         let mode = profile.wan.modes.get(intent.mode.as_str());
         match &plan.wan {
-            // Disabled, or never built: nothing can pass.
-            _ if intent.suspended => true,
+            // Every WAN of the service reads disabled, or was never built: nothing can pass.
+            _ if intent.suspended => plan.steps.is_empty(),
             // A bridge has no address of its own: enabled, VLAN and binding as wanted is all there is to see.
             Some(wan) if mode.is_some_and(|mode| !mode.addressed) => wan.enabled,
             Some(wan) => wan.carries_traffic(),
@@ -143,7 +143,11 @@ impl Work<'_> {
                 proof: Proof::Missing,
             }));
         }
-        let mut words = layer.title().to_owned();
+        let suspended = intents.internet.as_ref().is_some_and(|intent| intent.suspended);
+        let mut words = match layer {
+            Layer::Internet if suspended => format!("{} switched off", layer.title()),
+            Layer::Core | Layer::Internet | Layer::Access | Layer::Extras => layer.title().to_owned(),
+        };
         if let (Layer::Internet, Some(wan)) = (layer, carrying) {
             for (setting, observed) in
                 [("Connection status", &wan.status), ("External address", &wan.address)]

@@ -147,8 +147,11 @@ impl<'a> Work<'a> {
     /// Plans with what was read so far.
     pub(crate) fn planning<T>(&mut self, profile: &CpeProfile, plan: impl FnOnce(&Planner<'_>) -> T) -> T {
         let tree = std::mem::take(&mut self.session().tree);
-        let result = plan(&Planner { tree: &tree, profile, device: &self.device, context: self.context });
+        let unlisted = std::mem::take(&mut self.session().unlisted);
+        let (device, context) = (&self.device, self.context);
+        let result = plan(&Planner { tree: &tree, profile, device, context, unlisted: &unlisted });
         self.session().tree = tree;
+        self.session().unlisted = unlisted;
         result
     }
 

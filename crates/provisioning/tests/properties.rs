@@ -171,6 +171,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             no_auto_route: more.3,
             unwanted,
             no_lease,
+            untold: Vec::new(),
         })
 }
 

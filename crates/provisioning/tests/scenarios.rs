@@ -701,6 +701,110 @@ fn suspending_switches_off_and_resuming_is_one_write() {
     }
 }
 
+fn suspend(shell: &mut Shell) {
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").suspended = true;
+}
+
+#[test]
+fn suspending_covers_every_wan_of_the_service_whatever_the_mode_was() {
+    for (csv, vlan) in [
+        (fixtures::hg8546m(), Some(200)),
+        (fixtures::generic_tr098(), None),
+        (fixtures::generic_tr181(), Some(200)),
+    ] {
+        let mut shell = shell(csv, vlan, Quirks::default());
+        shell.run_until(State::Active, 3600);
+        shell.run(600);
+        shell.cpe.told_since();
+        // Both happen while nobody hears of it: there is no DHCP WAN to switch off, but the PPPoE one is up.
+        mode(&mut shell, InternetMode::Dhcp);
+        suspend(&mut shell);
+        shell.feed(Event::IntentChanged);
+        shell.run_until(State::Active, 3600);
+        let wan = &shell.cpe.ppp_wans()[0];
+        assert_eq!(shell.cpe.value(&format!("{wan}Enable")), "false", "{}", shell.story());
+        assert_eq!(shell.cpe.value(&format!("{wan}ConnectionStatus")), "Disconnected");
+        assert!(sentence(&shell).contains("Internet switched off"), "{}", sentence(&shell));
+        let former = &shell.evidence[&(Layer::Internet, "Former WAN".to_owned())];
+        assert_eq!((former.observed.as_str(), former.verified), ("false", true));
+        let told = shell.cpe.told_since();
+        assert!(!told.iter().any(|told| matches!(told, Told::Add(_))), "nothing is built for it: {told:?}");
+    }
+}
+
+#[test]
+fn suspending_needs_no_path_for_the_mode() {
+    let mut shell = shell(fixtures::generic_tr181(), Some(200), Quirks::default());
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    mode(&mut shell, InternetMode::Bridge);
+    suspend(&mut shell);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    assert_eq!(shell.cpe.value("Device.PPP.Interface.1.Enable"), "false");
+}
+
+#[test]
+fn a_wan_that_does_not_go_off_is_not_a_suspended_service() {
+    for refusal in [Refusal::Denied, Refusal::Lost] {
+        let mut shell = huawei(Quirks::default());
+        shell.run_until(State::Active, 3600);
+        shell.run(600);
+        let changes = shell.transitions.len();
+        shell.cpe.quirks.unwanted = vec![("Enable", "false", refusal)];
+        shell.cpe.told_since();
+        suspend(&mut shell);
+        shell.feed(Event::IntentChanged);
+        shell.run(12 * 3600);
+        assert!(shell.transitions[changes..].iter().all(|t| t.to != State::Active), "{}", shell.story());
+        assert!(!sentence(&shell).contains("as it was before"), "{}", sentence(&shell));
+        let on = Told::Set(format!("{WAN}Enable"), "true".into());
+        assert!(!shell.cpe.told_since().contains(&on), "never switched on again by undoing");
+        shell.cpe.quirks.unwanted.clear();
+        shell.run_until(State::Active, 12 * 3600);
+        assert_eq!(shell.cpe.carrying(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_service_suspended_while_an_attempt_is_undone_stays_off() {
+    let mut shell = huawei(Quirks { no_lease: true, ..Quirks::default() });
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.cpe.quirks.unwanted = vec![("Enable", "false", Refusal::Denied)];
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    shell.cpe.quirks = Quirks::default();
+    suspend(&mut shell);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    assert_eq!(shell.cpe.carrying(), Vec::<String>::new());
+}
+
+#[test]
+fn a_tree_that_cannot_be_listed_proves_nothing_and_gets_nothing() {
+    let wans = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.";
+    let mut shell = huawei(Quirks::default());
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    shell.cpe.told_since();
+    shell.cpe.quirks.untold = vec![wans];
+    suspend(&mut shell);
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Failed, 3600);
+    assert_eq!(code(&shell), ReasonCode::DeviceFault, "{}", sentence(&shell));
+    // Nor is anything created where nobody knows what is there.
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").suspended = false;
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.feed(Event::IntentChanged);
+    shell.run(3600);
+    assert_eq!((shell.device.state(), shell.cpe.told_since()), (State::Failed, vec![]));
+    shell.cpe.quirks.untold.clear();
+    shell.run_until(State::Active, 12 * 3600);
+    assert_eq!(shell.cpe.carrying(), shell.cpe.ip_wans());
+}
+
 #[test]
 fn a_changed_password_is_written_and_nothing_else() {
     let mut shell = huawei(Quirks::default());

@@ -65,8 +65,8 @@ impl Planner<'_> {
     }
 
     /// Everything of ours that does not belong to the WAN in use (its kind and its objects) is to be off, its routes
-    /// cleared. Nothing is deleted.
-    pub(crate) fn beside(&self, kind_now: &str, in_use: &BTreeMap<String, String>) -> LayerPlan {
+    /// cleared. Nothing is deleted. `None` = no kind is in use.
+    pub(crate) fn beside(&self, kind_now: Option<&str>, in_use: &BTreeMap<String, String>) -> LayerPlan {
         let used: BTreeSet<&String> = in_use.values().collect();
         let free = |slots: &BTreeMap<String, String>| -> BTreeMap<String, String> {
             let free = slots.iter().filter(|(_, path)| !used.contains(path));
@@ -74,7 +74,10 @@ impl Planner<'_> {
         };
         let ours = self.ours();
         let mut plan = LayerPlan::default();
-        for wan in ours.iter().filter(|wan| wan.kind != kind_now) {
+        for wan in ours.iter().filter(|wan| Some(wan.kind.as_str()) != kind_now) {
+            if self.parts(wan).all(|path| used.contains(path)) {
+                continue;
+            }
             self.off_steps(&mut plan, &wan.kind, &free(&wan.slots));
             if let Some((row, ports)) = self.route_row(&wan.kind, &wan.slots) {
                 self.clear_route(&mut plan, &row, &ports);
@@ -103,6 +106,14 @@ impl Planner<'_> {
         let kind = self.profile.wan.kinds.get(&wan.kind);
         let part = move |name: &str| kind.is_some_and(|kind| kind.slots.iter().any(|slot| slot == name));
         wan.slots.iter().filter(move |(name, _)| part(name)).map(|(_, path)| path)
+    }
+
+    /// The device has a leaf that switches this WAN.
+    pub(crate) fn has_switch(&self, wan: &FoundWan) -> bool {
+        let switches = self.profile.wan.kinds.get(&wan.kind).map(|kind| kind.switches.as_slice());
+        switches.unwrap_or_default().iter().any(|leaf| {
+            wan.slots.get(&leaf.slot).is_some_and(|base| self.tree.has(&format!("{base}{}", leaf.leaf)))
+        })
     }
 
     /// Switches a WAN off, as far as these slots go.

@@ -108,6 +108,8 @@ pub(crate) struct Planner<'a> {
     pub profile: &'a CpeProfile,
     pub device: &'a Device,
     pub context: &'a Context,
+    /// Objects that could not be listed, with the fault code: what is in them is not known.
+    pub unlisted: &'a BTreeMap<String, u32>,
 }
 
 /// Where values come from.
@@ -199,6 +201,9 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn internet(&self, intent: &InternetIntent) -> Result<LayerPlan, Blocked> {
+        if intent.suspended {
+            return self.suspended(intent);
+        }
         let wan = &self.profile.wan;
         let (Some(mode), true) = (wan.modes.get(intent.mode.as_str()), self.missing_path(intent).is_none())
         else {
@@ -222,9 +227,6 @@ impl<'a> Planner<'a> {
                 return Err(Blocked { reason: sentences::several_wans(&names), park: true });
             }
         };
-        if intent.suspended {
-            return Ok(self.suspended(kind, found));
-        }
         let applies = |condition| self.applies_internet(condition, intent, true);
         let (slots, add) = self.resolve(kind, found.as_ref(), &applies);
         if let Some((slot, table)) = add {
@@ -234,6 +236,8 @@ impl<'a> Planner<'a> {
                     park: true,
                 });
             };
+            // Nobody knows what is there already.
+            self.listed(|object| table.starts_with(object))?;
             let steps = vec![PlanStep::Add { slot, table }];
             return Ok(LayerPlan { steps, wan: found, slots, ..LayerPlan::default() });
         }
@@ -254,7 +258,7 @@ impl<'a> Planner<'a> {
         };
         // The mode changed its kind (PPPoE to DHCP): the former WAN carries on until the new one does. Then it is
         // switched off, and only then the ports change hands: many devices give a port to one WAN only.
-        let former = self.beside(&mode.kind, &slots);
+        let former = self.beside(Some(&mode.kind), &slots);
         let handing_over = !former.steps.is_empty();
         let carries = |wan: &FoundWan| if mode.addressed { wan.carries_traffic() } else { wan.enabled };
         let binding = (!handing_over).then_some((intent, kind));
@@ -271,18 +275,47 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// Disabled, routes cleared, nothing deleted; nothing created either.
-    fn suspended(&self, kind: &WanKind, found: Option<FoundWan>) -> LayerPlan {
+    /// Every WAN of this service disabled, whatever its mode was, routes cleared, nothing deleted; nothing created
+    /// either. No steps left means that all of them read disabled.
+    fn suspended(&self, intent: &InternetIntent) -> Result<LayerPlan, Blocked> {
+        self.listed(|object| self.profile.wan.list.iter().any(|list| list == object))?;
+        let target = self.search().target(&Signature { mode: &intent.mode, vlan: intent.vlan });
+        let (found, several) = match target {
+            Target::Found(wan) => (Some(*wan), None),
+            Target::Missing => (None, None),
+            Target::Several(names) => (None, Some(sentences::several_wans(&names))),
+        };
         let mut plan = LayerPlan::default();
+        for wan in found.iter().chain(&self.ours()) {
+            if !self.has_switch(wan) {
+                let reason = sentences::required_leaf_missing("WAN switch", &wan.anchor);
+                return Err(Blocked { reason, park: true });
+            }
+        }
         if let Some(wan) = &found {
-            self.switch_steps(&mut plan, kind, &wan.slots, false);
+            self.off_steps(&mut plan, &wan.kind, &wan.slots);
             if let Some((path, ports)) = self.route_row(&wan.kind, &wan.slots) {
                 self.clear_route(&mut plan, &path, &ports);
             }
             plan.slots = wan.slots.clone();
         }
+        plan.absorb(self.beside(None, &plan.slots));
         plan.wan = found;
-        plan
+        match several {
+            Some(reason) if plan.steps.is_empty() => Err(Blocked { reason, park: true }),
+            Some(_) | None => Ok(plan),
+        }
+    }
+
+    /// Refuses to plan where an object that matters could not be listed.
+    fn listed(&self, matters: impl Fn(&str) -> bool) -> Result<(), Blocked> {
+        match self.unlisted.iter().find(|(object, _)| matters(object)) {
+            None => Ok(()),
+            Some((object, code)) => {
+                let reason = sentences::device_fault("GetParameterNames", *code, object);
+                Err(Blocked { reason, park: false })
+            }
+        }
     }
 
     pub(crate) fn clear_route(&self, plan: &mut LayerPlan, row: &str, ports: &str) {

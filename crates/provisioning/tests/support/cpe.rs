@@ -29,6 +29,8 @@ pub struct Quirks {
     pub refused_leaves: Vec<&'static str>,
     /// Leaf name and value of writes that it does not want.
     pub unwanted: Vec<(&'static str, &'static str, Refusal)>,
+    /// Objects whose names it does not tell (9001).
+    pub untold: Vec<&'static str>,
     /// The BRAS refuses the login.
     pub pppoe_refused: bool,
     /// Seconds from switching on to connected.
@@ -279,6 +281,9 @@ impl Cpe {
     }
 
     fn names(&self, path: &str, next_level: bool) -> DeviceReply {
+        if self.quirks.untold.contains(&path) {
+            return fault(9001, "Request denied");
+        }
         if !self.nodes.contains_key(path) {
             return fault(9005, "Invalid parameter name");
         }

@@ -129,6 +129,12 @@ impl Shell {
 
     /// What FAILED says was undone is how the device reads.
     fn check_words(&self, step: &Step) {
+        let suspended = self.context.intents.as_ref().and_then(|intents| intents.internet.as_ref());
+        if suspended.is_some_and(|internet| internet.suspended)
+            && step.transitions.iter().any(|transition| transition.to == State::Active)
+        {
+            assert_eq!(self.cpe.carrying(), Vec::<String>::new(), "ACTIVE as suspended{}", self.story());
+        }
         let Some(failed) = step.transitions.iter().find(|transition| transition.to == State::Failed) else {
             return;
         };
