@@ -55,6 +55,8 @@ pub enum Effect {
         /// Which.
         timer: Timer,
     },
+    /// Drop the evidence of a layer, or all of it: what was proven before proves nothing any more.
+    ForgetEvidence(Option<Layer>),
     /// Store the evidence for one setting (replaces the previous one).
     RecordEvidence(Evidence),
     /// Store values read from the device. Never holds a secret.
@@ -98,6 +100,11 @@ pub struct Evidence {
     pub verified: bool,
     /// How that is known.
     pub proof: Proof,
+}
+
+impl Evidence {
+    /// What is observed of a setting that a model does not have: no trouble, and nothing that was written.
+    pub const ABSENT: &str = "this device does not have it";
 }
 
 /// Whose trouble a fault is.

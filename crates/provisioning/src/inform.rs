@@ -161,6 +161,9 @@ impl Work<'_> {
         device.connection.unauthorized_since = None;
         device.clock.ntp_pushes = 0;
         let beyond = !matches!(device.state, State::Discovered | State::Informed);
+        if was_ours {
+            self.effect(Effect::ForgetEvidence(None));
+        }
         if beyond {
             self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });
             self.goto(State::Informed, sentences::factory_reset());

@@ -103,6 +103,8 @@ impl Work<'_> {
         let (key, now) = (self.context.fingerprint_key.clone(), self.now);
         let intents = self.context.intents.clone().unwrap_or_default();
         let carrying = plan.wan.as_ref().filter(|wan| wan.carries_traffic());
+        // What is wanted no longer, such as a connected WAN of a suspended service, must not stay behind as proven.
+        self.effect(Effect::ForgetEvidence(Some(layer)));
         for item in &plan.wanted {
             let observed = self.session().tree.value(&item.path).map(str::to_owned);
             let (observed, verified, proof) = match (&item.secret, carrying) {
@@ -135,7 +137,7 @@ impl Work<'_> {
                 setting: what.clone(),
                 path: String::new(),
                 wanted: "set".into(),
-                observed: "this device does not have it".into(),
+                observed: Evidence::ABSENT.into(),
                 verified: false,
                 proof: Proof::Missing,
             }));

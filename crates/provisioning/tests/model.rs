@@ -182,6 +182,7 @@ impl Now {
                     self.timers.remove(&timer);
                 }
                 Effect::FinishSession
+                | Effect::ForgetEvidence(_)
                 | Effect::RecordEvidence(_)
                 | Effect::RecordObserved(_)
                 | Effect::RecordFault(_)

@@ -556,6 +556,13 @@ fn suspending_switches_off_and_resuming_is_one_write() {
         shell.feed(Event::IntentChanged);
         shell.run_until(State::Active, 3600);
         assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WAN}Enable"), value.into())]);
+        // Nothing of a connection is proven while there is to be none.
+        for setting in ["Connection status", "External address"] {
+            let proven = shell.evidence.contains_key(&(Layer::Internet, setting.to_owned()));
+            assert_eq!(proven, !suspended, "{setting}");
+        }
+        assert!(shell.evidence[&(Layer::Internet, "WAN".to_owned())].verified);
+        assert!(shell.evidence.contains_key(&(Layer::Access, "Wi-Fi 2.4GHz name".to_owned())));
     }
 }
 
@@ -666,10 +673,12 @@ fn a_factory_reset_starts_over_and_makes_no_second_wan() {
     shell.run(3600);
     shell.cpe.factory_reset();
     assert_eq!(shell.cpe.ppp_wans().len(), 0);
+    assert!(shell.evidence.keys().any(|(layer, _)| *layer == Layer::Internet));
     let now = shell.next_inform();
     shell.now = now;
     shell.session(&[], Ending::Clean);
     assert!(shell.codes().contains(&"factory_reset"));
+    assert!(!shell.evidence.keys().any(|(layer, _)| *layer == Layer::Internet), "it proves nothing any more");
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.ppp_wans().len(), 1);
     assert_eq!(shell.cpe.value(&format!("{}Enable", shell.cpe.ppp_wans()[0])), "true");

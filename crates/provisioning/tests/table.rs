@@ -130,6 +130,8 @@ fn effect(effect: &Effect) -> Option<String> {
         Effect::StopTimer { timer } => format!("stop {}", timer.as_str()),
         Effect::RecordFault(fault) => format!("fault {}", fault.reason_code),
         Effect::MakeCredentials => "make credentials".into(),
+        Effect::ForgetEvidence(Some(layer)) => format!("forget evidence of {}", layer.as_str()),
+        Effect::ForgetEvidence(None) => "forget evidence".into(),
         Effect::RecordEvidence(_) | Effect::RecordObserved(_) | Effect::Learn(_) => return None,
     })
 }

@@ -245,6 +245,7 @@ impl Pair {
                     self.timers.remove(&timer);
                 }
                 Effect::FinishSession
+                | Effect::ForgetEvidence(_)
                 | Effect::RecordEvidence(_)
                 | Effect::RecordObserved(_)
                 | Effect::RecordFault(_)

@@ -149,6 +149,8 @@ pub struct CpeStep {
     pub credentials: Option<Secret>,
     /// Lines of history.
     pub timeline: Vec<TimelineEntry>,
+    /// Layers whose evidence goes before any of this step comes; `None` is every layer.
+    pub forget_evidence: Vec<Option<String>>,
     /// What was proven, or disproven.
     pub evidence: Vec<EvidenceItem>,
     /// What was read; never secrets.
@@ -182,6 +184,9 @@ pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
         tx.put_secret(Slot::CpeCredentials(cpe), Some(credentials)).await?;
     }
     tx.insert_many(&step.timeline).await?;
+    for layer in &step.forget_evidence {
+        drop_evidence(tx, cpe, layer.as_deref()).await?;
+    }
     put_evidence(tx, cpe, &step.evidence).await?;
     put_parameters(tx, cpe, &step.parameters).await?;
     let faults: Vec<CpeFault> =

@@ -365,6 +365,7 @@ impl App {
                 cpe: row,
                 credentials: sealed,
                 timeline,
+                forget_evidence: orders.forget,
                 evidence: orders.evidence,
                 parameters: orders.parameters,
                 faults: orders.faults,
@@ -490,6 +491,7 @@ fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
 /// What the effects of a step leave in the database.
 #[derive(Default)]
 struct Orders {
+    forget: Vec<Option<String>>,
     evidence: Vec<rows::EvidenceItem>,
     parameters: Vec<rows::CpeParameter>,
     faults: Vec<rows::CpeFault>,
@@ -501,7 +503,8 @@ struct Orders {
 
 impl Orders {
     fn is_empty(&self) -> bool {
-        self.evidence.is_empty()
+        self.forget.is_empty()
+            && self.evidence.is_empty()
             && self.parameters.is_empty()
             && self.faults.is_empty()
             && self.learned.is_empty()
@@ -528,6 +531,10 @@ impl Orders {
                 Effect::StopTimer { timer } => {
                     orders.start_timers.retain(|(name, _)| name != timer.as_str());
                     orders.stop_timers.push(timer.as_str().to_owned());
+                }
+                Effect::ForgetEvidence(layer) => {
+                    orders.evidence.retain(|item| layer.is_some_and(|layer| item.layer != layer.as_str()));
+                    orders.forget.push(layer.map(|layer| layer.as_str().to_owned()));
                 }
                 Effect::RecordEvidence(evidence) => orders.evidence.push(rows::EvidenceItem {
                     cpe_id,

@@ -96,6 +96,9 @@ impl Shell {
                 Effect::StopTimer { timer } => {
                     self.timers.remove(timer);
                 }
+                Effect::ForgetEvidence(layer) => {
+                    self.evidence.retain(|(of, _), _| layer.is_some_and(|layer| *of != layer))
+                }
                 Effect::RecordEvidence(evidence) => {
                     self.evidence.insert((evidence.layer, evidence.setting.clone()), evidence.clone());
                 }

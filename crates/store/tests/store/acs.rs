@@ -84,6 +84,7 @@ fn full_step(cpe: Cpe, now: UtcMs) -> CpeStep {
         ..TimelineEntry::default()
     };
     CpeStep {
+        forget_evidence: Vec::new(),
         credentials: Some(Secret::from(r#"{"username":"lk-1","password":"correct horse"}"#)),
         timeline: vec![line.clone(), TimelineEntry { text: "second".to_owned(), ..line }],
         evidence: vec![
@@ -146,6 +147,22 @@ async fn a_step_is_written_as_a_whole(bed: &Bed) {
     let evidence = cpes::evidence(&store, cpe.id).await.expect("reads");
     assert_eq!(evidence.len(), 1, "the last word of a step counts");
     assert_eq!((evidence[0].wanted.as_str(), evidence[0].verified), ("10.20.0.1", true));
+    let forgetful = CpeStep {
+        forget_evidence: vec![Some("core".into())],
+        evidence: vec![EvidenceItem {
+            layer: "core".into(),
+            setting: "clock".into(),
+            at: now,
+            source: "read_back".into(),
+            ..EvidenceItem::default()
+        }],
+        cpe: found.clone(),
+        ..CpeStep::default()
+    };
+    assert!(save(&store, forgetful).await.is_changed());
+    let evidence = cpes::evidence(&store, cpe.id).await.expect("reads");
+    let settings: Vec<&str> = evidence.iter().map(|item| item.setting.as_str()).collect();
+    assert_eq!(settings, ["clock"], "what was proven before is gone, what the step proves is there");
     assert_eq!(cpes::parameters(&store, cpe.id).await.expect("reads").len(), 1);
     assert_eq!(cpes::faults(&store, cpe.id, 10).await.expect("reads")[0].code, 9007);
     assert_eq!(cpes::connection_requests(&store, cpe.id, 10).await.expect("reads")[0].outcome, "timeout");

@@ -7,14 +7,15 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{CpeRow, EvidenceRow, IntentRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
-use types::{Secret, ServiceId};
+use store::read::{CpeRow, EvidenceRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
 
-use super::{go, html, no_store, page, went};
+use super::{
+    html, no_store, page,
+    service_found::{Group, LayerView, MODES, Standing, Wanted, Wishes, groups, layers},
+};
 use crate::{
     auth::Who,
     error::Fail,
-    form::Form,
     list::Query,
     shell::{Shell, triggers},
     state::Ctx,
@@ -45,32 +46,6 @@ struct Node {
     stop: bool,
 }
 
-struct LayerView {
-    key: &'static str,
-    name: &'static str,
-    word: Word,
-    text: String,
-    current: bool,
-}
-
-struct Setting {
-    s: Status,
-    word: &'static str,
-    name: String,
-    wanted: String,
-    observed: String,
-    why: &'static str,
-    age: Html,
-    now: bool,
-    same: bool,
-}
-
-struct Group {
-    key: String,
-    name: &'static str,
-    rows: Vec<Setting>,
-}
-
 struct Data {
     oob: bool,
     every: bool,
@@ -97,15 +72,27 @@ impl Data {
     fn icon(&self, name: &str) -> Html {
         view::icon(name)
     }
+
+    /// The heading offers a call unless the cause does.
+    fn head_call(&self) -> bool {
+        self.may_cpe && self.cpe.is_some() && !self.cause.as_ref().is_some_and(|cause| cause.can_call)
+    }
+
+    /// Only a device that waits to try again has anything to try.
+    fn head_retry(&self) -> bool {
+        let failed = self.cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
+        self.may_cpe && failed && !self.cause.as_ref().is_some_and(|cause| cause.can_retry)
+    }
 }
 
 #[derive(Template)]
 #[template(path = "service.html")]
 struct ServicePage {
     shell: Shell,
-    v: View,
     s: Data,
     triggers: String,
+    wanted: Wanted,
+    modes: [(&'static str, &'static str); 3],
 }
 
 #[derive(Template)]
@@ -113,9 +100,6 @@ struct ServicePage {
 struct ServiceLive {
     s: Data,
 }
-
-const LAYERS: [(&str, &str); 4] =
-    [("core", "Core"), ("internet", "Internet"), ("access", "Access"), ("extras", "Extras")];
 
 /// True if an operator stopped the device.
 pub(crate) fn is_held(cpe: &CpeRow) -> bool {
@@ -241,20 +225,6 @@ fn is_address(setting: &str) -> bool {
     )
 }
 
-/// A setting that this device does not have is no open matter.
-fn is_missing(fact: &EvidenceRow) -> bool {
-    fact.source == "missing"
-}
-
-/// `true` and `1` as people say it, where the wanted value shows that it is a switch.
-fn switch<'t>(value: &'t str, wanted: &str) -> &'t str {
-    match (value, wanted) {
-        ("true" | "1", "true" | "false") => "on",
-        ("false" | "0", "true" | "false") => "off",
-        (other, _) => other,
-    }
-}
-
 fn path(
     row: &ServiceRow,
     onu: Option<&OnuRow>,
@@ -285,11 +255,13 @@ fn path(
     );
     let address = evidence.iter().find(|fact| fact.layer == "internet" && is_address(&fact.setting));
     let session = match (cpe_active && account_ok, address) {
+        (_, Some(_)) if !onu_up => Word::new(Status::Unknown, "Connected when last read"),
         (true, Some(fact)) if fact.verified => Word::new(Status::Ok, "Connected"),
         (_, Some(fact)) if !fact.observed.is_empty() && fact.verified => Word::new(Status::Ok, "Connected"),
         (false, _) if row.state == "suspended" => Word::new(Status::Off, "Off, suspended"),
         _ => Word::new(Status::Unknown, "Not read yet"),
     };
+    let connected = session.s == Status::Ok;
     let mut session_lines: Vec<String> =
         row.pppoe_login.iter().map(|login| format!("Login {login}")).collect();
     session_lines.extend(
@@ -314,14 +286,14 @@ fn path(
         stop: index == first_stop,
     };
     vec![
-        node(0, "Account", account, account_lines, Html::default(), account_ok && session.s == Status::Ok),
+        node(0, "Account", account, account_lines, Html::default(), account_ok && connected),
         node(
             1,
             "Access session",
             session,
             session_lines,
             address.map_or_else(Html::default, |fact| v.age(fact.at, "on the router", 0)),
-            false,
+            connected && onu_up,
         ),
         node(
             2,
@@ -378,92 +350,6 @@ fn path(
     ]
 }
 
-fn layers(intents: &[IntentRow], evidence: &[EvidenceRow], cpe: Option<&CpeRow>) -> Vec<LayerView> {
-    let active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
-    let failed = cpe.is_some_and(|cpe| cpe.state == "FAILED");
-    let mut working = false;
-    LAYERS
-        .into_iter()
-        .map(|(key, name)| {
-            let intent = intents.iter().find(|intent| intent.layer == key);
-            let facts: Vec<&EvidenceRow> =
-                evidence.iter().filter(|fact| fact.layer == key && !is_missing(fact)).collect();
-            let proved = facts.iter().filter(|fact| fact.verified).count();
-            let wanted = intent.is_some() || key == "core";
-            let (word, mut text) = if !wanted {
-                (Word::new(Status::Off, "Not in plan"), "nothing is wanted here".to_owned())
-            } else if facts.is_empty() {
-                let word = if failed && !working {
-                    Word::new(Status::Bad, "Failed")
-                } else {
-                    Word::new(Status::Wait, "Waits")
-                };
-                (word, "nothing read back from the router".to_owned())
-            } else if proved == facts.len() {
-                (
-                    Word::new(Status::Ok, "Verified"),
-                    format!("{} of {} settings read back", proved, facts.len()),
-                )
-            } else {
-                let s = if cpe.is_some_and(|cpe| cpe.state == "FAILED") { Status::Bad } else { Status::Wait };
-                (Word::new(s, "Not confirmed"), format!("{} of {} settings read back", proved, facts.len()))
-            };
-            if let Some(intent) = intent {
-                text = format!("v{} wanted; {text}", intent.intent_version);
-            }
-            let current = !active && !working && wanted && word.s != Status::Ok;
-            working |= current;
-            LayerView { key, name, word, text, current }
-        })
-        .collect()
-}
-
-fn groups(evidence: &[EvidenceRow], failed: bool, v: &View) -> Vec<Group> {
-    let mut first_open = true;
-    LAYERS
-        .into_iter()
-        .map(|(key, name)| Group {
-            key: key.to_owned(),
-            name,
-            rows: evidence
-                .iter()
-                .filter(|fact| fact.layer == key)
-                .map(|fact| {
-                    let unread = fact.observed.is_empty() && !fact.verified;
-                    let missing = is_missing(fact) && !fact.verified;
-                    let (s, word) = match (fact.verified, unread, failed) {
-                        _ if missing => (Status::Off, "not on this device"),
-                        (true, _, _) => (Status::Ok, "verified"),
-                        (false, true, _) => (Status::Unknown, "not read"),
-                        (false, false, true) => (Status::Bad, "not as wanted"),
-                        (false, false, false) => (Status::Wait, "not confirmed by the router"),
-                    };
-                    let now = !fact.verified && !missing && std::mem::take(&mut first_open);
-                    Setting {
-                        s,
-                        word,
-                        name: words::setting(&fact.setting),
-                        wanted: switch(&fact.wanted, &fact.wanted).to_owned(),
-                        observed: match (
-                            unread,
-                            switch(&fact.observed, &fact.wanted) == switch(&fact.wanted, &fact.wanted),
-                        ) {
-                            (true, _) => "not read".to_owned(),
-                            (false, true) if fact.verified => "as wanted".to_owned(),
-                            (false, _) => switch(&fact.observed, &fact.wanted).to_owned(),
-                        },
-                        why: if fact.verified || missing { "" } else { "Not confirmed by the router." },
-                        age: v.age(fact.at, &fact.source.replace('_', " "), 0),
-                        now,
-                        same: fact.verified,
-                    }
-                })
-                .collect(),
-        })
-        .filter(|group| !group.rows.is_empty())
-        .collect()
-}
-
 async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
@@ -476,7 +362,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(cpe) => (read.cpe(cpe).await?, read.cpe_evidence(cpe).await?),
         None => (None, Vec::new()),
     };
-    let intents = read.service_intents(id).await?;
+    let wishes = Wishes::of(ctx, id).await?;
+    let standing = Standing::of(cpe.as_ref());
     let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
     let lines = read.timeline(subject, None, Page::first(200)).await?.rows;
     let lines = if every { lines } else { crate::timeline::fold(lines).into_iter().take(40).collect() };
@@ -498,13 +385,12 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(_) => "It reaches the router at its next contact.".to_owned(),
         None => "It is kept until a router is tied to this service.".to_owned(),
     };
-    let failed = cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
     Ok(Data {
         oob,
         every,
         path: path(&row, onu.as_ref(), cpe.as_ref(), &evidence, &v),
-        layers: layers(&intents, &evidence, cpe.as_ref()),
-        groups: groups(&evidence, failed, &v),
+        layers: layers(&wishes, &evidence, &standing),
+        groups: groups(&wishes, &evidence, &standing, &v),
         not_read: match &cpe {
             Some(_) => "Settings appear here as they are written and read back, one by one.".into(),
             None => "The first reading follows the router's first contact.".into(),
@@ -515,10 +401,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         may_service: who.may(app::Permission::WriteServices),
         takes_effect,
         phone_digits: phone_digits(&row.customer_phone),
-        token: Html::trusted(format!(
-            "<input type=\"hidden\" name=\"_csrf\" value=\"{}\">",
-            view::escape(&who.csrf)
-        )),
+        token: who.token_field(),
         cause,
         now,
         v,
@@ -546,7 +429,9 @@ pub(crate) async fn show(
         .crumb(row.customer_name.clone(), format!("/customers/{}", row.customer_id))
         .watch(topics.clone());
     let s = data(&ctx, &who, id, false, every).await?;
-    page(&ctx, &headers, &ServicePage { shell, v: ctx.view(), s, triggers: triggers(&topics) })
+    let wanted = Wishes::of(&ctx, id).await?.for_forms();
+    let triggers = triggers(&topics);
+    page(&ctx, &headers, &ServicePage { shell, s, triggers, wanted, modes: MODES })
 }
 
 /// `?all=1`: the timeline with every single step.
@@ -562,98 +447,4 @@ pub(crate) async fn live(
 ) -> Result<Response, Fail> {
     let every = wants_every_line(&uri);
     Ok(no_store(html(&ServiceLive { s: data(&ctx, &who, id, true, every).await? })?))
-}
-
-pub(crate) async fn suspend(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    form: Form,
-) -> Result<Response, Fail> {
-    let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
-    let back = format!("/services/{id}");
-    if form.val("confirm").trim() != row.code {
-        return Ok(go(
-            &ctx,
-            &back,
-            Status::Warn,
-            "Not suspended",
-            format!("The name typed was not {}.", row.code),
-        ));
-    }
-    let result = ctx.app().suspend_service(&who.actor, ServiceId(id), form.val("reason")).await;
-    Ok(went(
-        &ctx,
-        &back,
-        "Suspended",
-        "It counts when the router reads back that its connection is off.",
-        result,
-    ))
-}
-
-pub(crate) async fn resume(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
-    let result = ctx.app().resume_service(&who.actor, ServiceId(id)).await;
-    Ok(went(
-        &ctx,
-        &format!("/services/{id}"),
-        "Resumed",
-        "It counts when the router reads back that it is connected.",
-        result,
-    ))
-}
-
-pub(crate) async fn wifi(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    form: Form,
-) -> Result<Response, Fail> {
-    let wifi = app::WifiInput {
-        ssid: form.val("ssid").to_owned(),
-        passphrase: Some(form.val("passphrase")).filter(|text| !text.is_empty()).map(Secret::new),
-        enabled: form.is_on("enabled"),
-    };
-    let result = ctx.app().set_access(&who.actor, ServiceId(id), app::AccessInput { wifi }).await;
-    Ok(went(
-        &ctx,
-        &format!("/services/{id}"),
-        "Wi-Fi change saved",
-        "Not confirmed by the router yet; the table says when it is.",
-        result,
-    ))
-}
-
-pub(crate) async fn internet(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    mut form: Form,
-) -> Result<Response, Fail> {
-    let back = format!("/services/{id}");
-    let vlan = form.optional_number("vlan");
-    if form.has_errors() {
-        return Ok(go(
-            &ctx,
-            &back,
-            Status::Bad,
-            "Nothing was saved",
-            "The VLAN is not a number from 1 to 4094.",
-        ));
-    }
-    let mode = form.val("mode").to_owned();
-    let is_pppoe = mode == "pppoe";
-    let input = app::InternetInput {
-        username: form.opt("username").filter(|_| is_pppoe),
-        password: form.opt("password").filter(|_| is_pppoe).map(Secret::new),
-        mode,
-        vlan,
-    };
-    let result = ctx.app().set_internet(&who.actor, ServiceId(id), input).await;
-    Ok(went(
-        &ctx,
-        &back,
-        "Internet change saved",
-        "Not confirmed by the router yet; the table says when it is.",
-        result,
-    ))
 }
