@@ -86,11 +86,22 @@
   });
 
   // Search: arrows choose, Enter opens.
+  var answered = null;
+  document.addEventListener("htmx:beforeSwap", function (e) {
+    if (e.detail.target.id === "search-hits") answered = (e.detail.requestConfig.parameters.q || "").trim();
+  });
   document.addEventListener("keydown", function (e) {
     var box = e.target.closest("#search");
     if (!box || !/^(ArrowDown|ArrowUp|Enter)$/.test(e.key)) return;
     var hits = all("a[role=option]", box), at = hits.findIndex(function (h) { return h.getAttribute("aria-selected") === "true"; });
-    if (e.key === "Enter") { if (hits[at]) { e.preventDefault(); location.href = hits[at].href; } return; }
+    if (e.key === "Enter") {
+      e.preventDefault();
+      // What is shown may still answer what was typed before, or nothing yet, as behind a barcode scanner.
+      var typed = q("input", box).value.trim();
+      if (answered === typed && hits[at]) location.href = hits[at].href;
+      else location.href = "/search?q=" + encodeURIComponent(typed);
+      return;
+    }
     e.preventDefault();
     if (!hits.length) return;
     var to = (at + (e.key === "ArrowDown" ? 1 : -1) + hits.length) % hits.length;
@@ -108,8 +119,6 @@
   document.addEventListener("change", function (e) {
     // Filters apply when chosen.
     if (e.target.matches("form[data-auto] select, form[data-auto] input[type=checkbox]")) e.target.form.requestSubmit();
-    // "only what differs" hides rows that are as wanted.
-    if (e.target.matches("[data-differs]")) q("#dor").toggleAttribute("data-differs-only", e.target.checked);
     // A choice shows the part of the form that belongs to it.
     if (e.target.matches("[data-shows]")) shows(e.target);
   });
@@ -129,6 +138,26 @@
   function live(text, on) {
     all(".lk-live").forEach(function (e) { e.textContent = text; e.toggleAttribute("data-off", !on); });
   }
+  // A part that many changes concern re-reads itself at most every so many seconds; the last change is never lost.
+  document.addEventListener("htmx:beforeRequest", function (e) {
+    var part = e.detail.elt, every = part.dataset && part.dataset.calm * 1000;
+    if (!every) return;
+    var due = (+part.dataset.read || 0) + every - Date.now();
+    if (due <= 0) { part.dataset.read = Date.now(); return; }
+    e.preventDefault();
+    if (part.dataset.due) return;
+    part.dataset.due = "1";
+    setTimeout(function () { delete part.dataset.due; if (part.isConnected) htmx.trigger(part, "sse:sync"); }, due);
+  });
+
+  // What the reader has unfolded stays so when the part around it is read again.
+  function unfolded() { return all("details[id][open]").map(function (d) { return d.id; }); }
+  var open = [];
+  document.addEventListener("htmx:beforeSwap", function () { open = unfolded(); });
+  document.addEventListener("htmx:afterSwap", reopen);
+  document.addEventListener("htmx:oobAfterSwap", reopen);
+  function reopen() { open.forEach(function (id) { var d = document.getElementById(id); if (d) d.open = true; }); }
+
   document.addEventListener("htmx:sseOpen", function () { live("Live", true); });
   document.addEventListener("htmx:sseError", function () { live("Reconnecting…", false); });
   document.addEventListener("htmx:load", function (e) { draw(e.detail.elt); tick(); });
@@ -148,6 +177,8 @@
     all("[data-shows]").forEach(shows);
     all("[data-armed]").forEach(function (b) { b.disabled = true; });
     if (location.hash === "#search" && q("#search")) q("#search").showModal();
+    // A strip of views that is wider than the phone shows the one we are in.
+    all(".lk-sub [aria-current], .lk-c-nav [aria-current]").forEach(function (a) { a.scrollIntoView({ block: "nearest", inline: "center" }); });
     setTimeout(function () { all(".lk-toast[data-s=ok]").forEach(function (t) { t.remove(); }); }, 8000);
   });
 })();

@@ -24,6 +24,7 @@ use crate::{
     error::{ApiFail, Fail},
     list::{encode, form_pairs},
     state::Ctx,
+    view::{Html, escape},
 };
 
 /// Name of the session cookie.
@@ -60,6 +61,11 @@ pub(crate) struct Who {
 impl Who {
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.actor.may(permission)
+    }
+
+    /// The hidden field every form carries.
+    pub(crate) fn token_field(&self) -> Html {
+        Html::trusted(format!("<input type=\"hidden\" name=\"_csrf\" value=\"{}\">", escape(&self.csrf)))
     }
 }
 

@@ -152,6 +152,40 @@ impl ListView {
         ))
     }
 
+    /// The same choice as the headings, for phones, which show rows as cards without them. Keeps the order of the list
+    /// when the filter is sent, too.
+    pub(crate) fn sorts(&self, columns: &[(&str, &str)]) -> Html {
+        let current = self.get("sort");
+        let mut out = String::from(
+            "<select class=\"form-select lk-narrow\" name=\"sort\" aria-label=\"Order\"><option value=\"\">Usual order</option>",
+        );
+        for (column, label) in columns {
+            for (value, arrow) in [((*column).to_owned(), "↑"), (format!("-{column}"), "↓")] {
+                let selected = if value == current { " selected" } else { "" };
+                let _ = write!(
+                    out,
+                    "<option value=\"{}\"{selected}>{} {arrow}</option>",
+                    escape(&value),
+                    escape(label)
+                );
+            }
+        }
+        out.push_str("</select>");
+        Html::trusted(out)
+    }
+
+    /// This view of the list, to read it again.
+    pub(crate) fn here(&self) -> String {
+        let href = self.query.with(self.query.path, &[]);
+        match self.query.page().number {
+            1 => href,
+            number => {
+                let separator = if href.contains('?') { '&' } else { '?' };
+                format!("{href}{separator}page={number}")
+            }
+        }
+    }
+
     /// `1–50 of 11,384`.
     pub(crate) fn range(&self) -> String {
         let page = self.query.page();
@@ -213,6 +247,10 @@ mod tests {
         assert_eq!(list.range(), "151–200 of 1,234");
         assert!(list.th("serial", "Serial", "").as_str().contains("sort=-serial"));
         assert!(list.pager().as_str().contains("page 4 of 25"));
+        assert_eq!(list.here(), "/onus?q=%D0%9E%D0%BB%D1%8F%20x&olt=3&sort=serial&page=4");
+        let sorts = list.sorts(&[("serial", "Serial")]);
+        assert!(sorts.as_str().contains("value=\"serial\" selected>Serial ↑"), "{}", sorts.as_str());
+        assert!(sorts.as_str().contains("value=\"-serial\">Serial ↓"), "{}", sorts.as_str());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     auth::{FLASH_COOKIE, Who, cookie, set_cookie},
     error::Fail,
     state::Ctx,
-    view::{Html, Status, View, count, escape},
+    view::{Html, Status, View, count},
     words,
 };
 
@@ -80,6 +80,7 @@ pub(crate) struct Shell {
     pub(crate) csrf: String,
     pub(crate) flash: Option<Flash>,
     pub(crate) detected: u64,
+    active: String,
     who: Who,
     since: u64,
     watched: Vec<String>,
@@ -107,6 +108,7 @@ impl Shell {
             csrf: who.csrf.clone(),
             flash: Flash::take(headers),
             detected: numbers.detected,
+            active: active.to_owned(),
             who: who.clone(),
             since,
             watched: Vec::new(),
@@ -129,6 +131,11 @@ impl Shell {
         Permission::parse(permission).is_some_and(|permission| self.who.may(permission))
     }
 
+    /// True on the pages of this entry of the navigation.
+    pub(crate) fn at(&self, entry: &str) -> bool {
+        self.active == entry
+    }
+
     pub(crate) fn is_live(&self) -> bool {
         !self.watched.is_empty()
     }
@@ -143,7 +150,7 @@ impl Shell {
 
     /// The hidden field every form carries.
     pub(crate) fn token(&self) -> Html {
-        Html::trusted(format!("<input type=\"hidden\" name=\"_csrf\" value=\"{}\">", escape(&self.csrf)))
+        self.who.token_field()
     }
 
     pub(crate) fn icon(&self, name: &str) -> Html {

@@ -376,6 +376,72 @@ pub fn setting(name: &str) -> String {
     text
 }
 
+/// True for a setting that only says how another one is brought about, and is of no interest by itself while it is as
+/// wanted: which ports and radios a connection carries, what it rides on, the passwords between router and ACS.
+pub fn is_detail(setting: &str) -> bool {
+    const DETAILS: [&str; 18] = [
+        "ACS password",
+        "Connection request password",
+        "Connection request user",
+        "Connection trigger",
+        "Connection type",
+        "IP on",
+        "IPv4",
+        "IPv6",
+        "NAT",
+        "NAT of",
+        "PPP on",
+        "Periodic Inform",
+        "Service",
+        "Time zone",
+        "VLAN on",
+        "WAN name",
+        "WAN used for NTP",
+        "NTP",
+    ];
+    DETAILS.contains(&setting)
+        || ["Bind ", "WAN (", "NTP server "].iter().any(|prefix| setting.starts_with(prefix))
+        || setting.ends_with(" security")
+}
+
+/// Where the word of a setting comes from.
+pub fn evidence_source(source: &str) -> &str {
+    match source {
+        "read_back" => "read back",
+        "effect" => "it works",
+        "missing" => "looked for",
+        other => other,
+    }
+}
+
+/// Why a device came, in words, from the event codes of its Inform (TR-069 Amendment 6, table 8).
+pub fn inform_events(events: &str) -> String {
+    let words: Vec<String> = events
+        .split(", ")
+        .map(|event| match event.split(' ').next().unwrap_or_default() {
+            "0" => "first contact".to_owned(),
+            "1" => "it started".to_owned(),
+            "2" => "its regular time".to_owned(),
+            "3" => "a time we set".to_owned(),
+            "4" => "a value changed".to_owned(),
+            "6" => "our call".to_owned(),
+            "7" | "11" => "a transfer ended".to_owned(),
+            "8" => "a diagnosis ended".to_owned(),
+            _ => crate::view::limited(event, 60),
+        })
+        .collect();
+    words.join(", ")
+}
+
+/// How a session ended.
+pub fn session_outcome(outcome: &str) -> Word {
+    match outcome {
+        "clean" => Word::new(Status::Unknown, "in order"),
+        "torn" => Word::new(Status::Warn, "broke off"),
+        other => Word::new(Status::Warn, crate::view::limited(other.replace('_', " "), 80)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,6 @@ mod door;
 mod journey;
 mod oms;
 mod oms_trouble;
-mod placeholder;
 mod oms_vlan;
+mod placeholder;
 mod shell;

@@ -1,6 +1,6 @@
 //! The audit log: who changed what, from where.
 
-use super::{Listed, Page, Read, sql::Sql};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -28,12 +28,20 @@ pub struct AuditRow {
     pub request_id: String,
 }
 
+const SORTS: &[(&str, &str)] =
+    &[("time", "a.at"), ("actor", "a.actor"), ("action", "a.action"), ("subject", "a.subject")];
+
 impl Read<'_> {
-    /// Entries, newest first.
+    /// Entries, newest first unless sorted otherwise.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn audit_log(&self, filter: &AuditFilter, page: Page) -> Result<Listed<AuditRow>, StoreError> {
+    pub async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<AuditRow>, StoreError> {
         let mut from = Sql::new("FROM audit_log a");
         from.and_is("a.actor", filter.actor.clone());
         from.and_contains(&["a.actor", "a.action", "a.subject", "a.address"], filter.q.trim());
@@ -42,7 +50,7 @@ impl Read<'_> {
             select,
             from,
             |sql| {
-                sql.push("ORDER BY a.at DESC, a.id DESC");
+                sql.order(sort, SORTS, "a.at DESC", "a.id DESC");
             },
             page,
         )

@@ -27,6 +27,15 @@ pub struct CustomerRow {
     pub services: i64,
 }
 
+/// Which plans.
+#[derive(Debug, Clone, Default)]
+pub struct PlanFilter {
+    /// Name or kind of internet access.
+    pub q: String,
+    /// Only those sold, or only those not.
+    pub active: Option<bool>,
+}
+
 /// A plan with the number of services on it.
 #[derive(Debug, Clone, FromQueryResult)]
 #[allow(missing_docs)]
@@ -52,7 +61,16 @@ const CUSTOMER: &str = "SELECT c.id, c.code, c.name, c.phone, c.email, c.address
 const PLAN: &str = "SELECT l.id, l.name, l.down_kbps, l.up_kbps, \
      l.price_minor, l.currency, l.internet_mode, l.vlan, \
      l.line_profile, l.service_profile, l.active, l.version, \
-     (SELECT COUNT(*) FROM services s WHERE s.plan_id = l.id AND s.state <> 'terminated') AS services FROM plans l";
+     (SELECT COUNT(*) FROM services s WHERE s.plan_id = l.id AND s.state <> 'terminated') AS services";
+
+const PLAN_SORTS: &[(&str, &str)] = &[
+    ("name", "l.name"),
+    ("state", "l.active"),
+    ("down", "l.down_kbps"),
+    ("up", "l.up_kbps"),
+    ("price", "l.currency, l.price_minor"),
+    ("services", "services"),
+];
 
 const SORTS: &[(&str, &str)] =
     &[("name", "c.name"), ("code", "c.code"), ("created", "c.created_at"), ("phone", "c.phone")];
@@ -97,8 +115,32 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn plans(&self) -> Result<Vec<PlanRow>, StoreError> {
         let mut sql = Sql::new(PLAN);
-        sql.push("ORDER BY l.active DESC, l.name").page(Page::first(500));
+        sql.push("FROM plans l ORDER BY l.active DESC, l.name").page(Page::first(500));
         self.all(sql).await
+    }
+
+    /// Plans as a list: those sold first, by name, unless sorted otherwise.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn plan_list(
+        &self,
+        filter: &PlanFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<PlanRow>, StoreError> {
+        let mut from = Sql::new("FROM plans l");
+        from.and_is("l.active", filter.active);
+        from.and_contains(&["l.name", "l.internet_mode"], filter.q.trim());
+        self.listed(
+            PLAN,
+            from,
+            |sql| {
+                sql.order(sort, PLAN_SORTS, "l.active DESC, l.name", "l.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One plan.
@@ -107,7 +149,7 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn plan(&self, id: i64) -> Result<Option<PlanRow>, StoreError> {
         let mut sql = Sql::new(PLAN);
-        sql.and_is("l.id", Some(id));
+        sql.push("FROM plans l").and_is("l.id", Some(id));
         self.one(sql).await
     }
 }

@@ -23,10 +23,10 @@ pub use cpes::{
     ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, ParameterFilter, ParameterRow,
     TimerRow,
 };
-pub use customers::{CustomerFilter, CustomerRow, PlanRow};
+pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
 pub use faults::{FaultFilter, FaultGroup, FaultRow};
-pub use olts::{OltRow, PonPortRow};
+pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};
 pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};
 pub use search::{Hit, HitKind, serial_needle};

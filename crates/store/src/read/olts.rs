@@ -1,8 +1,17 @@
 //! OLTs and their PON ports.
 
-use super::{Page, Read, sql::Sql};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
+
+/// Which OLTs.
+#[derive(Debug, Clone, Default)]
+pub struct OltFilter {
+    /// Name, address or vendor profile.
+    pub q: String,
+    /// What it was last seen doing, e.g. `silent`.
+    pub state: Option<String>,
+}
 
 /// An OLT without its secrets, with its counts.
 #[derive(Debug, Clone, FromQueryResult)]
@@ -52,7 +61,19 @@ const OLT: &str = "SELECT t.id, t.name, t.vendor_profile, t.address, t.port, t.p
      t.observed_reason, t.observed_at, t.version, \
      (SELECT COUNT(*) FROM onus o WHERE o.olt_id = t.id AND o.removed_at IS NULL) AS onus, \
      (SELECT COUNT(*) FROM onus o WHERE o.olt_id = t.id AND o.removed_at IS NULL AND o.presence IN ('not_present', 'emergency_stopped')) AS onus_down, \
-     (SELECT COUNT(*) FROM detected_onus d WHERE d.olt_id = t.id AND d.state = 'waiting') AS detected FROM olts t";
+     (SELECT COUNT(*) FROM detected_onus d WHERE d.olt_id = t.id AND d.state = 'waiting') AS detected";
+
+const SORTS: &[(&str, &str)] = &[
+    ("name", "t.name"),
+    ("state", "t.observed_state"),
+    ("address", "t.address, t.port"),
+    ("onus", "onus"),
+    ("down", "onus_down"),
+    ("detected", "detected"),
+    ("read", "COALESCE(t.observed_at, 0)"),
+];
+
+const WORST: &str = "CASE t.observed_state WHEN 'silent' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END, t.name";
 
 impl Read<'_> {
     /// All OLTs, silent ones first (500 at most).
@@ -61,11 +82,32 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn olts(&self) -> Result<Vec<OltRow>, StoreError> {
         let mut sql = Sql::new(OLT);
-        sql.push(
-            "ORDER BY CASE t.observed_state WHEN 'silent' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END, t.name",
-        );
-        sql.page(Page::first(500));
+        sql.push(&format!("FROM olts t ORDER BY {WORST}")).page(Page::first(500));
         self.all(sql).await
+    }
+
+    /// OLTs as a list, silent ones first unless sorted otherwise.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn olt_list(
+        &self,
+        filter: &OltFilter,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<OltRow>, StoreError> {
+        let mut from = Sql::new("FROM olts t");
+        from.and_is("t.observed_state", filter.state.clone());
+        from.and_contains(&["t.name", "t.address", "t.vendor_profile"], filter.q.trim());
+        self.listed(
+            OLT,
+            from,
+            |sql| {
+                sql.order(sort, SORTS, WORST, "t.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// One OLT.
@@ -74,7 +116,7 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn olt(&self, id: i64) -> Result<Option<OltRow>, StoreError> {
         let mut sql = Sql::new(OLT);
-        sql.and_is("t.id", Some(id));
+        sql.push("FROM olts t").and_is("t.id", Some(id));
         self.one(sql).await
     }
 

@@ -149,7 +149,7 @@ fn view(sql: &mut Sql, view: &str) {
 }
 
 impl Read<'_> {
-    /// ONUs, those without service first unless sorted otherwise.
+    /// ONUs, those in trouble first unless sorted otherwise: without light, with a failed CPE, with too little light.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -160,7 +160,8 @@ impl Read<'_> {
         page: Page,
     ) -> Result<Listed<OnuRow>, StoreError> {
         let worst = "CASE WHEN o.presence IN ('not_present', 'emergency_stopped') THEN 0 WHEN o.presence = 'in_service' THEN 2 ELSE 1 END, \
-             CASE WHEN p.state = 'FAILED' THEN 0 WHEN p.state = 'ACTIVE' THEN 2 ELSE 1 END, t.name, o.pon, o.onu_id";
+             CASE WHEN p.state = 'FAILED' THEN 0 WHEN o.rx_onu_cdbm < -2700 THEN 1 \
+             WHEN p.state = 'ACTIVE' AND COALESCE(o.rx_onu_cdbm, 0) >= -2500 THEN 3 ELSE 2 END, t.name, o.pon, o.onu_id";
         self.listed(
             SELECT,
             conditions(filter),

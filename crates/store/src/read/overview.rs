@@ -27,6 +27,9 @@ pub struct CpeTrouble {
     /// One of them; when `n` is 1 it is the one.
     pub cpe_id: i64,
     pub service_id: Option<i64>,
+    /// Whose it is; when `n` is 1 it is theirs.
+    pub service_code: Option<String>,
+    pub customer_name: Option<String>,
 }
 
 /// ONUs of one PON that are down.
@@ -163,10 +166,12 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn cpe_troubles(&self) -> Result<Vec<CpeTrouble>, StoreError> {
         let mut sql = Sql::new(
-            "SELECT state, reason_code, model, MAX(reason_text) AS reason_text, MAX(reason_next) AS reason_next, \
-             COUNT(*) AS n, MIN(state_since) AS since, MIN(id) AS cpe_id, MIN(service_id) AS service_id \
-             FROM cpes WHERE state <> 'ACTIVE' GROUP BY state, reason_code, model \
-             ORDER BY CASE state WHEN 'FAILED' THEN 0 WHEN 'INFORMED' THEN 1 WHEN 'OWNED' THEN 2 ELSE 3 END, COUNT(*) DESC",
+            "SELECT p.state, p.reason_code, p.model, MAX(p.reason_text) AS reason_text, \
+             MAX(p.reason_next) AS reason_next, COUNT(*) AS n, MIN(p.state_since) AS since, MIN(p.id) AS cpe_id, \
+             MIN(p.service_id) AS service_id, MIN(s.code) AS service_code, MIN(c.name) AS customer_name \
+             FROM cpes p LEFT JOIN services s ON s.id = p.service_id LEFT JOIN customers c ON c.id = s.customer_id \
+             WHERE p.state <> 'ACTIVE' GROUP BY p.state, p.reason_code, p.model \
+             ORDER BY CASE p.state WHEN 'FAILED' THEN 0 WHEN 'INFORMED' THEN 1 WHEN 'OWNED' THEN 2 ELSE 3 END, COUNT(*) DESC",
         );
         sql.page(Page::first(50));
         self.all(sql).await

@@ -76,9 +76,11 @@ impl Sql {
     ) -> &mut Self {
         let found = columns.iter().find(|(name, _)| *name == sort.column);
         match found {
-            Some((_, expression)) => {
+            Some((_, expressions)) => {
                 let direction = if sort.descending { "DESC" } else { "ASC" };
-                self.push(&format!("ORDER BY {expression} {direction}, {id}"))
+                let each: Vec<String> =
+                    parts(expressions).map(|part| format!("{} {direction}", part.trim())).collect();
+                self.push(&format!("ORDER BY {}, {id}", each.join(", ")))
             }
             None => self.push(&format!("ORDER BY {otherwise}, {id}")),
         }
@@ -113,6 +115,19 @@ impl Sql {
         self.conditions += other.conditions;
         self
     }
+}
+
+/// The parts of a list of expressions; a comma inside of brackets separates nothing.
+fn parts(expressions: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    expressions.split(move |c| {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        c == ',' && depth == 0
+    })
 }
 
 /// `%needle%` with `%`, `_` and the escape character itself taken literally.
@@ -228,5 +243,13 @@ mod tests {
         let mut sql = Sql::new("SELECT 1");
         sql.order(&Sort::parse("-id; DROP TABLE x"), &[("name", "t.name")], "t.at DESC", "t.id");
         assert_eq!(sql.text, "SELECT 1 ORDER BY t.at DESC, t.id");
+    }
+
+    #[test]
+    fn the_other_way_round_holds_for_every_part() {
+        let mut sql = Sql::new("SELECT 1");
+        let columns = [("position", "t.name, COALESCE(o.pon, ''), o.id")];
+        sql.order(&Sort::parse("-position"), &columns, "t.at", "o.id");
+        assert_eq!(sql.text, "SELECT 1 ORDER BY t.name DESC, COALESCE(o.pon, '') DESC, o.id DESC, o.id");
     }
 }

@@ -4,8 +4,8 @@ use crate::bed::{Bed, START};
 use store::{
     Store,
     read::{
-        AuditFilter, CpeFilter, CustomerFilter, DetectedFilter, FaultFilter, HitKind, OnuFilter, Page,
-        ParameterFilter, ServiceFilter, Sort, TaskFilter, TimelineSubject,
+        AuditFilter, CpeFilter, CustomerFilter, DetectedFilter, FaultFilter, HitKind, OltFilter, OnuFilter,
+        Page, ParameterFilter, PlanFilter, ServiceFilter, Sort, TaskFilter, TimelineSubject,
     },
     rows::CpeParameter,
 };
@@ -208,6 +208,21 @@ async fn lists_filter_sort_and_page_without_overlap(bed: &Bed) {
     assert_eq!(read.pon_ports(1).await.expect("reads")[0].onus_online, 1);
     assert_eq!(read.olts().await.expect("reads")[0].onus_down, 1);
     assert_eq!(read.plans().await.expect("reads")[0].services, 2);
+    let plans = PlanFilter { q: "pppoe".into(), active: Some(true) };
+    for sort in ["", "name", "-state", "down", "-up", "price", "-services"] {
+        let found = read.plan_list(&plans, &Sort::parse(sort), Page::default()).await.expect(sort);
+        assert_eq!((found.total, found.rows[0].services), (1, 2), "{sort}");
+    }
+    let none = PlanFilter { active: Some(false), ..PlanFilter::default() };
+    assert_eq!(read.plan_list(&none, &Sort::default(), Page::default()).await.expect("reads").total, 0);
+    for sort in ["", "-name", "state", "address", "-onus", "down", "-detected", "read"] {
+        let found = read.olt_list(&OltFilter::default(), &Sort::parse(sort), Page::default()).await;
+        assert_eq!(found.expect(sort).rows[0].onus_down, 1, "{sort}");
+    }
+    let silent = OltFilter { state: Some("silent".into()), q: "no such".into() };
+    assert_eq!(read.olt_list(&silent, &Sort::default(), Page::default()).await.expect("reads").total, 0);
+    let troubles = read.cpe_troubles().await.expect("reads");
+    assert!(troubles.iter().any(|group| group.service_code.is_some() && group.customer_name.is_some()));
 }
 
 async fn an_empty_database_has_empty_lists(bed: &Bed) {
@@ -217,7 +232,10 @@ async fn an_empty_database_has_empty_lists(bed: &Bed) {
     assert_eq!(read.onus(&OnuFilter::default(), &sort, page).await.expect("onus").total, 0);
     assert_eq!(read.services(&ServiceFilter::default(), &sort, page).await.expect("services").total, 0);
     assert_eq!(read.customers(&CustomerFilter::default(), &sort, page).await.expect("customers").total, 0);
-    assert_eq!(read.audit_log(&AuditFilter::default(), page).await.expect("audit").total, 0);
+    assert_eq!(
+        read.audit_log(&AuditFilter::default(), &Sort::default(), page).await.expect("audit").total,
+        0
+    );
     assert_eq!(read.timeline(TimelineSubject::All, Some(0), page).await.expect("timeline").total, 0);
     assert!(read.olts().await.expect("olts").is_empty() && read.users().await.expect("users").is_empty());
     assert!(

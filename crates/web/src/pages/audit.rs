@@ -40,7 +40,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Fail> {
     let query = Query::parse("/audit", uri.query());
     let shell = Shell::new(&ctx, &who, &headers, "audit", "Audit log").await?;
-    let found = ctx.read().audit_log(&filter(&query), query.page()).await?;
+    let found = ctx.read().audit_log(&filter(&query), &query.sort(), query.page()).await?;
     page(
         &ctx,
         &headers,
@@ -50,14 +50,14 @@ pub(crate) async fn list(
 
 pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
     let query = Query::parse("/audit", uri.query());
-    let wanted = filter(&query);
+    let (wanted, sort) = (filter(&query), query.sort());
     let heading =
         export::line(&["at", "actor", "action", "subject", "before", "after", "address", "request_id"])?;
     Ok(export::file("audit.csv", heading, move |number| {
-        let (ctx, wanted) = (ctx.clone(), wanted.clone());
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
         async move {
             let Some(part) = export::part(number) else { return Ok(None) };
-            let rows = ctx.read().audit_log(&wanted, part).await?.rows;
+            let rows = ctx.read().audit_log(&wanted, &sort, part).await?.rows;
             let v = ctx.view();
             export::lines(rows.into_iter().map(|row| {
                 let text = |value: Option<String>| value.unwrap_or_default();

@@ -22,7 +22,7 @@ use crate::{
     proof::Proof,
     shell::Shell,
     state::Ctx,
-    view::{self, Number, Status, View, Word},
+    view::{self, Html, Number, Status, View, Word},
     words,
 };
 
@@ -52,6 +52,8 @@ struct Step {
 }
 
 struct Call {
+    /// Unlike the call after it, or the last one of all: said in full.
+    news: bool,
     word: Word,
     meaning: &'static str,
     detail: String,
@@ -61,6 +63,9 @@ struct Call {
 struct Data {
     oob: bool,
     v: View,
+    /// The reader may operate CPEs.
+    may: bool,
+    token: Html,
     name: String,
     title: String,
     row: CpeRow,
@@ -135,7 +140,8 @@ pub(crate) async fn list(
     let numbers = ctx.numbers().await?;
     let rank = |state: &str| words::CPE_STATES.iter().position(|known| *known == state);
     let mut states = numbers.cpe_states.clone();
-    states.sort_by_key(|count| rank(&count.state));
+    // Worst first, then along the way a device walks.
+    states.sort_by_key(|count| (count.state != "FAILED", rank(&count.state)));
     page(
         &ctx,
         &headers,
@@ -235,7 +241,7 @@ fn steps(row: &CpeRow, lines: &[TimelineRow], v: &View) -> Vec<Step> {
         .collect()
 }
 
-async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
+async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
     let row = read.cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
@@ -243,16 +249,20 @@ async fn data(ctx: &Ctx, id: i64, oob: bool) -> Result<Data, Fail> {
     let lines: Vec<TimelineRow> = crate::timeline::fold(lines).into_iter().take(40).collect();
     let of_cpe = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
     let faults = read.faults(&of_cpe, &Sort::default(), Page::first(5)).await?;
-    let sessions = read.cpe_sessions(id, Page::first(10)).await?;
+    let sessions = read.cpe_sessions(id, Page::first(5)).await?;
+    let mut newer = String::new();
     let calls = read.connection_requests(id, 5).await?.into_iter().map(|request| {
         let (word, meaning) = words::connection_request(&request.outcome);
-        Call { word, meaning, detail: request.detail, at: request.at }
+        let news = std::mem::replace(&mut newer, request.outcome.clone()) != request.outcome;
+        Call { news, word, meaning, detail: request.detail, at: request.at }
     });
     let evidence = Proof::of_cpe(ctx, &row).await?.evidence;
     let known = words::reason_title(&row.reason_code);
     let now = words::cpe_now(&row.state, &row.reason_code);
     Ok(Data {
         oob,
+        may: who.may(app::Permission::OperateCpe),
+        token: who.token_field(),
         name: view::limited(if row.model.is_empty() { &row.product_class } else { &row.model }, 60),
         title: if known.is_empty() { now.text.clone() } else { known.to_owned() },
         states: steps(&row, &lines, &v),
@@ -287,7 +297,7 @@ pub(crate) async fn show(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let c = data(&ctx, id, false).await?;
+    let c = data(&ctx, &who, id, false).await?;
     let shell = Shell::new(
         &ctx,
         &who,
@@ -303,8 +313,8 @@ pub(crate) async fn show(
     page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, all, branches })
 }
 
-pub(crate) async fn live(State(ctx): State<Ctx>, _: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
-    Ok(no_store(html(&CpeLive { c: data(&ctx, id, true).await? })?))
+pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    Ok(no_store(html(&CpeLive { c: data(&ctx, &who, id, true).await? })?))
 }
 
 pub(crate) async fn parameters(
@@ -317,6 +327,93 @@ pub(crate) async fn parameters(
     Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, all })?))
 }
 
+pub(crate) async fn parameters_csv(
+    State(ctx): State<Ctx>,
+    _: Who,
+    uri: Uri,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    let query = Query::parse("", uri.query());
+    let wanted = ParameterFilter { q: query.get("q").into(), branch: query.get("branch").into() };
+    let heading = export::line(&["path", "value", "kind", "writable", "read_at"])?;
+    Ok(export::file("parameters.csv", heading, move |number| {
+        let (ctx, wanted) = (ctx.clone(), wanted.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().cpe_parameters(id, &wanted, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                let writable = match row.writable {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "",
+                };
+                vec![row.path, row.value, row.kind, writable.to_owned(), v.exact(row.read_at)]
+            }))
+        }
+    }))
+}
+
+#[derive(Template)]
+#[template(path = "cpe_sessions.html")]
+struct SessionsPage {
+    shell: Shell,
+    v: View,
+    list: ListView,
+    rows: Vec<store::read::CpeSessionRow>,
+    csv: String,
+}
+
+pub(crate) async fn sessions(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let row = ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    let name = view::serial(row.pon_serial.as_deref().unwrap_or(&row.serial_number));
+    let query = Query::parse("", uri.query());
+    let found = ctx.read().cpe_sessions(id, query.page()).await?;
+    let shell = Shell::new(&ctx, &who, &headers, "cpes", "Sessions")
+        .await?
+        .crumb("CPEs", "/cpes")
+        .crumb(name, format!("/cpes/{id}"));
+    let list = ListView::new(query, found.total);
+    let csv = format!("/cpes/{id}/sessions.csv");
+    page(&ctx, &headers, &SessionsPage { shell, v: ctx.view(), list, rows: found.rows, csv })
+}
+
+pub(crate) async fn sessions_csv(
+    State(ctx): State<Ctx>,
+    _: Who,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    let heading =
+        export::line(&["began_at", "ended_at", "events", "requests", "faults", "outcome", "address"])?;
+    Ok(export::file("sessions.csv", heading, move |number| {
+        let ctx = ctx.clone();
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().cpe_sessions(id, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    v.exact(row.began_at),
+                    v.exact(row.ended_at),
+                    row.events,
+                    row.requests.to_string(),
+                    row.faults.to_string(),
+                    row.outcome.unwrap_or_default(),
+                    row.peer_address,
+                ]
+            }))
+        }
+    }))
+}
+
 fn back(form: &Form, id: i64) -> String {
     form.opt("back").unwrap_or_else(|| format!("/cpes/{id}"))
 }
@@ -327,7 +424,7 @@ pub(crate) async fn hold(
     Path(id): Path<i64>,
     form: Form,
 ) -> Result<Response, Fail> {
-    let result = ctx.app().hold_cpe(&who.actor, CpeId(id)).await;
+    let result = ctx.app().hold_cpe(&who.actor, CpeId(id), form.val("reason")).await;
     Ok(went(
         &ctx,
         &back(&form, id),
@@ -407,4 +504,19 @@ pub(crate) async fn claim(
     };
     let result = ctx.app().claim_cpe(&who.actor, CpeId(id), ServiceId(service.id)).await;
     Ok(went(&ctx, &format!("/cpes/{id}"), "Claimed", &format!("It belongs to {} now.", service.code), result))
+}
+
+pub(crate) async fn release_service(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let result = ctx.app().release_cpe(&who.actor, CpeId(id)).await;
+    Ok(went(
+        &ctx,
+        &format!("/cpes/{id}"),
+        "Released",
+        "Nothing was written to the router; its service is free for another one.",
+        result,
+    ))
 }

@@ -7,7 +7,8 @@ use axum::{
     response::Response,
 };
 use store::read::{
-    CustomerFilter, CustomerRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort, TimelineRow, TimelineSubject,
+    CustomerFilter, CustomerRow, Page, PlanFilter, PlanRow, ServiceFilter, ServiceRow, Sort, TimelineRow,
+    TimelineSubject,
 };
 use types::{Currency, CustomerId, PlanId};
 
@@ -58,6 +59,7 @@ struct CustomerForm {
 #[template(path = "plans.html")]
 struct PlansPage {
     shell: Shell,
+    list: ListView,
     rows: Vec<PlanRow>,
 }
 
@@ -212,9 +214,62 @@ pub(crate) async fn change(
     }
 }
 
-pub(crate) async fn plans(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+fn plan_filter(query: &Query) -> PlanFilter {
+    let active = match query.get("active") {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    };
+    PlanFilter { q: query.get("q").into(), active }
+}
+
+pub(crate) async fn plans(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/plans", uri.query());
     let shell = Shell::new(&ctx, &who, &headers, "plans", "Plans").await?;
-    page(&ctx, &headers, &PlansPage { shell, rows: ctx.read().plans().await? })
+    let found = ctx.read().plan_list(&plan_filter(&query), &query.sort(), query.page()).await?;
+    page(&ctx, &headers, &PlansPage { shell, list: ListView::new(query, found.total), rows: found.rows })
+}
+
+pub(crate) async fn plans_csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse("/plans", uri.query());
+    let (wanted, sort) = (plan_filter(&query), query.sort());
+    let heading = export::line(&[
+        "name",
+        "sold",
+        "down_kbps",
+        "up_kbps",
+        "price",
+        "currency",
+        "internet_mode",
+        "vlan",
+        "services",
+    ])?;
+    Ok(export::file("plans.csv", heading, move |number| {
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().plan_list(&wanted, &sort, part).await?.rows;
+            export::lines(rows.into_iter().map(|row| {
+                let digits = row.currency.parse::<Currency>().map_or(2, |currency| currency.minor_digits());
+                vec![
+                    row.name,
+                    if row.active { "yes" } else { "no" }.to_owned(),
+                    row.down_kbps.to_string(),
+                    row.up_kbps.to_string(),
+                    spell_decimal(row.price_minor, digits),
+                    row.currency,
+                    row.internet_mode,
+                    row.vlan.map(|vlan| vlan.to_string()).unwrap_or_default(),
+                    row.services.to_string(),
+                ]
+            }))
+        }
+    }))
 }
 
 fn plan_input(form: &mut Form) -> Option<app::NewPlan> {

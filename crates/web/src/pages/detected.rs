@@ -12,6 +12,7 @@ use super::{go, page};
 use crate::{
     auth::Who,
     error::Fail,
+    export,
     list::{ListView, Query},
     shell::{Shell, triggers},
     state::Ctx,
@@ -28,8 +29,11 @@ struct DetectedPage {
     rows: Vec<DetectedRow>,
     olts: Vec<OltRow>,
     triggers: String,
-    live_href: String,
     empty: String,
+}
+
+fn filter(query: &Query) -> DetectedFilter {
+    DetectedFilter { q: query.get("q").into(), olt_id: query.id("olt"), all: query.get("all") == "1" }
 }
 
 pub(crate) async fn list(
@@ -39,8 +43,7 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Response, Fail> {
     let query = Query::parse("/detected", uri.query());
-    let filter =
-        DetectedFilter { q: query.get("q").into(), olt_id: query.id("olt"), all: query.get("all") == "1" };
+    let filter = filter(&query);
     let topics = vec!["detecteds".to_owned()];
     let shell = Shell::new(&ctx, &who, &headers, "detected", "Detected").await?.watch(topics.clone());
     let found = ctx.read().detected_onus(&filter, &query.sort(), query.page()).await?;
@@ -55,22 +58,57 @@ pub(crate) async fn list(
             v.since(at)
         ),
     };
-    let live_href = query.with("/detected", &[]);
     let list = ListView::new(query, found.total);
     page(
         &ctx,
         &headers,
-        &DetectedPage {
-            shell,
-            v,
-            list,
-            rows: found.rows,
-            olts,
-            triggers: triggers(&topics),
-            live_href,
-            empty,
-        },
+        &DetectedPage { shell, v, list, rows: found.rows, olts, triggers: triggers(&topics), empty },
     )
+}
+
+pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse("/detected", uri.query());
+    let (wanted, sort) = (filter(&query), query.sort());
+    let heading = export::line(&[
+        "serial",
+        "serial_hex",
+        "type",
+        "software_version",
+        "olt",
+        "pon",
+        "state",
+        "first_seen_at",
+        "last_seen_at",
+        "service",
+        "customer",
+        "known_on_olt",
+        "known_on_pon",
+    ])?;
+    Ok(export::file("detected.csv", heading, move |number| {
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().detected_onus(&wanted, &sort, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    view::serial(&row.serial),
+                    row.serial,
+                    row.equipment_id,
+                    row.software_version,
+                    row.olt_name,
+                    row.pon,
+                    row.state,
+                    v.exact(row.first_seen_at),
+                    v.exact(row.last_seen_at),
+                    row.service_code.unwrap_or_default(),
+                    row.customer_name.unwrap_or_default(),
+                    row.onu_olt_name.unwrap_or_default(),
+                    row.onu_pon.unwrap_or_default(),
+                ]
+            }))
+        }
+    }))
 }
 
 pub(crate) async fn look(State(ctx): State<Ctx>, who: Who) -> Result<Response, Fail> {

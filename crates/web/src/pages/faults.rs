@@ -91,7 +91,7 @@ pub(crate) async fn list(
     let query = Query::parse("/faults", uri.query());
     let v = ctx.view();
     let wanted = filter(&query, v.now.0);
-    let shell = Shell::new(&ctx, &who, &headers, "faults", "Faults").await?;
+    let shell = Shell::new(&ctx, &who, &headers, "faults", "Faults").await?.watch(["cpes".to_owned()]);
     let groups = ctx.read().fault_groups(&wanted).await?;
     let found = ctx.read().faults(&wanted, &query.sort(), query.page()).await?;
     let verdict = verdict(&groups);

@@ -4,17 +4,21 @@ use app::{NewOlt, OltDefaults};
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{OltRow, Page, PonPortRow, Sort, TaskFilter, TaskRow, TimelineRow, TimelineSubject};
+use store::read::{
+    OltFilter, OltRow, Page, PonPortRow, Sort, TaskFilter, TaskRow, TimelineRow, TimelineSubject,
+};
 use types::{OltId, Secret};
 
 use super::{again, authorise::defaults, form_key, go, page};
 use crate::{
     auth::Who,
     error::Fail,
+    export,
     form::Form,
+    list::{ListView, Query},
     shell::Shell,
     state::Ctx,
     view::{self, Html, Status, View, Word},
@@ -26,6 +30,7 @@ use crate::{
 struct OltsPage {
     shell: Shell,
     v: View,
+    list: ListView,
     rows: Vec<OltRow>,
 }
 
@@ -105,9 +110,65 @@ fn kind(olt: &OltRow) -> String {
     if found.is_empty() { olt.vendor_profile.replace('_', " ") } else { found.join(" · ") }
 }
 
-pub(crate) async fn list(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+fn filter(query: &Query) -> OltFilter {
+    OltFilter { q: query.get("q").into(), state: query.opt("state") }
+}
+
+pub(crate) async fn list(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse("/olts", uri.query());
     let shell = Shell::new(&ctx, &who, &headers, "olts", "OLTs").await?.watch(["olts".to_owned()]);
-    page(&ctx, &headers, &OltsPage { shell, v: ctx.view(), rows: ctx.read().olts().await? })
+    let found = ctx.read().olt_list(&filter(&query), &query.sort(), query.page()).await?;
+    page(
+        &ctx,
+        &headers,
+        &OltsPage { shell, v: ctx.view(), list: ListView::new(query, found.total), rows: found.rows },
+    )
+}
+
+pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse("/olts", uri.query());
+    let (wanted, sort) = (filter(&query), query.sort());
+    let heading = export::line(&[
+        "name",
+        "vendor_profile",
+        "address",
+        "port",
+        "protocol",
+        "state",
+        "reason",
+        "read_at",
+        "onus",
+        "onus_down",
+        "detected",
+    ])?;
+    Ok(export::file("olts.csv", heading, move |number| {
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().olt_list(&wanted, &sort, part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    row.name,
+                    row.vendor_profile,
+                    row.address,
+                    row.port.to_string(),
+                    row.protocol,
+                    row.observed_state,
+                    row.observed_reason.unwrap_or_default(),
+                    v.exact(row.observed_at),
+                    row.onus.to_string(),
+                    row.onus_down.to_string(),
+                    row.detected.to_string(),
+                ]
+            }))
+        }
+    }))
 }
 
 async fn one(ctx: &Ctx, id: i64) -> Result<OltRow, Fail> {
@@ -315,7 +376,19 @@ pub(crate) async fn test(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) 
 pub(crate) async fn refresh(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
     let to = format!("/olts/{id}");
     Ok(match crate::backend::read_olts(ctx.app(), &who.actor).await {
-        Ok(()) => go(&ctx, &to, Status::Ok, "Read", "The values below are new."),
+        Ok(()) => {
+            let olt = one(&ctx, id).await?;
+            match olt.observed_state.as_str() {
+                _ if olt.admin_state == "disabled" => {
+                    go(&ctx, &to, Status::Warn, "Not read", "This OLT is switched off in its settings.")
+                }
+                "answering" => go(&ctx, &to, Status::Ok, "Read", "The values below are new."),
+                _ => {
+                    let why = olt.observed_reason.unwrap_or_else(|| "No reason was recorded.".to_owned());
+                    go(&ctx, &to, Status::Bad, "The OLT does not answer", why)
+                }
+            }
+        }
         Err(error) => {
             let fail = Fail::from(error);
             go(&ctx, &to, Status::Bad, fail.title, fail.detail)

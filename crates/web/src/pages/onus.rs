@@ -1,5 +1,7 @@
 //! ONUs: the list, one row of it, and one ONU.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -14,7 +16,7 @@ use crate::{
     error::Fail,
     export,
     list::{ListView, Query},
-    shell::Shell,
+    shell::{Shell, triggers},
     state::Ctx,
     view::{self, View},
     words,
@@ -36,6 +38,7 @@ struct OnusPage {
     rows: Vec<OnuRow>,
     olts: Vec<OltRow>,
     views: Vec<SavedView>,
+    triggers: String,
 }
 
 #[derive(Template)]
@@ -52,6 +55,7 @@ struct OnuPage {
     v: View,
     row: OnuRow,
     lines: Vec<TimelineRow>,
+    triggers: String,
 }
 
 const VIEWS: [(&str, &str); 5] = [
@@ -86,7 +90,10 @@ pub(crate) async fn list(
     let topics = found.rows.iter().flat_map(|row| {
         std::iter::once(format!("onu-{}", row.id)).chain(row.cpe_id.map(|cpe| format!("cpe-{cpe}")))
     });
-    let shell = shell.watch(topics);
+    // Readings of their OLTs make the rows younger, whatever came of it; whoever changes is named besides.
+    let readings: BTreeSet<String> = found.rows.iter().map(|row| format!("olt-{}", row.olt_id)).collect();
+    let readings: Vec<String> = readings.into_iter().collect();
+    let shell = shell.watch(readings.iter().cloned().chain(topics));
     let counts = ctx.read().onu_views(wanted.olt_id).await?;
     let count_of = |key: &str| match key {
         "down" => counts.down,
@@ -106,7 +113,19 @@ pub(crate) async fn list(
         .collect();
     let olts = ctx.read().olts().await?;
     let list = ListView::new(query, found.total);
-    page(&ctx, &headers, &OnusPage { shell, v: ctx.view(), list, rows: found.rows, olts, views })
+    page(
+        &ctx,
+        &headers,
+        &OnusPage {
+            shell,
+            v: ctx.view(),
+            list,
+            rows: found.rows,
+            olts,
+            views,
+            triggers: triggers(&readings),
+        },
+    )
 }
 
 pub(crate) async fn row(State(ctx): State<Ctx>, _: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
@@ -123,8 +142,10 @@ pub(crate) async fn show(
     let row = ctx.read().onu(id).await?.ok_or_else(|| Fail::not_found("This ONU"))?;
     let shell =
         Shell::new(&ctx, &who, &headers, "onus", &view::serial(&row.serial)).await?.crumb("ONUs", "/onus");
+    let topics = [format!("olt-{}", row.olt_id), format!("onu-{id}")];
+    let shell = shell.watch(topics.iter().cloned());
     let lines = ctx.read().timeline(TimelineSubject::Onu(id), None, Page::first(60)).await?.rows;
-    page(&ctx, &headers, &OnuPage { shell, v: ctx.view(), row, lines })
+    page(&ctx, &headers, &OnuPage { shell, v: ctx.view(), row, lines, triggers: triggers(&topics) })
 }
 
 pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {

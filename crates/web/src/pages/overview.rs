@@ -106,6 +106,10 @@ fn pon_problem(pon: &OnuTrouble, v: &View) -> Problem {
     }
 }
 
+/// A name keeps its own direction within a sentence (Unicode: first strong isolate, pop directional isolate).
+const FIRST_STRONG: char = '\u{2068}';
+const POP: char = '\u{2069}';
+
 /// A group of CPEs needs a person when its reason is warn or bad; everything else goes on by itself.
 fn cpe_problem(group: &CpeTrouble, v: &View) -> Option<Problem> {
     let word = words::cpe_now(&group.state, &group.reason_code);
@@ -117,8 +121,12 @@ fn cpe_problem(group: &CpeTrouble, v: &View) -> Option<Problem> {
     let known = words::reason_title(&group.reason_code);
     let headline = if known.is_empty() { word.text.as_str() } else { known };
     let model = if group.model.is_empty() { String::new() } else { format!(", {}", group.model) };
+    // One matter has a person; a matter of many has a model.
     let title = if group.n == 1 {
-        format!("{headline}{model}")
+        match &group.customer_name {
+            Some(name) => format!("{headline}: {FIRST_STRONG}{}{POP}", view::limited(name, 80)),
+            None => format!("{headline}{model}"),
+        }
     } else {
         format!("{} CPEs: {}{model}", view::count(group.n), lower_first(headline))
     };
@@ -140,7 +148,10 @@ fn cpe_problem(group: &CpeTrouble, v: &View) -> Option<Problem> {
         s,
         title,
         text,
-        size: view::plural(group.n, "CPE", "CPEs"),
+        size: match (&group.service_code, group.n) {
+            (Some(code), 1) => code.clone(),
+            _ => view::plural(group.n, "CPE", "CPEs"),
+        },
         since: format!("for {}", v.since(group.since)),
         who: match (
             group.reason_next.as_deref().is_some_and(|next| next.contains("operator")),
@@ -365,6 +376,8 @@ mod tests {
             since: 0,
             cpe_id: 7,
             service_id: Some(9),
+            service_code: None,
+            customer_name: None,
         }
     }
 
@@ -381,6 +394,16 @@ mod tests {
         assert_eq!(
             (one.title.as_str(), one.href.as_str()),
             ("The PPPoE login is refused, HG8546M", "/services/9")
+        );
+        let known = CpeTrouble {
+            service_code: Some("S-10009".into()),
+            customer_name: Some("عمر".into()),
+            ..group("FAILED", "pppoe_refused", 1)
+        };
+        let one = cpe_problem(&known, &v).expect("a failure");
+        assert_eq!(
+            (one.title.as_str(), one.size.as_str()),
+            ("The PPPoE login is refused: \u{2068}عمر\u{2069}", "S-10009")
         );
     }
 }

@@ -8,13 +8,11 @@ use axum::{
     response::Response,
 };
 use store::read::{CpeRow, EvidenceRow, IntentRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
-use types::{Secret, ServiceId};
 
-use super::{go, html, no_store, page, went};
+use super::{html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
-    form::Form,
     list::Query,
     proof::Proof,
     shell::{Shell, triggers},
@@ -623,98 +621,4 @@ pub(crate) async fn live(
 ) -> Result<Response, Fail> {
     let every = wants_every_line(&uri);
     Ok(no_store(html(&ServiceLive { s: data(&ctx, &who, id, true, every).await? })?))
-}
-
-pub(crate) async fn suspend(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    form: Form,
-) -> Result<Response, Fail> {
-    let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
-    let back = format!("/services/{id}");
-    if form.val("confirm").trim() != row.code {
-        return Ok(go(
-            &ctx,
-            &back,
-            Status::Warn,
-            "Not suspended",
-            format!("The name typed was not {}.", row.code),
-        ));
-    }
-    let result = ctx.app().suspend_service(&who.actor, ServiceId(id), form.val("reason")).await;
-    Ok(went(
-        &ctx,
-        &back,
-        "Suspended",
-        "It counts when the router reads back that its connection is off.",
-        result,
-    ))
-}
-
-pub(crate) async fn resume(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
-    let result = ctx.app().resume_service(&who.actor, ServiceId(id)).await;
-    Ok(went(
-        &ctx,
-        &format!("/services/{id}"),
-        "Resumed",
-        "It counts when the router reads back that it is connected.",
-        result,
-    ))
-}
-
-pub(crate) async fn wifi(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    form: Form,
-) -> Result<Response, Fail> {
-    let wifi = app::WifiInput {
-        ssid: form.val("ssid").to_owned(),
-        passphrase: Some(form.val("passphrase")).filter(|text| !text.is_empty()).map(Secret::new),
-        enabled: form.is_on("enabled"),
-    };
-    let result = ctx.app().set_access(&who.actor, ServiceId(id), app::AccessInput { wifi }).await;
-    Ok(went(
-        &ctx,
-        &format!("/services/{id}"),
-        "Wi-Fi change saved",
-        "Not confirmed by the router yet; the table says when it is.",
-        result,
-    ))
-}
-
-pub(crate) async fn internet(
-    State(ctx): State<Ctx>,
-    who: Who,
-    Path(id): Path<i64>,
-    mut form: Form,
-) -> Result<Response, Fail> {
-    let back = format!("/services/{id}");
-    let vlan = form.optional_number("vlan");
-    if form.has_errors() {
-        return Ok(go(
-            &ctx,
-            &back,
-            Status::Bad,
-            "Nothing was saved",
-            "The VLAN is not a number from 1 to 4094.",
-        ));
-    }
-    let mode = form.val("mode").to_owned();
-    let is_pppoe = mode == "pppoe";
-    let input = app::InternetInput {
-        username: form.opt("username").filter(|_| is_pppoe),
-        password: form.opt("password").filter(|_| is_pppoe).map(Secret::new),
-        mode,
-        vlan,
-    };
-    let result = ctx.app().set_internet(&who.actor, ServiceId(id), input).await;
-    Ok(went(
-        &ctx,
-        &back,
-        "Internet change saved",
-        "Not confirmed by the router yet; the table says when it is.",
-        result,
-    ))
 }

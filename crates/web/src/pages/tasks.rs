@@ -7,8 +7,9 @@ use axum::{
     response::Response,
 };
 use store::read::{TaskFilter, TaskLineRow, TaskRow};
+use types::OltTaskId;
 
-use super::page;
+use super::{page, went};
 use crate::{
     auth::Who,
     error::Fail,
@@ -27,7 +28,6 @@ struct TasksPage {
     v: View,
     list: ListView,
     rows: Vec<TaskRow>,
-    live_href: String,
 }
 
 #[derive(Template)]
@@ -37,7 +37,7 @@ struct TaskPage {
     v: View,
     task: TaskRow,
     lines: Vec<TaskLineRow>,
-    planned: Vec<String>,
+    planned: Vec<(String, String)>,
     headline: &'static str,
     next: &'static str,
 }
@@ -80,17 +80,10 @@ pub(crate) async fn list(
     let query = Query::parse("/tasks", uri.query());
     let shell = Shell::new(&ctx, &who, &headers, "tasks", "Tasks").await?.watch(["tasks".to_owned()]);
     let found = ctx.read().tasks(&filter(&query), &query.sort(), query.page()).await?;
-    let live_href = query.with("/tasks", &[]);
     page(
         &ctx,
         &headers,
-        &TasksPage {
-            shell,
-            v: ctx.view(),
-            list: ListView::new(query, found.total),
-            rows: found.rows,
-            live_href,
-        },
+        &TasksPage { shell, v: ctx.view(), list: ListView::new(query, found.total), rows: found.rows },
     )
 }
 
@@ -135,9 +128,9 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
     }))
 }
 
-/// The plan in words: whatever the stored plan holds, as `name: value`, secrets masked where it was stored.
-pub(crate) fn planned(plan: &str) -> Vec<String> {
-    fn walk(prefix: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+/// The plan in words: whatever the stored plan holds, as names and values, secrets masked where it was stored.
+pub(crate) fn planned(plan: &str) -> Vec<(String, String)> {
+    fn walk(prefix: &str, value: &serde_json::Value, out: &mut Vec<(String, String)>) {
         if out.len() >= 60 {
             return;
         }
@@ -145,17 +138,19 @@ pub(crate) fn planned(plan: &str) -> Vec<String> {
             serde_json::Value::Object(fields) => {
                 for (key, value) in fields {
                     let name = key.replace('_', " ");
-                    walk(&if prefix.is_empty() { name } else { format!("{prefix} · {name}") }, value, out);
+                    walk(&if prefix.is_empty() { name } else { format!("{prefix}, {name}") }, value, out);
                 }
             }
             serde_json::Value::Array(items) => {
-                for item in items {
-                    walk(prefix, item, out);
+                for (index, item) in items.iter().enumerate() {
+                    let name =
+                        if items.len() > 1 { format!("{prefix} {}", index + 1) } else { prefix.to_owned() };
+                    walk(&name, item, out);
                 }
             }
             serde_json::Value::Null => {}
-            serde_json::Value::String(text) => out.push(format!("{prefix}: {text}")),
-            other => out.push(format!("{prefix}: {other}")),
+            serde_json::Value::String(text) => out.push((prefix.to_owned(), text.clone())),
+            other => out.push((prefix.to_owned(), other.to_string())),
         }
     }
     let mut out = Vec::new();
@@ -208,4 +203,15 @@ pub(crate) async fn show(
     let (headline, next) = meaning(&task.state);
     let planned = planned(&task.plan);
     page(&ctx, &headers, &TaskPage { shell, v: ctx.view(), task, lines, planned, headline, next })
+}
+
+pub(crate) async fn close(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let result = ctx.app().close_task(&who.actor, OltTaskId(id)).await;
+    Ok(went(
+        &ctx,
+        &format!("/tasks/{id}"),
+        "Closed",
+        "Nothing was sent to the OLT. While it still sees the ONU, the Detected page lists it again.",
+        result,
+    ))
 }

@@ -19,8 +19,8 @@ list_query! {
         q: String,
         /// Only by this actor, e.g. `nino` or `key:billing`.
         actor: String,
-    } /// Newest first; leave it out.
-    sort []
+    } /// One of time, actor, action, subject; newest first without it.
+    sort ["time", "actor", "action", "subject"]
 }
 
 /// Who changed what, from where. Secrets are left out.
@@ -55,14 +55,14 @@ fn line(row: AuditRow) -> AuditLine {
     }
 }
 
-/// Who changed what, newest first.
+/// Who changed what, newest first unless sorted otherwise.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "settings", params(AuditQuery),
     responses((status = 200, description = "A page of the audit log.", body = List<AuditLine>)))]
 pub(super) async fn list_audit(
     State(ctx): State<Ctx>,
     Filter(asked): Filter<AuditQuery>,
 ) -> Answer<List<AuditLine>> {
-    let page = asked.page();
+    let (page, sort) = (asked.page(), asked.sort());
     let filter = AuditFilter { q: asked.q.unwrap_or_default(), actor: asked.actor };
-    Ok(List::of(ctx.read().audit_log(&filter, page).await?, page, line))
+    Ok(List::of(ctx.read().audit_log(&filter, &sort, page).await?, page, line))
 }

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{
     OltProtocol,
-    read::{OltRow, PonPortRow},
+    read::{OltFilter, OltRow, PonPortRow},
 };
 use types::{OltId, Secret};
 use utoipa::ToSchema;
 
 use super::{
     idempotency::Order,
-    input::{Asked, Body, Filter, Id, Pages},
+    input::{Asked, Body, Filter, Id, Pages, list_query, one_of},
     output::{Answer, List, Reply, Time, found, stored, time},
 };
 use crate::{
@@ -21,6 +21,18 @@ use crate::{
     error::{ApiFail, Fail},
     state::Ctx,
 };
+
+list_query! {
+    /// Which OLTs.
+    OltQuery {
+        /// Name, address or vendor profile.
+        q: String,
+        /// What it was last seen doing: `answering`, `silent` or `unknown`.
+        state: String,
+    } /// One of name, state, address, onus, down, detected, read.
+    sort ["name", "state", "address", "onus", "down", "detected", "read"]
+    check |asked| one_of("state", asked.state.as_deref(), &["answering", "silent", "unknown"])
+}
 
 /// How an OLT's command line is reached.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -257,10 +269,12 @@ async fn one(ctx: &Ctx, id: i64) -> Result<Olt, Fail> {
 }
 
 /// OLTs, silent ones first.
-#[utoipa::path(get, path = "/api/v1/olts", tag = "olts", params(Pages),
+#[utoipa::path(get, path = "/api/v1/olts", tag = "olts", params(OltQuery),
     responses((status = 200, description = "A page of OLTs.", body = List<Olt>)))]
-pub(super) async fn list_olts(State(ctx): State<Ctx>, Filter(asked): Filter<Pages>) -> Answer<List<Olt>> {
-    Ok(List::cut(ctx.read().olts().await?, asked.page(), olt))
+pub(super) async fn list_olts(State(ctx): State<Ctx>, Filter(asked): Filter<OltQuery>) -> Answer<List<Olt>> {
+    let (page, sort) = (asked.page(), asked.sort());
+    let filter = OltFilter { q: asked.q.unwrap_or_default(), state: asked.state };
+    Ok(List::of(ctx.read().olt_list(&filter, &sort, page).await?, page, olt))
 }
 
 /// Adds an OLT. Nothing is written to it.

@@ -3,13 +3,13 @@
 use app::NewPlan;
 use axum::{Json, extract::State, response::Response};
 use serde::{Deserialize, Serialize};
-use store::read::PlanRow;
+use store::read::{PlanFilter, PlanRow};
 use types::{Currency, PlanId};
 use utoipa::ToSchema;
 
 use super::{
     idempotency::Order,
-    input::{Asked, Body, Filter, Id, Pages},
+    input::{Asked, Body, Filter, Id, list_query},
     output::{Answer, List, Reply, found},
 };
 use crate::{
@@ -17,6 +17,17 @@ use crate::{
     error::{ApiFail, Fail},
     state::Ctx,
 };
+
+list_query! {
+    /// Which plans.
+    PlanQuery {
+        /// Name or kind of internet access.
+        q: String,
+        /// Only those on sale, or only those not.
+        active: bool,
+    } /// One of name, state, down, up, price, services.
+    sort ["name", "state", "down", "up", "price", "services"]
+}
 
 /// A plan.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,10 +106,15 @@ async fn one(ctx: &Ctx, id: i64) -> Result<Plan, Fail> {
 }
 
 /// Plans, those on sale first.
-#[utoipa::path(get, path = "/api/v1/plans", tag = "plans", params(Pages),
+#[utoipa::path(get, path = "/api/v1/plans", tag = "plans", params(PlanQuery),
     responses((status = 200, description = "A page of plans.", body = List<Plan>)))]
-pub(super) async fn list_plans(State(ctx): State<Ctx>, Filter(asked): Filter<Pages>) -> Answer<List<Plan>> {
-    Ok(List::cut(ctx.read().plans().await?, asked.page(), plan))
+pub(super) async fn list_plans(
+    State(ctx): State<Ctx>,
+    Filter(asked): Filter<PlanQuery>,
+) -> Answer<List<Plan>> {
+    let (page, sort) = (asked.page(), asked.sort());
+    let filter = PlanFilter { q: asked.q.unwrap_or_default(), active: asked.active };
+    Ok(List::of(ctx.read().plan_list(&filter, &sort, page).await?, page, plan))
 }
 
 /// Puts a plan on sale.

@@ -45,7 +45,7 @@ async fn what_is_not_understood_is_said() {
         ("/api/v1/customers?colour=red", "colour"),
         ("/api/v1/customers?sort=colour", "name, code"),
         ("/api/v1/customers?size=9999", "500"),
-        ("/api/v1/olts?sort=name", "one order"),
+        ("/api/v1/users?sort=name", "one order"),
         ("/api/v1/services?state=busy", "reserved"),
         ("/api/v1/cpes?state=active", "ACTIVE"),
         ("/api/v1/tasks?state=x", "needs_operator"),

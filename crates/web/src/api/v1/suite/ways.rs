@@ -124,7 +124,7 @@ async fn an_operator_at_a_cpe() {
         (&cpe["cpe"]["state"], &cpe["cpe"]["pon_serial"], &cpe["hold"]),
         (&json!("DISCOVERED"), &json!("HWTC-7D4733C3"), &Value::Null)
     );
-    let held = bed.post(&format!("{place}/hold"), json!({})).await;
+    let held = bed.post(&format!("{place}/hold"), json!({ "reason": "the street is dug up" })).await;
     assert_eq!(
         (held.status, &held.json()["hold"]["by"]),
         (StatusCode::OK, &json!("key:for a test")),
@@ -143,12 +143,77 @@ async fn an_operator_at_a_cpe() {
     let lines = bed.get(&format!("{place}/timeline?size=100")).await.json();
     let told = lines["items"].as_array().expect("lines");
     assert!(
-        told.iter().any(|line| line["code"] == "cpe_hold" && line["actor"] == "key:for a test"),
+        told.iter().any(|line| line["code"] == "cpe_hold"
+            && line["actor"] == "key:for a test"
+            && line["text"] == "Provisioning held: the street is dug up"),
         "{lines}"
     );
+    bed.post(&format!("{place}/hold"), json!({ "reason": "why ".repeat(51) }))
+        .await
+        .problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let detail = bed.post(&format!("{place}/release"), json!({})).await.problem(StatusCode::CONFLICT);
+    assert!(detail.contains("no service"), "{detail}");
     bed.post(&format!("{place}/claim"), json!({ "service_id": 77 })).await.problem(StatusCode::NOT_FOUND);
     bed.post(&format!("{place}/hold"), json!({ "why": 1 })).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(bed.get("/api/v1/cpes?quarantine=true&q=HWTC-7D47").await.json()["total"], 1);
+}
+
+#[tokio::test]
+async fn a_cpe_is_claimed_and_released() {
+    let bed = Bed::new().await;
+    let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
+    let service = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
+    let place = format!("/api/v1/cpes/{}", device(&bed).await);
+    let claimed = bed.post(&format!("{place}/claim"), json!({ "service_id": service })).await;
+    assert_eq!(claimed.status, StatusCode::OK, "{}", claimed.text);
+    assert_eq!(claimed.json()["cpe"]["service"]["id"], service, "{}", claimed.text);
+    let released = bed.post(&format!("{place}/release"), json!({})).await;
+    assert_eq!((released.status, &released.json()["cpe"]["service"]), (StatusCode::OK, &Value::Null));
+    let lines = bed.get(&format!("{place}/timeline?size=100")).await.json();
+    let codes: Vec<&Value> = lines["items"].as_array().expect("lines").iter().map(|l| &l["code"]).collect();
+    assert!(codes.contains(&&json!("cpe_release")), "{codes:?}");
+    let audit = bed.get("/api/v1/audit?q=cpe.&sort=action").await.json();
+    let actions: Vec<&Value> =
+        audit["items"].as_array().expect("lines").iter().map(|line| &line["action"]).collect();
+    assert_eq!(actions, ["cpe.claim", "cpe.release"]);
+}
+
+#[tokio::test]
+async fn a_task_that_needs_somebody_is_closed() {
+    let bed = Bed::new().await;
+    let olt = bed.olt().await;
+    let order = json!({ "olt_id": olt, "pon": "0/1/3", "serial": "HWTC-7D4733C3" });
+    let task = bed.post("/api/v1/authorisations", order).await.json()["id"].as_i64().expect("a task");
+    let place = format!("/api/v1/tasks/{task}");
+    let detail = bed.post(&format!("{place}/close"), json!({})).await.problem(StatusCode::CONFLICT);
+    assert!(detail.contains("pending"), "{detail}");
+    let stuck = store::tasks::TaskMove {
+        from: store::OltTaskState::Pending,
+        to: store::OltTaskState::NeedsOperator,
+        step: "",
+        reason: "a line was refused",
+    };
+    let now = bed.app.now();
+    let moved: Result<(), store::StoreError> = bed
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                store::tasks::transition(tx, types::OltTaskId(task), stuck, now)
+                    .await?
+                    .or_overtaken("the task")
+            })
+        })
+        .await;
+    moved.expect("moved");
+    let closed = bed.post(&format!("{place}/close"), json!({})).await;
+    assert_eq!(
+        (closed.status, &closed.json()["state"]),
+        (StatusCode::OK, &json!("undone")),
+        "{}",
+        closed.text
+    );
+    assert!(closed.json()["reason"].as_str().is_some_and(|why| why.starts_with("Closed by key:for a test")));
 }
 
 #[tokio::test]
