@@ -9,10 +9,9 @@ use anyhow::Context;
 use app::{App, AppParts};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{KeySource, Store, StoreConfig};
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{Secret, SystemClock};
-use web::WebState;
+use web::{WebLimits, WebServer, WebState};
 
 /// How long edges and workers may take to finish what they are doing.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -72,8 +71,7 @@ impl Node {
         app.recover().await?;
         let first_password = app.first_run().await?;
 
-        let web_listener =
-            if config.plays("web") { Some(listen("pages and API", config.web_listen).await?) } else { None };
+        let web_server = if config.plays("web") { Some(web_server(config, &app).await?) } else { None };
         let acs_server = if config.plays("acs") { Some(acs_server(config, &app).await?) } else { None };
         let sntp_server = match config.sntp_listen {
             Some(address) => {
@@ -84,25 +82,10 @@ impl Node {
             None => None,
         };
 
-        let web = match &web_listener {
-            Some(listener) => Some(listener.local_addr()?),
-            None => None,
-        };
+        let web = web_server.as_ref().map(WebServer::address).transpose()?;
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
-        if let Some(listener) = web_listener {
-            let state = WebState {
-                secure_cookies: config.web_secure_cookies,
-                ..WebState::new(Arc::new(app.clone()))
-            };
-            let router = web::router(state).into_make_service_with_connect_info::<SocketAddr>();
-            let stop = stop.clone();
-            tasks.spawn(async move {
-                let served =
-                    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the pages stopped");
-                }
-            });
+        if let Some(server) = web_server {
+            tasks.spawn(server.run(stop.clone().cancelled_owned()));
         }
         if let Some(server) = acs_server {
             tasks.spawn(server.run(stop.clone().cancelled_owned()));
@@ -131,10 +114,13 @@ impl Node {
     }
 }
 
-async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+async fn web_server(config: &Config, app: &App) -> anyhow::Result<WebServer> {
+    let state =
+        WebState { secure_cookies: config.web_secure_cookies, ..WebState::new(Arc::new(app.clone())) };
+    let address = config.web_listen;
+    WebServer::bind(address, state, WebLimits::default()).await.with_context(|| {
         format!(
-            "{what}: the address {address} cannot be had. Another program may be using it; choose another one"
+            "pages and API: the address {address} cannot be had. Another program may be using it; choose another one"
         )
     })
 }

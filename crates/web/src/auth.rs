@@ -9,7 +9,7 @@ use std::{
 
 use app::{Actor, Permission, Role};
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use types::Secret;
 
 use crate::{
-    backend,
+    backend, body,
     error::{ApiFail, Fail},
     list::{encode, form_pairs},
     state::Ctx,
@@ -31,8 +31,6 @@ use crate::{
 pub(crate) const SESSION_COOKIE: &str = "lk_session";
 /// Name of the cookie that carries one message over one redirect.
 pub(crate) const FLASH_COOKIE: &str = "lk_flash";
-/// Largest form or JSON body.
-pub(crate) const MAX_BODY: usize = 512 * 1024;
 
 /// What a route needs from whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,9 +307,7 @@ async fn with_token(wanted: &str, request: Request) -> Result<Request, Fail> {
         return Err(forged("The request does not carry the page's token."));
     }
     let (parts, body) = request.into_parts();
-    let bytes: Bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
-        Fail::new(StatusCode::PAYLOAD_TOO_LARGE, "Too much", "The form is larger than 512 KiB.")
-    })?;
+    let bytes = body::whole(&parts.extensions, body).await?;
     let text = String::from_utf8_lossy(&bytes);
     if !form_pairs(&text).any(|(key, value)| key == "_csrf" && fits(&value)) {
         return Err(forged(

@@ -1,13 +1,10 @@
 //! Forms: what was typed stays when something is wrong, and every mistake is said beside its field.
 
 use app::FieldError;
-use axum::{
-    extract::{FromRequest, Request},
-    http::StatusCode,
-};
+use axum::extract::{FromRequest, Request};
 
 use crate::{
-    auth::MAX_BODY,
+    body,
     error::Fail,
     list::form_pairs,
     view::{Html, escape},
@@ -24,9 +21,8 @@ pub(crate) struct Form {
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Fail;
     async fn from_request(request: Request, _: &S) -> Result<Self, Fail> {
-        let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
-            Fail::new(StatusCode::PAYLOAD_TOO_LARGE, "Too much", "The form is larger than 512 KiB.")
-        })?;
+        let (parts, body) = request.into_parts();
+        let bytes = body::whole(&parts.extensions, body).await?;
         Ok(Form {
             values: form_pairs(&String::from_utf8_lossy(&bytes)).take(200).collect(),
             ..Form::default()

@@ -8,6 +8,7 @@ mod api;
 mod assets;
 mod auth;
 mod backend;
+mod body;
 mod error;
 mod export;
 mod form;
@@ -16,6 +17,7 @@ mod live;
 mod pages;
 mod proof;
 mod routes;
+mod server;
 mod shell;
 mod state;
 #[cfg(test)]
@@ -25,4 +27,5 @@ pub mod view;
 pub mod words;
 
 pub use routes::router;
+pub use server::{WebLimits, WebServer};
 pub use state::WebState;

@@ -2,7 +2,7 @@
 //! stream per page that names what changed. A page re-reads the row by its usual, permission-checked route.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -11,12 +11,16 @@ use std::{
 use app::Change;
 use axum::response::sse::Event;
 use futures::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::broadcast;
+
+use crate::server::Stopping;
 
 /// Changes kept for pages that reconnect.
 const REMEMBERED: usize = 4096;
-/// Streams open at once in this process.
-const STREAMS: usize = 1000;
+/// Streams open at once in this process: fewer than there may be connections, so that pages still open.
+const STREAMS: usize = 400;
+/// Streams one person or program may have open: one per window they look at.
+const STREAMS_PER_PERSON: usize = 20;
 /// Topics one page may watch.
 pub(crate) const WATCHED: usize = 300;
 /// Changes are gathered this long, so that a burst swaps a row once.
@@ -35,7 +39,41 @@ struct Memory {
 pub(crate) struct Live {
     memory: Arc<Mutex<Memory>>,
     wake: broadcast::Sender<()>,
-    streams: Arc<Semaphore>,
+    streams: Arc<Streams>,
+}
+
+/// The open streams of each person.
+#[derive(Default)]
+struct Streams(Mutex<HashMap<String, usize>>);
+
+/// One open stream; gives its place back when dropped.
+struct Place {
+    streams: Arc<Streams>,
+    person: String,
+}
+
+impl Streams {
+    fn take(self: &Arc<Self>, person: &str) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(person).copied().unwrap_or_default();
+        if own >= STREAMS_PER_PERSON || open.values().sum::<usize>() >= STREAMS {
+            return None;
+        }
+        open.insert(person.to_owned(), own + 1);
+        Some(Place { streams: Arc::clone(self), person: person.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.person) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.person);
+            }
+        }
+    }
 }
 
 /// The topics of a change: the thing itself, and its list.
@@ -54,11 +92,7 @@ pub(crate) fn topics(change: &Change) -> [String; 2] {
 
 impl Live {
     pub(crate) fn start(mut bus: broadcast::Receiver<Change>) -> Self {
-        let live = Live {
-            memory: Arc::default(),
-            wake: broadcast::Sender::new(16),
-            streams: Arc::new(Semaphore::new(STREAMS)),
-        };
+        let live = Live { memory: Arc::default(), wake: broadcast::Sender::new(16), streams: Arc::default() };
         let reader = live.clone();
         tokio::spawn(async move {
             loop {
@@ -119,13 +153,16 @@ impl Live {
         (Some(found), memory.next)
     }
 
-    /// A stream of what changed since `since` among `watched`; `None` when too many streams are open.
+    /// A stream of what changed since `since` among `watched`, until the server stops; `None` when too many streams are
+    /// open, in all or of this person.
     pub(crate) fn stream(
         &self,
         since: u64,
         watched: BTreeSet<String>,
+        person: &str,
+        stopping: Option<Stopping>,
     ) -> Option<impl Stream<Item = Result<Event, Infallible>> + use<>> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
+        let place = self.streams.take(person)?;
         let listener = Listener {
             live: self.clone(),
             wake: self.wake.subscribe(),
@@ -133,9 +170,19 @@ impl Live {
             watched,
             queue: VecDeque::from([Event::default().comment("open").retry(Duration::from_secs(2))]),
             until: tokio::time::Instant::now() + LIFETIME,
-            _permit: permit,
+            stopping,
+            _place: place,
         };
         Some(futures::stream::unfold(listener, Listener::next))
+    }
+}
+
+/// Comes when the server is about to stop; never where nobody says so.
+async fn stopped(stopping: Option<&mut Stopping>) {
+    match stopping {
+        // An error means that the server is gone.
+        Some(Stopping(stopping)) => drop(stopping.wait_for(|stopping| *stopping).await),
+        None => std::future::pending().await,
     }
 }
 
@@ -146,7 +193,8 @@ struct Listener {
     watched: BTreeSet<String>,
     queue: VecDeque<Event>,
     until: tokio::time::Instant,
-    _permit: OwnedSemaphorePermit,
+    stopping: Option<Stopping>,
+    _place: Place,
 }
 
 impl Listener {
@@ -172,6 +220,7 @@ impl Listener {
             if self.queue.is_empty() {
                 tokio::select! {
                     () = tokio::time::sleep_until(self.until) => return None,
+                    () = stopped(self.stopping.as_mut()) => return None,
                     woken = self.wake.recv() => {
                         if matches!(woken, Err(broadcast::error::RecvError::Closed)) {
                             return None;
@@ -206,6 +255,19 @@ mod tests {
         assert_eq!(found, Some(watched(&["cpe-7"])), "once, however often it changed");
         assert_eq!(live.changed(next, &watched(&["cpe-7", "onus"])).0, Some(BTreeSet::new()));
         assert_eq!(live.changed(drawn, &watched(&["onus"])).0, Some(watched(&["onus"])));
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_the_streams_of_others() {
+        let (_bus, receiver) = broadcast::channel(8);
+        let live = Live::start(receiver);
+        let open = |person: &str| live.stream(0, watched(&["cpes"]), person, None);
+        let mut of_one: Vec<_> = (0..STREAMS_PER_PERSON).map(|_| open("nino")).collect();
+        assert!(of_one.iter().all(Option::is_some));
+        assert!(open("nino").is_none(), "one more than a person may have");
+        assert!(open("vera").is_some(), "that is nobody else's trouble");
+        of_one.pop();
+        assert!(open("nino").is_some(), "a closed page gives its place back");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use app::Permission as P;
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
@@ -13,7 +13,8 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, tr
 
 use crate::{
     api, assets,
-    auth::{self, MAX_BODY, Need},
+    auth::{self, Need, Who},
+    body::MAX_BODY,
     error::{ApiFail, Fail},
     list::Query,
     live::WATCHED,
@@ -21,6 +22,7 @@ use crate::{
         audit, authorise, cpes, customers, detected, faults, olts, onus, overview, search, service,
         service_orders, services, settings, sign_in, tasks,
     },
+    server::Stopping,
     state::{Ctx, WebState},
 };
 
@@ -152,7 +154,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// Pages, API and live updates over one application. Must be called inside a tokio runtime: it starts the one reader
-/// of the bus. For the address in audit entries, serve it with `into_make_service_with_connect_info::<SocketAddr>()`.
+/// of the bus. [`WebServer`](crate::WebServer) serves it with the addresses and limits that it counts on.
 pub fn router(web: WebState) -> Router {
     let ctx = Ctx::new(web);
     let mut router: Router<Ctx> = Router::new();
@@ -244,7 +246,13 @@ async fn readyz(State(ctx): State<Ctx>) -> Response {
 
 /// Names of what changes, as server-sent events: `event: cpe-12`. `watch` lists the topics, `since` is where the page
 /// was drawn; a browser that reconnects says itself what it heard last.
-async fn events(State(ctx): State<Ctx>, uri: Uri, headers: http::HeaderMap) -> Response {
+async fn events(
+    State(ctx): State<Ctx>,
+    who: Who,
+    stopping: Option<Extension<Stopping>>,
+    uri: Uri,
+    headers: http::HeaderMap,
+) -> Response {
     let query = Query::parse("/events", uri.query());
     let heard = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let since = heard.or_else(|| query.get("since").parse().ok()).unwrap_or_else(|| ctx.live.position());
@@ -261,7 +269,7 @@ async fn events(State(ctx): State<Ctx>, uri: Uri, headers: http::HeaderMap) -> R
         .take(WATCHED)
         .map(str::to_owned)
         .collect();
-    match ctx.live.stream(since, watched) {
+    match ctx.live.stream(since, watched, &who.actor.label(), stopping.map(|Extension(stopping)| stopping)) {
         Some(stream) => Sse::new(stream).keep_alive(KeepAlive::default()).into_response(),
         None => {
             let busy = "Too many pages are open; this one does not update itself for now.";

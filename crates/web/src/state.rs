@@ -19,6 +19,8 @@ pub struct WebState {
     pub zone: TimeZone,
     /// True where the pages are served over TLS (also behind a proxy): cookies then travel over TLS only.
     pub secure_cookies: bool,
+    /// Networks whose members speak for others: TLS proxies in front of the pages.
+    pub trusted_proxies: Vec<app::ports::Cidr>,
     /// Name of the operator, shown beside the reader's name; may be empty.
     pub operator: String,
 }
@@ -26,7 +28,13 @@ pub struct WebState {
 impl WebState {
     /// Plain HTTP, the machine's own time zone.
     pub fn new(app: Arc<app::App>) -> Self {
-        WebState { app, zone: TimeZone::system(), secure_cookies: false, operator: String::new() }
+        WebState {
+            app,
+            zone: TimeZone::system(),
+            secure_cookies: false,
+            trusted_proxies: Vec::new(),
+            operator: String::new(),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl<T: DeserializeOwned> FromRequest<Ctx> for Order<T> {
         let (mut parts, body) = request.into_parts();
         let Caller(actor) = Caller::from_request_parts(&mut parts, ctx).await?;
         let key = parts.headers.get(&KEY).map(key_of).transpose()?;
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts, body).await?;
         let input = parse(&bytes)?;
         let remembered = key.map(|key| {
             let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);

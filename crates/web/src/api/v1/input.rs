@@ -3,14 +3,14 @@
 use app::FieldError;
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use store::read::{MAX_PAGE_SIZE, Page, Sort};
 
 use crate::{
-    auth::MAX_BODY,
+    body,
     error::{ApiFail, Fail},
 };
 
@@ -175,21 +175,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiFail;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiFail> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts, body).await?;
         Ok(Body(parse(&bytes)?))
     }
 }
 
 /// The bytes of a body that says it is JSON.
-pub(super) async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Fail> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
-        Fail::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Too much",
-            "The body is larger than 512 KiB or did not arrive whole; nothing was done.",
-        )
-    })?;
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub(super) async fn read(parts: &Parts, body: axum::body::Body) -> Result<Bytes, Fail> {
+    let bytes = body::whole(&parts.extensions, body).await?;
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !bytes.is_empty() && essence != "application/json" && !essence.ends_with("+json") {
         return Err(Fail::new(

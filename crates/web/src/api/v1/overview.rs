@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response, Sse, sse::KeepAlive},
@@ -17,8 +17,10 @@ use super::{
     output::{Answer, List, Named, ServiceRef, Time, found, named, serial, service_ref},
 };
 use crate::{
+    auth::Caller,
     error::{ApiFail, Fail},
     live::WATCHED,
+    server::Stopping,
     state::Ctx,
 };
 
@@ -270,6 +272,8 @@ fn is_topic(text: &str) -> bool {
     responses((status = 200, description = "A stream of changes.", content((String = "text/event-stream")))))]
 pub(super) async fn events(
     State(ctx): State<Ctx>,
+    Caller(caller): Caller,
+    stopping: Option<Extension<Stopping>>,
     headers: HeaderMap,
     Filter(asked): Filter<EventQuery>,
 ) -> Result<Response, ApiFail> {
@@ -292,7 +296,7 @@ pub(super) async fn events(
     }
     let heard = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let since = heard.unwrap_or_else(|| ctx.live.position());
-    match ctx.live.stream(since, watched) {
+    match ctx.live.stream(since, watched, &caller.label(), stopping.map(|Extension(stopping)| stopping)) {
         Some(stream) => Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response()),
         None => {
             let text = "Too many streams are open; read now and then instead.";

@@ -92,7 +92,7 @@ async fn bodies_are_taken_whole_or_not_at_all() {
     };
     bed.send(raw("application/json", Body::from("{\"name\":"))).await.problem(StatusCode::BAD_REQUEST);
     bed.send(raw("text/plain", Body::from("{}"))).await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let huge = Body::from(vec![b' '; crate::auth::MAX_BODY + 1]);
+    let huge = Body::from(vec![b' '; crate::body::MAX_BODY + 1]);
     bed.send(raw("application/json", huge)).await.problem(StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(bed.get("/api/v1/customers").await.json()["total"], 0, "nothing was made");
 }
