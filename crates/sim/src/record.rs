@@ -421,7 +421,7 @@ impl Record {
     }
 
     /// Everything that must never happen to any CPE, with its serial number: second WANs, writes with a wrong
-    /// clock, repeated orders, forbidden orders. Empty is good.
+    /// clock, sessions with more than one structural order, repeated orders, forbidden orders. Empty is good.
     pub fn violations(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (serial, cpe) in &self.cpes {
@@ -433,6 +433,7 @@ impl Record {
                 );
             };
             add("written with a wrong clock", cpe.writes_with_wrong_clock());
+            add("one structural order in a session, nothing beside it", cpe.crowded_sessions());
             add("ordered again", cpe.repeated_orders());
             add("never to be ordered", cpe.forbidden_orders());
             found.extend(
@@ -551,6 +552,19 @@ mod tests {
         let found = Record { cpes: [(serial, cpe)].into() }.violations();
         assert_eq!(found.len(), 3);
         assert!(found.iter().all(|one| one.starts_with("HWTC-5A000001: ")), "{found:?}");
+    }
+
+    #[test]
+    fn a_crowded_session_is_a_violation() {
+        let serial: Serial = "HWTC5A000001".parse().expect("a serial");
+        let violations = |entries| Record { cpes: [(serial, record(entries))].into() }.violations();
+        let calm = vec![order(1, added("2.")), order(2, added("2.WANPPPConnection.1."))];
+        assert_eq!(violations(calm), Vec::<String>::new());
+        let found = violations(vec![order(1, added("2.")), order(1, added("2.WANPPPConnection.1."))]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|one| one.contains("one structural order in a session")), "{found:?}");
+        let mixed = violations(vec![order(1, added("2.")), order(1, set("A.B", "1", 1))]);
+        assert_eq!(mixed.len(), 1, "{mixed:?}");
     }
 
     #[test]
