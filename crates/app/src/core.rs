@@ -5,6 +5,7 @@ use crate::{
     cpe::{Challenged, LiveDevices},
     oms::OltRegistry,
     ports::ConnectionRequester,
+    secrets::random_secret,
     settings::{ACS_POLICY, AcsPolicy},
     tries::Tries,
 };
@@ -46,6 +47,7 @@ struct Inner {
     challenged: Challenged,
     olts: OltRegistry,
     tries: Tries,
+    process: String,
     nobody_hash: OnceLock<String>,
     wake: Notify,
     heavy: tokio::sync::Semaphore,
@@ -69,6 +71,7 @@ impl App {
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
         let profiles = ProfileSet::builtin();
+        let process = format!("{}/{}", parts.node, random_secret(8)?.expose());
         Ok(App(Arc::new(Inner {
             parts,
             profiles,
@@ -81,6 +84,7 @@ impl App {
             challenged: Challenged::default(),
             olts: OltRegistry::default(),
             tries: Tries::default(),
+            process,
             nobody_hash: OnceLock::new(),
             wake: Notify::new(),
             heavy: tokio::sync::Semaphore::new(2),
@@ -110,6 +114,11 @@ impl App {
 
     pub(crate) fn node(&self) -> &str {
         &self.0.parts.node
+    }
+
+    /// Name of this process, which no process before or after it has.
+    pub(crate) fn process(&self) -> &str {
+        &self.0.process
     }
 
     pub(crate) fn connection(&self) -> &dyn ConnectionRequester {

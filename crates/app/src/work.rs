@@ -1,5 +1,5 @@
-//! What runs by itself: timers of devices, queued jobs, the OLT reconciler, housekeeping. Every part can be stopped
-//! and started at any moment; what it was doing is in the database.
+//! What runs by itself: timers of devices, queued jobs, sessions that died, the OLT reconciler, housekeeping. Every part
+//! can be stopped and started at any moment; what it was doing is in the database.
 
 use crate::{App, AppError, cpe::CONNECTION_REQUEST};
 use provisioning::{Event, Timer};
@@ -18,8 +18,6 @@ const BACKOFF: Duration = Duration::from_secs(5);
 const TIMERS: u64 = 500;
 /// How often to look when nobody rings. Short, because timers are due by the second.
 const TICK: Duration = Duration::from_millis(500);
-/// No session lasts longer; one that has no end by then was cut off with its process.
-const LONGEST_SESSION_MS: i64 = 15 * 60 * 1000;
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
 impl App {
@@ -36,7 +34,7 @@ impl App {
                 }
             }
         };
-        futures::future::join3(timers, jobs, tidying).await;
+        futures::future::join4(timers, jobs, tidying, self.run_recovery(&stop)).await;
     }
 
     async fn run_loop(&self, stop: &CancellationToken, round: impl AsyncFn(&Self) -> Result<(), AppError>) {
@@ -130,25 +128,7 @@ impl App {
         }
     }
 
-    /// What a start has to put right: sessions that were open when a process died are over.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn recover(&self) -> Result<(), AppError> {
-        let now = self.now();
-        let before = types::UtcMs(now.0 - LONGEST_SESSION_MS);
-        let ended = self
-            .store()
-            .write(move |tx| Box::pin(async move { cpes::end_orphaned_sessions(tx, before, now).await }))
-            .await?;
-        if ended > 0 {
-            tracing::info!(ended, "sessions of a process that died are recorded as torn");
-        }
-        Ok(())
-    }
-
     async fn tidy_up(&self) -> Result<(), AppError> {
-        self.recover().await?;
         let bounds = store::retention::Bounds::default();
         loop {
             let bounds = bounds.clone();

@@ -23,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) acs: Option<SocketAddr>,
     /// Password of the administrator that was made at this start.
     pub(crate) first_password: Option<Secret>,
+    app: App,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -68,7 +69,8 @@ impl Node {
     pub(crate) async fn start(config: &Config, app: App) -> anyhow::Result<Node> {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        app.recover().await?;
+        // Before any device is let in; the sessions of a process that died are looked for while this one works.
+        app.join().await?;
         let first_password = app.first_run().await?;
 
         let web_server = if config.plays("web") { Some(web_server(config, &app).await?) } else { None };
@@ -93,6 +95,10 @@ impl Node {
         if let Some(server) = sntp_server {
             tasks.spawn(server.run(stop.clone().cancelled_owned()));
         }
+        {
+            let (app, stop) = (app.clone(), stop.clone());
+            tasks.spawn(async move { app.run_presence(stop).await });
+        }
         if config.plays("work") {
             let (app, stop) = (app.clone(), stop.clone());
             tasks.spawn(async move { app.run_workers(stop).await });
@@ -102,7 +108,7 @@ impl Node {
             tasks.spawn(async move { app.run_olt_workers(stop).await });
         }
         tasks.close();
-        Ok(Node { web, acs, first_password, stop, tasks })
+        Ok(Node { web, acs, first_password, app, stop, tasks })
     }
 
     /// Lets everything finish what it is doing, within bounds.
@@ -110,6 +116,11 @@ impl Node {
         self.stop.cancel();
         if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not end in time; it goes on from the database at the next start");
+            return;
+        }
+        // Only now, with every session ended: until then they are not for others to take over.
+        if let Err(error) = self.app.leave().await {
+            tracing::warn!(%error, "other nodes find out by themselves that this one stopped");
         }
     }
 }

@@ -47,7 +47,7 @@ impl State {
     ];
 
     /// `WAITING_INFORM`: for rows, API and pages.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             State::Discovered => "DISCOVERED",
             State::Informed => "INFORMED",

@@ -210,6 +210,8 @@ pub enum SessionEnd {
     Torn,
     /// The device fell silent.
     TimedOut,
+    /// The process that held the session died. Told later, by whoever finds it.
+    Lost,
 }
 
 /// What became of a connection request. A value, never just a log line.
@@ -278,7 +280,7 @@ impl Timer {
         [Timer::Watchdog, Timer::Attempt, Timer::VerifyCheck, Timer::ClockCheck, Timer::InformOverdue];
 
     /// Stable word for rows.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Timer::Watchdog => "watchdog",
             Timer::Attempt => "attempt",

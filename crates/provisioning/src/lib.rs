@@ -16,6 +16,8 @@
 //!   nothing more to say, then `ReplyReceived` for every answer, then `SessionEnded`. The step for `SessionReady`
 //!   and every `ReplyReceived` holds exactly one of [`Effect::Request`] and [`Effect::FinishSession`].
 //! - Timers and connection-request outcomes come back as events; a timer that fires twice or late does no harm.
+//! - When the process that held a session died, whoever finds that feeds `SessionEnded(Lost)`, unless the device informed
+//!   again or one of the timers `Watchdog`, `Attempt` and `VerifyCheck` runs and brings it on.
 //!
 //! # Where to read on
 //! `machine` is the table of states and events; `gates` says what keeps a device from READY; `observe` reads the

@@ -454,10 +454,14 @@ impl Work<'_> {
         Move::Again
     }
 
-    /// The shell died in a session and says so after its restart: nothing of the session is known any more.
+    /// Nothing of the session is known any more: another node changed the device meanwhile, or the process that held it
+    /// died.
     fn ended_without_session(&mut self, how: SessionEnd) {
         if !matches!(self.device.state, State::Ready | State::Provisioning) {
             return;
+        }
+        if how == SessionEnd::Lost {
+            self.note(sentences::session_lost());
         }
         let seek = std::mem::take(&mut self.device.follow_up) == FollowUp::SeekSession;
         let check = self.device.run.as_ref().and_then(|run| run.next_check_at);
@@ -469,6 +473,9 @@ impl Work<'_> {
             {
                 self.wait_for_inform(None);
             }
+            // A CPE whose session broke tries again by itself, at first within seconds, but gives up for ever longer
+            // while nobody answers; nobody knows how long that was.
+            (false, None, SessionEnd::Lost) => self.seek_session(),
             (false, None, SessionEnd::Clean | SessionEnd::Torn | SessionEnd::TimedOut) => {}
         }
     }

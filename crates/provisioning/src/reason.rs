@@ -150,6 +150,8 @@ codes! {
     Resumed = "resumed", Info;
     /// The session broke.
     SessionTorn = "session_torn", Warn;
+    /// The server stopped in the middle of the session.
+    SessionLost = "session_lost", Info;
     /// The periodic Inform did not come.
     InformOverdue = "inform_overdue", Warn;
     /// Everything is written; waiting for the connection.

@@ -335,6 +335,13 @@ pub(crate) fn session_torn(doing: &str, expected: Option<UtcMs>, now: UtcMs) -> 
     .then(next_inform(expected, now))
 }
 
+pub(crate) fn session_lost() -> Reason {
+    Reason::new(
+        Code::SessionLost,
+        "The server stopped in the middle of a session; its outcome is read, not assumed, next time",
+    )
+}
+
 pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>, now: UtcMs) -> Reason {
     let last = last.map_or_else(|| "never".to_owned(), |last| by(last, now));
     Reason::new(

@@ -61,6 +61,7 @@ fn samples() -> Vec<Reason> {
         s::session_requested("create ppp"),
         s::resumed("create ppp"),
         s::session_torn("creating ppp", expected, NOW),
+        s::session_lost(),
         s::inform_overdue(NOW, Some(UtcMs(NOW.0 - 960_000)), NOW),
         s::verifying(None, &looks(0, 180), NOW),
         s::verifying(Some("Connecting"), &looks(1, 165), NOW),

@@ -143,7 +143,12 @@ enum Action {
     LoseRequest,
     LoseAnswer,
     Kill,
+    /// Somebody finds that the device waits for nothing.
+    FindLost,
 }
+
+/// READY and PROVISIONING wait for one of these, if not for a session.
+const WAITED_FOR: [Timer; 3] = [Timer::Watchdog, Timer::Attempt, Timer::VerifyCheck];
 
 impl std::fmt::Debug for Now {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -286,6 +291,10 @@ impl Model for World {
             }
             let useful = now.timers.iter().filter(|timer| !matches!(timer, Timer::InformOverdue));
             actions.extend(useful.map(|timer| Action::TimerFires(*timer)));
+            let waits = now.device.in_session() || now.timers.iter().any(|timer| WAITED_FOR.contains(timer));
+            if matches!(now.device.state(), State::Ready | State::Provisioning) && !waits {
+                actions.push(Action::FindLost);
+            }
         }
     }
 
@@ -330,6 +339,7 @@ impl Model for World {
                 now.cpe.answer(&request, START);
                 now.feed(context, Event::SessionEnded(SessionEnd::TimedOut));
             }
+            Action::FindLost => now.feed(context, Event::SessionEnded(SessionEnd::Lost)),
             Action::Kill => {
                 now.faults_left -= 1;
                 now.request = None;

@@ -132,8 +132,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => link().prop_map(Happening::Relink),
         1 => Just(Happening::StrayReady),
         1 => reply().prop_map(Happening::StrayReply),
-        1 => prop_oneof![Just(SessionEnd::Clean), Just(SessionEnd::Torn), Just(SessionEnd::TimedOut)]
-            .prop_map(Happening::StrayEnd),
+        1 => prop_oneof![
+            Just(SessionEnd::Clean),
+            Just(SessionEnd::Torn),
+            Just(SessionEnd::TimedOut),
+            Just(SessionEnd::Lost)
+        ]
+        .prop_map(Happening::StrayEnd),
         1 => Just(Happening::DuplicateInform),
         1 => (0u8..4).prop_map(Happening::Meddle),
     ]

@@ -93,6 +93,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
             ],
         ),
         ("SessionEnded after a restart", vec![Event::SessionEnded(SessionEnd::TimedOut)]),
+        ("SessionEnded, found lost", vec![Event::SessionEnded(SessionEnd::Lost)]),
         ("LinkResolved same", vec![Event::LinkResolved(one(1))]),
         ("LinkResolved other", vec![Event::LinkResolved(one(2))]),
         ("LinkResolved none", vec![Event::LinkResolved(Link::None { why: "no serial matches".into() })]),

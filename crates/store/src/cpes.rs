@@ -453,23 +453,6 @@ pub async fn end_session(
     })
 }
 
-/// Sessions that were running when the process died are ended as `torn`; returns how many. For the start of the one
-/// process that serves the ACS.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn end_orphaned_sessions(tx: &Tx, before: UtcMs, now: UtcMs) -> Result<u64, StoreError> {
-    use cpe_sessions::Column;
-    let done = cpe_sessions::Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(Some(now.0)))
-        .col_expr(Column::Outcome, Expr::value(Some("torn".to_owned())))
-        .filter(Column::EndedAt.is_null())
-        .filter(Column::BeganAt.lt(before.0))
-        .exec(tx.db())
-        .await?;
-    Ok(done.rows_affected)
-}
-
 /// Latest sessions of a CPE.
 ///
 /// # Errors

@@ -241,6 +241,23 @@ async fn why_not(tx: &Tx, job: JobId) -> Result<Guarded, StoreError> {
     })
 }
 
+/// How many jobs of this kind are open; counted up to `at_most`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_count(db: &Db, kind: &str, at_most: u64) -> Result<u64, StoreError> {
+    let open = jobs::Entity::find()
+        .select_only()
+        .column(jobs::Column::Id)
+        .filter(jobs::Column::FinishedAt.is_null())
+        .filter(jobs::Column::Kind.eq(kind))
+        .limit(at_most)
+        .into_tuple::<i64>()
+        .all(db)
+        .await?;
+    Ok(open.len() as u64)
+}
+
 /// When the next job of these kinds is due, to sleep until then.
 ///
 /// # Errors

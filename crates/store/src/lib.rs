@@ -22,6 +22,7 @@ mod migrations;
 pub mod olts;
 pub mod onus;
 mod open;
+pub mod orphans;
 pub mod outbox;
 pub mod read;
 mod record;

@@ -87,6 +87,7 @@ pub async fn sweep(tx: &Tx, bounds: &Bounds, batch: u32) -> Result<u64, StoreErr
         ("jobs", "id", "finished_at", before(bounds.finished_work)),
         ("outbox", "id", "delivered_at", before(bounds.finished_work)),
         ("web_sessions", "token_hash", "expires_at", now),
+        ("node_leases", "name", "until", before(DAY)),
     ] {
         let sql = format!(
             "DELETE FROM {table} WHERE {key} IN \

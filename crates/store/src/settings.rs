@@ -154,6 +154,9 @@ fn request(scope: &str, key: &str) -> Condition {
     Condition::all().add(idempotency::Column::Scope.eq(scope)).add(idempotency::Column::Key.eq(key))
 }
 
+/// Names of leases by which processes say that they run begin so; each takes one in its own name and is its owner.
+pub const PRESENCE: &str = "node:";
+
 /// Takes, or keeps, the lease on a name for a node. False: another node has it.
 ///
 /// # Errors

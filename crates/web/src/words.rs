@@ -274,6 +274,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "no_inform_after_accept" => "The router accepted our call and did not come",
         "connection_request_accepted" => "The router accepted our call",
         "session_torn" => "The session broke off",
+        "session_lost" => "The session ended with the server that held it",
         "inform_overdue" => "The router's regular contact is overdue",
         "verifying" => "Everything is written; the connection is being checked",
         "active" | "already_as_wanted" | "already_active" => "Verified on the router",

@@ -106,22 +106,24 @@ impl App {
             live.session = Some(number);
         }
         let events: Vec<String> = inform.events.iter().map(|e| e.code.chars().take(64).collect()).collect();
-        let heard = provisioning::Peer { address: peer.address, auth };
-        self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
-        self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
-        drop(slot);
+        // Before the machine hears of it: whoever finds a device in the middle of something also finds its session.
         let session = rows::CpeSession {
             cpe_id: cpe,
             began_at: self.now(),
             events: events.join(", "),
             peer_address: peer.address.to_string(),
             detail: serde_json::json!([]),
+            node: self.process().to_owned(),
             ..Default::default()
         };
         let id = self
             .store()
             .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
             .await?;
+        let heard = provisioning::Peer { address: peer.address, auth };
+        self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
+        self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
+        drop(slot);
         Ok(Begin::Accepted(Box::new(Session {
             app: self.clone(),
             cpe,
@@ -621,6 +623,7 @@ impl CpeSession for Session {
             SessionEnd::Clean => "clean",
             SessionEnd::Torn => "torn",
             SessionEnd::TimedOut => "timed_out",
+            SessionEnd::Lost => "lost",
         };
         let now = app.now();
         let summary = cpes::SessionSummary {

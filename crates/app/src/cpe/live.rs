@@ -152,7 +152,32 @@ impl App {
         fed
     }
 
-    /// The same, under a lock that the caller holds.
+    /// One step of a device that nobody speaks to on this node and that is as it was in `version`. False if it is not; then
+    /// nothing was done.
+    pub(crate) async fn feed_unchanged(
+        &self,
+        cpe: CpeId,
+        version: i64,
+        event: Event,
+    ) -> Result<bool, AppError> {
+        let cell = self.live().cell(cpe);
+        let fed = {
+            let slot = cell.lock().await;
+            let in_session = slot.as_ref().is_some_and(|live| live.session.is_some());
+            match self.load(cpe).await {
+                Ok(mut live) if !in_session && live.row.version == version => {
+                    self.step(&mut live, &event, None).await.map(|fed| fed.is_some())
+                }
+                Ok(_) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        drop(cell);
+        self.live().tidy(cpe);
+        fed
+    }
+
+    /// [`App::feed`] under a lock that the caller holds.
     pub(crate) async fn feed_locked(
         &self,
         cpe: CpeId,

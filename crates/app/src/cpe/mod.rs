@@ -5,6 +5,7 @@ mod connection;
 mod door;
 mod identity;
 mod live;
+mod lost;
 
 pub(crate) use door::Challenged;
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};

@@ -9,6 +9,7 @@ mod calls;
 mod crm;
 mod door;
 mod journey;
+mod lost;
 mod oms;
 mod oms_trouble;
 mod oms_vlan;

@@ -336,25 +336,6 @@ async fn operators_at_two_nodes_at_once_are_all_heard(bed: &Bed) {
     );
 }
 
-async fn sessions_of_a_process_that_died_are_recorded_as_torn(bed: &Bed) {
-    let calls = Calls::default();
-    let app = bed.app("node-1", &calls).await;
-    with_policy(&app).await;
-    let session = accepted(app.begin(inform(serial(), &["1 BOOT"], INSIDE), anonymous(INSIDE)).await);
-    let id = session.cpe();
-    drop(session);
-    drop(app);
-    let app = bed.app("node-2", &calls).await;
-    app.recover().await.expect("recovered");
-    let open = |rows: Vec<rows::CpeSession>| rows.into_iter().filter(|s| s.ended_at.is_none()).count();
-    let sessions = || async { store::cpes::sessions(app.store(), id, 10).await.expect("readable") };
-    assert_eq!(open(sessions().await), 1, "it might still run elsewhere");
-    bed.advance_s(16 * 60);
-    app.recover().await.expect("recovered");
-    assert_eq!(open(sessions().await), 0);
-    assert_eq!(sessions().await[0].outcome.as_deref(), Some("torn"));
-}
-
 on_both!(
     nothing_is_lost_or_repeated_when_answers_are_lost_at_every_step,
     nothing_is_lost_or_repeated_when_requests_are_lost_at_every_step,
@@ -367,5 +348,4 @@ on_both!(
     what_another_node_wrote_meanwhile_is_not_lost,
     a_session_on_another_node_makes_ours_void,
     operators_at_two_nodes_at_once_are_all_heard,
-    sessions_of_a_process_that_died_are_recorded_as_torn,
 );

@@ -242,9 +242,11 @@ CREATE TABLE cpe_sessions (
     faults bigint NOT NULL,
     outcome text,
     peer_address text NOT NULL,
-    detail text NOT NULL
+    detail text NOT NULL,
+    node text NOT NULL
 );
 CREATE INDEX cpe_sessions_cpe ON cpe_sessions (cpe_id, id);
+CREATE INDEX cpe_sessions_open ON cpe_sessions (id) WHERE ended_at IS NULL;
 
 CREATE TABLE cpe_faults (
     id {id},

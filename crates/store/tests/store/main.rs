@@ -6,6 +6,7 @@ mod bed;
 
 mod acs;
 mod durability;
+mod orphans;
 mod read;
 mod repositories;
 mod start;
