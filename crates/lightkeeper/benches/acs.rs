@@ -84,7 +84,7 @@ async fn measure(devices: usize) {
     let per_session = (server.cpu_s() - before) / sessions as f64 * 1_000.0;
     server.stop();
 
-    let known = known_devices(&data).await;
+    let known = Arc::new(known_devices(&data).await);
     assert_eq!(known.len(), devices, "devices that are ACTIVE and have a secret of their own");
     let mut server = Server::start(&data, acs);
     server.first_page();
@@ -338,16 +338,15 @@ struct Figures {
 }
 
 /// Periodic sessions, `AT_ONCE` at a time, each device in turn.
-async fn drive(to: SocketAddr, devices: &[Device], sessions: usize, cpu_s: impl Fn() -> f64) -> Figures {
+async fn drive(
+    to: SocketAddr,
+    devices: &Arc<Vec<Device>>,
+    sessions: usize,
+    cpu_s: impl Fn() -> f64,
+) -> Figures {
     let next = Arc::new(AtomicUsize::new(0));
     let (before, began) = (cpu_s(), Instant::now());
     let mut workers: JoinSet<Vec<Duration>> = JoinSet::new();
-    let devices: Arc<Vec<(IpAddr, String, Secret, Vec<u8>)>> = Arc::new(
-        devices
-            .iter()
-            .map(|d| (d.address, d.username.clone(), d.password.clone(), d.inform.clone()))
-            .collect(),
-    );
     for _ in 0..AT_ONCE {
         let (next, devices) = (next.clone(), devices.clone());
         workers.spawn(async move {
@@ -357,9 +356,8 @@ async fn drive(to: SocketAddr, devices: &[Device], sessions: usize, cpu_s: impl 
                 if number >= sessions {
                     return took;
                 }
-                let (address, username, password, inform) = &devices[number % devices.len()];
                 let began = Instant::now();
-                session(to, *address, username, password, inform).await;
+                session(to, &devices[number % devices.len()]).await;
                 took.push(began.elapsed());
             }
         });
@@ -380,9 +378,10 @@ async fn drive(to: SocketAddr, devices: &[Device], sessions: usize, cpu_s: impl 
     }
 }
 
-async fn session(to: SocketAddr, from: IpAddr, username: &str, password: &Secret, inform: &[u8]) {
+async fn session(to: SocketAddr, device: &Device) {
+    let Device { address, username, password, inform } = device;
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.bind(SocketAddr::new(*address, 0)).unwrap();
     let mut stream = socket.connect(to).await.unwrap();
     let (status, head) = exchange(&mut stream, "", inform).await;
     assert_eq!(status, 401, "the challenge");
@@ -442,7 +441,7 @@ fn field(head: &str, name: &str) -> Option<String> {
 }
 
 /// The same sessions against a hyper server that knows nothing and answers with fixed bytes.
-async fn bare(devices: &[Device], sessions: usize) -> Figures {
+async fn bare(devices: &Arc<Vec<Device>>, sessions: usize) -> Figures {
     let port = free_port();
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .arg("--bare-server")

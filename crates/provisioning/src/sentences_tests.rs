@@ -82,7 +82,7 @@ fn samples() -> Vec<Reason> {
         s::call_too_soon(NOW.plus_s(20), NOW),
         s::unexpected_reply("AddObject"),
         s::session_budget(60),
-        s::not_undone(&[left.clone()], 1, path),
+        s::not_undone(std::slice::from_ref(&left), 1, path),
     ];
     let outcomes = [
         None,

@@ -368,7 +368,7 @@ impl Model for World {
                 let off =
                     wanted.iter().all(|wan| matches!(now.cpe.value(&format!("{wan}Enable")), "0" | "false"));
                 let failed = now.device.state() == State::Failed;
-                !failed || off == !said.contains("could not be undone")
+                !failed || off != said.contains("could not be undone")
             }),
             Property::eventually("ACTIVE, or FAILED with the true reason", |world: &World, now: &Now| {
                 if world.then.is_some() {

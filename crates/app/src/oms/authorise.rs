@@ -161,7 +161,7 @@ impl App {
             plan.prechecks.iter().map(|check| DryCheck { text: check.to_string(), status: "ok".into() }),
         );
         let dialect = line.handle.dialect();
-        let sent = plan.sent(&dialect).into_iter();
+        let sent = plan.sent(dialect).into_iter();
         let mut lines: Vec<DryLine> = sent
             .map(|line| DryLine {
                 text: line.text,
