@@ -5,6 +5,8 @@ use axum::{
     http::{HeaderValue, Response, header},
 };
 
+use futures::StreamExt as _;
+
 use crate::error::Fail;
 
 /// The most rows a file holds; the last line says so when there were more.
@@ -74,7 +76,8 @@ where
             Err(fail) => Some((Err(std::io::Error::other(fail.detail)), (u32::MAX, None, next))),
         }
     });
-    let mut response = Response::new(Body::from_stream(pages));
+    // Compression asks once more after the end, which an unfolded stream does not survive.
+    let mut response = Response::new(Body::from_stream(pages.fuse()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
