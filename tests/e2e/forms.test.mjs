@@ -32,7 +32,7 @@ test("forms: a customer and a service that waits for its ONU", async ({ newPage 
   const detected = await newPage({ signedIn: true });
   await detected.goto("/detected");
   await live(detected);
-  const stranger = detected.locator("#detected tbody tr", { hasText: "No match" });
+  const stranger = detected.locator("#detected tbody tr", { hasText: "No match" }).first();
   await stranger.waitFor({ timeout: DEVICE_MS });
   const serial = (await stranger.locator("td.t .mono").innerText()).trim();
   await wrong.fill(serial.replace("-", "").toLowerCase());
