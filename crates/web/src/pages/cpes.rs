@@ -263,7 +263,11 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         oob,
         may: who.may(app::Permission::OperateCpe),
         token: who.token_field(),
-        name: view::limited(if row.model.is_empty() { &row.product_class } else { &row.model }, 60),
+        name: match (row.model.as_str(), row.product_class.as_str()) {
+            ("", "") => "A CPE not heard from yet".to_owned(),
+            ("", class) => view::limited(class, 60),
+            (model, _) => view::limited(model, 60),
+        },
         title: if known.is_empty() { now.text.clone() } else { known.to_owned() },
         states: steps(&row, &lines, &v),
         calls: calls.collect(),
