@@ -608,10 +608,12 @@ impl Driver {
             acs_profile: Lookup::Unknown,
             vlans: BTreeMap::new(),
         };
-        let Operation::Authorise(spec) = operation else { return Ok(snapshot) };
-        if snapshot.existing.is_some() {
-            return Ok(snapshot);
-        }
+        let spec = match operation {
+            Operation::Authorise(_) if snapshot.existing.is_some() => return Ok(snapshot),
+            Operation::Deauthorise(_) => return Ok(snapshot),
+            Operation::Authorise(spec) => spec,
+            Operation::Move(spec) => &spec.to,
+        };
         snapshot.detected_on =
             self.discover().await?.into_iter().find(|d| d.serial == spec.serial).map(|d| d.pon);
         snapshot.line_profile = self.line_profile(spec.line_profile_id).await?;

@@ -462,6 +462,9 @@ impl OltHandle {
         let title = match &operation {
             Operation::Authorise(spec) => format!("authorise {} on {}", spec.serial, spec.pon),
             Operation::Deauthorise(spec) => format!("remove {} from {}", spec.serial, spec.onu),
+            Operation::Move(spec) => {
+                format!("move {} from {} to {}", spec.to.serial, spec.from.onu, spec.to.pon)
+            }
         };
         let mut journal = journal;
         self.ask(&title, true, move |w| {

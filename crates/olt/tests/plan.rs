@@ -92,8 +92,11 @@ async fn lines_to_remove() {
     olt::saga::execute(&mut driver, &authorise, &facts(), &mut common::MemoryJournal::default())
         .await
         .expect("done");
-    let removal =
-        Operation::Deauthorise(DeauthoriseSpec { onu: OnuRef { pon: pon(), onu_id: 1 }, serial: serial() });
+    let removal = Operation::Deauthorise(DeauthoriseSpec {
+        onu: OnuRef { pon: pon(), onu_id: 1 },
+        serial: serial(),
+        made: None,
+    });
     let before = driver.snapshot(&removal).await.expect("a snapshot");
     golden("remove.txt", &plan(&removal, &facts(), &before).expect("a plan").dry_run(&dialect()));
     // As wanted already.

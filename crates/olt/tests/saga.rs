@@ -466,6 +466,7 @@ async fn removing_takes_the_service_ports_first_and_only_the_named_onu() {
         let removal = Operation::Deauthorise(DeauthoriseSpec {
             onu: OnuRef { pon: pon(), onu_id: 1 },
             serial: serial(),
+            made: None,
         });
         let outcome = run(&olt, &removal, &mut MemoryJournal::default()).await.expect("an outcome");
         assert!(done(&outcome) && olt.is_untouched(), "{outcome:?}");
@@ -483,6 +484,7 @@ async fn removing_takes_the_service_ports_first_and_only_the_named_onu() {
             let removal = Operation::Deauthorise(DeauthoriseSpec {
                 onu: OnuRef { pon: pon(), onu_id: 1 },
                 serial: serial(),
+                made: None,
             });
             olt.arm(at, blow);
             match killed_and_resumed(&olt, &removal, &MemoryJournal::default()).await {
@@ -495,8 +497,11 @@ async fn removing_takes_the_service_ports_first_and_only_the_named_onu() {
     }
     // Another serial sits there.
     let olt = FakeOlt::new();
-    let removal =
-        Operation::Deauthorise(DeauthoriseSpec { onu: OnuRef { pon: pon(), onu_id: 0 }, serial: serial() });
+    let removal = Operation::Deauthorise(DeauthoriseSpec {
+        onu: OnuRef { pon: pon(), onu_id: 0 },
+        serial: serial(),
+        made: None,
+    });
     let outcome = run(&olt, &removal, &mut MemoryJournal::default()).await.expect("an outcome");
     let Outcome::Refused { refusal: PlanRefusal::NotThere { by, .. } } = &outcome else {
         panic!("{outcome:?}")

@@ -153,7 +153,7 @@ async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
         "{context}"
     );
 
-    let remove = Operation::Deauthorise(DeauthoriseSpec { onu: report.onu, serial: serial() });
+    let remove = Operation::Deauthorise(DeauthoriseSpec { onu: report.onu, serial: serial(), made: None });
     let outcome = olt.execute(remove, Box::new(Memory::default())).await.expect("an outcome");
     assert!(matches!(outcome, Outcome::Done(_)), "{context}: {outcome:?}");
     let state = sim.handle().state();

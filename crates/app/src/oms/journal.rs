@@ -78,6 +78,9 @@ fn words(record: &TaskRecord) -> (OltTaskState, String, String) {
         TaskState::Planned => {
             (OltTaskState::Pending, String::new(), "Planned; nothing has been sent.".into())
         }
+        TaskState::Removing => {
+            (OltTaskState::Applying, "remove".into(), "The ONU is being taken off its place.".into())
+        }
         TaskState::Applying { step: at } => {
             (OltTaskState::Applying, step(at), format!("Line {} of {total} is on its way.", at + 1))
         }
@@ -88,6 +91,11 @@ fn words(record: &TaskRecord) -> (OltTaskState, String, String) {
         TaskState::Compensating { reason, .. } => {
             (OltTaskState::Compensating, String::new(), format!("Taking back what was sent: {reason}"))
         }
+        TaskState::Restoring { reason } => (
+            OltTaskState::Compensating,
+            String::new(),
+            format!("The ONU is being put back at its old place: {reason}"),
+        ),
         // How it ended is written together with the ONU, by whoever ran the task.
         TaskState::Finished { .. } => {
             (OltTaskState::Verifying, String::new(), "Ended; being recorded.".into())

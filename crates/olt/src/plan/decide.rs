@@ -1,14 +1,15 @@
 //! From wish, facts and snapshot to the plan, or to the sentence why there is none.
 
 use super::{
-    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, OnuRef,
-    Operation, Plan, PlanRefusal, Snapshot, Step, TagTransform,
+    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, MoveSpec,
+    OnuRef, Operation, Plan, PlanRefusal, Restore, ServicePortSpec, Snapshot, Step, TagTransform,
 };
 use crate::{
     dialect::{Dialect, ErrorClass, ModeStep},
     sanitise,
     template::{Parameter, Parameters, TemplateError, parameters},
 };
+use std::collections::BTreeSet;
 
 /// The parameters every command of an ONU takes.
 pub(crate) fn place(onu: OnuRef) -> Parameters {
@@ -41,6 +42,7 @@ pub fn plan(operation: &Operation, facts: &Facts, before: &Snapshot) -> Result<P
     match operation {
         Operation::Authorise(spec) => authorise(spec, facts, before),
         Operation::Deauthorise(spec) => deauthorise(spec, facts, before),
+        Operation::Move(spec) => relocate(spec, facts, before),
     }
 }
 
@@ -185,12 +187,21 @@ fn authorise(spec: &AuthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<P
             onu: at,
             already: true,
             prechecks: vec![],
+            removal: vec![],
+            restore: None,
             steps: vec![],
             verify,
             save: false,
         });
     }
+    authorise_anew(spec, facts, before)
+}
 
+/// As [`authorise`], for an ONU that is registered nowhere, or will not be when its turn comes.
+fn authorise_anew(spec: &AuthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let dialect = &facts.dialect;
+    check_spec(spec, dialect.max_onu_id)?;
+    let operation = Operation::Authorise(spec.clone());
     if before.detected_on != Some(spec.pon) && !spec.preprovision {
         return Err(PlanRefusal::NotDetected {
             serial: spec.serial,
@@ -245,7 +256,17 @@ fn authorise(spec: &AuthoriseSpec, facts: &Facts, before: &Snapshot) -> Result<P
 
     let verify = wanted(spec, onu);
     let steps = verify.iter().map(|check| step(spec, dialect, onu, check)).collect::<Result<_, _>>()?;
-    Ok(Plan { operation, onu, already: false, prechecks, steps, verify, save: true })
+    Ok(Plan {
+        operation,
+        onu,
+        already: false,
+        prechecks,
+        removal: vec![],
+        restore: None,
+        steps,
+        verify,
+        save: true,
+    })
 }
 
 /// The write that makes a check hold.
@@ -345,28 +366,73 @@ fn deauthorise(spec: &DeauthoriseSpec, facts: &Facts, before: &Snapshot) -> Resu
     let gone = Check::Gone { onu: spec.onu, serial: spec.serial };
     let operation = Operation::Deauthorise(spec.clone());
     let there = before.onus.iter().find(|o| o.onu_id == spec.onu.onu_id);
-    let Some(existing) = before.existing.as_ref().filter(|e| e.at() == spec.onu) else {
-        return match (there, &before.existing) {
-            // Already gone: as wanted.
-            (None, None) => Ok(Plan {
+    let existing = match (&before.existing, there) {
+        (Some(existing), _) if existing.at() == spec.onu => existing,
+        (Some(existing), _) => {
+            return Err(PlanRefusal::Elsewhere {
+                serial: spec.serial,
+                expected: spec.onu,
+                existing: existing.at(),
+            });
+        }
+        // Already gone: as wanted.
+        (None, None) => {
+            return Ok(Plan {
                 operation,
                 onu: spec.onu,
                 already: true,
                 prechecks: vec![],
+                removal: vec![],
+                restore: None,
                 steps: vec![],
                 verify: vec![gone],
                 save: false,
-            }),
-            (there, _) => Err(PlanRefusal::NotThere {
+            });
+        }
+        (None, Some(there)) => {
+            return Err(PlanRefusal::NotThere {
                 onu: spec.onu,
                 serial: spec.serial,
-                by: there.map(|o| o.serial_text.clone()),
-            }),
-        };
+                by: Some(there.serial_text.clone()),
+            });
+        }
     };
+    let steps = removal(spec, &facts.dialect, existing)?;
+    let prechecks = vec![registered_as(existing, spec)];
+    Ok(Plan {
+        operation,
+        onu: spec.onu,
+        already: false,
+        prechecks,
+        removal: vec![],
+        restore: None,
+        steps,
+        verify: vec![gone],
+        save: true,
+    })
+}
+
+fn registered_as(existing: &Existing, spec: &DeauthoriseSpec) -> Check {
+    Check::Registered {
+        onu: spec.onu,
+        serial: spec.serial,
+        line_profile_id: existing.record.line_profile_id.unwrap_or_default(),
+        service_profile_id: existing.record.service_profile_id.unwrap_or_default(),
+    }
+}
+
+/// The writes that take an ONU off: its service ports first, or the OLT refuses.
+fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Result<Vec<Step>, PlanRefusal> {
+    let foreign = existing.service_ports.iter().filter(|row| !spec.made_it(row));
+    let what: Vec<String> =
+        foreign.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
+    if !what.is_empty() {
+        return Err(PlanRefusal::NotOurs { onu: spec.onu, what });
+    }
+    let gone = Check::Gone { onu: spec.onu, serial: spec.serial };
     let mut steps = Vec::new();
     for row in &existing.service_ports {
-        let sent = line(&facts.dialect, "service_port_delete", spec.onu, [("index", row.index.into())])?;
+        let sent = line(dialect, "service_port_delete", spec.onu, [("index", row.index.into())])?;
         steps.push(Step {
             id: format!("remove-service-port-{}", row.index),
             context: sent.context.clone(),
@@ -376,22 +442,72 @@ fn deauthorise(spec: &DeauthoriseSpec, facts: &Facts, before: &Snapshot) -> Resu
             idempotent_if: vec![ErrorClass::NotFound, ErrorClass::Empty],
         });
     }
-    let sent = line(&facts.dialect, "onu_delete", spec.onu, [])?;
+    let sent = line(dialect, "onu_delete", spec.onu, [])?;
     steps.push(Step {
         id: "remove".to_owned(),
         context: sent.context.clone(),
-        expect: gone.clone(),
+        expect: gone,
         line: sent,
         undo: vec![],
         idempotent_if: vec![ErrorClass::NotFound],
     });
-    let prechecks = vec![Check::Registered {
-        onu: spec.onu,
-        serial: spec.serial,
-        line_profile_id: existing.record.line_profile_id.unwrap_or_default(),
-        service_profile_id: existing.record.service_profile_id.unwrap_or_default(),
-    }];
-    Ok(Plan { operation, onu: spec.onu, already: false, prechecks, steps, verify: vec![gone], save: true })
+    Ok(steps)
+}
+
+/// From one place of an OLT to another. What is no longer registered anywhere is simply registered anew.
+fn relocate(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let operation = Operation::Move(Box::new(spec.clone()));
+    if spec.from.serial != spec.to.serial {
+        return Err(bad(format!("{} cannot become {} by moving", spec.from.serial, spec.to.serial)));
+    }
+    let Some(existing) = before.existing.as_ref().filter(|existing| existing.at() == spec.from.onu) else {
+        // Registered nowhere, or at some place that is not ours to clear: as for any other ONU.
+        return Ok(Plan { operation, ..authorise(&spec.to, facts, before)? });
+    };
+    let already = Plan { operation: operation.clone(), ..authorise_anew(&spec.to, facts, before)? };
+    let Some(made) = &spec.from.made else {
+        return Err(bad(format!(
+            "what {} had at {} is not known, so it could not be put back there",
+            spec.from.serial, spec.from.onu
+        )));
+    };
+    let removal = removal(&spec.from, &facts.dialect, existing)?;
+    let spec_before = as_it_was(made, existing);
+    let steps = wanted(&spec_before, spec.from.onu)
+        .iter()
+        .map(|check| step(&spec_before, &facts.dialect, spec.from.onu, check))
+        .collect::<Result<_, _>>()?;
+    let mut prechecks = vec![registered_as(existing, &spec.from)];
+    prechecks.extend(already.prechecks.into_iter().filter(|c| !matches!(c, Check::SerialAbsent { .. })));
+    Ok(Plan {
+        prechecks,
+        removal,
+        restore: Some(Restore { spec: spec_before, onu: spec.from.onu, steps }),
+        ..already
+    })
+}
+
+/// What was made for an ONU, as the OLT has it now: an engineer may have changed profiles, speed or description.
+fn as_it_was(made: &AuthoriseSpec, existing: &Existing) -> AuthoriseSpec {
+    let record = &existing.record;
+    let ports = existing.service_ports.iter().filter_map(|row| {
+        let port = made.service_ports.iter().find(|port| port.is_flow(row))?;
+        Some(ServicePortSpec { traffic_in: row.traffic_in, traffic_out: row.traffic_out, ..port.clone() })
+    });
+    AuthoriseSpec {
+        pon: record.pon,
+        onu_id: Some(record.onu_id),
+        reserved_ids: BTreeSet::new(),
+        line_profile_id: record.line_profile_id.unwrap_or(made.line_profile_id),
+        service_profile_id: record.service_profile_id.unwrap_or(made.service_profile_id),
+        description: record.description.clone().unwrap_or_default(),
+        service_ports: ports.collect(),
+        management: made.management.clone().filter(|m| existing.management.iter().any(|row| m.is(row))),
+        acs_profile_id: record.acs_profile_id,
+        // It is not announced there.
+        preprovision: true,
+        ..made.clone()
+    }
 }
 
 /// The lines that lead from one mode to another.

@@ -89,15 +89,18 @@ impl ServicePortSpec {
     pub fn is(&self, row: &ServicePortRow) -> bool {
         // A traffic table that we do not ask for is the OLT's own choice.
         let traffic = |wanted: Option<u32>, got: Option<u32>| wanted.is_none() || wanted == got;
+        self.is_flow(row)
+            && traffic(self.traffic_in, row.traffic_in)
+            && traffic(self.traffic_out, row.traffic_out)
+    }
+
+    /// The same, whatever its speed.
+    pub fn is_flow(&self, row: &ServicePortRow) -> bool {
         let side = match self.user_vlan {
             Some(vlan) => row.user_vlan == Some(vlan),
             None => row.untagged,
         };
-        row.vlan == self.vlan
-            && row.gemport == Some(self.gemport)
-            && side
-            && traffic(self.traffic_in, row.traffic_in)
-            && traffic(self.traffic_out, row.traffic_out)
+        row.vlan == self.vlan && row.gemport == Some(self.gemport) && side
     }
 }
 
@@ -189,6 +192,27 @@ pub struct DeauthoriseSpec {
     pub onu: OnuRef,
     /// Which one: nothing is removed if another serial sits there.
     pub serial: Serial,
+    /// What was made for it. With a service port of anybody else on it the ONU is not removed. `None` = a person says
+    /// that all of it may go.
+    #[serde(default)]
+    pub made: Option<Box<AuthoriseSpec>>,
+}
+
+impl DeauthoriseSpec {
+    /// Whether a service port of that ONU is one of ours. Its speed may have been changed since.
+    pub(crate) fn made_it(&self, row: &ServicePortRow) -> bool {
+        self.made.as_ref().is_none_or(|made| made.service_ports.iter().any(|port| port.is_flow(row)))
+    }
+}
+
+/// The wish to take an ONU from one place of an OLT to another. OLTs know no such thing: it is removed and registered
+/// anew, and if the second half fails the first is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveSpec {
+    /// Where it is.
+    pub from: DeauthoriseSpec,
+    /// Where and how it is to be.
+    pub to: AuthoriseSpec,
 }
 
 /// What an operator or a use case asks of an OLT.
@@ -199,6 +223,8 @@ pub enum Operation {
     Authorise(AuthoriseSpec),
     /// Remove an ONU.
     Deauthorise(DeauthoriseSpec),
+    /// Take an ONU to another place of the same OLT.
+    Move(Box<MoveSpec>),
 }
 
 impl Operation {
@@ -207,6 +233,7 @@ impl Operation {
         match self {
             Operation::Authorise(spec) => spec.serial,
             Operation::Deauthorise(spec) => spec.serial,
+            Operation::Move(spec) => spec.to.serial,
         }
     }
 
@@ -215,6 +242,7 @@ impl Operation {
         match self {
             Operation::Authorise(spec) => spec.pon,
             Operation::Deauthorise(spec) => spec.onu.pon,
+            Operation::Move(spec) => spec.to.pon,
         }
     }
 }
@@ -434,6 +462,17 @@ pub struct Step {
     pub idempotent_if: Vec<ErrorClass>,
 }
 
+/// How an ONU that was removed to be moved comes back to its old place, as it was read there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// As it was.
+    pub spec: AuthoriseSpec,
+    /// Where it was.
+    pub onu: OnuRef,
+    /// The writes, in order.
+    pub steps: Vec<Step>,
+}
+
 /// Everything that will be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -445,6 +484,12 @@ pub struct Plan {
     pub already: bool,
     /// What was checked before.
     pub prechecks: Vec<Check>,
+    /// Writes that take the ONU from its old place first.
+    #[serde(default)]
+    pub removal: Vec<Step>,
+    /// The way back there.
+    #[serde(default)]
+    pub restore: Option<Restore>,
     /// The writes, in order.
     pub steps: Vec<Step>,
     /// What must hold at the end.
@@ -537,6 +582,30 @@ pub enum PlanRefusal {
         /// What is there.
         by: Option<String>,
     },
+    /// Somebody else has registered the ONU at another place.
+    #[error(
+        "{serial} is registered as {existing}, not as {expected} where it was authorised. Somebody else put it there; \
+         nothing was removed."
+    )]
+    Elsewhere {
+        /// The ONU.
+        serial: Serial,
+        /// Where it should be.
+        expected: OnuRef,
+        /// Where it is.
+        existing: OnuRef,
+    },
+    /// Something on the ONU was made by somebody else.
+    #[error(
+        "{onu} carries {} that Lightkeeper did not make. Nothing was removed; take that away on the OLT first.",
+        what.join(" and ")
+    )]
+    NotOurs {
+        /// The ONU.
+        onu: OnuRef,
+        /// What, in words.
+        what: Vec<String>,
+    },
     /// The wish makes no sense.
     #[error("{reason}")]
     BadSpec {
@@ -585,14 +654,14 @@ impl Plan {
     /// The same lines, starting where the first step's own mode is entered: a session that has just checked everything
     /// stands there already.
     pub fn sent(&self, dialect: &Dialect) -> Vec<Sent> {
-        let first = self.steps.first().map_or(&[][..], |step| &step.context.steps);
+        let first = self.removal.iter().chain(&self.steps).next().map_or(&[][..], |step| &step.context.steps);
         self.sent_from(first.split_last().map_or(&[][..], |(_, above)| above), dialect)
     }
 
     fn sent_from(&self, at: &[ModeStep], dialect: &Dialect) -> Vec<Sent> {
         let mut out = Vec::new();
         let mut at = at.to_vec();
-        for step in &self.steps {
+        for step in self.removal.iter().chain(&self.steps) {
             let moves = moves(&at, &step.context.steps, &dialect.leave);
             out.extend(moves.into_iter().map(|text| Sent { text, changes: false }));
             at.clone_from(&step.context.steps);
@@ -618,7 +687,9 @@ impl Plan {
         }
         section("Send", self.script(dialect));
         section("Read back", self.verify.iter().map(Check::to_string).collect());
-        section("If it fails, in this order", self.steps.iter().rev().flat_map(|s| s.undo.clone()).collect());
+        let back = self.restore.iter().flat_map(|restore| restore.steps.iter().map(|s| s.line.text.clone()));
+        let undone = self.steps.iter().rev().flat_map(|s| s.undo.clone());
+        section("If it fails, in this order", undone.chain(back).collect());
         out
     }
 }

@@ -1,0 +1,170 @@
+//! Taking an ONU off: whatever reading back finds of it, until it finds nothing. Only what we made.
+
+use super::{
+    attempt::{is_ours, persist, read_back},
+    one_line,
+};
+use crate::{
+    dialect::{ErrorClass, Verdict},
+    driver::{Driver, OltError},
+    model::ServicePortRow,
+    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Line, OnuRef, line, moves},
+};
+use types::Serial;
+
+/// What is left of an ONU: the lines that remove it, in order.
+async fn left_lines(
+    driver: &mut Driver,
+    serial: Serial,
+    onu: OnuRef,
+    ours: &Ownership<'_>,
+) -> Result<Left, OltError> {
+    let existing = read_back(driver, serial).await?.filter(|e| e.at() == onu);
+    let ports = persist(driver, move |driver: &mut Driver| Box::pin(driver.service_ports_of(onu))).await?;
+    let dialect = driver.dialect().clone();
+    let mut lines = Vec::new();
+    match &existing {
+        Some(existing) => {
+            if let Ownership::Task { spec, registered, certain } = ours {
+                if !is_ours(driver, spec, registered, existing, *certain) {
+                    return Ok(Left::NotOurs(existing.at()));
+                }
+                if existing.record.acs_profile_id.is_some() {
+                    lines.push(line(&dialect, "acs_unbind", onu, [])?);
+                }
+                for address in existing.management.iter().filter(|m| m.vlan.is_some()) {
+                    lines.push(line(
+                        &dialect,
+                        "management_delete",
+                        onu,
+                        [("ip_index", address.ip_index.into())],
+                    )?);
+                }
+            }
+            // Indexes as the OLT lists them now: a crash between push and record leaves ports nobody wrote down, and
+            // they would block the removal for ever.
+            for port in ports.iter().filter(|row| ours.may_remove(row)) {
+                lines.push(line(&dialect, "service_port_delete", onu, [("index", port.index.into())])?);
+            }
+            lines.push(line(&dialect, "onu_delete", onu, [])?);
+        }
+        None => {
+            // Service ports without an ONU: only those we planned, and only if nobody else sits at the place.
+            let orphans: Vec<_> = ports.iter().filter(|row| ours.planned(row)).collect();
+            if !orphans.is_empty()
+                && persist(driver, move |driver: &mut Driver| Box::pin(driver.onu(onu))).await?.is_none()
+            {
+                for port in orphans {
+                    lines.push(line(&dialect, "service_port_delete", onu, [("index", port.index.into())])?);
+                }
+            }
+        }
+    }
+    Ok(if lines.is_empty() { Left::Nothing } else { Left::Lines(lines) })
+}
+
+enum Left {
+    Nothing,
+    Lines(Vec<Line>),
+    NotOurs(OnuRef),
+}
+
+/// Why we may remove an ONU.
+pub(super) enum Ownership<'a> {
+    /// The task registered it. `certain`: the journal saw the registration take effect.
+    Task { spec: &'a AuthoriseSpec, registered: &'a Check, certain: bool },
+    /// A person asked for its removal by serial and place.
+    Asked { removal: &'a DeauthoriseSpec },
+}
+
+impl Ownership<'_> {
+    /// What is on our ONU and may go with it. With somebody else's service port on it the OLT refuses to delete it.
+    fn may_remove(&self, row: &ServicePortRow) -> bool {
+        match self {
+            Ownership::Task { .. } => true,
+            Ownership::Asked { removal } => removal.made_it(row),
+        }
+    }
+
+    /// What we have planned ourselves, told by the row alone.
+    fn planned(&self, row: &ServicePortRow) -> bool {
+        match self {
+            Ownership::Task { spec, .. } => spec.service_ports.iter().any(|port| port.is(row)),
+            Ownership::Asked { removal } => {
+                removal.made.as_ref().is_some_and(|made| made.service_ports.iter().any(|p| p.is_flow(row)))
+            }
+        }
+    }
+}
+
+pub(super) fn script(lines: &[Line], leave: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut at = Vec::new();
+    for line in lines {
+        out.extend(moves(&at, &line.context.steps, leave));
+        at.clone_from(&line.context.steps);
+        out.push(line.text.clone());
+    }
+    out
+}
+
+/// How undoing went.
+pub(super) enum Undoing {
+    Gone,
+    NotOurs(OnuRef),
+    Left { lines: Vec<String>, reason: String },
+}
+
+/// Removes what reading back finds, until it finds nothing.
+pub(super) async fn undo(
+    driver: &mut Driver,
+    serial: Serial,
+    onu: OnuRef,
+    ours: &Ownership<'_>,
+) -> Result<Undoing, OltError> {
+    let mut reason = String::from("no try was made");
+    for attempt in 0..=driver.patience.undo_attempts {
+        if attempt > 0 {
+            tokio::time::sleep(driver.patience.undo_pause).await;
+        }
+        let lines = match left_lines(driver, serial, onu, ours).await? {
+            Left::Nothing => return Ok(Undoing::Gone),
+            Left::NotOurs(at) => return Ok(Undoing::NotOurs(at)),
+            Left::Lines(lines) => lines,
+        };
+        if attempt == driver.patience.undo_attempts {
+            let leave = driver.dialect().leave.clone();
+            return Ok(Undoing::Left { lines: script(&lines, &leave), reason });
+        }
+        for line in &lines {
+            match driver.send_line(line).await {
+                Ok((command, reply)) => {
+                    let refused = match reply.verdict {
+                        Verdict::Rejected {
+                            class: ErrorClass::NotFound | ErrorClass::Empty | ErrorClass::AlreadySet,
+                            ..
+                        } => None,
+                        Verdict::Rejected { message, .. } => Some(message),
+                        Verdict::Accepted => {
+                            let failed = command.failure.as_ref().is_some_and(|f| f.is_match(&reply.text));
+                            let asked = reply.refused_questions.first();
+                            asked.cloned().or_else(|| failed.then(|| one_line(&reply.text)))
+                        }
+                    };
+                    if let Some(message) = refused {
+                        reason = format!("`{}`: {message}", line.text);
+                        // The later lines depend on this one; read back and start over.
+                        break;
+                    }
+                }
+                Err(error) if error.is_transport() => {
+                    reason = error.to_string();
+                    tokio::time::sleep(driver.patience.settle).await;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(Undoing::Left { lines: vec![], reason })
+}

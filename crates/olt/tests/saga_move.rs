@@ -1,0 +1,285 @@
+//! Moving an ONU to another port of its OLT: cut or killed at every command and every write of the journal, it ends at
+//! the new place, or at the old one exactly as it was, or untouched. And removing only what was made.
+
+mod common;
+
+use common::{Blow, FakeOlt, JournalBlow, MemoryJournal, Port, facts, other_serial, pon, serial, spec};
+use olt::{
+    plan::{AuthoriseSpec, DeauthoriseSpec, MoveSpec, OnuRef, Operation, PlanRefusal, plan},
+    saga::{Outcome, SagaError, TaskState, execute, resume},
+};
+use types::PonPath;
+
+const OLD: PonPath = PonPath { frame: 0, slot: 2, port: 0 };
+
+fn old_place() -> OnuRef {
+    OnuRef { pon: OLD, onu_id: 4 }
+}
+
+fn made() -> AuthoriseSpec {
+    AuthoriseSpec { pon: OLD, onu_id: Some(4), ..spec() }
+}
+
+fn removal() -> DeauthoriseSpec {
+    DeauthoriseSpec { onu: old_place(), serial: serial(), made: Some(Box::new(made())) }
+}
+
+fn moving() -> Operation {
+    Operation::Move(Box::new(MoveSpec { from: removal(), to: spec() }))
+}
+
+async fn run(
+    olt: &FakeOlt,
+    operation: &Operation,
+    journal: &mut MemoryJournal,
+) -> Result<Outcome, SagaError> {
+    execute(&mut olt.driver(), operation, &facts(), journal).await
+}
+
+/// The ONU is registered at its old place and announces itself at the new one. An engineer gave it another speed.
+async fn moved_by_a_technician() -> FakeOlt {
+    let olt = FakeOlt::new();
+    olt.world().autofind.insert(serial(), OLD);
+    let outcome = run(&olt, &Operation::Authorise(made()), &mut MemoryJournal::default()).await;
+    assert!(matches!(outcome, Ok(Outcome::Done(_))), "{outcome:?}");
+    let mut world = olt.world();
+    world.ports.values_mut().filter(|port| port.gem == 1 && port.pon == OLD).for_each(|port| {
+        port.traffic = Some((8, 9));
+    });
+    world.autofind.insert(serial(), pon());
+    world.log.clear();
+    drop(world);
+    olt
+}
+
+/// Everything at the old place, without the indexes that the OLT chooses.
+fn at_old_place(olt: &FakeOlt) -> (Option<common::Ont>, Vec<Port>) {
+    let world = olt.world();
+    let mut ports: Vec<Port> = world.ports.values().filter(|port| port.pon == OLD).cloned().collect();
+    ports.sort_by_key(|port| port.gem);
+    (world.onts.get(&(OLD, 4)).cloned(), ports)
+}
+
+fn is_moved(olt: &FakeOlt) -> bool {
+    olt.is_complete() && at_old_place(olt) == (None, vec![])
+}
+
+#[tokio::test]
+async fn an_onu_moves_and_its_old_place_is_free() {
+    let olt = moved_by_a_technician().await;
+    let mut journal = MemoryJournal::default();
+    let outcome = run(&olt, &moving(), &mut journal).await.expect("an outcome");
+    let Outcome::Done(report) = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.onu, OnuRef { pon: pon(), onu_id: 1 });
+    assert!(is_moved(&olt), "{:?}", olt.world());
+    let log = olt.world().log.clone();
+    assert_eq!(log[..3], ["undo service-port 5", "undo service-port 6", "ont delete 0 4"]);
+    assert!(log[3].starts_with("ont add 6 1 sn-auth"), "{log:?}");
+    let states = journal.states.lock().expect("states").clone();
+    assert!(states.contains(&TaskState::Removing), "{states:?}");
+    // Again: as wanted already.
+    let again = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    assert!(matches!(&again, Outcome::Done(report) if report.already), "{again:?}");
+}
+
+#[tokio::test]
+async fn the_plan_of_a_move_says_everything_that_will_be_sent() {
+    let olt = moved_by_a_technician().await;
+    let before = olt.driver().snapshot(&moving()).await.expect("a snapshot");
+    let planned = plan(&moving(), &facts(), &before).expect("a plan");
+    let text = planned.dry_run(&common::dialect());
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+    assert!(at("undo service-port 5") < at("ont delete 0 4"), "{text}");
+    assert!(at("ont delete 0 4") < at("ont add 6 1"), "{text}");
+    assert!(at("If it fails") < at("ont add 0 4"), "{text}");
+    assert!(text.contains("traffic-table index 8 outbound traffic-table index 9"), "as it was: {text}");
+    let journalled = serde_json::to_string(&planned).expect("JSON");
+    assert_eq!(serde_json::from_str::<olt::plan::Plan>(&journalled).expect("a plan"), planned);
+}
+
+async fn killed_and_resumed(
+    olt: &FakeOlt,
+    operation: &Operation,
+    journal: &MemoryJournal,
+) -> Option<Outcome> {
+    let first = {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        tokio::select! {
+            outcome = async { execute(&mut driver, operation, &facts(), &mut own).await } => Some(outcome.expect("an outcome")),
+            () = olt.killed.notified() => None,
+            () = journal.killed.notified() => None,
+        }
+    };
+    match first {
+        Some(outcome) => Some(outcome),
+        None => {
+            olt.world().process_dead = false;
+            resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed")
+        }
+    }
+}
+
+async fn commands(arrange: impl AsyncFn() -> FakeOlt) -> usize {
+    let olt = arrange().await;
+    let before = olt.world().commands;
+    run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    olt.world().commands - before
+}
+
+#[tokio::test]
+async fn a_cut_or_a_kill_at_any_command_of_a_move_ends_moved_or_untouched() {
+    let all = commands(moved_by_a_technician).await;
+    assert!(all > 40, "only {all} commands: the sweep would be empty");
+    for blow in [Blow::CutBefore, Blow::CutAfter, Blow::KillBefore, Blow::KillAfter] {
+        for at in 1..=all {
+            let olt = moved_by_a_technician().await;
+            let before = at_old_place(&olt);
+            olt.arm(at, blow);
+            match killed_and_resumed(&olt, &moving(), &MemoryJournal::default()).await {
+                Some(Outcome::Done(_)) => assert!(is_moved(&olt), "{blow:?} at {at}: {:?}", olt.world()),
+                None => {
+                    assert_eq!(at_old_place(&olt), before, "{blow:?} at {at}");
+                    assert!(olt.world().log.is_empty());
+                }
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+    for blow in [JournalBlow::KillBefore, JournalBlow::KillAfter] {
+        // begin, removing, two per step, verifying, finished
+        for at in 1..=14 {
+            let olt = moved_by_a_technician().await;
+            let before = at_old_place(&olt);
+            let journal = MemoryJournal::default();
+            *journal.blow.lock().expect("blow") = Some((at, blow));
+            match killed_and_resumed(&olt, &moving(), &journal).await {
+                Some(Outcome::Done(_)) => assert!(is_moved(&olt), "{blow:?} at {at}: {:?}", olt.world()),
+                None => assert!(at == 1 && at_old_place(&olt) == before, "{blow:?} at {at}"),
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// The new place refuses at some line: the ONU is back where it was, even if that is disturbed in its turn.
+#[tokio::test]
+async fn a_move_that_fails_puts_the_onu_back_as_it_was() {
+    for refusal in ["ont add 6", "service-port vlan 4000 gpon 0/1/6", "ont tr069-server-config 6"] {
+        let arrange = async || {
+            let olt = moved_by_a_technician().await;
+            olt.world().refuse.push((refusal.into(), "  Failure: The board does not support it".into()));
+            olt
+        };
+        let olt = arrange().await;
+        let before = at_old_place(&olt);
+        assert!(before.0.is_some() && before.1.len() == 2, "{before:?}");
+        let outcome = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+        let Outcome::Undone { reason } = &outcome else { panic!("{refusal}: {outcome:?}") };
+        assert!(reason.contains("does not support it") && reason.contains("back at 0/2/0 ONU 4"), "{reason}");
+        assert_eq!(at_old_place(&olt), before, "{refusal}: speed and description included");
+        assert!(olt.world().onts.keys().all(|(at, id)| *at != pon() || *id == 0), "{:?}", olt.world());
+        let all = commands(&arrange).await;
+        for blow in [Blow::CutBefore, Blow::CutAfter, Blow::KillBefore, Blow::KillAfter] {
+            for at in 20..=all {
+                let olt = arrange().await;
+                olt.arm(at, blow);
+                let outcome = killed_and_resumed(&olt, &moving(), &MemoryJournal::default()).await;
+                let ended = matches!(outcome, Some(Outcome::Undone { .. }) | None);
+                assert!(ended, "{refusal}, {blow:?} at {at}: {outcome:?}");
+                assert_eq!(at_old_place(&olt), before, "{refusal}, {blow:?} at {at}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_onu_that_cannot_be_taken_off_stays_where_it_is() {
+    let olt = moved_by_a_technician().await;
+    let before = at_old_place(&olt);
+    olt.world().refuse.push(("ont delete 0 4".into(), "  Failure: The board is rebooting".into()));
+    let outcome = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    let Outcome::Undone { reason } = &outcome else { panic!("{outcome:?}") };
+    assert!(
+        reason.contains("could not be taken from 0/2/0 ONU 4") && reason.contains("rebooting"),
+        "{reason}"
+    );
+    assert_eq!(at_old_place(&olt), before, "its service ports are back");
+}
+
+#[tokio::test]
+async fn what_is_gone_from_its_old_place_is_registered_at_the_new_one() {
+    let olt = FakeOlt::new();
+    let outcome = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    assert!(matches!(outcome, Outcome::Done(_)) && is_moved(&olt), "{outcome:?}");
+    assert!(olt.world().log.iter().all(|line| !line.contains("delete") && !line.contains("undo")));
+}
+
+#[tokio::test]
+async fn what_somebody_else_made_is_neither_moved_nor_removed() {
+    let foreign = || Port { pon: OLD, ont: 4, vlan: 300, user_vlan: 300, gem: 1, traffic: None };
+    for operation in [moving(), Operation::Deauthorise(removal())] {
+        let olt = moved_by_a_technician().await;
+        olt.world().ports.insert(77, foreign());
+        let before = at_old_place(&olt);
+        let outcome = run(&olt, &operation, &mut MemoryJournal::default()).await.expect("an outcome");
+        let Outcome::Refused { refusal: refusal @ PlanRefusal::NotOurs { .. } } = &outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(refusal.to_string().contains("service port 77 (VLAN 300)"), "{refusal}");
+        assert!(olt.world().log.is_empty());
+        assert_eq!(at_old_place(&olt), before);
+    }
+    // It comes while we are at it: the OLT refuses, and it is not taken away.
+    let olt = moved_by_a_technician().await;
+    let journal = MemoryJournal::default();
+    *journal.blow.lock().expect("blow") = Some((2, JournalBlow::KillAfter));
+    {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        let removing = Operation::Deauthorise(removal());
+        tokio::select! {
+            outcome = async { execute(&mut driver, &removing, &facts(), &mut own).await } => panic!("{outcome:?}"),
+            () = journal.killed.notified() => {}
+        }
+    }
+    olt.world().ports.insert(77, foreign());
+    let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+    let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("service virtual"), "{reason}");
+    assert_eq!(left.last().map(String::as_str), Some("ont delete 0 4"));
+    assert_eq!(olt.world().ports.get(&77), Some(&foreign()));
+}
+
+#[tokio::test]
+async fn an_onu_that_is_elsewhere_or_is_another_one_is_not_removed() {
+    let olt = moved_by_a_technician().await;
+    let wrong = DeauthoriseSpec { onu: OnuRef { pon: OLD, onu_id: 9 }, ..removal() };
+    let outcome = run(&olt, &Operation::Deauthorise(wrong), &mut MemoryJournal::default()).await;
+    let Ok(Outcome::Refused { refusal: refusal @ PlanRefusal::Elsewhere { .. } }) = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(refusal.to_string().contains("is registered as 0/2/0 ONU 4, not as 0/2/0 ONU 9"), "{refusal}");
+    // Between plan and first line somebody puts another ONU there.
+    let journal = MemoryJournal::default();
+    *journal.blow.lock().expect("blow") = Some((2, JournalBlow::KillAfter));
+    {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        let removing = Operation::Deauthorise(removal());
+        tokio::select! {
+            outcome = async { execute(&mut driver, &removing, &facts(), &mut own).await } => panic!("{outcome:?}"),
+            () = journal.killed.notified() => {}
+        }
+    }
+    let theirs = {
+        let mut world = olt.world();
+        let mut ont = world.onts.remove(&(OLD, 4)).expect("registered");
+        let neighbour = world.onts.remove(&(pon(), 0)).expect("registered");
+        ont.serial = other_serial();
+        world.onts.insert((OLD, 4), ont.clone());
+        drop(neighbour);
+        ont
+    };
+    let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+    assert!(matches!(outcome, Outcome::Done(_)), "ours is gone: {outcome:?}");
+    assert_eq!(olt.world().onts.get(&(OLD, 4)), Some(&theirs));
+    assert!(olt.world().log.iter().all(|line| !line.contains("ont delete")), "{:?}", olt.world().log);
+}
