@@ -6,7 +6,7 @@ use crate::{
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
-    settings::{ACS_POLICY, AcsPolicy},
+    settings::{ACS_POLICY, AcsPolicy, PolicyLimits},
     tries::Tries,
 };
 use profiles::cpe::ProfileSet;
@@ -29,6 +29,8 @@ pub struct AppParts {
     pub connection: Arc<dyn ConnectionRequester>,
     /// Name of this node in leases; unique among the nodes of an installation.
     pub node: String,
+    /// Within what the ACS policy may be set.
+    pub limits: PolicyLimits,
 }
 
 /// Use cases over one database. Cheap to clone.
@@ -67,7 +69,14 @@ impl App {
     /// When settings in the database cannot be read.
     pub async fn new(parts: AppParts) -> Result<App, AppError> {
         let read_at = parts.clock.now();
-        let policy = stored_policy(&parts.store).await?;
+        let (policy, unsafe_fields) = stored_policy(&parts.store).await?.made_safe(parts.limits, read_at);
+        for wrong in unsafe_fields {
+            tracing::warn!(
+                field = %wrong.field,
+                "the stored ACS policy is not used as it is: {} Save it anew under Settings, ACS policy.",
+                wrong.message
+            );
+        }
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
         let profiles = ProfileSet::builtin();
@@ -158,6 +167,11 @@ impl App {
         Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Within what the ACS policy may be set here.
+    pub fn policy_limits(&self) -> PolicyLimits {
+        self.0.parts.limits
+    }
+
     pub(crate) fn set_policy(&self, policy: AcsPolicy) {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
@@ -181,7 +195,8 @@ impl App {
 
     /// Reads again what another node may have changed.
     pub(crate) async fn reload_settings(&self) -> Result<(), AppError> {
-        self.set_policy(stored_policy(self.store()).await?);
+        let stored = stored_policy(self.store()).await?;
+        self.set_policy(stored.made_safe(self.policy_limits(), self.now()).0);
         self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
         Ok(())
     }

@@ -90,6 +90,15 @@ impl Checks {
         }
     }
 
+    /// Something is wrong with the field already.
+    pub(crate) fn is_wrong(&self, field: &str) -> bool {
+        self.0.iter().any(|wrong| wrong.field == field)
+    }
+
+    pub(crate) fn into_fields(self) -> Vec<FieldError> {
+        self.0
+    }
+
     pub(crate) fn done(self) -> Result<(), AppError> {
         if self.0.is_empty() { Ok(()) } else { Err(AppError::Invalid { fields: self.0 }) }
     }

@@ -28,6 +28,11 @@ impl Cidr {
         u32::from(address) & mask == u32::from(self.network)
     }
 
+    /// Bits of an address that every member shares.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// True if every address of the other network lies inside.
     pub fn covers(&self, other: &Cidr) -> bool {
         self.prefix <= other.prefix && self.contains(IpAddr::V4(other.network))

@@ -1,6 +1,10 @@
 //! Settings that live in the database and are changed on the Settings pages.
 
-use crate::{Actor, App, AppError, Permission, core::FIRST_CONTACT, error::Checks, ports::Cidr};
+mod bounds;
+
+pub use bounds::{PolicyBound, PolicyLimits, back_off_range};
+
+use crate::{Actor, App, AppError, Permission, core::FIRST_CONTACT, ports::Cidr};
 use provisioning::Policy;
 use serde::{Deserialize, Serialize};
 use store::{StoreError, settings};
@@ -50,55 +54,6 @@ impl Default for AcsPolicy {
     }
 }
 
-impl AcsPolicy {
-    /// Refuses what would hurt a real network, field by field.
-    pub(crate) fn check(&self) -> Result<(), AppError> {
-        let mut checks = Checks::default();
-        let p = &self.provisioning;
-        let mut within = |field: &str, value: u64, low: u64, high: u64, why: &str| {
-            if !(low..=high).contains(&value) {
-                checks.wrong(field, format!("{value} is outside {low} to {high}: {why}"));
-            }
-        };
-        within("cool_down_s", p.cool_down_s, 1, 600, "attempts at one device keep this distance.");
-        within("watchdog_s", p.watchdog_s, 1, 60, "a CPE needs some seconds to answer a call.");
-        within(
-            "connection_request_gap_s",
-            p.connection_request_gap_s,
-            1,
-            86_400,
-            "no device is called in a hurry.",
-        );
-        within("inform_interval_s", p.inform_interval_s.into(), 5, 86_400, "too short drowns the ACS.");
-        within("verify_checks", p.verify_checks.into(), 1, 20, "PPPoE needs more than one look.");
-        within("autofind_interval_s", self.autofind_interval_s, 1, 3600, "an OLT's CLI is slow.");
-        within("quarantine_limit", self.quarantine_limit, 1, 1_000_000, "strangers take room.");
-        if p.ntp_servers.is_empty() || p.ntp_servers.len() > 5 {
-            checks
-                .wrong("ntp_servers", "needs one to five servers; without one no clock ever becomes right.");
-        }
-        if p.back_off_s.is_empty() {
-            checks.wrong("back_off_s", "needs at least one waiting time.");
-        }
-        if self.management_networks.len() > 64 {
-            checks.wrong("management_networks", "holds more than 64 networks; join some.");
-        }
-        if self.nat_networks.len() > 64 {
-            checks.wrong("nat_networks", "holds more than 64 networks; join some.");
-        }
-        if let Some(outside) =
-            self.nat_networks.iter().find(|inner| !self.management_networks.iter().any(|n| n.covers(inner)))
-        {
-            checks.wrong(
-                "nat_networks",
-                format!("{outside} is in no management network; nobody is called there."),
-            );
-        }
-        checks.text("first_contact_username", &self.first_contact_username, 64);
-        checks.done()
-    }
-}
-
 impl App {
     /// Replaces the ACS policy. `first_contact_password`: absent keeps the one in force, empty removes it.
     ///
@@ -111,7 +66,8 @@ impl App {
         first_contact_password: Option<Secret>,
     ) -> Result<(), AppError> {
         actor.require(Permission::WriteSettings)?;
-        policy.check()?;
+        let checked = policy.check(self.policy_limits(), self.now());
+        merged([checked, bounds::first_contact_password(first_contact_password.as_ref())])?;
         let value =
             |policy: &AcsPolicy| serde_json::to_value(policy).map_err(|e| AppError::Internal(e.to_string()));
         let (before, after) = (value(&self.policy())?, value(&policy)?);
@@ -142,34 +98,15 @@ impl App {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_acceptable_and_complete_json() {
-        let policy = AcsPolicy::default();
-        policy.check().expect("defaults");
-        let text = serde_json::to_string(&policy).expect("json");
-        assert_eq!(serde_json::from_str::<AcsPolicy>(&text).expect("own json"), policy);
-        assert_eq!(serde_json::from_str::<AcsPolicy>("{}").expect("all optional"), policy);
+/// What is wrong in several answers, as one.
+fn merged(answers: impl IntoIterator<Item = Result<(), AppError>>) -> Result<(), AppError> {
+    let mut all = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(()) => {}
+            Err(AppError::Invalid { fields }) => all.extend(fields),
+            Err(other) => return Err(other),
+        }
     }
-
-    #[test]
-    fn a_policy_that_would_hurt_is_refused() {
-        let mut policy = AcsPolicy::default();
-        policy.provisioning.inform_interval_s = 1;
-        policy.provisioning.ntp_servers.clear();
-        let Err(AppError::Invalid { fields }) = policy.check() else { panic!("two things hurt") };
-        assert_eq!(fields.len(), 2, "{fields:?}");
-        let network = |text: &str| vec![text.parse().expect("a network")];
-        let nat = |inner: &str| AcsPolicy {
-            management_networks: network("10.20.0.0/16"),
-            nat_networks: network(inner),
-            ..AcsPolicy::default()
-        };
-        nat("10.20.3.0/24").check().expect("a part of it");
-        let Err(AppError::Invalid { fields }) = nat("10.0.0.0/8").check() else { panic!("wider than it") };
-        assert_eq!(fields[0].field, "nat_networks");
-    }
+    if all.is_empty() { Ok(()) } else { Err(AppError::Invalid { fields: all }) }
 }

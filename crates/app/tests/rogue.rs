@@ -82,6 +82,7 @@ impl Network {
             clock: Arc::new(clock.clone()),
             connection: Arc::new(Nobody),
             node: "t".into(),
+            limits: app::PolicyLimits::Network,
         };
         let app = App::new(parts).await.expect("starts");
         let olt: NewOlt = serde_json::from_value(serde_json::json!({

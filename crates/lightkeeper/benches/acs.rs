@@ -145,6 +145,7 @@ async fn open(data: &Path) -> App {
         clock: Arc::new(SystemClock),
         connection: Arc::new(acs::HttpConnectionRequester::default()),
         node: "bench".to_owned(),
+        limits: app::PolicyLimits::Simulated,
     };
     App::new(parts).await.unwrap()
 }

@@ -8,6 +8,7 @@ mod node;
 mod simulate;
 
 use anyhow::Context;
+use app::PolicyLimits;
 use clap::{Parser, Subcommand};
 use config::Config;
 use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
@@ -122,7 +123,7 @@ async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         }
         Command::Sim(args) => simulate::run(args).await,
         Command::User { command: UserCommand::Reset { name } } => {
-            let password = open_app(&config).await?.reset_password(&name).await?;
+            let password = open_app(&config, PolicyLimits::Network).await?.reset_password(&name).await?;
             println!("The new password of {name} is: {}", password.expose());
             println!("It is not shown again. All logins of {name} were ended.");
             Ok(ExitCode::SUCCESS)
@@ -153,7 +154,7 @@ fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
-    let app = open_app(config).await?;
+    let app = open_app(config, PolicyLimits::Network).await?;
     let node = Node::start(config, app).await?;
     if let Some(web) = node.web {
         println!("Lightkeeper {} serves pages and API on http://{web}", env!("CARGO_PKG_VERSION"));

@@ -6,7 +6,7 @@ use acs::{
     TlsListener,
 };
 use anyhow::Context;
-use app::{App, AppParts};
+use app::{App, AppParts, PolicyLimits};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{KeySource, Store, StoreConfig};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,7 +34,7 @@ pub(crate) fn store_config(config: &Config) -> StoreConfig {
 }
 
 /// The database and the application, without edges or workers.
-pub(crate) async fn open_app(config: &Config) -> anyhow::Result<App> {
+pub(crate) async fn open_app(config: &Config, limits: PolicyLimits) -> anyhow::Result<App> {
     make_private_folder(&config.data_dir)?;
     let store = Store::open(store_config(config)).await?;
     let parts = AppParts {
@@ -42,6 +42,7 @@ pub(crate) async fn open_app(config: &Config) -> anyhow::Result<App> {
         clock: Arc::new(SystemClock),
         connection: Arc::new(HttpConnectionRequester::default()),
         node: format!("{}-{}", hostname(), std::process::id()),
+        limits,
     };
     Ok(App::new(parts).await?)
 }

@@ -39,6 +39,7 @@ async fn prepared(folder: &Path) {
         clock: Arc::new(SystemClock),
         connection: Arc::new(HttpConnectionRequester::default()),
         node: "before".into(),
+        limits: app::PolicyLimits::Network,
     };
     let app = App::new(parts).await.unwrap();
     let policy =

@@ -5,6 +5,7 @@ mod bed;
 mod golden;
 mod hostile;
 mod live;
+mod policy;
 mod rights;
 mod service;
 mod sign_in;

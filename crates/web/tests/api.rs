@@ -42,6 +42,7 @@ async fn served() -> Served {
         clock: Arc::new(SystemClock),
         connection: Arc::new(NobodyThere),
         node: "test".to_owned(),
+        limits: app::PolicyLimits::Network,
     };
     let app = Arc::new(App::new(parts).await.expect("the application starts"));
     let key = app.create_api_key(&Actor::System("test"), "for a test", &Permission::ALL, None).await;

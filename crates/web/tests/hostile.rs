@@ -48,6 +48,7 @@ impl Served {
             clock: Arc::new(SystemClock),
             connection: Arc::new(NobodyThere),
             node: "test".to_owned(),
+            limits: app::PolicyLimits::Network,
         };
         let app = Arc::new(App::new(parts).await.expect("the application starts"));
         let trusted_proxies =

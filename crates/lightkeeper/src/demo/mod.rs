@@ -97,7 +97,7 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
         ..base
     };
     eprintln!("Lightkeeper {}: {}", env!("CARGO_PKG_VERSION"), scenario.title);
-    let app = open_app(&config).await?;
+    let app = open_app(&config, app::PolicyLimits::Simulated).await?;
     seed::seed(&app, &scenario, &places).await.context("preparing the demo's customers and OLTs")?;
     let node = Node::start(&config, app.clone()).await?;
     let acs_url = format!("http://{}/", places.acs);

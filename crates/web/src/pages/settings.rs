@@ -1,6 +1,6 @@
 //! Settings: ACS policy, users, API keys. OLTs have pages of their own.
 
-use app::{AcsPolicy, Permission, Role, ports::Cidr};
+use app::{AcsPolicy, Permission, PolicyBound, Role, ports::Cidr};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -47,21 +47,36 @@ struct PolicyPage {
     shell: Shell,
     tabs: Vec<Tab>,
     form: Form,
-    numbers: [(&'static str, &'static str, &'static str); 9],
+    groups: Vec<(&'static str, Vec<PolicyField>)>,
+    back_off: String,
     changed: Option<String>,
 }
 
-const NUMBERS: [(&str, &str, &str); 9] = [
-    ("cool_down_s", "Cool-down, s", "between two attempts at one device; 300 to 600 on a real network"),
-    ("watchdog_s", "Watchdog, s", "how long we wait for the Inform after a call"),
-    ("connection_request_gap_s", "Gap between calls, s", "to one device"),
-    ("inform_interval_s", "Inform interval, s", "written to devices"),
-    ("verify_grace_s", "Grace for PPPoE, s", "until a connection counts as failed"),
-    ("verify_checks", "Checks, at least", "that must fail; PPPoE needs more than one look"),
-    ("ntp_pushes", "Time server set, times", "before a wrong clock is reported"),
-    ("autofind_interval_s", "Read OLTs every, s", "a CLI is slow"),
-    ("quarantine_limit", "Strangers remembered", "more are answered “busy”"),
-];
+/// One number of the policy.
+struct PolicyField {
+    name: &'static str,
+    label: &'static str,
+    about: &'static str,
+    bounds: String,
+}
+
+fn groups(ctx: &Ctx) -> Vec<(&'static str, Vec<PolicyField>)> {
+    let (limits, now) = (ctx.app().policy_limits(), ctx.app().now());
+    let mut groups: Vec<(&'static str, Vec<PolicyField>)> = Vec::new();
+    for bound in PolicyBound::all() {
+        let field = PolicyField {
+            name: bound.name(),
+            label: bound.label,
+            about: bound.about,
+            bounds: bound.words(limits, now),
+        };
+        match groups.last_mut().filter(|(group, _)| *group == bound.group) {
+            Some((_, fields)) => fields.push(field),
+            None => groups.push((bound.group, vec![field])),
+        }
+    }
+    groups
+}
 
 fn fill(policy: &AcsPolicy) -> Form {
     let p = &policy.provisioning;
@@ -70,17 +85,15 @@ fn fill(policy: &AcsPolicy) -> Form {
     form.set("management_networks", lines(&policy.management_networks))
         .set("nat_networks", lines(&policy.nat_networks))
         .set("ntp_servers", p.ntp_servers.join("\n"))
+        .set("time_zone", &p.time_zone)
+        .set("time_zone_posix", &p.time_zone_posix)
+        .set("wan_label", &p.wan_label)
+        .set("back_off_s", p.back_off_s.iter().map(u64::to_string).collect::<Vec<_>>().join(" "))
         .set("anonymous_first_contact", if policy.anonymous_first_contact { "1" } else { "" })
-        .set("first_contact_username", &policy.first_contact_username)
-        .set("cool_down_s", p.cool_down_s)
-        .set("watchdog_s", p.watchdog_s)
-        .set("connection_request_gap_s", p.connection_request_gap_s)
-        .set("inform_interval_s", p.inform_interval_s)
-        .set("verify_grace_s", p.verify_grace_s)
-        .set("verify_checks", p.verify_checks)
-        .set("ntp_pushes", p.ntp_pushes)
-        .set("autofind_interval_s", policy.autofind_interval_s)
-        .set("quarantine_limit", policy.quarantine_limit);
+        .set("first_contact_username", &policy.first_contact_username);
+    for bound in PolicyBound::all() {
+        form.set(bound.name(), bound.get(policy));
+    }
     form
 }
 
@@ -90,7 +103,15 @@ async fn draw_policy(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> R
     let changed = ctx.read().setting("acs.policy").await?;
     let changed = changed
         .map(|setting| format!("last changed {} by {}", v.time(setting.updated_at), setting.updated_by));
-    Ok(PolicyPage { shell, tabs: tabs(who, "/settings/policy"), form, numbers: NUMBERS, changed })
+    let (low, high) = app::back_off_range(ctx.app().policy_limits());
+    Ok(PolicyPage {
+        shell,
+        tabs: tabs(who, "/settings/policy"),
+        form,
+        groups: groups(ctx),
+        back_off: format!("{low} to {high}"),
+        changed,
+    })
 }
 
 pub(crate) async fn policy(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
@@ -120,17 +141,26 @@ pub(crate) async fn change_policy(
     };
     policy.management_networks = networks("management_networks");
     policy.nat_networks = networks("nat_networks");
+    for bound in PolicyBound::all() {
+        let value = form.number(bound.name());
+        bound.set(&mut policy, value);
+    }
+    let mut back_off_s = Vec::new();
+    for word in form.val("back_off_s").split([' ', ',', '\n']).map(str::to_owned).collect::<Vec<_>>() {
+        match word.trim() {
+            "" => {}
+            word => match word.parse() {
+                Ok(wait) => back_off_s.push(wait),
+                Err(_) => form.wrong("back_off_s", format!("{word:?} is not a whole number that fits here.")),
+            },
+        }
+    }
     let p = &mut policy.provisioning;
+    p.back_off_s = back_off_s;
     p.ntp_servers = lines(form.val("ntp_servers"));
-    p.cool_down_s = form.number("cool_down_s");
-    p.watchdog_s = form.number("watchdog_s");
-    p.connection_request_gap_s = form.number("connection_request_gap_s");
-    p.inform_interval_s = form.number("inform_interval_s");
-    p.verify_grace_s = form.number("verify_grace_s");
-    p.verify_checks = form.number("verify_checks");
-    p.ntp_pushes = form.number("ntp_pushes");
-    policy.autofind_interval_s = form.number("autofind_interval_s");
-    policy.quarantine_limit = form.number("quarantine_limit");
+    p.time_zone = form.val("time_zone").trim().to_owned();
+    p.time_zone_posix = form.val("time_zone_posix").trim().to_owned();
+    p.wan_label = form.val("wan_label").trim().to_owned();
     policy.anonymous_first_contact = form.is_on("anonymous_first_contact");
     policy.first_contact_username = form.val("first_contact_username").trim().to_owned();
     let password = form.opt("first_contact_password").map(Secret::new);

@@ -69,8 +69,13 @@ impl Bed {
         let mut config = StoreConfig::new(url, KeySource::File(folder.path().join("key")));
         config.clock = Arc::new(clock.clone());
         let store = Store::open(config).await.expect("the store opens");
-        let parts =
-            AppParts { store, clock: Arc::new(clock), connection: Arc::new(Nobody), node: "test".into() };
+        let parts = AppParts {
+            store,
+            clock: Arc::new(clock),
+            connection: Arc::new(Nobody),
+            node: "test".into(),
+            limits: app::PolicyLimits::Network,
+        };
         let app = Arc::new(App::new(parts).await.expect("the app starts"));
         let first_password = app.first_run().await.expect("first run").expect("a password");
         let state = WebState { zone: jiff::tz::TimeZone::UTC, ..WebState::new(app.clone()) };

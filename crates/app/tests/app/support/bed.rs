@@ -69,7 +69,13 @@ impl Bed {
         let (clock, calls, node) = (self.clock.clone(), calls.clone(), node.to_owned());
         async move {
             let store = Store::open(config).await.expect("the store opens");
-            let parts = AppParts { store, clock: Arc::new(clock), connection: Arc::new(calls), node };
+            let parts = AppParts {
+                store,
+                clock: Arc::new(clock),
+                connection: Arc::new(calls),
+                node,
+                limits: app::PolicyLimits::Simulated,
+            };
             App::new(parts).await.expect("the application starts")
         }
     }

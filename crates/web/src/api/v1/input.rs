@@ -199,18 +199,33 @@ pub(super) async fn read(parts: &Parts, body: axum::body::Body) -> Result<Bytes,
 /// Reads a body; what does not fit is named by its field where the words allow.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fail> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|error| {
+    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize::<_, T>(&mut *deserializer);
+    let read = read.map_err(|error| (error.path().to_string(), error.into_inner()));
+    let read = read.and_then(|value| match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err((String::new(), error)),
+    });
+    read.map_err(|(path, error)| {
         let text = short(&error.to_string());
         if !error.is_data() {
             return Fail::bad_request(format!("The body is not JSON: {text}."));
         }
-        let fields = ["unknown field `", "missing field `", "duplicate field `"]
+        let named = ["unknown field `", "missing field `", "duplicate field `"]
             .iter()
-            .filter_map(|start| text.strip_prefix(start)?.split_once('`'))
-            .map(|(field, _)| FieldError { field: field.to_owned(), message: format!("{text}.") })
-            .collect();
+            .find_map(|start| text.strip_prefix(start)?.split_once('`'))
+            .map(|(field, _)| field);
+        // The path ends at what is wrong, and where a field is named already, one before it.
+        let path = short(path.trim_matches('.'));
+        let field = match named {
+            Some(field) if path.is_empty() || path == field => field.to_owned(),
+            Some(field) if path.rsplit('.').next() == Some(field) => path,
+            Some(field) => format!("{path}.{field}"),
+            None => path,
+        };
+        let fields = Some(field).filter(|field| !field.is_empty()).into_iter();
         Fail {
-            fields,
+            fields: fields.map(|field| FieldError { field, message: format!("{text}.") }).collect(),
             ..Fail::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Not acceptable",
@@ -236,6 +251,37 @@ mod tests {
             olt_id: i64,
         } /// By name.
         sort ["name", "since"]
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_place() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "read by serde only")]
+        struct Inner {
+            seconds: u64,
+            waits: Vec<u64>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "read by serde only")]
+        struct Outer {
+            settings: Inner,
+        }
+        for (body, field) in [
+            (r#"{"settings":{"seconds":-1,"waits":[]}}"#, Some("settings.seconds")),
+            (r#"{"settings":{"seconds":1,"waits":[1,"x"]}}"#, Some("settings.waits[1]")),
+            (r#"{"settings":{"seconds":1}}"#, Some("settings.waits")),
+            (r#"{"settings":{"seconds":1,"waits":[],"colour":3}}"#, Some("settings.colour")),
+            (r#"{"colour":3}"#, Some("colour")),
+            ("{}", Some("settings")),
+            (r#"{"settings":{"#, None),
+            (r#"{"settings":{"seconds":1,"waits":[]}} x"#, None),
+        ] {
+            let fail = parse::<Outer>(body.as_bytes()).expect_err(body);
+            let named: Vec<&str> = fail.fields.iter().map(|field| field.field.as_str()).collect();
+            assert_eq!(named, Vec::from_iter(field), "{body}: {}", fail.detail);
+        }
     }
 
     #[test]

@@ -14,30 +14,42 @@ use crate::{auth::Caller, error::Fail, state::Ctx};
 #[serde(deny_unknown_fields)]
 pub(super) struct ProvisioningPolicy {
     /// Least time between the beginnings of two attempts, seconds.
+    #[schema(minimum = 300, maximum = 600)]
     cool_down_s: u64,
-    /// Waiting times after the 1st, 2nd … failure, seconds; the last one repeats.
+    /// Waiting times after the 1st, 2nd … failure, 60 to 604800 seconds each, at most twelve; the last one repeats.
     back_off_s: Vec<u64>,
     /// Waiting time after a failure that will not cure itself, seconds.
+    #[schema(minimum = 3600, maximum = 2592000)]
     park_s: u64,
     /// How long to watch for an Inform after a connection request, seconds.
+    #[schema(minimum = 5, maximum = 60)]
     watchdog_s: u64,
     /// Least time between two connection requests to one device, seconds.
+    #[schema(minimum = 10, maximum = 86400)]
     connection_request_gap_s: u64,
     /// Least time between two repairs of the credentials of one device, seconds.
+    #[schema(minimum = 86400, maximum = 2592000)]
     credentials_rewrite_s: u64,
     /// Wait between the last write and the first look at the connection, seconds.
+    #[schema(minimum = 5, maximum = 300)]
     verify_delay_s: u64,
     /// Window after the last write in which a connection may still come up, seconds.
+    #[schema(minimum = 60, maximum = 3600)]
     verify_grace_s: u64,
     /// Looks at the connection that must fail before it counts as failed.
+    #[schema(minimum = 2, maximum = 20)]
     verify_checks: u32,
     /// PeriodicInformInterval to set, seconds.
+    #[schema(minimum = 60, maximum = 86400)]
     inform_interval_s: u32,
     /// Each device gets an interval up to this much longer or shorter, seconds.
+    #[schema(minimum = 0, maximum = 43200)]
     inform_spread_s: u32,
     /// Added to the interval before an Inform counts as overdue, seconds.
+    #[schema(minimum = 10, maximum = 3600)]
     inform_grace_s: u64,
-    /// First year a clock may show.
+    /// First year a clock may show; at most the present one.
+    #[schema(minimum = 2015)]
     clock_floor_year: i32,
     /// NTP servers of the management network, best first, one to five.
     ntp_servers: Vec<String>,
@@ -46,14 +58,18 @@ pub(super) struct ProvisioningPolicy {
     /// POSIX zone for TR-181 devices, e.g. `IST-5:30`.
     time_zone_posix: String,
     /// NTP is set at most this often before the reason says that the server cannot be reached.
+    #[schema(minimum = 1, maximum = 10)]
     ntp_pushes: u32,
     /// Wait after setting NTP before one look at the clock, seconds.
+    #[schema(minimum = 10, maximum = 3600)]
     clock_check_s: u64,
-    /// ACTIVE devices are compared with their intent this often, seconds; 0: only after a boot.
+    /// ACTIVE devices are compared with their intent this often, seconds, at least 300; 0: only after a boot.
+    #[schema(minimum = 0, maximum = 604800)]
     drift_check_s: u64,
     /// Requests in one session before the rest is left for the next.
+    #[schema(minimum = 10, maximum = 500)]
     requests_per_session: u32,
-    /// Connections are named like this so that we know our own.
+    /// Connections are named like this so that we know our own: 3 to 32 letters, digits, `-` and `_`.
     wan_label: String,
 }
 
@@ -62,7 +78,8 @@ pub(super) struct ProvisioningPolicy {
 #[serde(deny_unknown_fields)]
 pub(super) struct AcsSettings {
     provisioning: ProvisioningPolicy,
-    /// IPv4 networks that CPEs' management WANs are in, e.g. `10.20.0.0/16`. Connection requests go nowhere else.
+    /// IPv4 networks that CPEs' management WANs are in, e.g. `10.20.0.0/16`; none wider than a /8. Connection
+    /// requests go nowhere else.
     management_networks: Vec<String>,
     /// Those of them, or parts of them, whose CPEs reach us through address translation. Only here may a
     /// ConnectionRequestURL name another address than the device speaks from; anywhere else such a device is not called.
@@ -72,10 +89,13 @@ pub(super) struct AcsSettings {
     /// User name of the shared first-contact credentials.
     first_contact_username: String,
     /// The OLT's word that an ONU is online counts for so long, seconds.
+    #[schema(minimum = 60, maximum = 7200)]
     olt_word_valid_s: u64,
     /// Most devices without a service that are remembered.
+    #[schema(minimum = 1, maximum = 1000000)]
     quarantine_limit: u64,
     /// How often each OLT is asked for detected ONUs and ONU states, seconds.
+    #[schema(minimum = 10, maximum = 3600)]
     autofind_interval_s: u64,
 }
 
@@ -85,7 +105,8 @@ pub(super) struct AcsSettings {
 pub(super) struct AcsSettingsInput {
     /// What a GET gave, with your changes.
     settings: AcsSettings,
-    /// Password of the shared first-contact credentials. Absent keeps the one in force, empty removes it.
+    /// Password of the shared first-contact credentials. Absent keeps the one in force, empty removes
+    /// it. 8 to 128 characters.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     first_contact_password: Option<Secret>,
 }
@@ -111,11 +132,23 @@ pub(super) async fn set_acs_settings(
     Caller(actor): Caller,
     Body(input): Body<AcsSettingsInput>,
 ) -> Answer<AcsSettings> {
-    let policy: AcsPolicy = serde_json::to_value(&input.settings)
-        .and_then(serde_json::from_value)
+    let value = serde_json::to_value(&input.settings)
         .map_err(|error| AppError::invalid("settings", error.to_string()))?;
-    ctx.app().set_acs_policy(&actor, policy, input.first_contact_password).await?;
+    let policy: AcsPolicy = serde_path_to_error::deserialize(value).map_err(|error| {
+        let message = error.inner().to_string();
+        AppError::invalid(&format!("settings.{}", error.path()), message)
+    })?;
+    ctx.app().set_acs_policy(&actor, policy, input.first_contact_password).await.map_err(as_in_the_body)?;
     Ok(Json(in_force(&ctx)?))
+}
+
+/// The policy is inside `settings` of the body; a password is beside it.
+fn as_in_the_body(error: AppError) -> AppError {
+    let AppError::Invalid { mut fields } = error else { return error };
+    for wrong in fields.iter_mut().filter(|wrong| wrong.field != "first_contact_password") {
+        wrong.field.insert_str(0, "settings.");
+    }
+    AppError::Invalid { fields }
 }
 
 #[cfg(test)]
@@ -134,5 +167,21 @@ mod tests {
         let back: AcsPolicy =
             serde_json::from_value(serde_json::to_value(&shown).expect("json")).expect("every key is there");
         assert_eq!(back, policy);
+    }
+
+    #[test]
+    fn the_description_says_the_bounds_that_are_kept() {
+        let document: serde_json::Value = serde_json::to_value(crate::api::v1::openapi()).expect("json");
+        let now = types::UtcMs(1_795_271_400_000);
+        for bound in app::PolicyBound::all() {
+            let schema = if bound.field == bound.name() { "AcsSettings" } else { "ProvisioningPolicy" };
+            let described = &document["components"]["schemas"][schema]["properties"][bound.name()];
+            let (low, high) = bound.range(app::PolicyLimits::Network, now);
+            let low = if bound.zero_too() { 0 } else { low };
+            assert_eq!(described["minimum"].as_u64(), Some(low), "{}", bound.field);
+            if bound.name() != "clock_floor_year" {
+                assert_eq!(described["maximum"].as_u64(), Some(high), "{}", bound.field);
+            }
+        }
     }
 }

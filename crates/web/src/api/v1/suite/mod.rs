@@ -98,6 +98,7 @@ impl Bed {
             clock: Arc::new(SystemClock),
             connection: Arc::new(NobodyThere),
             node: "test".to_owned(),
+            limits: app::PolicyLimits::Network,
         };
         let app = Arc::new(App::new(parts).await.expect("the application starts"));
         let ctx = Ctx::new(WebState::new(Arc::clone(&app)));
