@@ -1,7 +1,10 @@
 //! Forms: what was typed stays when something is wrong, and every mistake is said beside its field.
 
 use app::FieldError;
-use axum::extract::{FromRequest, Request};
+use axum::{
+    extract::{FromRequest, Request},
+    http::StatusCode,
+};
 
 use crate::{
     body,
@@ -16,6 +19,7 @@ pub(crate) struct Form {
     values: Vec<(String, String)>,
     errors: Vec<FieldError>,
     general: String,
+    refusal: Option<(StatusCode, Option<u32>)>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
@@ -102,11 +106,17 @@ impl Form {
 
     /// Takes over what a command found wrong.
     pub(crate) fn take(&mut self, fail: Fail) {
+        self.refusal = Some((fail.status, fail.retry_after_s));
         if fail.fields.is_empty() {
             self.general = fail.detail;
         } else {
             self.errors.extend(fail.fields);
         }
+    }
+
+    /// The status that the refused form is answered with, and when to try again, in seconds, where waiting helps.
+    pub(crate) fn refusal(&self) -> (StatusCode, Option<u32>) {
+        self.refusal.unwrap_or((StatusCode::UNPROCESSABLE_ENTITY, None))
     }
 
     pub(crate) fn selected(&self, name: &str, value: impl ToString) -> &'static str {

@@ -10,7 +10,7 @@ use axum::{
 use store::read::{CustomerFilter, CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
 use types::{CustomerId, OltId, PlanId, ServiceId};
 
-use super::{again, form_key, go, html, no_store, page};
+use super::{again, filled, form_key, go, html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -20,6 +20,8 @@ use crate::{
     view::{self, Status, View},
     words,
 };
+
+filled!(AuthorisePage);
 
 #[derive(Template)]
 #[template(path = "authorise.html")]

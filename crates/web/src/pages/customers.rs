@@ -12,7 +12,7 @@ use store::read::{
 };
 use types::{Currency, CustomerId, PlanId};
 
-use super::{again, form_key, go, page, service::phone_digits};
+use super::{again, filled, form_key, go, page, service::phone_digits};
 use crate::{
     auth::Who,
     error::Fail,
@@ -24,6 +24,8 @@ use crate::{
     view::{self, Status, View},
     words,
 };
+
+filled!(CustomerForm, PlanForm);
 
 #[derive(Template)]
 #[template(path = "customers.html")]

@@ -19,13 +19,14 @@ pub(crate) mod tasks;
 
 use askama::Template;
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 
 use crate::{
     auth::{FLASH_COOKIE, cookie, safe_next},
     error::Fail,
+    form::Form,
     shell::{Flash, forget_flash},
     state::Ctx,
     view::Status,
@@ -45,10 +46,31 @@ pub(crate) fn page(ctx: &Ctx, headers: &HeaderMap, template: &impl Template) -> 
     Ok(response)
 }
 
-/// A form that was not acceptable: the same page again, with what was typed.
-pub(crate) fn again(template: &impl Template) -> Result<Response, Fail> {
-    let mut response = html(template)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+/// A page with a form on it.
+pub(crate) trait Filled: Template {
+    /// What was typed, and what is wrong with it.
+    fn form(&self) -> &Form;
+}
+
+macro_rules! filled {
+    ($($page:ty),+ $(,)?) => {
+        $(impl crate::pages::Filled for $page {
+            fn form(&self) -> &crate::form::Form {
+                &self.form
+            }
+        })+
+    };
+}
+pub(crate) use filled;
+
+/// A form that was not acceptable: the same page again, with what was typed, under the status of what was wrong.
+pub(crate) fn again(page: &impl Filled) -> Result<Response, Fail> {
+    let mut response = html(page)?;
+    let (status, retry_after_s) = page.form().refusal();
+    *response.status_mut() = status;
+    if let Some(seconds) = retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     Ok(response)
 }
 

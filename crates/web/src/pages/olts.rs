@@ -12,7 +12,7 @@ use store::read::{
 };
 use types::{OltId, Secret};
 
-use super::{again, authorise::defaults, form_key, go, page};
+use super::{again, authorise::defaults, filled, form_key, go, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -24,6 +24,8 @@ use crate::{
     view::{self, Html, Status, View, Word},
     words,
 };
+
+filled!(OltForm);
 
 #[derive(Template)]
 #[template(path = "olts.html")]

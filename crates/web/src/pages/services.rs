@@ -9,7 +9,7 @@ use axum::{
 use store::read::{CustomerFilter, CustomerRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
 use types::{CustomerId, PlanId, Secret, Serial};
 
-use super::{again, form_key, go, html, no_store, page};
+use super::{again, filled, form_key, go, html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -21,6 +21,8 @@ use crate::{
     view::{self, Status},
     words,
 };
+
+filled!(NewServicePage);
 
 #[derive(Template)]
 #[template(path = "services.html")]

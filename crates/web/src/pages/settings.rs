@@ -10,7 +10,7 @@ use axum::{
 use store::read::{ApiKeyRow, UserRow};
 use types::{ApiKeyId, Secret, UserId};
 
-use super::{again, go, no_store, page, went};
+use super::{again, filled, go, no_store, page, went};
 use crate::{
     auth::Who,
     error::Fail,
@@ -20,6 +20,8 @@ use crate::{
     view::{Status, View, Word},
     words,
 };
+
+filled!(PolicyPage, UsersPage, KeysPage);
 
 type Tab = (&'static str, &'static str, bool);
 

@@ -146,7 +146,8 @@ pub(crate) async fn change_password(
     let new = Secret::new(form.val("new"));
     if let Err(error) = ctx.app().change_password(&who.actor, Secret::new(form.val("old")), new.clone()).await
     {
-        return again(&Fail::from(error).detail);
+        let fail = Fail::from(error);
+        return if fail.status.is_server_error() { Err(fail) } else { again(&fail.detail) };
     }
     // Every session of theirs has ended, this one too: begin a new one.
     let entered = ctx.app().login(&who.name, new, peer.map(|ip| ip.to_string())).await?;

@@ -140,7 +140,7 @@ const PROBLEMS: [Common; 7] = [
     Common {
         status: "503",
         name: "DoesNotAnswer",
-        text: "The database or the OLT does not answer now; nothing was changed.",
+        text: "The database or the OLT is busy or does not answer now; `Retry-After` says when to ask again.",
     },
 ];
 
