@@ -62,6 +62,9 @@ pub struct AcsConfig {
     pub plain: Option<PlainListener>,
     /// HTTPS, if at all.
     pub tls: Option<TlsListener>,
+    /// Proxies that speak for CPEs. Where a CPE speaks from is a part of who it is, so a proxy that does not say it, or
+    /// says it twice and differently, is refused; whoever is not named here is believed nothing.
+    pub trusted_proxies: Networks,
     /// Realm of the challenges. CPEs may store it: do not change it lightly.
     pub realm: String,
     /// Which digests are offered and accepted.
@@ -111,6 +114,7 @@ impl Default for AcsConfig {
         AcsConfig {
             plain: None,
             tls: None,
+            trusted_proxies: Networks::from(Vec::new()),
             realm: "Lightkeeper".into(),
             digest: ServerPolicy::default(),
             limits: Limits::default(),

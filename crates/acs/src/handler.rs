@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
-use types::Clock;
+use types::{Clock, ForwardedHeaders, Speaker};
 
 /// Envelopes above this are decoded away from the threads that serve everyone.
 const DECODE_ASIDE_BYTES: usize = 256 << 10;
@@ -102,7 +102,11 @@ impl Edge {
     }
 
     /// Handles one request. The work for a session runs in its own task: it goes on if the peer hangs up.
-    pub(crate) async fn handle(self: Arc<Self>, origin: Origin, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn handle(self: Arc<Self>, peer: Origin, request: Request<Incoming>) -> Answer {
+        let Some(origin) = self.speaks_for(peer, request.headers()) else {
+            self.counters.refused_connections.add();
+            return self.answer(Reply::Status(StatusCode::FORBIDDEN), peer);
+        };
         if request.method() != Method::POST {
             let mut answer = self.answer(Reply::Status(StatusCode::METHOD_NOT_ALLOWED), origin);
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -167,6 +171,42 @@ impl Edge {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+
+    /// Whom the request comes from: the peer, or the CPE that a trusted proxy speaks for. None if a proxy does not say it,
+    /// or if the CPE may not speak plain HTTP.
+    fn speaks_for(&self, peer: Origin, headers: &HeaderMap) -> Option<Origin> {
+        let lines =
+            |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        let said = ForwardedHeaders {
+            x_forwarded_for: lines("x-forwarded-for"),
+            x_forwarded_proto: lines("x-forwarded-proto"),
+            forwarded: lines("forwarded"),
+        };
+        let is_trusted = |address| self.config.trusted_proxies.contains(address);
+        match Speaker::of(peer.address, is_trusted, &said) {
+            Speaker::Peer(_) => Some(peer),
+            Speaker::Client { address, https } => {
+                let origin = Origin { address, tls: https.unwrap_or(peer.tls) };
+                let plain = self.config.plain.as_ref();
+                let allowed = origin.tls || plain.is_some_and(|plain| plain.allowed_from.contains(address));
+                if !allowed {
+                    tracing::debug!(peer = %address, "plain HTTP from outside the management networks, by a proxy");
+                }
+                allowed.then_some(origin)
+            }
+            Speaker::Unsaid(proxy) => {
+                tracing::warn!(
+                    %proxy,
+                    "a trusted proxy does not say for which CPE it speaks and is refused; it must send X-Forwarded-For"
+                );
+                None
+            }
+            Speaker::Contradiction => {
+                tracing::info!(proxy = %peer.address, "Forwarded and X-Forwarded-For name different CPEs; refused");
+                None
+            }
+        }
     }
 
     /// An Inform is small. A CPE that sends no cookies needs room for its answers as well, once it is known to be

@@ -104,11 +104,14 @@ struct Place {
 }
 
 impl Connections {
+    /// A trusted proxy speaks for many and has no limit of its own.
     fn take(self: &Arc<Self>, address: IpAddr, config: &AcsConfig) -> Option<Place> {
+        let speaks_for_many = config.trusted_proxies.contains(address);
         let mut open = lock(&self.0);
         let total: usize = open.values().sum();
         let own = open.entry(address).or_default();
-        if total >= config.max_connections || *own >= config.max_connections_per_address {
+        if total >= config.max_connections || (*own >= config.max_connections_per_address && !speaks_for_many)
+        {
             if *own == 0 {
                 open.remove(&address);
             }
@@ -209,7 +212,8 @@ impl AcsServer {
                 _ = reap.tick() => edge.sessions.reap(Instant::now()),
                 (stream, peer) = accept(plain.as_ref().map(|(listener, _)| listener)) => {
                     let address = peer.ip().to_canonical();
-                    let allowed = plain.as_ref().is_some_and(|(_, from)| from.contains(address));
+                    let allowed = plain.as_ref().is_some_and(|(_, from)| from.contains(address))
+                        || edge.config.trusted_proxies.contains(address);
                     if !allowed {
                         tracing::debug!(peer = %address, "plain HTTP from outside the management networks");
                         edge.counters.refused_connections.add();

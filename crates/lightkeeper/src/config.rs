@@ -5,6 +5,7 @@
 //! does not become a default in silence.
 
 use anyhow::{Context, bail};
+use app::ports::Cidr;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -25,10 +26,12 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     pub(crate) web_listen: SocketAddr,
     pub(crate) web_secure_cookies: bool,
+    pub(crate) web_trusted_proxies: Vec<Cidr>,
     pub(crate) acs_listen: SocketAddr,
     pub(crate) acs_tls_listen: Option<SocketAddr>,
     pub(crate) acs_tls_certificate: Option<PathBuf>,
     pub(crate) acs_tls_key: Option<PathBuf>,
+    pub(crate) acs_trusted_proxies: Vec<Cidr>,
     pub(crate) sntp_listen: Option<SocketAddr>,
     pub(crate) roles: Vec<String>,
     pub(crate) log_format: String,
@@ -43,10 +46,12 @@ impl Default for Config {
             key_file: PathBuf::new(),
             web_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             web_secure_cookies: false,
+            web_trusted_proxies: Vec::new(),
             acs_listen: SocketAddr::from(([0, 0, 0, 0], 7547)),
             acs_tls_listen: None,
             acs_tls_certificate: None,
             acs_tls_key: None,
+            acs_trusted_proxies: Vec::new(),
             sntp_listen: None,
             roles: ["web", "acs", "poll", "work"].map(str::to_owned).to_vec(),
             log_format: "text".to_owned(),
@@ -57,6 +62,22 @@ impl Default for Config {
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {
     text.parse().with_context(|| format!("{text:?} is not an address and port, e.g. 0.0.0.0:7547"))
+}
+
+/// `10.0.0.5, 172.18.0.0/16`: an address alone is that one host.
+fn networks(text: &str) -> anyhow::Result<Vec<Cidr>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let whole = if part.contains('/') { part.to_owned() } else { format!("{part}/32") };
+            whole.parse().map_err(|error: String| anyhow::anyhow!("{part:?}: {error}"))
+        })
+        .collect()
+}
+
+fn show_networks(networks: &[Cidr]) -> String {
+    networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn maybe<T>(text: &str, parse: impl Fn(&str) -> anyhow::Result<T>) -> anyhow::Result<Option<T>> {
@@ -112,10 +133,24 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "web_secure_cookies",
         environment: "LIGHTKEEPER_WEB_SECURE_COOKIES",
-        meaning: "true when the pages are reached by https, so that the login cookie never travels in the clear.",
+        meaning: "true when the pages are reached by https only, so that the login cookie never travels in the clear. \
+                  Not needed behind a proxy of web_trusted_proxies that sends X-Forwarded-Proto.",
         get: |c| c.web_secure_cookies.to_string(),
         set: |c, v| {
             c.web_secure_cookies = v.parse().context("wanted: true or false")?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "web_trusted_proxies",
+        environment: "LIGHTKEEPER_WEB_TRUSTED_PROXIES",
+        meaning: "Addresses or IPv4 networks of the proxies in front of the pages and the API, comma between. Only they are \
+                  believed who asks and whether by https (X-Forwarded-For, X-Forwarded-Proto or Forwarded): for the audit \
+                  log, the limits on signing in, and cookies. Empty: nobody is. Name the proxies themselves, never a \
+                  network that people sit in.",
+        get: |c| show_networks(&c.web_trusted_proxies),
+        set: |c, v| {
+            c.web_trusted_proxies = networks(v)?;
             Ok(())
         },
     },
@@ -156,6 +191,19 @@ const SETTINGS: &[Setting] = &[
         get: |c| c.acs_tls_key.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
         set: |c, v| {
             c.acs_tls_key = maybe(v, |v| Ok(PathBuf::from(v)))?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "acs_trusted_proxies",
+        environment: "LIGHTKEEPER_ACS_TRUSTED_PROXIES",
+        meaning: "Addresses or IPv4 networks of the proxies between CPEs and the ACS, comma between; empty for most. Where a \
+                  CPE speaks from is a part of who it is: a proxy named here decides that, so it must set \
+                  X-Forwarded-For (or Forwarded) itself, and is refused where it does not. Behind it only the management \
+                  networks may speak plain HTTP, as without it. Never name a network that CPEs are in.",
+        get: |c| show_networks(&c.acs_trusted_proxies),
+        set: |c, v| {
+            c.acs_trusted_proxies = networks(v)?;
             Ok(())
         },
     },
@@ -352,6 +400,22 @@ mod tests {
         std::fs::write(&file, "web_lisen = \"0.0.0.0:80\"\n").expect("write");
         let error = format!("{:#}", Config::load(Some(&file), none).expect_err("a typing mistake"));
         assert!(error.contains("\"web_lisen\" is no setting"), "{error}");
+    }
+
+    #[test]
+    fn proxies_are_named_one_by_one_or_by_network() {
+        let env = |text: &'static str| {
+            move |name: &str| (name == "LIGHTKEEPER_WEB_TRUSTED_PROXIES").then(|| text.to_owned())
+        };
+        let config = Config::load(None, env("10.0.0.5, 172.18.0.0/16")).expect("good");
+        assert_eq!(show_networks(&config.web_trusted_proxies), "10.0.0.5/32,172.18.0.0/16");
+        assert!(config.documented().contains("web_trusted_proxies = \"10.0.0.5/32,172.18.0.0/16\""));
+        assert!(config.acs_trusted_proxies.is_empty(), "those of the pages say nothing of CPEs");
+        let error = format!("{:#}", Config::load(None, env("proxy.example")).expect_err("a name"));
+        assert!(
+            error.contains("LIGHTKEEPER_WEB_TRUSTED_PROXIES") && error.contains("proxy.example"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -127,8 +127,11 @@ impl Node {
 }
 
 async fn web_server(config: &Config, app: &App) -> anyhow::Result<WebServer> {
-    let state =
-        WebState { secure_cookies: config.web_secure_cookies, ..WebState::new(Arc::new(app.clone())) };
+    let state = WebState {
+        secure_cookies: config.web_secure_cookies,
+        trusted_proxies: config.web_trusted_proxies.clone(),
+        ..WebState::new(Arc::new(app.clone()))
+    };
     let address = config.web_listen;
     WebServer::bind(address, state, WebLimits::default()).await.with_context(|| {
         format!(
@@ -166,6 +169,7 @@ async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
     let server_config = AcsConfig {
         plain: Some(PlainListener { address: config.acs_listen, allowed_from: management_networks(app) }),
         tls,
+        trusted_proxies: Networks::from(config.acs_trusted_proxies.clone()),
         ..AcsConfig::default()
     };
     Ok(AcsServer::bind(server_config, Arc::new(app.clone()), Arc::new(SystemClock)).await?)

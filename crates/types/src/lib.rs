@@ -3,6 +3,7 @@
 //! **Invariant: no I/O.** Nothing here reads a clock, a socket or a file except [`SystemClock`], which edges
 //! pass in as a [`Clock`] so that everything else can be driven by a clock that a test moves by hand.
 
+mod forwarded;
 mod id;
 mod mac;
 mod money;
@@ -11,6 +12,7 @@ mod secret;
 mod serial;
 mod time;
 
+pub use forwarded::{ForwardedHeaders, Speaker};
 pub use id::*;
 pub use mac::Mac;
 pub use money::{Currency, Money, MoneyError};

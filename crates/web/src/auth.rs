@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::{Actor, Permission, Role};
+use app::{Actor, Permission, Role, ports::Cidr};
 use axum::{
     body::Body,
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -17,7 +17,7 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use types::Secret;
+use types::{ForwardedHeaders, Secret, Speaker};
 
 use crate::{
     backend, body,
@@ -114,19 +114,72 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The address the request came from.
+/// Who is at the other end, as [`identify`] found out.
+#[derive(Debug, Clone, Copy)]
+struct Client {
+    address: IpAddr,
+    /// A proxy of ours says that the browser reached it over TLS.
+    https: bool,
+}
+
+/// The address the request came from: of the client where a trusted proxy speaks for it, else of the peer.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerAddress(pub(crate) Option<IpAddr>);
 
 impl<S: Send + Sync> FromRequestParts<S> for PeerAddress {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(PeerAddress(peer(&parts.extensions)))
+        Ok(PeerAddress(parts.extensions.get::<Client>().map(|client| client.address)))
     }
 }
 
-fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_canonical())
+/// Who is at the other end; nothing where the connection is not known.
+///
+/// # Errors
+/// When the headers of a trusted proxy contradict each other: one of them is the client's own word.
+fn client(
+    extensions: &http::Extensions,
+    headers: &HeaderMap,
+    trusted: &[Cidr],
+) -> Result<Option<Client>, Fail> {
+    let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return Ok(None) };
+    let lines = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let said = ForwardedHeaders {
+        x_forwarded_for: lines("x-forwarded-for"),
+        x_forwarded_proto: lines("x-forwarded-proto"),
+        forwarded: lines("forwarded"),
+    };
+    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+    match Speaker::of(peer.ip(), is_trusted, &said) {
+        Speaker::Peer(address) | Speaker::Unsaid(address) => Ok(Some(Client { address, https: false })),
+        Speaker::Client { address, https } => Ok(Some(Client { address, https: https == Some(true) })),
+        Speaker::Contradiction => Err(Fail::bad_request(
+            "Forwarded and X-Forwarded-For name different addresses, so it is not known who asks. Nothing was done. \
+             Ask without these headers; the proxy in front of Lightkeeper should remove the one it does not write.",
+        )),
+    }
+}
+
+/// A browser that reached a proxy of ours over TLS gets cookies that never travel in the clear.
+fn over_tls_only(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let cookies: Vec<HeaderValue> = headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .map(|cookie| {
+            let text = cookie.to_str().unwrap_or_default();
+            if text.contains("; Secure") {
+                return cookie.clone();
+            }
+            HeaderValue::from_str(&format!("{text}; Secure")).unwrap_or_else(|_| cookie.clone())
+        })
+        .collect();
+    headers.remove(header::SET_COOKIE);
+    for cookie in cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
 }
 
 /// The value of a cookie.
@@ -154,10 +207,17 @@ fn csrf_token(session: &str) -> String {
     hex::encode(&Sha256::new().chain_update(b"lightkeeper csrf v1\0").chain_update(session).finalize()[..16])
 }
 
-/// Finds out who asks, from the session cookie or the API key.
+/// Finds out who asks: from where, and by which session cookie or API key.
 pub(crate) async fn identify(State(ctx): State<Ctx>, mut request: Request, next: Next) -> Response {
-    let address = peer(request.extensions()).map(|ip| ip.to_string());
     let is_api = request.uri().path().starts_with("/api/");
+    let client = match client(request.extensions(), request.headers(), &ctx.web.trusted_proxies) {
+        Ok(client) => client,
+        Err(fail) => return answer(is_api, fail),
+    };
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let address = client.map(|client| client.address.to_string());
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
         let (scheme, key) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
@@ -188,7 +248,11 @@ pub(crate) async fn identify(State(ctx): State<Ctx>, mut request: Request, next:
         Identity::Nobody
     };
     request.extensions_mut().insert(identity);
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if client.is_some_and(|client| client.https) {
+        over_tls_only(response.headers_mut());
+    }
+    response
 }
 
 fn answer(is_api: bool, fail: Fail) -> Response {

@@ -17,9 +17,10 @@ pub struct WebState {
     pub app: Arc<app::App>,
     /// Whose clock is on the wall of pages.
     pub zone: TimeZone,
-    /// True where the pages are served over TLS (also behind a proxy): cookies then travel over TLS only.
+    /// Cookies travel over TLS only, always. Without it they do where a trusted proxy says that the browser came by https.
     pub secure_cookies: bool,
-    /// Networks whose members speak for others: TLS proxies in front of the pages.
+    /// Networks whose members speak for others: TLS proxies in front of the pages. Only what these say of a client in
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` or `Forwarded` counts.
     pub trusted_proxies: Vec<app::ports::Cidr>,
     /// Name of the operator, shown beside the reader's name; may be empty.
     pub operator: String,

@@ -1,97 +1,17 @@
 //! What a hostile client of the pages can cost over real sockets: its own connection, and nothing else.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod common;
 
-use app::{
-    Actor, App, AppParts, Permission,
-    ports::{Cidr, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
-};
-use store::{KeySource, Store, StoreConfig};
-use tempfile::TempDir;
+use std::time::Duration;
+
+use app::{Actor, Permission};
+use common::{PATIENCE, Served, to_the_end};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
     time::timeout,
 };
-use types::SystemClock;
-use web::{WebLimits, WebServer, WebState};
-
-/// Far above anything that works.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct NobodyThere;
-
-#[async_trait::async_trait]
-impl ConnectionRequester for NobodyThere {
-    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
-        ConnectionRequestOutcome::Unreachable
-    }
-}
-
-struct Served {
-    _folder: TempDir,
-    app: Arc<App>,
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<()>,
-}
-
-impl Served {
-    async fn start(limits: WebLimits, trusted_proxies: &[&str]) -> Served {
-        let folder = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite://{}", folder.path().join("lightkeeper.db").display());
-        let config = StoreConfig::new(&url, KeySource::File(folder.path().join("secret.key")));
-        let parts = AppParts {
-            store: Store::open(config).await.expect("the store opens"),
-            clock: Arc::new(SystemClock),
-            connection: Arc::new(NobodyThere),
-            node: "test".to_owned(),
-            limits: app::PolicyLimits::Network,
-        };
-        let app = Arc::new(App::new(parts).await.expect("the application starts"));
-        let trusted_proxies =
-            trusted_proxies.iter().map(|text| text.parse::<Cidr>().expect("a network")).collect();
-        let state = WebState { trusted_proxies, ..WebState::new(app.clone()) };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = WebServer::bind(any, state, limits).await.expect("a port");
-        let address = server.address().expect("an address");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
-        Served { _folder: folder, app, address, stop, running }
-    }
-
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.expect("the kernel accepts")
-    }
-
-    /// The answer to a request on a connection of its own; empty when it was closed without one.
-    async fn ask(&self, request: &str) -> String {
-        let mut wire = self.connect().await;
-        // A server that closes at once may do so before this is sent.
-        let _ = wire.write_all(request.as_bytes()).await;
-        to_the_end(&mut wire).await
-    }
-
-    async fn still_answers(&self) {
-        let answer = self.ask("GET /login HTTP/1.1\r\nHost: lk\r\nConnection: close\r\n\r\n").await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:.200}");
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        timeout(PATIENCE, self.running).await.expect("it stops").expect("it does not panic");
-    }
-}
-
-/// Everything until the server closes; that it closes is part of every test.
-async fn to_the_end(wire: &mut TcpStream) -> String {
-    let mut all = Vec::new();
-    // A reset is an end too.
-    let _ = timeout(PATIENCE, wire.read_to_end(&mut all)).await.expect("the server closes the connection");
-    String::from_utf8_lossy(&all).into_owned()
-}
+use web::WebLimits;
 
 async fn hears(wire: &mut TcpStream, wanted: &str) -> String {
     let mut text = String::new();
@@ -158,7 +78,8 @@ async fn a_body_that_does_not_come_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn whoever_takes_nothing_of_the_answer_is_cut_off() {
-    let served = Served::start(hasty(), &[]).await;
+    // Thousands of requests keep the one thread of this test busy; those who come meanwhile are not to be cut off for it.
+    let served = Served::start(WebLimits { head_within: PATIENCE, ..hasty() }, &[]).await;
     let mut wire = served.connect().await;
     // Answers pile up until the kernel takes no more; then the server waits, and not for long.
     let style = b"GET /assets/lightkeeper.css HTTP/1.1\r\nHost: lk\r\n\r\n".repeat(2000);

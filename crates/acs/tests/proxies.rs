@@ -1,0 +1,86 @@
+//! Where a CPE speaks from is a part of who it is: a proxy that the operator named says it, and nobody else.
+
+mod common;
+
+use acs::{AcsConfig, PlainListener};
+use common::*;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// `127.0.0.2` is our proxy; CPEs are in `10.20.0.0/16`, and `127.0.0.1` stands in the management network too.
+fn behind_a_proxy() -> AcsConfig {
+    let networks =
+        |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect::<Vec<_>>();
+    AcsConfig {
+        plain: Some(PlainListener {
+            allowed_from: networks(&["10.20.0.0/16", "127.0.0.1/32"]).into(),
+            ..loopback()
+        }),
+        trusted_proxies: networks(&["127.0.0.2/32"]).into(),
+        max_connections_per_address: 2,
+        ..AcsConfig::default()
+    }
+}
+
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+async fn began(heard: &mut Heard) -> (IpAddr, bool) {
+    loop {
+        if let Said::Began { address, tls, .. } = heard.next().await {
+            return (address, tls);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_where_a_cpe_speaks_from() {
+    let (door, mut heard) = Door::new();
+    let acs = Acs::start_with(behind_a_proxy(), door).await;
+    let said = [("X-Forwarded-For", "10.20.8.8, 10.20.3.9")];
+    assert_eq!(acs.device_from(PROXY).await.post(&said, &inform("S1")).await.status, 200);
+    assert_eq!(began(&mut heard).await, ("10.20.3.9".parse().expect("ip"), false));
+    let said = [("Forwarded", "for=198.51.100.7;proto=https")];
+    assert_eq!(acs.device_from(PROXY).await.post(&said, &inform("S2")).await.status, 200);
+    assert_eq!(began(&mut heard).await, ("198.51.100.7".parse().expect("ip"), true));
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_is_no_proxy_of_ours_is_believed_nothing() {
+    let (door, mut heard) = Door::new();
+    let acs = Acs::start_with(behind_a_proxy(), door).await;
+    let lies =
+        [("X-Forwarded-For", "10.20.3.9"), ("X-Forwarded-Proto", "https"), ("Forwarded", "for=10.20.3.9")];
+    assert_eq!(acs.device().await.post(&lies, &inform("S1")).await.status, 200);
+    assert_eq!(began(&mut heard).await, (Ipv4Addr::LOCALHOST.into(), false));
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_say_for_whom_or_says_two_things_is_refused() {
+    let (door, mut heard) = Door::new();
+    let acs = Acs::start_with(behind_a_proxy(), door).await;
+    let outside = [("X-Forwarded-For", "198.51.100.7")];
+    let twice = [("X-Forwarded-For", "10.20.3.9"), ("Forwarded", "for=10.20.3.10")];
+    let hidden = [("Forwarded", "for=unknown")];
+    for said in [&[][..], &outside, &twice, &hidden] {
+        let answer = acs.device_from(PROXY).await.post(said, &inform("S1")).await;
+        assert_eq!(answer.status, 403, "{said:?}");
+    }
+    assert!(heard.nothing_more(), "no CPE came in by any of them");
+    assert_eq!((acs.stats)().refused_connections, 4);
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_may_hold_more_connections_than_one_cpe() {
+    let (door, _heard) = Door::new();
+    let acs = Acs::start_with(behind_a_proxy(), door).await;
+    let mut open = Vec::new();
+    for n in 1..=4 {
+        let mut device = acs.device_from(PROXY).await;
+        let from = format!("10.20.3.{n}");
+        assert_eq!(device.post(&[("X-Forwarded-For", &from)], &inform(&from)).await.status, 200);
+        open.push(device);
+    }
+    acs.stop().await;
+}
