@@ -25,4 +25,4 @@ pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, PlanTraffic};
-pub use settings::{AcsPolicy, PolicyBound, PolicyLimits, back_off_range};
+pub use settings::{AcsPolicy, FirstContactPassword, PolicyBound, PolicyLimits, back_off_range};

@@ -7,8 +7,8 @@ pub use bounds::{PolicyBound, PolicyLimits, back_off_range};
 use crate::{Actor, App, AppError, Permission, core::FIRST_CONTACT, ports::Cidr};
 use provisioning::Policy;
 use serde::{Deserialize, Serialize};
-use store::{StoreError, settings};
-use types::Secret;
+use store::{Slot, StoreError, settings};
+use types::{Secret, UtcMs};
 
 /// Key of [`AcsPolicy`] in the settings table.
 pub(crate) const ACS_POLICY: &str = "acs.policy";
@@ -54,7 +54,26 @@ impl Default for AcsPolicy {
     }
 }
 
+/// The shared first-contact password, as far as anybody may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstContactPassword {
+    /// In force since.
+    pub since: UtcMs,
+    /// Who set it.
+    pub by: String,
+}
+
 impl App {
+    /// Since when the shared first-contact password is in force; nothing if there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn first_contact_set(&self) -> Result<Option<FirstContactPassword>, AppError> {
+        let kept = settings::get(self.store(), FIRST_CONTACT).await?;
+        let kept = kept.filter(|setting| !setting.value["sealed"].is_null());
+        Ok(kept.map(|setting| FirstContactPassword { since: setting.updated_at, by: setting.updated_by }))
+    }
+
     /// Replaces the ACS policy. `first_contact_password`: absent keeps the one in force, empty removes it.
     ///
     /// # Errors
@@ -70,15 +89,22 @@ impl App {
         merged([checked, bounds::first_contact_password(first_contact_password.as_ref())])?;
         let value =
             |policy: &AcsPolicy| serde_json::to_value(policy).map_err(|e| AppError::Internal(e.to_string()));
-        let (before, after) = (value(&self.policy())?, value(&policy)?);
-        let audit =
-            self.audit_row(actor, "settings.acs", "setting:acs.policy", Some(before), Some(after.clone()));
+        let (mut before, mut after) = (value(&self.policy())?, value(&policy)?);
+        if let Some(password) = &first_contact_password {
+            let word = |set: bool| if set { "set" } else { "not set" };
+            let had = self.store().secret(Slot::Setting(FIRST_CONTACT)).await?.is_some();
+            before["first_contact_password"] = word(had).into();
+            after["first_contact_password"] =
+                if had && !password.is_empty() { "changed" } else { word(!password.is_empty()) }.into();
+        }
+        let stored = value(&policy)?;
+        let audit = self.audit_row(actor, "settings.acs", "setting:acs.policy", Some(before), Some(after));
         let (label, password) = (actor.label(), first_contact_password.clone());
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
                     let seen = settings::get(tx, ACS_POLICY).await?.map_or(0, |setting| setting.version);
-                    settings::put(tx, ACS_POLICY, after, seen, &label)
+                    settings::put(tx, ACS_POLICY, stored, seen, &label)
                         .await?
                         .or_overtaken("the ACS policy")?;
                     if let Some(password) = &password {

@@ -449,8 +449,9 @@ pub(super) fn first_contact_password(password: Option<&types::Secret>) -> Result
     if !FIRST_CONTACT_PASSWORD.contains(&text.chars().count()) {
         checks.wrong("first_contact_password", format!("takes {low} to {high} characters."));
     }
-    if text.chars().any(char::is_control) {
-        checks.wrong("first_contact_password", "holds control characters; remove them.");
+    if !text.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+        checks
+            .wrong("first_contact_password", "must be printable ASCII without blanks: CPEs carry no others.");
     }
     checks.done()
 }

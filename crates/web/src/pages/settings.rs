@@ -52,6 +52,8 @@ struct PolicyPage {
     groups: Vec<(&'static str, Vec<PolicyField>)>,
     back_off: String,
     changed: Option<String>,
+    /// Since when there is a first-contact password, and by whom.
+    first_contact: Option<String>,
 }
 
 /// One number of the policy.
@@ -106,6 +108,8 @@ async fn draw_policy(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> R
     let changed = changed
         .map(|setting| format!("last changed {} by {}", v.time(setting.updated_at), setting.updated_by));
     let (low, high) = app::back_off_range(ctx.app().policy_limits());
+    let first_contact = ctx.app().first_contact_set().await?;
+    let first_contact = first_contact.map(|set| format!("set since {} by {}", v.time(set.since.0), set.by));
     Ok(PolicyPage {
         shell,
         tabs: tabs(who, "/settings/policy"),
@@ -113,6 +117,7 @@ async fn draw_policy(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> R
         groups: groups(ctx),
         back_off: format!("{low} to {high}"),
         changed,
+        first_contact,
     })
 }
 
@@ -165,7 +170,16 @@ pub(crate) async fn change_policy(
     p.wan_label = form.val("wan_label").trim().to_owned();
     policy.anonymous_first_contact = form.is_on("anonymous_first_contact");
     policy.first_contact_username = form.val("first_contact_username").trim().to_owned();
-    let password = form.opt("first_contact_password").map(Secret::new);
+    // As typed: a blank at its end is a mistake to be told of, not to be mended in silence.
+    let typed = Some(form.val("first_contact_password")).filter(|typed| !typed.is_empty()).map(Secret::new);
+    let password = match (typed, form.is_on("first_contact_remove")) {
+        (Some(_), true) => {
+            form.wrong("first_contact_password", "is to be removed and is given at once; choose one.");
+            None
+        }
+        (None, true) => Some(Secret::default()),
+        (typed, false) => typed,
+    };
     if !form.has_errors() {
         match ctx.app().set_acs_policy(&who.actor, policy, password).await {
             Ok(()) => {

@@ -200,6 +200,8 @@ fn lists_and_texts_are_refused_just_outside_their_edges() {
         (&"x".repeat(128), true),
         (&"x".repeat(129), false),
         ("1234567\n", false),
+        ("with blank", false),
+        ("κωδικός-123", false),
     ] {
         assert_eq!(first_contact_password(Some(&types::Secret::new(password))).is_ok(), fits, "{password:?}");
     }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::read::{Listed, Page};
 use types::UtcMs;
@@ -46,7 +46,7 @@ impl<T: ToSchema> List<T> {
 }
 
 /// A moment in UTC (RFC 3339), e.g. `2026-11-21T14:30:00Z`.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(super) struct Time(String);
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use types::Secret;
 use utoipa::ToSchema;
 
-use super::{input::Body, output::Answer};
+use super::{
+    input::Body,
+    output::{Answer, Time},
+};
 use crate::{auth::Caller, error::Fail, state::Ctx};
 
 /// Every number of the provisioning machine.
@@ -97,6 +100,10 @@ pub(super) struct AcsSettings {
     /// How often each OLT is asked for detected ONUs and ONU states, seconds.
     #[schema(minimum = 10, maximum = 3600)]
     autofind_interval_s: u64,
+    /// Since when a shared first-contact password is in force; absent if there is none. Cannot be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
+    first_contact_password_since: Option<Time>,
 }
 
 /// The settings to replace those in force.
@@ -105,23 +112,26 @@ pub(super) struct AcsSettings {
 pub(super) struct AcsSettingsInput {
     /// What a GET gave, with your changes.
     settings: AcsSettings,
-    /// Password of the shared first-contact credentials. Absent keeps the one in force, empty removes
-    /// it. 8 to 128 characters.
+    /// Password of the shared first-contact credentials, 8 to 128 printable ASCII characters without blanks. Absent keeps
+    /// the one in force, empty removes it.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     first_contact_password: Option<Secret>,
 }
 
-fn in_force(ctx: &Ctx) -> Result<AcsSettings, Fail> {
-    serde_json::to_value(&*ctx.app().policy())
-        .and_then(serde_json::from_value)
-        .map_err(|error| AppError::Internal(format!("the ACS policy cannot be shown: {error}")).into())
+async fn in_force(ctx: &Ctx) -> Result<AcsSettings, Fail> {
+    let settings: AcsSettings =
+        serde_json::to_value(&*ctx.app().policy())
+            .and_then(serde_json::from_value)
+            .map_err(|error| AppError::Internal(format!("the ACS policy cannot be shown: {error}")))?;
+    let set = ctx.app().first_contact_set().await?;
+    Ok(AcsSettings { first_contact_password_since: set.map(|set| Time::from(set.since)), ..settings })
 }
 
 /// The ACS policy in force.
 #[utoipa::path(get, path = "/api/v1/settings/acs", tag = "settings",
     responses((status = 200, description = "The policy.", body = AcsSettings)))]
 pub(super) async fn get_acs_settings(State(ctx): State<Ctx>) -> Answer<AcsSettings> {
-    Ok(Json(in_force(&ctx)?))
+    Ok(Json(in_force(&ctx).await?))
 }
 
 /// Replaces the ACS policy. What would hurt a network is refused field by field.
@@ -139,7 +149,7 @@ pub(super) async fn set_acs_settings(
         AppError::invalid(&format!("settings.{}", error.path()), message)
     })?;
     ctx.app().set_acs_policy(&actor, policy, input.first_contact_password).await.map_err(as_in_the_body)?;
-    Ok(Json(in_force(&ctx)?))
+    Ok(Json(in_force(&ctx).await?))
 }
 
 /// The policy is inside `settings` of the body; a password is beside it.
