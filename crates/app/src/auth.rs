@@ -161,16 +161,24 @@ impl App {
         Ok(Some((actor, user.must_change)))
     }
 
-    /// Ends a login.
+    /// Ends a login of the caller. One that has ended already is ended again without a word.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn logout(&self, token: &Secret) -> Result<(), AppError> {
+    pub async fn logout(&self, actor: &Actor, token: &Secret) -> Result<(), AppError> {
         let hash = token_hash(token);
+        let audit = self.audit_row(actor, "logout", &format!("user:{}", actor.label()), None, None);
         self.store()
-            .write(move |tx| Box::pin(async move { users::close_web_session(tx, &hash).await }))
-            .await?;
-        Ok(())
+            .write(move |tx| {
+                Box::pin(async move {
+                    if users::close_web_session(tx, &hash).await? {
+                        tx.insert(&audit).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .map_err(AppError::from)
     }
 
     /// Replaces the caller's own password and ends their other logins.
@@ -222,6 +230,9 @@ impl App {
         may_hand_out(actor, role)?;
         let mut checks = Checks::default();
         checks.text("name", name, 64);
+        if let Some(why) = not_a_person(name) {
+            checks.wrong("name", why);
+        }
         checks.done()?;
         let password = random_secret(GENERATED_LENGTH)?;
         let hash = self
@@ -463,6 +474,34 @@ fn check_password(password: &Secret) -> Result<(), AppError> {
         return Err(AppError::invalid("password", "is longer than 1024 characters."));
     }
     Ok(())
+}
+
+/// Names under which Lightkeeper and programs act: on a timeline nobody could tell a person of that name from them.
+const RESERVED: [&str; 12] = [
+    "system",
+    "lightkeeper",
+    "api",
+    "key",
+    "login",
+    "root",
+    "nobody",
+    "anonymous",
+    "unknown",
+    "command-line",
+    "first-run",
+    "provisioning",
+];
+
+/// Why a login may not be named so, if it may not.
+fn not_a_person(name: &str) -> Option<String> {
+    let name = name.trim();
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return Some(format!(
+            "{name:?} is reserved: in the record it stands for Lightkeeper itself or for a program."
+        ));
+    }
+    // `key:billing` is an API key, `system:autofind` a part of Lightkeeper.
+    name.contains(':').then(|| "holds a colon; only the names of programs do.".to_owned())
 }
 
 /// A taken unique value, in the words of the caller.

@@ -116,17 +116,24 @@ impl From<StoreError> for Fail {
             StoreError::TooLarge { what, size, limit } => Fail::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Too large",
-                format!("{} is too large: {size} of at most {limit}. Nothing was saved; make it shorter.", capitalised(what)),
+                format!(
+                    "{} is too large: {size} of at most {limit}. Nothing was saved; make it shorter.",
+                    capitalised(what)
+                ),
             ),
-            StoreError::Overloaded { .. } | StoreError::Contended { .. } | StoreError::Conflict { .. } => busy(
-                2,
-                "The database is busy",
-                "Too much is being written at this moment. Nothing was changed; try again in a few seconds.",
-            ),
+            StoreError::Overloaded { .. } | StoreError::Contended { .. } | StoreError::Conflict { .. } => {
+                busy(
+                    2,
+                    "The database is busy",
+                    "Too much is being written at this moment. Nothing was changed; try again in a few seconds.",
+                )
+            }
             StoreError::TookTooLong { limit_s } => busy(
                 10,
                 "The database is busy",
-                &format!("The database took longer than {limit_s} s. Nothing was changed; try again in a moment."),
+                &format!(
+                    "The database took longer than {limit_s} s. Nothing was changed; try again in a moment."
+                ),
             ),
             StoreError::Full { .. } => busy(
                 60,
@@ -159,9 +166,9 @@ impl From<StoreError> for Fail {
                 "A stored secret cannot be opened with the key of this installation. Nothing was changed. The log \
                  names the place; entering that secret anew mends it.",
             ),
-            StoreError::Panicked { .. } | StoreError::Database { .. } => broken(
-                "This failed inside the database. Nothing was changed. The log names the cause.",
-            ),
+            StoreError::Panicked { .. } | StoreError::Database { .. } => {
+                broken("This failed inside the database. Nothing was changed. The log names the cause.")
+            }
         }
     }
 }
@@ -313,7 +320,10 @@ mod tests {
             let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             let detail = problem["detail"].as_str().expect("a sentence");
             assert!(detail.ends_with('.') && detail.len() > 40, "{named}: {detail}");
-            assert!(!detail.contains("UNIQUE") && !detail.contains("olts."), "the log is the place: {detail}");
+            assert!(
+                !detail.contains("UNIQUE") && !detail.contains("olts."),
+                "the log is the place: {detail}"
+            );
         }
     }
 

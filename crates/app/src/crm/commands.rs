@@ -1,6 +1,9 @@
 //! Commands on customers, plans and services.
 
-use super::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
+use super::{
+    AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput,
+    record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
+};
 use crate::{
     Actor, App, AppError, Change, Permission, auth::duplicate, oms::internet_port_of, secrets::random_secret,
 };
@@ -66,7 +69,8 @@ impl App {
         actor.require(Permission::WriteCustomers)?;
         input.check()?;
         let old: rows::Customer = self.found(id, "customer").await?;
-        let before = serde_json::json!({ "name": old.name, "phone": old.phone, "email": old.email, "address": old.address });
+        let before = serde_json::json!({ "name": old.name, "phone": old.phone, "email": old.email,
+            "address": old.address, "note": old.note });
         let row = customer_row(old, &input);
         let audit =
             self.audit_row(actor, "customer.change", &format!("customer:{id}"), Some(before), json(&input));
@@ -122,8 +126,10 @@ impl App {
         actor.require(Permission::WritePlans)?;
         input.check()?;
         let old: rows::Plan = self.found(id, "plan").await?;
+        let before = plan_words(&old);
         let row = rows::Plan { active, ..plan_row(old, &input) };
-        let audit = self.audit_row(actor, "plan.change", &format!("plan:{id}"), None, json(&input));
+        let after = plan_words(&row);
+        let audit = self.audit_row(actor, "plan.change", &format!("plan:{id}"), Some(before), Some(after));
         let taken = format!("There is a plan named {} already.", input.name);
         self.store()
             .write(move |tx| {
@@ -301,6 +307,7 @@ impl App {
             _ => None,
         };
         let nat = !matches!(mode, InternetMode::Bridge);
+        let before = old.as_ref().map(internet_words);
         let internet = match old {
             Some(old) => InternetIntent { mode, vlan: side.unwrap_or(input.vlan.or(old.vlan)), nat, ..old },
             None => InternetIntent {
@@ -315,8 +322,10 @@ impl App {
                 mtu: None,
             },
         };
+        let after = changed_secret(internet_words(&internet), "password", input.password.is_some());
         let intents = Intents { version: 0, internet: Some(internet), access: None };
-        self.change_intents(actor, service, intents, "service.internet", json(&input), "Internet").await
+        let change = LayerChange { action: "service.internet", layer: "Internet", before, after };
+        self.change_intents(actor, service, intents, change).await
     }
 
     /// Changes what the access layer (Wi-Fi) should be. The WAN is not touched by it.
@@ -329,8 +338,11 @@ impl App {
         let service = self.open_service(id).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().access;
         let access = access_intent(&input.wifi, old.as_ref())?;
+        let before = old.as_ref().map(access_words);
+        let after = changed_secret(access_words(&access), "passphrase", input.wifi.passphrase.is_some());
         let intents = Intents { version: 0, internet: None, access: Some(access) };
-        self.change_intents(actor, service, intents, "service.access", json(&input), "Wi-Fi").await
+        let change = LayerChange { action: "service.access", layer: "Wi-Fi", before, after };
+        self.change_intents(actor, service, intents, change).await
     }
 
     /// Stops a service for a while: the WAN is disabled, its routes are cleared, nothing is deleted.
@@ -427,8 +439,9 @@ impl App {
             actor,
             code,
             &format!("service:{id}"),
-            None,
-            why.map(|w| serde_json::json!({ "reason": w })),
+            Some(serde_json::json!({ "state": from.as_str(), "access": service.access_state.as_str(),
+                "reason": service.deny_reason })),
+            Some(serde_json::json!({ "state": to.as_str(), "access": access.as_str(), "reason": why })),
         );
         let (app, label, why) = (self.clone(), actor.label(), why.map(str::to_owned));
         let (cpe, version) = (service.cpe_id, service.version);
@@ -553,11 +566,10 @@ impl App {
         actor: &Actor,
         service: rows::Service,
         intents: Intents,
-        action: &str,
-        after: Option<serde_json::Value>,
-        layer: &str,
+        change: LayerChange,
     ) -> Result<(), AppError> {
         let (id, cpe) = (service.id, service.cpe_id);
+        let LayerChange { action, layer, before, after } = change;
         let entry = rows::TimelineEntry {
             at: self.now(),
             kind: "intent".into(),
@@ -571,7 +583,7 @@ impl App {
             facts: serde_json::json!({}),
             ..Default::default()
         };
-        let audit = self.audit_row(actor, action, &format!("service:{id}"), None, after);
+        let audit = self.audit_row(actor, action, &format!("service:{id}"), before, Some(after));
         let (app, label) = (self.clone(), actor.label());
         let taken =
             format!("The PPPoE login {} is taken.", service.pppoe_login.as_deref().unwrap_or_default());

@@ -124,6 +124,14 @@ fn check_login(checks: &mut Checks, field: &str, login: &str) {
     }
 }
 
+/// A PPPoE password. The words never repeat it.
+fn check_password(checks: &mut Checks, field: &str, password: &Secret) {
+    let text = password.expose();
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        checks.wrong(field, "must be 1 to 64 printable ASCII characters: routers carry no others.");
+    }
+}
+
 /// The internet layer as wanted (`PUT /services/{id}/intents/internet`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,13 +158,7 @@ impl InternetInput {
             other => checks.wrong("mode", format!("{other:?} is none of pppoe, dhcp, bridge.")),
         }
         if let Some(password) = &self.password {
-            let text = password.expose();
-            if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-                checks.wrong(
-                    "password",
-                    "must be 1 to 64 printable ASCII characters: routers carry no others.",
-                );
-            }
+            check_password(&mut checks, "password", password);
         }
         if let Some(vlan) = self.vlan {
             checks.vlan("vlan", vlan);
@@ -212,6 +214,9 @@ impl NewService {
         if let Some(login) = &self.pppoe_login {
             check_login(&mut checks, "pppoe_login", login);
         }
+        if let Some(password) = &self.pppoe_password {
+            check_password(&mut checks, "pppoe_password", password);
+        }
         if let Some(wifi) = &self.wifi {
             wifi.check(&mut checks);
         }
@@ -233,6 +238,41 @@ mod tests {
             Some("ssid: takes 35 bytes; a radio carries at most 32.".into())
         );
         assert_eq!(wrong(wifi("Οικία")), None);
+    }
+
+    #[test]
+    fn a_password_that_no_router_carries_is_refused_for_a_new_service_as_for_an_old_one() {
+        for (password, fits) in [
+            ("x", true),
+            ("a b~!", true),
+            ("", false),
+            ("пароль", false),
+            ("a\tb", false),
+            (&"x".repeat(65), false),
+        ] {
+            let service = NewService {
+                customer_id: CustomerId(1),
+                plan_id: PlanId(1),
+                pppoe_login: None,
+                pppoe_password: Some(Secret::new(password)),
+                wifi: None,
+                expected_serial: None,
+                address: String::new(),
+            };
+            let change = InternetInput {
+                mode: "pppoe".into(),
+                username: Some("amina".into()),
+                password: Some(Secret::new(password)),
+                vlan: None,
+            };
+            let named = |checked: Result<(), AppError>| match checked {
+                Ok(()) => None,
+                Err(AppError::Invalid { fields }) => Some(fields[0].field.clone()),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(named(service.check()), (!fits).then(|| "pppoe_password".to_owned()), "{password:?}");
+            assert_eq!(named(change.check()), (!fits).then(|| "password".to_owned()), "{password:?}");
+        }
     }
 
     #[test]

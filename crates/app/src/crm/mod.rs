@@ -2,5 +2,6 @@
 
 mod commands;
 mod input;
+mod record;
 
 pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};

@@ -73,10 +73,7 @@ impl App {
         actor.require(Permission::WriteOlts)?;
         input.check(false)?;
         let old: rows::Olt = self.found(id, "OLT").await?;
-        let before = serde_json::json!({
-            "name": old.name, "address": old.address, "port": old.port, "protocol": old.protocol.as_str(),
-            "username": old.username, "legacy_algorithms": old.legacy_algorithms, "defaults": old.defaults,
-        });
+        let before = olt_words(&old);
         let moved = old.address != input.address.trim() || old.port != i64::from(input.port);
         let elsewhere =
             moved || old.protocol != input.protocol || old.snmp_port != i64::from(input.snmp_port);
@@ -88,13 +85,13 @@ impl App {
         if moved {
             row.host_key_pin = None;
         }
-        let audit = self.audit_row(
-            actor,
-            "olt.change",
-            &format!("olt:{id}"),
-            Some(before),
-            serde_json::to_value(&input).ok(),
-        );
+        let mut after = olt_words(&row);
+        for (name, secret) in [("password", &input.password), ("snmp_community", &input.snmp_community)] {
+            if secret.is_some() {
+                after[name] = "changed".into();
+            }
+        }
+        let audit = self.audit_row(actor, "olt.change", &format!("olt:{id}"), Some(before), Some(after));
         let taken = format!("There is an OLT named {} already.", input.name);
         let (password, community) = (input.password.clone(), input.snmp_community.clone());
         self.store()
@@ -140,8 +137,11 @@ impl App {
     /// [`AppError::NotFound`].
     pub async fn forget_host_key(&self, actor: &Actor, id: OltId) -> Result<(), AppError> {
         actor.require(Permission::WriteOlts)?;
-        let row = rows::Olt { host_key_pin: None, ..self.found(id, "OLT").await? };
-        let audit = self.audit_row(actor, "olt.forget_host_key", &format!("olt:{id}"), None, None);
+        let old: rows::Olt = self.found(id, "OLT").await?;
+        let key = |pin: Option<&String>| Some(serde_json::json!({ "host_key": pin }));
+        let before = key(old.host_key_pin.as_ref());
+        let audit = self.audit_row(actor, "olt.forget_host_key", &format!("olt:{id}"), before, key(None));
+        let row = rows::Olt { host_key_pin: None, ..old };
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
@@ -173,6 +173,16 @@ impl App {
             Err(error) => OltTest { ok: false, text: format!("{} cannot be used: {error}", row.name) },
         })
     }
+}
+
+/// An OLT's settings, for the record; secrets are not among them.
+fn olt_words(olt: &rows::Olt) -> serde_json::Value {
+    serde_json::json!({
+        "name": olt.name, "vendor_profile": olt.vendor_profile, "address": olt.address, "port": olt.port,
+        "protocol": olt.protocol.as_str(), "username": olt.username, "legacy_algorithms": olt.legacy_algorithms,
+        "snmp_port": olt.snmp_port, "defaults": olt.defaults, "state": olt.admin_state.as_str(),
+        "host_key": olt.host_key_pin,
+    })
 }
 
 fn olt_row(old: rows::Olt, input: &NewOlt) -> Result<rows::Olt, AppError> {

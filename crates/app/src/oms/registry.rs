@@ -1,7 +1,7 @@
 //! The OLTs this node holds a line to: one queue each, made anew when the OLT's settings change.
 
 use super::tape::Tape;
-use crate::{App, AppError};
+use crate::{Actor, App, AppError};
 use olt::{
     dialect::Dialect,
     queue::{OltConfig, OltHandle, Protocol},
@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{OltProtocol, Slot, olts, rows};
+use store::{OltProtocol, Slot, StoreError, olts, rows};
 use types::OltId;
 
 /// A queue and what it writes down.
@@ -92,7 +92,22 @@ impl App {
         config.on_host_key = Arc::new(move |fingerprint: &str| {
             let (app, pin) = (app.clone(), fingerprint.to_owned());
             runtime.spawn(async move {
-                let stored = app.store().write(move |tx| Box::pin(async move { olts::pin_host_key(tx, olt, &pin).await }));
+                // Nobody compared the key with the box: the record says who trusts it since when, for whoever does later.
+                let audit = app.audit_row(
+                    &Actor::System("oms"),
+                    "olt.trust_host_key",
+                    &format!("olt:{olt}"),
+                    Some(serde_json::json!({ "host_key": null })),
+                    Some(serde_json::json!({ "host_key": pin, "trusted": "at first contact" })),
+                );
+                let stored = app.store().write(move |tx| {
+                    Box::pin(async move {
+                        if olts::pin_host_key(tx, olt, &pin).await? {
+                            tx.insert(&audit).await?;
+                        }
+                        Ok::<_, StoreError>(())
+                    })
+                });
                 if let Err(error) = stored.await {
                     tracing::error!(%olt, %error, "the host key of an OLT cannot be stored; it is learned again");
                 }

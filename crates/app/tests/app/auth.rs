@@ -131,8 +131,13 @@ async fn a_login_ends_when_idle_when_old_and_when_told(bed: &Bed) {
     bed.advance_s(9 * 3600);
     assert!(resolve(busy).await.is_none(), "seven days are over");
     let last = token(app.login("admin", password, None).await.expect("in"));
-    app.logout(&last).await.expect("out");
-    assert!(resolve(last).await.is_none());
+    app.logout(&world::admin(), &last).await.expect("out");
+    assert!(resolve(last.clone()).await.is_none());
+    app.logout(&world::admin(), &last).await.expect("out already");
+    let log = store::users::audit_page(app.store(), None, 50).await.expect("readable");
+    let out: Vec<_> = log.iter().filter(|line| line.action == "logout").collect();
+    assert_eq!(out.len(), 1, "what ended already does not end again");
+    assert_eq!((out[0].actor.as_str(), out[0].subject.as_str()), ("nino", "user:nino"));
 }
 
 async fn a_new_password_ends_every_login(bed: &Bed) {
@@ -272,6 +277,18 @@ async fn nobody_hands_out_what_they_do_not_have(bed: &Bed) {
     assert!(matches!(error, AppError::Conflict(_)), "{error}");
 }
 
+async fn nobody_is_named_like_lightkeeper_or_a_program(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    for name in ["system", " API ", "LightKeeper", "login", "key:billing", "system:autofind"] {
+        let error = app.create_user(&world::admin(), name, Role::Viewer).await.expect_err(name);
+        assert!(
+            matches!(&error, AppError::Invalid { fields } if fields[0].field == "name"),
+            "{name}: {error}"
+        );
+    }
+    app.create_user(&world::admin(), "Systemis", Role::Viewer).await.expect("somebody's name");
+}
+
 on_both!(
     the_first_start_makes_an_administrator_once,
     two_nodes_that_start_at_once_make_one_administrator,
@@ -285,4 +302,5 @@ on_both!(
     two_administrators_who_dismiss_each_other_at_once_leave_one,
     a_key_does_what_its_scopes_say_as_long_as_it_counts,
     nobody_hands_out_what_they_do_not_have,
+    nobody_is_named_like_lightkeeper_or_a_program,
 );

@@ -14,4 +14,5 @@ mod oms;
 mod oms_trouble;
 mod oms_vlan;
 mod placeholder;
+mod record;
 mod shell;

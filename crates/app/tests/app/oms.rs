@@ -103,6 +103,11 @@ async fn the_host_key_of_an_olt_is_pinned(bed: &Bed) {
     assert!(!test.ok && test.text.contains("host key"), "{test:?}");
     assert_eq!(other.handle().record().tally().lines, 0, "it learned nothing");
     assert_eq!(olt_row(&node, id).await.host_key_pin.as_ref(), Some(&pin));
+    let log = store::users::audit_page(node.app.store(), None, 50).await.expect("readable");
+    let trusted: Vec<_> = log.iter().filter(|line| line.action == "olt.trust_host_key").collect();
+    assert_eq!(trusted.len(), 1, "trusted once, and recorded in the same commit");
+    assert_eq!((trusted[0].actor.as_str(), trusted[0].subject.clone()), ("system:oms", format!("olt:{id}")));
+    assert_eq!(trusted[0].after.as_ref().map(|after| &after["host_key"]), Some(&serde_json::json!(pin)));
     let refused = node.app.forget_host_key(&person("sami", Role::Support), id).await;
     assert!(matches!(refused, Err(AppError::Forbidden(_))), "{refused:?}");
     // Somebody made sure why.

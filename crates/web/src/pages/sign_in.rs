@@ -113,7 +113,7 @@ fn enter(ctx: &Ctx, response: &mut Response, token: &Secret) -> Result<(), Fail>
 }
 
 pub(crate) async fn sign_out(State(ctx): State<Ctx>, who: Who) -> Result<Response, Fail> {
-    ctx.app().logout(&who.token).await?;
+    ctx.app().logout(&who.actor, &who.token).await?;
     let mut response = Redirect::to("/login").into_response();
     if let Some(value) = set_cookie(SESSION_COOKIE, "", 0, ctx.web.secure_cookies) {
         response.headers_mut().append(header::SET_COOKIE, value);
