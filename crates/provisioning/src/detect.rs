@@ -2,7 +2,7 @@
 
 use crate::{device::StoredObject, intent::InternetMode, tree::Tree};
 use profiles::cpe::{Reference, Slot, SlotLeaf, Wan, WanKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A WAN as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,22 +107,31 @@ impl Search<'_> {
 
     /// Instances of the anchor's table, with the instances it is nested in.
     fn anchors(&self, kind: &WanKind) -> Vec<(String, BTreeMap<String, String>)> {
-        let Some(slot) = self.wan.slots.get(&kind.anchor) else { return Vec::new() };
-        let table = slot.table.as_deref().unwrap_or_default();
-        match nested(table) {
-            None => self.tree.instances(table).into_iter().map(|(_, path)| (path, BTreeMap::new())).collect(),
-            Some((parent, rest)) => {
-                let parents =
-                    self.wan.slots.get(parent).and_then(|slot| slot.table.as_deref()).unwrap_or_default();
-                let mut found = Vec::new();
-                for (_, outer) in self.tree.instances(parents) {
-                    for (_, inner) in self.tree.instances(&format!("{outer}{rest}")) {
-                        found.push((inner, BTreeMap::from([(parent.to_owned(), outer.clone())])));
-                    }
-                }
-                found
-            }
-        }
+        self.instances_of(&kind.anchor)
+    }
+
+    /// Every instance of a slot, with the instances it is nested in. Tables nest a few levels at most.
+    fn instances_of(&self, name: &str) -> Vec<(String, BTreeMap<String, String>)> {
+        let Some(table) = self.wan.slots.get(name).and_then(|slot| slot.table.as_deref()) else {
+            return Vec::new();
+        };
+        let tables = match nested(table) {
+            None => vec![(table.to_owned(), BTreeMap::new())],
+            Some((parent, rest)) => self
+                .instances_of(parent)
+                .into_iter()
+                .map(|(path, mut parents)| {
+                    let inner = format!("{path}{rest}");
+                    parents.insert(parent.to_owned(), path);
+                    (inner, parents)
+                })
+                .collect(),
+        };
+        let within = |(table, parents): (String, BTreeMap<String, String>)| {
+            let found = self.tree.instances(&table).into_iter().map(|(_, path)| path);
+            found.map(|path| (path, parents.clone())).collect::<Vec<_>>()
+        };
+        tables.into_iter().flat_map(within).collect()
     }
 
     /// Follows references down from the anchor, and back to it from the tables that name it.
@@ -194,18 +203,18 @@ impl Search<'_> {
         anchor: String,
         slots: BTreeMap<String, String>,
     ) -> FoundWan {
-        let text = |leaf: &Option<SlotLeaf>| {
-            leaf.as_ref().and_then(|leaf| fact(self.tree, &slots, leaf)).unwrap_or_default()
+        let text = |leaves: &[SlotLeaf]| {
+            leaves.iter().find_map(|leaf| fact(self.tree, &slots, leaf)).unwrap_or_default()
         };
         let facts = &kind.facts;
-        let enabled = fact(self.tree, &slots, &facts.enabled).is_some_and(|value| is_true(&value));
-        let status = fact(self.tree, &slots, &facts.status).unwrap_or_default();
+        let enabled = is_true(&text(&facts.enabled));
+        let status = text(&facts.status);
         let mut wan = FoundWan {
             kind: kind_name.to_owned(),
             enabled,
             connected: facts.connected.contains(&status),
             status,
-            address: fact(self.tree, &slots, &facts.address).unwrap_or_default(),
+            address: text(&facts.address),
             name: text(&facts.name),
             username: text(&facts.username),
             vlan: text(&facts.vlan).trim().parse().ok(),
@@ -259,9 +268,15 @@ impl Search<'_> {
         // WAN is taken over for its role: it could be the one CWMP comes from.
         let told_apart =
             self.wan.internet_service.is_some() || all.iter().any(|wan| wan.class == WanClass::Management);
+        let shared = self.shared_with_management(&all);
+        // Where the VLAN belongs to a container, whatever else lives in the management WAN's cannot get another one.
+        let retags = |wan: &FoundWan| {
+            wan.vlan.unwrap_or(0) != signature.vlan.unwrap_or(0)
+                && wan.slots.values().any(|path| shared.contains(path))
+        };
         let wans: Vec<FoundWan> = all
             .into_iter()
-            .filter(|wan| wan.kind == mode.kind && wan.class != WanClass::Management)
+            .filter(|wan| wan.kind == mode.kind && wan.class != WanClass::Management && !retags(wan))
             .collect();
         let wanted_login = match signature.mode {
             InternetMode::Pppoe { username, .. } => username.as_str(),
@@ -273,10 +288,9 @@ impl Search<'_> {
                 && told_apart
                 && self.wan.internet_service.as_ref().is_none_or(|word| wan.service.contains(word.as_str()))
                 && (wan.vlan.is_none() || signature.vlan.is_none() || wan.vlan == signature.vlan)
-                && mode
-                    .connection_type
-                    .as_ref()
-                    .is_none_or(|wanted| wan.connection_type.is_empty() || wan.connection_type == *wanted)
+                && (mode.connection_type.is_empty()
+                    || wan.connection_type.is_empty()
+                    || mode.connection_type.contains(&wan.connection_type))
         };
         let is_stored = |wan: &FoundWan| {
             self.stored.values().any(|object| {
@@ -300,6 +314,13 @@ impl Search<'_> {
             Some(wan) => Target::Found(Box::new(wan)),
             None => Target::Missing,
         }
+    }
+
+    /// Instances whose settings are the management WAN's as well: never written.
+    pub(crate) fn shared_with_management(&self, wans: &[FoundWan]) -> BTreeSet<String> {
+        let management = wans.iter().filter(|wan| wan.class == WanClass::Management);
+        let slots = &self.wan.not_with_management;
+        management.flat_map(|wan| slots.iter().filter_map(|slot| wan.slots.get(slot).cloned())).collect()
     }
 
     /// The management WAN, if one can be told.

@@ -4,6 +4,7 @@ use crate::{
     AuthLevel, ConnectionRequestOutcome, Link, Reason,
     session::{PendingAdd, Rollback, Session},
 };
+use profiles::cpe::Known;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::UtcMs;
@@ -253,6 +254,9 @@ pub struct Identity {
 pub struct ProfileRef {
     /// Profile id.
     pub id: String,
+    /// How it is known to be the one.
+    #[serde(default)]
+    pub known: Known,
     /// It was chosen for this firmware; another one is probed again.
     pub software_version: String,
     /// The nodes that decided it.

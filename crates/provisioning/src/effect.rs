@@ -158,8 +158,14 @@ pub struct FaultRecord {
 /// Something learned about a model and firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedFact {
-    /// The path, with instance numbers as `{i}`.
+    /// The path, with instance numbers as `?`; empty for the device as a whole, [`LearnedFact::FAMILY`] for its
+    /// family.
     pub path: String,
-    /// `missing`, `read_only`, `bad_type`, `bad_value`, `batch_limit=3`.
+    /// `missing`, `read_only`, `bad_type`, `bad_value`, `batch_limit=3`, or the id of the family.
     pub fact: String,
+}
+
+impl LearnedFact {
+    /// Under this name the family that probing found is remembered.
+    pub const FAMILY: &str = "family";
 }

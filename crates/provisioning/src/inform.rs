@@ -1,7 +1,7 @@
 //! What an Inform means before anything is asked: who, when, where from, and whether it counts at all.
 
 use crate::{
-    AuthLevel, ClockReading, Effect, InformFacts, Peer, State, Timer,
+    AuthLevel, ClockReading, Effect, InformFacts, LearnedFact, Peer, State, Timer,
     clock::read_clock,
     device::{FollowUp, Identity},
     sentences,
@@ -125,7 +125,7 @@ impl Work<'_> {
         }
         self.device.identity = new;
         for fact in &self.context.learned {
-            if !fact.path.is_empty() {
+            if !fact.path.is_empty() && fact.path != LearnedFact::FAMILY {
                 self.device.learned.entry(fact.path.clone()).or_insert_with(|| fact.fact.clone());
             }
         }

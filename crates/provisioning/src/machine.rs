@@ -21,6 +21,8 @@ pub struct Context {
     pub profiles: Arc<ProfileSet>,
     /// Learned about this model and firmware from other units.
     pub learned: Vec<LearnedFact>,
+    /// The family an operator set for this model and firmware.
+    pub family: Option<String>,
     /// How the operator wants it.
     pub policy: Policy,
     /// This device's own secrets, if they were made already.

@@ -46,6 +46,11 @@ impl Work<'_> {
             self.say(sentences::model_unknown(&self.device.identity.product_class.clone()));
             return Err(Move::Finish);
         };
+        if let Some(why) = profile.only_read() {
+            // Not even our own management settings: the family is looked at, never told anything.
+            self.say(sentences::profile_read_only(&why));
+            return Err(Move::Finish);
+        }
         if let Some(next) = self.observe(&profile, &profile.management.list) {
             return Err(next);
         }

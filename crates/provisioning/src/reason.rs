@@ -188,6 +188,12 @@ codes! {
     WriteRejected = "write_rejected", Bad;
     /// A leaf the plan cannot do without is missing on the device.
     RequiredLeafMissing = "required_leaf_missing", Bad;
+    /// The family has a fixed number of WANs and none is free.
+    NoSpareWan = "no_spare_wan", Bad;
+    /// A setting of the container would change the WAN that carries CWMP.
+    WouldTouchManagement = "would_touch_management", Bad;
+    /// A port that is wanted belongs to another WAN.
+    PortTaken = "port_taken", Bad;
     /// Rejected for reasons of its own.
     DeviceFault = "device_fault", Bad;
     /// The device has no room for another object.

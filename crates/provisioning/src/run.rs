@@ -10,7 +10,7 @@ use crate::{
     verify::Check,
     work::{Move, Work},
 };
-use profiles::cpe::{CpeProfile, pattern_of};
+use profiles::cpe::{Bind, CpeProfile, pattern_of};
 use std::sync::Arc;
 use types::UtcMs;
 
@@ -22,8 +22,14 @@ fn objects_of(profile: &CpeProfile, intents: &Intents, layers: &[Layer]) -> Vec<
     let mut objects = Vec::new();
     if layers.contains(&Layer::Internet) {
         objects.extend(profile.wan.list.clone());
-        if let Some(route) = &profile.wan.policy_route {
+        let named = intents.internet.as_ref().is_some_and(|intent| !intent.bind.is_empty());
+        if let Some(route) = profile.wan.policy_route.as_ref().filter(|route| !route.binds || named) {
             objects.push(route.list.clone());
+        }
+        if let Some(Bind::List(bind)) = &profile.wan.bind
+            && (bind.needed || named)
+        {
+            objects.extend(bind.list.clone());
         }
     }
     if layers.contains(&Layer::Access)

@@ -490,6 +490,45 @@ pub(crate) fn required_leaf_missing(label: &str, path: &str) -> Reason {
         .with("path", path)
 }
 
+pub(crate) fn no_spare_wan(profile: &str, table: &str) -> Reason {
+    Reason::new(
+        Code::NoSpareWan,
+        format!("Provision failed: {profile} has no spare WAN, and the device lets nobody add to {table}"),
+    )
+    .then("free one of its own WANs for the service; nothing was changed")
+    .with("table", table)
+}
+
+pub(crate) fn would_touch_management(label: &str, path: &str) -> Reason {
+    Reason::new(
+        Code::WouldTouchManagement,
+        format!("Provision failed: {label} would change the management WAN as well ({path})"),
+    )
+    .then("nothing was changed; give the service a WAN of its own")
+    .with("path", path)
+}
+
+pub(crate) fn port_taken(port: &str, owner: &str) -> Reason {
+    let owner = short(owner);
+    Reason::new(
+        Code::PortTaken,
+        format!("Provision failed: {port} is bound to {owner}, and a port has one WAN"),
+    )
+    .then("unbind it there or name other ports; nothing was changed")
+    .with("port", port)
+    .with("wan", owner)
+}
+
+/// For families whose WAN settings wait for a restart: nobody restarts a customer's box but a person.
+pub(crate) fn needs_restart(reason: Reason) -> Reason {
+    let text = format!("{}; this family applies WAN settings only after a restart", reason.text);
+    let next = match &reason.next {
+        Some(next) => format!("restart the device when the customer can spare it; {next}"),
+        None => "restart the device when the customer can spare it".to_owned(),
+    };
+    Reason { text, next: Some(next), ..reason }
+}
+
 pub(crate) fn device_fault(rpc: &str, code: u32, text: &str) -> Reason {
     let text = short(text);
     Reason::new(

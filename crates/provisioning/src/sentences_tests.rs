@@ -45,7 +45,10 @@ fn samples() -> Vec<Reason> {
         s::no_intent(),
         s::model_unknown("ACME RG-1 1.0"),
         s::profile_read_only(
-            "it looks like a ZTE device (…X_ZTE-COM_VLANID), a family this version can read but not write",
+            "it bears the mark of a ZTE device (…X_ZTE-COM_VLANID) and none of the nodes we know that family by",
+        ),
+        s::profile_read_only(
+            "MikroTik RouterOS is a read-only family: it is configured by a script of its own",
         ),
         s::profile_lacks_path("Standard TR-098 gateway", "a VLAN on the WAN"),
         s::cool_down(NOW.plus_s(240), NOW),
@@ -106,6 +109,14 @@ fn samples() -> Vec<Reason> {
         (s::required_leaf_missing("VLAN", path), None, true),
         (s::device_fault("SetParameterValues", 9002, "Internal error"), Some("WAN disabled"), false),
         (s::no_free_instances("InternetGatewayDevice.WANDevice.1.WANConnectionDevice."), None, true),
+        (
+            s::no_spare_wan("Intelbras (X_ITBS)", "InternetGatewayDevice.WANDevice.1.WANConnectionDevice."),
+            None,
+            true,
+        ),
+        (s::would_touch_management("VLAN", path), None, true),
+        (s::port_taken("LAN1", "1_TR069_R_VID_100 (VLAN 100)"), None, true),
+        (s::needs_restart(s::not_connected("Disconnected", "ERROR_NONE", 3)), Some("WAN disabled"), false),
         (s::pppoe_refused("s-10001@isp", "ERROR_AUTHENTICATION_FAILURE", 3), Some("WAN disabled"), false),
         (s::not_connected("Connecting", "ERROR_NONE", 3), Some("the WAN is as it was before"), false),
         (s::no_address("PPPoE", 3), Some("WAN disabled"), false),

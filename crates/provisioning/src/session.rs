@@ -46,6 +46,8 @@ pub(crate) struct Session {
     pub last_step: Option<(String, Vec<String>)>,
     /// NTP was written in this session.
     pub time_written: bool,
+    /// A family that was only presumed was looked at again in this session.
+    pub probed_again: bool,
 }
 
 /// An Inform that proves nothing by itself.

@@ -64,7 +64,9 @@ impl Work<'_> {
         }
         let checks = run.checks;
         if checks >= policy.verify_checks && now >= since.plus_s(policy.verify_grace_s) {
-            return Check::Failed(self.why_not(intents, plan, checks));
+            let why = self.why_not(intents, plan, checks);
+            let waits = profile.write.wan_needs_restart;
+            return Check::Failed(if waits { sentences::needs_restart(why) } else { why });
         }
         let next_at = *self.run().next_check_at.get_or_insert(now.plus_s(policy.verify_delay_s));
         let status = match &plan.wan {

@@ -1,12 +1,12 @@
 //! One step under way: the device being changed, and what is to be done about it.
 
 use crate::{
-    Context, Device, Effect, FaultClass, FaultRecord, Reason, State, Step, Transition,
+    Context, Device, Effect, FaultClass, FaultRecord, LearnedFact, Reason, State, Step, Transition,
     plan::Planner,
     session::{Purpose, Session},
     talk::DeviceRequest,
 };
-use profiles::cpe::CpeProfile;
+use profiles::cpe::{Candidate, CpeProfile, Decision};
 use std::sync::Arc;
 use types::UtcMs;
 
@@ -124,13 +124,27 @@ impl<'a> Work<'a> {
     /// every family of a root shares).
     pub(crate) fn profile_or_nominee(&self) -> Option<Arc<CpeProfile>> {
         let set = &self.context.profiles;
+        if let Some(decision) = self.operators_family() {
+            return Some(decision.profile);
+        }
         if let Some(chosen) = &self.device.profile {
             return set.get(&chosen.id).cloned();
         }
         if self.device.identity.root.is_empty() {
             return None;
         }
-        set.nominate(&self.identity()).into_iter().next().map(|candidate| candidate.profile)
+        self.nominees().into_iter().next().map(|candidate| candidate.profile)
+    }
+
+    /// The family an operator set, if it fits the device's data model.
+    pub(crate) fn operators_family(&self) -> Option<Decision> {
+        self.context.profiles.overridden(self.context.family.as_deref()?, &self.identity())
+    }
+
+    /// Families that could be the one, the likeliest first.
+    pub(crate) fn nominees(&self) -> Vec<Candidate> {
+        let learned = self.context.learned.iter().find(|fact| fact.path == LearnedFact::FAMILY);
+        self.context.profiles.nominate(&self.identity(), learned.map(|fact| fact.fact.as_str()))
     }
 
     pub(crate) fn identity(&self) -> profiles::cpe::Identity {

@@ -190,6 +190,7 @@ impl Pair {
             intents,
             profiles: ProfileSet::builtin(),
             learned: Vec::new(),
+            family: None,
             policy: policy(),
             credentials: Some(OwnershipCredentials {
                 username: OWN.to_owned(),

@@ -259,6 +259,7 @@ impl App {
             intents: live.intents.clone(),
             profiles: self.profiles(),
             learned: live.learned.clone(),
+            family: None,
             policy: self.policy().provisioning.clone(),
             credentials: live.credentials.clone(),
             fingerprint_key: self.fingerprint_key().clone(),

@@ -6,13 +6,21 @@
 //! Families extend each other (`extends`): tables are merged, lists and values replaced, `""` means the family
 //! does not have it. Identity only nominates a family; what the device *has* decides ([`ProfileSet::decide`]).
 
+mod capability;
+mod check;
+mod index;
 mod load;
 mod schema;
 mod select;
+mod variable;
+mod wan;
 
+pub use capability::{Capability, CapabilityName, Confidence, PowerUnit};
 pub use load::ProfileError;
 pub use schema::*;
-pub use select::{Candidate, Decision, Identity};
+pub use select::{Candidate, Decision, Identity, Known};
+pub use variable::Variable;
+pub use wan::*;
 
 use std::{
     collections::HashSet,
@@ -94,6 +102,24 @@ impl CpeProfile {
     /// Every leaf pattern the family reads or writes (`?` for instance numbers).
     pub fn patterns(&self) -> &HashSet<String> {
         &self.patterns
+    }
+
+    /// Why no reference export proves this pattern, if that is so.
+    pub fn unproved(&self, pattern: &str) -> Option<&str> {
+        let by_prefix = || {
+            let mut found = self.unproved.iter().filter_map(|(key, why)| Some((key.strip_suffix('*')?, why)));
+            found.find(|(prefix, _)| pattern.starts_with(prefix)).map(|(_, why)| why)
+        };
+        self.unproved.get(pattern).or_else(by_prefix).map(String::as_str)
+    }
+
+    /// How well a capability is known for this family: what no export of it proves is known no better than the
+    /// family.
+    pub fn confidence_of(&self, name: CapabilityName) -> Option<Confidence> {
+        let capability = self.capabilities.get(&name)?;
+        let mut paths = capability.paths.iter().map(|path| pattern_of(path));
+        let proved = capability.rpc.is_some() || paths.any(|path| self.unproved(&path).is_none());
+        Some(if proved { capability.confidence } else { capability.confidence.min(self.confidence) })
     }
 
     /// True if a leaf holds a secret, whatever the device answers for it.

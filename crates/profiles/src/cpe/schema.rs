@@ -1,7 +1,12 @@
 //! The shape of a profile file.
 
+use super::{
+    capability::{Capability, CapabilityName, Confidence},
+    variable::Variable,
+    wan::Wan,
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// One family of CPEs.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +21,19 @@ pub struct CpeProfile {
     pub extends: Option<String>,
     /// Root object with its dot: `InternetGatewayDevice.` or `Device.`.
     pub root: String,
+    /// How well the family as a whole is known.
+    pub confidence: Confidence,
+    /// Where that is known from, in words.
+    pub source: String,
+    /// Reference exports of real units that prove the paths, by file name without `.csv`.
+    #[serde(default)]
+    pub exports: Vec<String>,
+    /// Nothing is ever written to the family, because of this (a clause after "it is only read: ").
+    #[serde(default)]
+    pub read_only: Option<String>,
+    /// Traps of the family, one sentence each: for whoever looks at such a device.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Identity rules: they nominate.
     #[serde(rename = "match", default)]
     pub matches: Vec<MatchRule>,
@@ -39,7 +57,10 @@ pub struct CpeProfile {
     /// LAN.
     #[serde(default)]
     pub lan: Option<Group>,
-    /// Leaves no reference export proves, with the reason.
+    /// What can be read or asked of it beside the layers.
+    #[serde(default)]
+    pub capabilities: BTreeMap<CapabilityName, Capability>,
+    /// Path patterns no reference export proves, with the reason. A `*` at the end stands for the rest.
     #[serde(default)]
     pub unproved: BTreeMap<String, String>,
     #[serde(skip)]
@@ -55,13 +76,33 @@ pub struct MatchRule {
     /// One of these OUIs.
     pub oui: Vec<String>,
     /// Regular expression.
-    pub manufacturer: Option<String>,
+    pub manufacturer: Option<Pattern>,
     /// Regular expression.
-    pub product_class: Option<String>,
+    pub product_class: Option<Pattern>,
     /// Regular expression.
-    pub software_version: Option<String>,
+    pub software_version: Option<Pattern>,
     /// How much it says.
     pub score: u32,
+}
+
+/// A regular expression, compiled at load.
+#[derive(Debug, Clone)]
+pub struct Pattern(regex::Regex);
+
+impl Pattern {
+    /// True if it is found in the text.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        regex::Regex::new(&text)
+            .map(Pattern)
+            .map_err(|error| de::Error::custom(format!("{text:?} is no regular expression: {error}")))
+    }
 }
 
 /// Nodes that decide, as patterns with `?` for instance numbers.
@@ -76,6 +117,18 @@ pub struct Probe {
     pub none: Vec<String>,
     /// How much it says.
     pub score: u32,
+    /// Where the WANs say nothing (none is there yet, or the family has no marks in them).
+    pub hints: Option<Hints>,
+}
+
+/// A second look, elsewhere in the tree.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hints {
+    /// Objects to list.
+    pub list: Vec<String>,
+    /// At least one must be there.
+    pub any: Vec<String>,
 }
 
 /// A name prefix that belongs to another family.
@@ -102,6 +155,10 @@ pub struct WritePolicy {
     pub mix_layers: bool,
     /// Most names in one GetParameterValues.
     pub max_names: u32,
+    /// A change of the WAN takes effect only after a restart. Nothing is ever restarted by itself; a WAN that does
+    /// not come up says so.
+    #[serde(default)]
+    pub wan_needs_restart: bool,
 }
 
 /// Fixed objects and what to write into them, phase by phase.
@@ -147,6 +204,8 @@ pub struct Slot {
     pub of: Option<Reference>,
     /// Never created; the one the management WAN stands on is used.
     pub shared: bool,
+    /// The device makes its instances itself: one that is free is used, none is ever added.
+    pub fixed: bool,
     /// Only under this condition.
     pub when: Option<Condition>,
 }
@@ -218,6 +277,12 @@ pub struct Setting {
     pub set: Vec<SlotLeaf>,
     /// A literal, or `$variable`.
     pub to: String,
+    /// Other literals, taken where `among` does not list `to`.
+    #[serde(default)]
+    pub or: Vec<String>,
+    /// Leaf with the comma-separated values this device takes.
+    #[serde(default)]
+    pub among: Option<SlotLeaf>,
     /// Type to send when the device does not tell its own.
     #[serde(default)]
     pub kind: Kind,
@@ -231,7 +296,7 @@ pub struct Setting {
     pub label: String,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -247,7 +312,7 @@ impl Setting {
     }
 }
 
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotLeaf>, D::Error> {
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotLeaf>, D::Error> {
     let parse = |text: &str| text.parse::<SlotLeaf>().map_err(de::Error::custom);
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(one) => Ok(vec![parse(&one)?]),
@@ -255,6 +320,18 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotLea
             many.iter().map(|value| parse(value.as_str().unwrap_or_default())).collect()
         }
         other => Err(de::Error::custom(format!("expected slot:Leaf or a list of them, found {other}"))),
+    }
+}
+
+/// One word or a list of them.
+pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(one) => Ok(vec![one]),
+        toml::Value::Array(many) => many
+            .into_iter()
+            .map(|value| value.try_into().map_err(|_| de::Error::custom("expected a list of words")))
+            .collect(),
+        other => Err(de::Error::custom(format!("expected a word or a list of words, found {other}"))),
     }
 }
 
@@ -276,6 +353,13 @@ pub enum Kind {
 pub enum Condition {
     /// The intent names a VLAN.
     Vlan,
+    /// It names none.
+    Untagged,
+    /// IPv6 is wanted.
+    Ipv6,
+    /// It is not.
+    #[serde(rename = "ipv4_only")]
+    Ipv4Only,
     /// The intent names a priority.
     Priority,
     /// The intent names an MTU.
@@ -292,264 +376,6 @@ pub enum Condition {
     Ntp3,
 }
 
-macro_rules! variables {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// Everything a setting may be set to.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Variable { $($(#[$doc])* $name,)* }
-
-        impl Variable {
-            /// The word after `$`.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Variable::$name => $text,)* }
-            }
-
-            /// From the word after `$`.
-            pub fn parse(word: &str) -> Option<Variable> {
-                match word { $($text => Some(Variable::$name),)* _ => None }
-            }
-
-            /// Every word, for error messages.
-            pub const WORDS: &[&str] = &[$($text,)*];
-        }
-    };
-}
-
-variables! {
-    /// Wanted VLAN, 0 = untagged.
-    Vlan = "vlan";
-    /// Wanted 802.1p priority.
-    Priority = "priority";
-    /// Our label for the WAN, with the VLAN and the mode in it where the family wants that.
-    Name = "name";
-    /// PPPoE login.
-    Username = "username";
-    /// PPPoE password.
-    Password = "password";
-    /// NAT on or off.
-    Nat = "nat";
-    /// IPv6 on or off.
-    Ipv6 = "ipv6";
-    /// MTU.
-    Mtu = "mtu";
-    /// Static address.
-    Address = "address";
-    /// Static mask.
-    Mask = "mask";
-    /// Static gateway.
-    Gateway = "gateway";
-    /// Name servers, comma-separated.
-    Dns = "dns";
-    /// What this instance stands on.
-    Lower = "lower";
-    /// What this instance belongs to.
-    Owner = "owner";
-    /// Credential the CPE shows us.
-    AcsUsername = "acs_username";
-    /// Its password.
-    AcsPassword = "acs_password";
-    /// Credential we show the CPE.
-    CrUsername = "cr_username";
-    /// Its password.
-    CrPassword = "cr_password";
-    /// Seconds.
-    InformInterval = "inform_interval";
-    /// NTP servers.
-    Ntp1 = "ntp1";
-    /// Second.
-    Ntp2 = "ntp2";
-    /// Third.
-    Ntp3 = "ntp3";
-    /// `+05:30`
-    TimeZone = "time_zone";
-    /// `IST-5:30`
-    TimeZonePosix = "time_zone_posix";
-    /// The vendor's short name of the management WAN.
-    ManagementWan = "management_wan";
-    /// The vendor's short name of our WAN.
-    WanName = "wan_name";
-    /// Bound ports in the vendor's words.
-    Ports = "ports";
-    /// Wi-Fi on or off.
-    WifiEnabled = "wifi_enabled";
-    /// Network name.
-    Ssid = "ssid";
-    /// Passphrase.
-    Passphrase = "passphrase";
-    /// Security mode in the family's words.
-    Security = "security";
-    /// LAN address.
-    LanAddress = "lan_address";
-    /// LAN mask.
-    LanMask = "lan_mask";
-    /// DHCP server on or off.
-    LanDhcp = "lan_dhcp";
-    /// First address.
-    DhcpFirst = "dhcp_first";
-    /// Last address.
-    DhcpLast = "dhcp_last";
-}
-
-impl Variable {
-    /// Its value must never be shown.
-    pub fn is_secret(self) -> bool {
-        matches!(
-            self,
-            Variable::Password | Variable::AcsPassword | Variable::CrPassword | Variable::Passphrase
-        )
-    }
-}
-
-/// WANs of a family.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wan {
-    /// Objects to list before planning.
-    pub list: Vec<String>,
-    /// Places.
-    pub slots: BTreeMap<String, Slot>,
-    /// Kinds of WAN by word (`ppp`, `ip`).
-    pub kinds: BTreeMap<String, WanKind>,
-    /// How each mode of the intent is built: `pppoe`, `dhcp`, `static`, `bridge`.
-    pub modes: BTreeMap<String, WanMode>,
-    /// What tells the management WAN.
-    #[serde(default)]
-    pub management: ManagementMark,
-    /// What tells the internet WAN.
-    #[serde(default)]
-    pub internet_service: Option<String>,
-    /// Template of a name the family insists on; `{label}`, `{vlan}`, `{n}` are filled in. Default: the label.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Below these a "WAN" is a LAN.
-    #[serde(default)]
-    pub lan_below: Vec<String>,
-    /// The binding of ports.
-    #[serde(default)]
-    pub bind: Option<Bind>,
-    /// The vendor's routing row for the binding.
-    #[serde(default)]
-    pub policy_route: Option<PolicyRoute>,
-    /// Short names of WANs, by kind: `wan1.{container}.ppp{ppp}` (instance numbers of the slots).
-    #[serde(default)]
-    pub short_names: BTreeMap<String, String>,
-}
-
-/// What tells the management WAN, beside its address.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ManagementMark {
-    /// Word in the service list.
-    pub service: Option<String>,
-    /// Word in the name.
-    pub name: Option<String>,
-}
-
-/// A kind of WAN: the objects it is made of and where its facts are.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WanKind {
-    /// Slots in the order they are created.
-    pub slots: Vec<String>,
-    /// The slot whose table is walked to find WANs of this kind.
-    pub anchor: String,
-    /// Slots that must be found below the anchor.
-    #[serde(default)]
-    pub has: Vec<String>,
-    /// Slots that must not.
-    #[serde(default)]
-    pub lacks: Vec<String>,
-    /// Leaves that switch it on, lowest first.
-    pub switches: Vec<SlotLeaf>,
-    /// Facts.
-    pub facts: Facts,
-}
-
-/// Where the facts of a WAN are; absent = the family does not tell.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Facts {
-    /// On.
-    pub enabled: SlotLeaf,
-    /// Connection status.
-    pub status: SlotLeaf,
-    /// External address, or the table below which addresses are.
-    pub address: SlotLeaf,
-    /// Words of the status that mean connected.
-    pub connected: Vec<String>,
-    /// Name or alias.
-    #[serde(default)]
-    pub name: Option<SlotLeaf>,
-    /// PPP login.
-    #[serde(default)]
-    pub username: Option<SlotLeaf>,
-    /// VLAN id.
-    #[serde(default)]
-    pub vlan: Option<SlotLeaf>,
-    /// Service list.
-    #[serde(default)]
-    pub service: Option<SlotLeaf>,
-    /// Routed or bridged.
-    #[serde(default)]
-    pub connection_type: Option<SlotLeaf>,
-    /// Last connection error.
-    #[serde(default)]
-    pub error: Option<SlotLeaf>,
-}
-
-/// How a mode is built.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WanMode {
-    /// Kind of WAN.
-    pub kind: String,
-    /// What `ConnectionType` says; tells a bridge from a router of the same kind.
-    #[serde(default)]
-    pub connection_type: Option<String>,
-    /// What to write, in order. Switching on comes after the last phase, alone.
-    pub phases: Vec<Phase>,
-    /// It has an address of its own (a bridge has none).
-    #[serde(default = "yes")]
-    pub addressed: bool,
-}
-
-/// Binding by one flag per port.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bind {
-    /// Slot (by kind) that has the flags.
-    pub slots: BTreeMap<String, String>,
-    /// Flag of a LAN port, `{p}` = number.
-    pub lan: String,
-    /// Flag of an SSID, `{p}` = number.
-    pub ssid: String,
-    /// Highest LAN port to look for.
-    pub lan_ports: u8,
-    /// Highest SSID to look for.
-    pub ssid_ports: u8,
-}
-
-/// The vendor's routing row for the binding: found by its key, updated; added only when missing.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyRoute {
-    /// Object to list.
-    pub list: String,
-    /// Slot of the row.
-    pub slot: String,
-    /// Leaf that names the WAN.
-    pub key: String,
-    /// Leaf with the ports.
-    pub ports: String,
-    /// `LAN{p}`
-    pub lan: String,
-    /// `SSID{p}`
-    pub ssid: String,
-    /// Leaves with fixed values.
-    #[serde(default)]
-    pub fixed: BTreeMap<String, String>,
-}
-
 /// Wi-Fi of a family.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -560,10 +386,10 @@ pub struct Wifi {
     pub slots: BTreeMap<String, Slot>,
     /// Slot whose table is walked to find the band.
     pub anchor: String,
-    /// What tells the band.
-    #[serde(default)]
-    pub band: Option<SlotLeaf>,
-    /// Its words, by band.
+    /// What tells the band: the first of these leaves that says something.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub band: Vec<SlotLeaf>,
+    /// Begin of its words, by band.
     #[serde(default)]
     pub bands: BTreeMap<String, Vec<String>>,
     /// Instance of the anchor where the leaf is missing.
@@ -573,23 +399,4 @@ pub struct Wifi {
     pub security: BTreeMap<String, String>,
     /// What to write per band.
     pub phases: Vec<Phase>,
-}
-
-impl Wan {
-    /// Every slot a kind uses that applies to the given conditions.
-    pub fn slots_of<'a>(
-        &'a self,
-        kind: &'a WanKind,
-        applies: impl Fn(Condition) -> bool + 'a,
-    ) -> impl Iterator<Item = (&'a str, &'a Slot)> + 'a {
-        kind.slots.iter().filter_map(move |name| {
-            let slot = self.slots.get(name)?;
-            slot.when.is_none_or(&applies).then_some((name.as_str(), slot))
-        })
-    }
-
-    /// Names of every slot.
-    pub fn slot_names(&self) -> BTreeSet<&str> {
-        self.slots.keys().map(String::as_str).collect()
-    }
 }

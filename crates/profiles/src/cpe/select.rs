@@ -1,7 +1,8 @@
-//! Which family a device belongs to: identity nominates, nodes decide.
+//! Which family a device belongs to: identity nominates, what it *has* decides, and what other units of the same
+//! firmware taught speaks where a device shows nothing yet.
 
-use super::{CpeProfile, MatchRule, ProfileSet, pattern_of};
-use regex::Regex;
+use super::{CpeProfile, MatchRule, Pattern, ProfileSet, pattern_of};
+use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, sync::Arc};
 
 /// What a device says about itself.
@@ -16,6 +17,48 @@ pub struct Identity {
     pub root: String,
 }
 
+/// How a family is known to be the one, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Manufacturer, OUI, product class say so, and the device shows nothing that could decide.
+    Nominated,
+    /// Other units of the same model and firmware taught it.
+    Learned,
+    /// The device has the nodes of the family.
+    #[default]
+    Probed,
+    /// An operator says so.
+    Override,
+}
+
+impl Known {
+    /// Stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Known::Nominated => "nominated",
+            Known::Learned => "learned",
+            Known::Probed => "probed",
+            Known::Override => "override",
+        }
+    }
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Known::Nominated => "by its name only",
+            Known::Learned => "learned from other units of this firmware",
+            Known::Probed => "by what the device has",
+            Known::Override => "set by an operator",
+        }
+    }
+
+    /// It may turn out otherwise once the device shows more.
+    pub fn is_provisional(self) -> bool {
+        matches!(self, Known::Nominated | Known::Learned)
+    }
+}
+
 /// A family that could be the one.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -23,6 +66,8 @@ pub struct Candidate {
     pub profile: Arc<CpeProfile>,
     /// How much the identity says for it.
     pub score: u32,
+    /// Other units of this firmware turned out to be of it.
+    pub learned: bool,
 }
 
 /// The family that is the one.
@@ -30,6 +75,8 @@ pub struct Candidate {
 pub struct Decision {
     /// The family.
     pub profile: Arc<CpeProfile>,
+    /// How that is known.
+    pub known: Known,
     /// Only to be read, because of this.
     pub read_only: Option<String>,
     /// What decided.
@@ -38,8 +85,8 @@ pub struct Decision {
 
 impl ProfileSet {
     /// Families whose root fits, the best identity match first. A family without identity rules is a candidate
-    /// with score 0.
-    pub fn nominate(&self, identity: &Identity) -> Vec<Candidate> {
+    /// with score 0. `learned`: the family other units of this model and firmware turned out to be.
+    pub fn nominate(&self, identity: &Identity, learned: Option<&str>) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = self
             .all()
             .iter()
@@ -49,11 +96,16 @@ impl ProfileSet {
                 Candidate {
                     profile: profile.clone(),
                     score: matching.map(|rule| rule.score).max().unwrap_or(0),
+                    learned: learned == Some(profile.id.as_str()),
                 }
             })
             .collect();
-        // Ties are broken by id, so that the same device always gets the same answer.
-        found.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.profile.id.cmp(&b.profile.id)));
+        // Ties are broken by learning, by confidence and by id, so that the same device always gets the same answer.
+        found.sort_by(|a, b| {
+            (b.score, b.learned, b.profile.confidence)
+                .cmp(&(a.score, a.learned, a.profile.confidence))
+                .then_with(|| a.profile.id.cmp(&b.profile.id))
+        });
         found
     }
 
@@ -65,45 +117,134 @@ impl ProfileSet {
         paths
     }
 
+    /// Objects to list as well, because the first look decided nothing: every family's hints where the device shows
+    /// no WAN yet, else those of the families its identity speaks for. Empty = the first look is enough.
+    pub fn second_look<'a>(
+        &self,
+        candidates: &[Candidate],
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let seen = Seen::new(names);
+        if candidates.iter().any(|c| !c.profile.is_generic() && seen.probes(&c.profile)) {
+            return Vec::new();
+        }
+        let mut paths: Vec<String> = candidates
+            .iter()
+            .filter(|c| seen.blank || c.score > 0)
+            .filter_map(|c| c.profile.probe.hints.as_ref())
+            .flat_map(|hints| hints.list.clone())
+            .collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// Decides by the names the device listed. `None` when no family fits its root.
     pub fn decide<'a>(
         &self,
         candidates: &[Candidate],
         names: impl IntoIterator<Item = &'a str>,
     ) -> Option<Decision> {
-        let names: Vec<&str> = names.into_iter().collect();
-        let patterns: HashSet<String> = names.iter().map(|name| pattern_of(name)).collect();
-        let mut best: Option<(u32, &Candidate, Vec<String>)> = None;
+        let seen = Seen::new(names);
+        let mut best: Option<(Rank, &Candidate, Vec<String>)> = None;
         for candidate in candidates {
             let probe = &candidate.profile.probe;
-            if probe.none.iter().any(|node| patterns.contains(node)) {
+            if seen.any(&probe.none) {
                 continue;
             }
-            let evidence: Vec<String> =
-                probe.any.iter().filter(|node| patterns.contains(*node)).cloned().collect();
-            // Identity alone may speak only where the device shows no WAN at all to look at.
-            let mut score = if evidence.is_empty() { 0 } else { probe.score };
-            if evidence.is_empty() && !probe.any.is_empty() {
-                let blank = !names.iter().any(|name| is_connection_leaf(name));
-                if !blank || candidate.score == 0 {
-                    continue;
-                }
-                score = candidate.score;
-            }
-            if best.as_ref().is_none_or(|(other, ..)| score > *other) {
-                best = Some((score, candidate, evidence));
+            let (rank, evidence) = if seen.any(&probe.any) {
+                ((if candidate.profile.is_generic() { 0 } else { 4 }, probe.score), seen.found(&probe.any))
+            } else if let Some(hints) = probe.hints.as_ref().filter(|hints| seen.any(&hints.any)) {
+                ((3, probe.score), seen.found(&hints.any))
+            } else if seen.blank && candidate.learned {
+                // Identity and learning may speak only where the device shows no WAN at all to look at.
+                ((2, candidate.score), Vec::new())
+            } else if seen.blank && candidate.score > 0 {
+                ((1, candidate.score), Vec::new())
+            } else {
+                continue;
+            };
+            if best.as_ref().is_none_or(|(other, ..)| rank > *other) {
+                best = Some((rank, candidate, evidence));
             }
         }
-        let (_, candidate, mut evidence) = best?;
+        let ((level, _), candidate, mut evidence) = best?;
         let profile = candidate.profile.clone();
-        let mark = names.iter().find_map(|name| Some((profile.mark(name)?, *name)));
-        let read_only = mark.map(|(title, name)| {
-            format!("it looks like {title} ({name}), a family this version can read but not write")
-        });
-        if evidence.is_empty() {
-            evidence.push("identity only".into());
+        let known = match level {
+            1 => Known::Nominated,
+            2 => Known::Learned,
+            _ => Known::Probed,
+        };
+        match known {
+            Known::Nominated => evidence.push("identity only".into()),
+            Known::Learned => evidence.push("other units of this firmware".into()),
+            Known::Probed | Known::Override => {}
         }
-        Some(Decision { profile, read_only, evidence })
+        let read_only = profile.only_read().or_else(|| {
+            let (title, name) = seen.names.iter().find_map(|name| Some((profile.mark(name)?, *name)))?;
+            Some(format!(
+                "it bears the mark of {title} ({name}) and none of the nodes we know that family by"
+            ))
+        });
+        Some(Decision { profile, known, read_only, evidence })
+    }
+
+    /// The family an operator names, whatever the device shows. `None`: there is none, or it has another root.
+    pub fn overridden(&self, id: &str, identity: &Identity) -> Option<Decision> {
+        let profile = self.get(id)?.clone();
+        let fits = identity.root.is_empty() || profile.root.trim_end_matches('.') == identity.root;
+        let read_only = profile.only_read();
+        fits.then(|| Decision {
+            profile,
+            known: Known::Override,
+            read_only,
+            evidence: vec!["operator".into()],
+        })
+    }
+}
+
+/// Level of the evidence, then the score within it.
+type Rank = (u8, u32);
+
+/// What a device listed, ready to be asked.
+struct Seen<'a> {
+    names: Vec<&'a str>,
+    patterns: HashSet<String>,
+    /// No leaf inside a WAN connection was listed.
+    blank: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let patterns = names.iter().map(|name| pattern_of(name)).collect();
+        let blank = !names.iter().any(|name| is_connection_leaf(name));
+        Seen { names, patterns, blank }
+    }
+
+    fn any(&self, nodes: &[String]) -> bool {
+        nodes.iter().any(|node| self.patterns.contains(node))
+    }
+
+    fn found(&self, nodes: &[String]) -> Vec<String> {
+        nodes.iter().filter(|node| self.patterns.contains(*node)).cloned().collect()
+    }
+
+    fn probes(&self, profile: &CpeProfile) -> bool {
+        self.any(&profile.probe.any) && !self.any(&profile.probe.none)
+    }
+}
+
+impl CpeProfile {
+    /// Nothing but the standard: it is the one where no other is.
+    pub fn is_generic(&self) -> bool {
+        self.matches.is_empty()
+    }
+
+    /// Why the family is never written, as a clause.
+    pub fn only_read(&self) -> Option<String> {
+        let why = self.read_only.as_ref()?;
+        Some(format!("{} is a read-only family: {why}", self.title))
     }
 }
 
@@ -117,9 +258,8 @@ fn is_connection_leaf(name: &str) -> bool {
 
 impl MatchRule {
     fn fits(&self, identity: &Identity) -> bool {
-        let fits = |expression: &Option<String>, text: &str| {
-            // Checked at load.
-            expression.as_ref().is_none_or(|e| Regex::new(e).is_ok_and(|regex| regex.is_match(text)))
+        let fits = |expression: &Option<Pattern>, text: &str| {
+            expression.as_ref().is_none_or(|expression| expression.is_in(text))
         };
         (self.oui.is_empty() || self.oui.iter().any(|oui| oui.eq_ignore_ascii_case(&identity.oui)))
             && fits(&self.manufacturer, &identity.manufacturer)

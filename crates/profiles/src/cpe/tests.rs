@@ -24,7 +24,7 @@ fn identity(rows: &[fixtures::ModelRow]) -> Identity {
 /// What a session sees: the names under the objects the probe plan lists.
 fn decide(rows: &[fixtures::ModelRow]) -> Option<Decision> {
     let set = ProfileSet::builtin();
-    let candidates = set.nominate(&identity(rows));
+    let candidates = set.nominate(&identity(rows), None);
     let plan = set.probe_plan(&candidates);
     let names = rows.iter().map(|row| row.path.as_str());
     set.decide(&candidates, names.filter(|name| plan.iter().any(|object| name.starts_with(object.as_str()))))
@@ -123,7 +123,59 @@ fn wrong_files_are_refused_with_a_sentence() {
         ("max_params = 5", "max_params = 0", "limits must be at least 1"),
         ("max_params = 5", "max_parameters = 5", "unknown field `max_parameters`"),
         ("kind = \"ppp\"\n", "kind = \"pppoe\"\n", "is of the unknown kind \"pppoe\""),
-        ("root = \"InternetGatewayDevice.\"", "root = \"IGD.\"", "must begin with \"IGD.\""),
+        ("root = \"InternetGatewayDevice.\"", "root = \"IGD.\"", "must be \"InternetGatewayDevice.\" or"),
+        ("root = \"InternetGatewayDevice.\"", "root = \"Device.\"", "must begin with \"Device.\""),
+        (
+            "confidence = \"D\"",
+            "confidence = \"A\"",
+            "unknown variant `A`, expected one of `K`, `D`, `C`, `R`",
+        ),
+        ("confidence = \"D\"", "", "missing field `confidence`"),
+        ("source = \"Broadband", "source = \"\" #", "must say where the family is known from"),
+        (
+            "status = \"ppp:ConnectionStatus\"",
+            "status = \"pp:X\"",
+            "wan.kinds.ppp.facts.status: `pp:X` is in",
+        ),
+        ("status = \"ppp:ConnectionStatus\"", "status = []", "wan.kinds.ppp.facts.status: must name a leaf"),
+        ("switches = [\"ppp:Enable\"]", "switches = [\"p:Enable\"]", "is in the unknown slot \"p\""),
+        ("anchor = \"wlan\"", "anchor = \"radio\"", "must be a slot with a table"),
+        ("\"2.4GHz\" = 1 }", "\"2GHz\" = 1 }", "\"2GHz\" is none of 2.4GHz, 5GHz"),
+        ("{ open = \"Basic\"", "{ wpa = \"Basic\"", "\"wpa\" is none of open, wpa2, mixed"),
+        (
+            "to = \"IP_Routed\", label",
+            "to = \"IP_Routed\", or = [\"X\"], label",
+            "`or` and `among` go together",
+        ),
+        ("[probe]\n", "[[match]]\nscore = 5\n[probe]\n", "a rule needs one of oui, manufacturer"),
+        ("[probe]\n", "[[match]]\noui = [\"12\"]\nscore = 5\n[probe]\n", "must be six hexadecimal digits"),
+        ("[probe]\n", "[[match]]\nmanufacturer = \"(\"\nscore = 5\n[probe]\n", "is no regular expression"),
+        (
+            "[write]\n",
+            "[capabilities.ping]\nconfidence = \"R\"\nsource = \"x\"\n[write]\n",
+            "needs either `paths` or `rpc`",
+        ),
+        (
+            "[write]\n",
+            "[capabilities.dance]\nrpc = \"Dance\"\nconfidence = \"R\"\nsource = \"x\"\n[write]\n",
+            "unknown variant `dance`",
+        ),
+        (
+            "[write]\n",
+            "[capabilities.optical_rx]\npaths = [\"InternetGatewayDevice.X\"]\nconfidence = \"R\"\nsource = \"x\"\n[write]\n",
+            "capabilities.optical_rx: `unit` belongs to",
+        ),
+        (
+            "[write]\n",
+            "[unproved]\n\"Device.X\" = \"why\"\n[write]\n",
+            "must begin with \"InternetGatewayDevice.\"",
+        ),
+        ("[wan.slots.ppp]\n", "[wan.bind]\nstyle = \"magic\"\n[wan.slots.ppp]\n", "unknown variant `magic`"),
+        (
+            "[wan.slots.ppp]\n",
+            "[wan.bind]\nstyle = \"list\"\nslots = { ppp = \"ppp\" }\nleaf = \"L\"\nlan = \"LAN\"\nlan_ports = 4\n[wan.slots.ppp]\n",
+            "must contain {p}",
+        ),
         ("set = \"ppp:Username\"", "set = \"Username\"", "expected slot:Leaf"),
         ("title = \"Standard", "extends = \"nothing\"\ntitle = \"Standard", "which does not exist"),
     ] {
@@ -135,7 +187,7 @@ fn wrong_files_are_refused_with_a_sentence() {
         }
         let message = result.expect_err(want).to_string();
         assert!(message.contains(want), "{message}");
-        assert!(message.starts_with("CPE profile "), "{message}");
+        assert!(message.starts_with("CPE profile x.toml: "), "{message}");
     }
     let twice =
         ProfileSet::from_files([("a".to_owned(), good.to_owned()), ("b".to_owned(), good.to_owned())]);

@@ -37,16 +37,17 @@ impl Planner<'_> {
         };
         let anchors = wifi.slots.get(&wifi.anchor).and_then(|slot| slot.table.as_deref()).unwrap_or_default();
         let words = wifi.bands.get(band);
+        let band_of = |path: &str| {
+            let mut values =
+                wifi.band.iter().filter_map(|leaf| self.tree.value(&format!("{path}{}", leaf.leaf)));
+            values.find(|value| !value.is_empty())
+        };
         let by_leaf = self.tree.instances(anchors).into_iter().find(|(_, path)| {
-            let value = wifi.band.as_ref().and_then(|leaf| self.tree.value(&format!("{path}{}", leaf.leaf)));
-            value.is_some_and(|value| {
+            band_of(path).is_some_and(|value| {
                 words.is_some_and(|words| words.iter().any(|word| value.starts_with(word.as_str())))
             })
         });
-        let told = self.tree.instances(anchors).iter().any(|(_, path)| {
-            let leaf = wifi.band.as_ref().map(|leaf| format!("{path}{}", leaf.leaf));
-            leaf.is_some_and(|leaf| self.tree.value(&leaf).is_some_and(|value| !value.is_empty()))
-        });
+        let told = self.tree.instances(anchors).iter().any(|(_, path)| band_of(path).is_some());
         // Fixed numbers only where no instance tells its band.
         let by_number = wifi.fallback.get(band).filter(|_| !told).and_then(|number| {
             self.tree.instances(anchors).into_iter().find(|(instance, _)| instance == number)

@@ -5,7 +5,7 @@ use crate::{
     Context, Device, Layer, OwnershipCredentials, Reason,
     detect::{FoundWan, Search, Signature, Target, WanClass, is_true, nested},
     device::Run,
-    intent::{InternetIntent, InternetMode, Ipv6Mode, LanPort, WifiIntent, fingerprint},
+    intent::{InternetIntent, InternetMode, Ipv6Mode, WifiIntent, fingerprint},
     sentences,
     session::{PendingAdd, WrittenItem},
     talk::{SetValue, ValueKind, WriteValue},
@@ -13,12 +13,13 @@ use crate::{
 };
 mod access;
 mod beside;
+mod bind;
 mod settings;
 
 pub(crate) use settings::same;
 
 use profiles::cpe::{Condition, CpeProfile, Slot, SlotLeaf, Variable, Wan, WanKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a profile without a place for the VLAN lacks: the one thing that the OLT can do in its stead.
 pub(crate) const VLAN_ON_WAN: &str = "a VLAN on the WAN";
@@ -94,6 +95,14 @@ pub(crate) struct LayerPlan {
     pub left_out: Vec<String>,
 }
 
+/// What a slot still needs.
+enum Missing {
+    /// An AddObject.
+    Add { slot: String, table: String },
+    /// It cannot be had.
+    Cannot(Reason),
+}
+
 /// There is no plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Blocked {
@@ -114,11 +123,26 @@ pub(crate) struct Planner<'a> {
 
 /// Where values come from.
 enum Source<'a> {
-    Management { credentials: &'a OwnershipCredentials, interval_s: u32 },
-    Time { management_wan: Option<String> },
-    Internet { intent: &'a InternetIntent, name: String },
-    Wifi { intent: &'a WifiIntent, security: String },
-    Lan { intent: &'a crate::LanIntent },
+    Management {
+        credentials: &'a OwnershipCredentials,
+        interval_s: u32,
+    },
+    Time {
+        management_wan: Option<String>,
+    },
+    Internet {
+        intent: &'a InternetIntent,
+        name: String,
+        /// Instances that are the management WAN's as well.
+        shared: BTreeSet<String>,
+    },
+    Wifi {
+        intent: &'a WifiIntent,
+        security: String,
+    },
+    Lan {
+        intent: &'a crate::LanIntent,
+    },
 }
 
 impl<'a> Planner<'a> {
@@ -179,22 +203,22 @@ impl<'a> Planner<'a> {
         let Some(mode) = wan.modes.get(intent.mode.as_str()) else {
             return Some(format!("a {} WAN", intent.mode.as_str()));
         };
-        let writes = |variable: Variable| {
-            mode.phases
-                .iter()
-                .flat_map(|phase| &phase.settings)
-                .any(|setting| setting.variable() == Some(variable))
-        };
+        let settings = || mode.phases.iter().flat_map(|phase| &phase.settings);
+        let writes = |variable: Variable| settings().any(|setting| setting.variable() == Some(variable));
         if intent.vlan.is_some_and(|vlan| vlan != 0) && !writes(Variable::Vlan) {
             return Some(VLAN_ON_WAN.into());
         }
-        if !intent.bind.is_empty() && wan.bind.is_none() {
+        if !intent.bind.is_empty()
+            && wan.bind.is_none()
+            && !wan.policy_route.as_ref().is_some_and(|route| route.binds)
+        {
             return Some("binding ports to the WAN".into());
         }
         if intent.policy_routes && wan.policy_route.is_none() {
             return Some("policy routes".into());
         }
-        if intent.ipv6 == Ipv6Mode::On && !writes(Variable::Ipv6) {
+        let knows_ipv6 = || settings().any(|setting| setting.when == Some(Condition::Ipv6));
+        if intent.ipv6 == Ipv6Mode::On && !writes(Variable::Ipv6) && !knows_ipv6() {
             return Some("IPv6 on the WAN".into());
         }
         None
@@ -228,23 +252,22 @@ impl<'a> Planner<'a> {
             }
         };
         let applies = |condition| self.applies_internet(condition, intent, true);
-        let (slots, add) = self.resolve(kind, found.as_ref(), &applies);
-        if let Some((slot, table)) = add {
-            let Some(table) = table else {
-                return Err(Blocked {
-                    reason: sentences::required_leaf_missing(&slot, "no such object"),
-                    park: true,
-                });
-            };
-            // Nobody knows what is there already.
-            self.listed(|object| table.starts_with(object))?;
-            let steps = vec![PlanStep::Add { slot, table }];
-            return Ok(LayerPlan { steps, wan: found, slots, ..LayerPlan::default() });
+        let shared = search.shared_with_management(&search.wans());
+        let (slots, missing) = self.resolve(kind, found.as_ref(), &shared, &applies);
+        match missing {
+            None => {}
+            Some(Missing::Add { slot, table }) => {
+                // Nobody knows what is there already.
+                self.listed(|object| table.starts_with(object))?;
+                let steps = vec![PlanStep::Add { slot, table }];
+                return Ok(LayerPlan { steps, wan: found, slots, ..LayerPlan::default() });
+            }
+            Some(Missing::Cannot(reason)) => return Err(Blocked { reason, park: true }),
         }
         // Foreign objects keep their names: other settings may refer to them.
         let ours = found.as_ref().is_none_or(|wan| wan.class != WanClass::Foreign);
         let name = self.wan_name(wan, intent);
-        let source = Source::Internet { intent, name };
+        let source = Source::Internet { intent, name, shared };
         let record = self.device.layers.get(&Layer::Internet);
         let accepted = |name: &str, wanted: &str| {
             match record.and_then(|record| record.secrets.get(name)) {
@@ -261,10 +284,10 @@ impl<'a> Planner<'a> {
         let former = self.beside(Some(&mode.kind), &slots);
         let handing_over = !former.steps.is_empty();
         let carries = |wan: &FoundWan| if mode.addressed { wan.carries_traffic() } else { wan.enabled };
-        let binding = (!handing_over).then_some((intent, kind));
+        let binding = (!handing_over).then_some((intent, mode.kind.as_str()));
         let mut plan = self.layer(&mode.phases, &slots, &wan.slots, &source, &accepted, ours, binding)?;
         if !handing_over {
-            self.route_steps(&mut plan, intent, kind, &mode.kind, &slots)?;
+            self.route_steps(&mut plan, intent, &mode.kind, &slots)?;
         }
         self.switch_steps(&mut plan, kind, &slots, true);
         if !handing_over || found.as_ref().is_some_and(carries) {
@@ -349,6 +372,9 @@ impl<'a> Planner<'a> {
         let policy = &self.context.policy;
         match condition {
             Condition::Vlan => intent.vlan.is_some_and(|vlan| vlan != 0),
+            Condition::Untagged => intent.vlan.is_none_or(|vlan| vlan == 0),
+            Condition::Ipv6 => intent.ipv6 == Ipv6Mode::On,
+            Condition::Ipv4Only => intent.ipv6 != Ipv6Mode::On,
             Condition::Priority => intent.priority.is_some(),
             Condition::Mtu => intent.mtu.is_some(),
             Condition::Nat => intent.nat && !matches!(intent.mode, InternetMode::Bridge),
@@ -359,15 +385,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Fills the slots of a kind from what exists; the first one that must be created, with its table (`None` =
-    /// it cannot be created).
-    #[allow(clippy::type_complexity)]
+    /// Fills the slots of a kind from what exists; what must be created next, or why it cannot be.
     fn resolve(
         &self,
         kind: &WanKind,
         found: Option<&FoundWan>,
+        shared: &BTreeSet<String>,
         applies: &dyn Fn(Condition) -> bool,
-    ) -> (BTreeMap<String, String>, Option<(String, Option<String>)>) {
+    ) -> (BTreeMap<String, String>, Option<Missing>) {
         let search = self.search();
         let mut slots: BTreeMap<String, String> = BTreeMap::new();
         for (name, slot) in self.profile.wan.slots_of(kind, applies) {
@@ -376,12 +401,14 @@ impl<'a> Planner<'a> {
                 None => Some(table.to_owned()),
             });
             let table = table.flatten();
+            let ours = |path: &String| !shared.contains(path);
             let existing = found
                 .and_then(|wan| wan.slots.get(name).cloned())
                 .or_else(|| if slot.shared { search.shared(name) } else { None })
                 .or_else(|| {
                     self.stored_path(name, table.as_deref())
                         .filter(|path| search.is_free_for(name, path, kind))
+                        .filter(ours)
                 })
                 .or_else(|| self.orphan(name, table.as_deref()))
                 .or_else(|| search.empty_container(name));
@@ -389,10 +416,28 @@ impl<'a> Planner<'a> {
                 Some(path) => {
                     slots.insert(name.to_owned(), path);
                 }
-                None => return (slots, Some((name.to_owned(), table.filter(|_| !slot.shared)))),
+                None => {
+                    let missing = self.missing(name, slot, table);
+                    return (slots, Some(missing));
+                }
             }
         }
         (slots, None)
+    }
+
+    /// How a slot nothing fills is to be filled.
+    fn missing(&self, name: &str, slot: &Slot, table: Option<String>) -> Missing {
+        let title = &self.profile.title;
+        match table {
+            Some(table) if slot.fixed => Missing::Cannot(sentences::no_spare_wan(title, &table)),
+            // GetParameterNames tells whether AddObject is possible (TR-069 A.3.2.3); a name that was not listed
+            // tells nothing.
+            Some(table) if self.tree.node(&table).is_some_and(|node| !node.writable) => {
+                Missing::Cannot(sentences::no_spare_wan(title, &table))
+            }
+            Some(table) if !slot.shared => Missing::Add { slot: name.to_owned(), table },
+            _ => Missing::Cannot(sentences::required_leaf_missing(name, "no such object")),
+        }
     }
 
     /// The stored path of a slot if it still exists, is where it should be, and is nobody else's by now.
@@ -421,101 +466,6 @@ impl<'a> Planner<'a> {
         (!name.contains('{')).then_some(name)
     }
 
-    /// The policy-route row of a WAN and the name of its ports leaf.
-    pub(crate) fn route_row(&self, kind: &str, slots: &BTreeMap<String, String>) -> Option<(String, String)> {
-        let route = self.profile.wan.policy_route.as_ref()?;
-        let wan_name = self.short_name(kind, slots)?;
-        let table = self.profile.wan.slots.get(&route.slot)?.table.as_deref()?;
-        let rows = self.tree.instances(table).into_iter().map(|(_, path)| path);
-        let row = rows.into_iter().find(|row| {
-            self.tree
-                .value(&format!("{row}{}", route.key))
-                .is_some_and(|key| key.eq_ignore_ascii_case(&wan_name))
-        })?;
-        Some((row, route.ports.clone()))
-    }
-
-    /// The row is found by its WAN's name and updated; added only when there is none.
-    fn route_steps(
-        &self,
-        plan: &mut LayerPlan,
-        intent: &InternetIntent,
-        kind: &WanKind,
-        kind_name: &str,
-        slots: &BTreeMap<String, String>,
-    ) -> Result<(), Blocked> {
-        let Some(route) = self.profile.wan.policy_route.as_ref().filter(|_| intent.policy_routes) else {
-            return Ok(());
-        };
-        let Some(wan_name) = self.short_name(kind_name, slots) else { return Ok(()) };
-        let table =
-            self.profile.wan.slots.get(&route.slot).and_then(|slot| slot.table.clone()).unwrap_or_default();
-        let row = self
-            .route_row(kind_name, slots)
-            .map(|(row, _)| row)
-            .or_else(|| self.stored_path(&route.slot, Some(&table)))
-            .or_else(|| self.orphan(&route.slot, Some(&table)));
-        let Some(row) = row else {
-            plan.steps.push(PlanStep::Add { slot: route.slot.clone(), table });
-            return Ok(());
-        };
-        let ports: Vec<String> = self
-            .ports(intent, kind_name, slots)
-            .iter()
-            .map(|port| match port {
-                LanPort::Lan(number) => route.lan.replace("{p}", &number.to_string()),
-                LanPort::Ssid(number) => route.ssid.replace("{p}", &number.to_string()),
-            })
-            .collect();
-        let mut items = Vec::new();
-        let leaves =
-            route.fixed.iter().map(|(leaf, value)| (leaf.clone(), value.clone(), "Policy route type"));
-        let key = (route.key.clone(), wan_name, "Policy route WAN");
-        let list = (route.ports.clone(), ports.join(","), "Policy route ports");
-        for (leaf, value, label) in leaves.chain([key, list]) {
-            let path = format!("{row}{leaf}");
-            let observed = self.tree.value(&path);
-            let item = Item {
-                path,
-                kind: ValueKind::String,
-                label: label.into(),
-                required: true,
-                secret: None,
-                value: WriteValue::Plain(value.clone()),
-            };
-            plan.wanted.push(item.clone());
-            if observed.is_none_or(|observed| !same(ValueKind::String, observed, &value)) {
-                items.push(item);
-            }
-        }
-        self.batches(&mut plan.steps, "policy route", items);
-        let _ = kind;
-        Ok(())
-    }
-
-    /// The ports to bind: the wanted ones, or every one the device has a flag for.
-    fn ports(&self, intent: &InternetIntent, kind: &str, slots: &BTreeMap<String, String>) -> Vec<LanPort> {
-        if !intent.bind.is_empty() {
-            let mut ports = intent.bind.clone();
-            ports.sort_unstable();
-            ports.dedup();
-            return ports;
-        }
-        self.flags(kind, slots).into_iter().map(|(port, _)| port).collect()
-    }
-
-    fn flags(&self, kind: &str, slots: &BTreeMap<String, String>) -> Vec<(LanPort, String)> {
-        let Some(bind) = &self.profile.wan.bind else { return Vec::new() };
-        let Some(base) = bind.slots.get(kind).and_then(|slot| slots.get(slot)) else { return Vec::new() };
-        let lan = (1..=bind.lan_ports).map(|n| (LanPort::Lan(n), bind.lan.replace("{p}", &n.to_string())));
-        let ssid =
-            (1..=bind.ssid_ports).map(|n| (LanPort::Ssid(n), bind.ssid.replace("{p}", &n.to_string())));
-        lan.chain(ssid)
-            .map(|(port, leaf)| (port, format!("{base}{leaf}")))
-            .filter(|(_, path)| self.tree.has(path))
-            .collect()
-    }
-
     /// Switching on (or off) comes last and alone; several objects of a stack share the one call.
     pub(crate) fn switch_steps(
         &self,
@@ -533,7 +483,7 @@ impl<'a> Planner<'a> {
             let Some(node) = self.tree.node(&path) else { continue };
             let item = Item {
                 kind: ValueKind::Boolean,
-                label: if leaf.slot == kind.facts.enabled.slot {
+                label: if kind.facts.enabled.first().is_some_and(|enabled| enabled.slot == leaf.slot) {
                     "WAN".into()
                 } else {
                     format!("WAN ({})", leaf.slot)

@@ -2,13 +2,13 @@
 
 use super::{Blocked, Item, LayerPlan, PlanStep, Planner, Source};
 use crate::{
-    InternetIntent, LanPort, WifiSecurity,
+    InternetIntent, WifiSecurity,
     detect::is_true,
     intent::{InternetMode, Ipv6Mode},
     sentences,
     talk::{ValueKind, WriteValue},
 };
-use profiles::cpe::{Condition, Kind, Phase, Setting, Slot, Variable, WanKind, pattern_of};
+use profiles::cpe::{Condition, Kind, Phase, Setting, Slot, Variable, pattern_of};
 use std::collections::BTreeMap;
 
 impl Planner<'_> {
@@ -22,7 +22,7 @@ impl Planner<'_> {
         source: &Source<'_>,
         accepted: &dyn Fn(&str, &str) -> bool,
         ours: bool,
-        internet: Option<(&InternetIntent, &WanKind)>,
+        internet: Option<(&InternetIntent, &str)>,
     ) -> Result<LayerPlan, Blocked> {
         let force = matches!(source, Source::Time { .. });
         let mut plan = LayerPlan::default();
@@ -38,12 +38,15 @@ impl Planner<'_> {
                     plan.left_out.push(setting.label.clone());
                     continue;
                 };
-                let candidates: Vec<String> = setting
+                let candidates: Vec<(&str, String)> = setting
                     .set
                     .iter()
-                    .filter_map(|leaf| Some(format!("{}{}", slots.get(&leaf.slot)?, leaf.leaf)))
+                    .filter_map(|leaf| {
+                        let base = slots.get(&leaf.slot)?;
+                        Some((leaf.slot.as_str(), format!("{base}{}", leaf.leaf)))
+                    })
                     .collect();
-                let usable = |path: &&String| {
+                let usable = |(_, path): &&(&str, String)| {
                     let learned = self.device.learned.contains_key(&pattern_of(path));
                     self.tree.has(path) && !learned
                 };
@@ -53,14 +56,14 @@ impl Planner<'_> {
                     }
                     _ => setting.label.clone(),
                 };
-                let Some(path) = candidates.iter().find(usable) else {
+                let Some((slot, path)) = candidates.iter().find(usable) else {
                     if !setting.required {
                         plan.left_out.push(label);
                         continue;
                     }
                     let path = candidates
                         .first()
-                        .cloned()
+                        .map(|(_, path)| path.clone())
                         .unwrap_or_else(|| setting.set.first().map(ToString::to_string).unwrap_or_default());
                     return Err(Blocked {
                         reason: sentences::required_leaf_missing(&label, &path),
@@ -90,6 +93,10 @@ impl Planner<'_> {
                 };
                 let item =
                     Item { path: path.clone(), value, kind, label, required: setting.required, secret };
+                if !met && self.is_management_too(slot, slots, source) {
+                    let reason = sentences::would_touch_management(&item.label, &item.path);
+                    return Err(Blocked { reason, park: true });
+                }
                 plan.wanted.push(item.clone());
                 if !met || force {
                     items.push(item);
@@ -98,56 +105,11 @@ impl Planner<'_> {
             if phase.bind
                 && let Some((intent, kind)) = internet
             {
-                self.bind_items(&mut plan, &mut items, intent, kind, slots);
+                self.bind_items(&mut plan, &mut items, intent, kind, slots)?;
             }
             self.batches(&mut plan.steps, &phase.name, items);
         }
         Ok(plan)
-    }
-
-    pub(super) fn bind_items(
-        &self,
-        plan: &mut LayerPlan,
-        items: &mut Vec<Item>,
-        intent: &InternetIntent,
-        kind: &WanKind,
-        slots: &BTreeMap<String, String>,
-    ) {
-        let kind_name = self.profile.wan.kinds.iter().find(|(_, other)| other.anchor == kind.anchor);
-        let kind_name = kind_name.map(|(name, _)| name.as_str()).unwrap_or_default();
-        let wanted = self.ports(intent, kind_name, slots);
-        for (port, path) in self.flags(kind_name, slots) {
-            let on = wanted.contains(&port);
-            let node = self.tree.node(&path);
-            let kind = node.map_or(ValueKind::UnsignedInt, |node| node.kind);
-            let label = match port {
-                LanPort::Lan(number) => format!("Bind LAN{number}"),
-                LanPort::Ssid(number) => format!("Bind SSID{number}"),
-            };
-            let value = match kind {
-                ValueKind::Boolean => {
-                    if on {
-                        "true"
-                    } else {
-                        "false"
-                    }
-                }
-                _ => {
-                    if on {
-                        "1"
-                    } else {
-                        "0"
-                    }
-                }
-            };
-            let observed = node.and_then(|node| node.value.as_deref());
-            let value = WriteValue::Plain(value.to_owned());
-            let item = Item { path, value, kind, label, required: true, secret: None };
-            plan.wanted.push(item.clone());
-            if observed.is_none_or(|observed| is_true(observed) != on) {
-                items.push(item);
-            }
-        }
     }
 
     /// Cuts a phase into calls the device can take.
@@ -173,8 +135,37 @@ impl Planner<'_> {
             (Condition::Secured, Source::Wifi { intent, .. }) => intent.security != WifiSecurity::Open,
             (Condition::Secured, _) => true,
             (_, Source::Internet { intent, .. }) => self.applies_internet(condition, intent, ours),
-            (Condition::Vlan | Condition::Priority | Condition::Mtu | Condition::Nat, _) => false,
+            (
+                Condition::Vlan
+                | Condition::Untagged
+                | Condition::Ipv6
+                | Condition::Ipv4Only
+                | Condition::Priority
+                | Condition::Mtu
+                | Condition::Nat,
+                _,
+            ) => false,
         }
+    }
+
+    /// The literal this device takes: `to`, unless the device lists what it takes and `to` is not in it.
+    fn literal_among(&self, setting: &Setting, slots: &BTreeMap<String, String>) -> String {
+        let listed = setting
+            .among
+            .as_ref()
+            .and_then(|leaf| self.tree.value(&format!("{}{}", slots.get(&leaf.slot)?, leaf.leaf)));
+        let Some(listed) = listed.filter(|listed| !listed.trim().is_empty()) else {
+            return setting.to.clone();
+        };
+        let takes = |word: &&String| listed.split(',').any(|other| other.trim() == word.as_str());
+        [&setting.to].into_iter().chain(&setting.or).find(takes).unwrap_or(&setting.to).clone()
+    }
+
+    /// The slot's instance is the management WAN's as well.
+    fn is_management_too(&self, slot: &str, slots: &BTreeMap<String, String>, source: &Source<'_>) -> bool {
+        let Source::Internet { shared, .. } = source else { return false };
+        self.profile.wan.not_with_management.iter().any(|name| name == slot)
+            && slots.get(slot).is_some_and(|path| shared.contains(path))
     }
 
     pub(super) fn secret_name(&self, setting: &Setting, source: &Source<'_>) -> String {
@@ -192,7 +183,9 @@ impl Planner<'_> {
         slots: &BTreeMap<String, String>,
         definitions: &BTreeMap<String, Slot>,
     ) -> Option<WriteValue> {
-        let Some(variable) = setting.variable() else { return Some(WriteValue::Plain(setting.to.clone())) };
+        let Some(variable) = setting.variable() else {
+            return Some(WriteValue::Plain(self.literal_among(setting, slots)));
+        };
         let plain = |text: &str| Some(WriteValue::Plain(text.to_owned()));
         let boolean = |on: bool| plain(if on { "true" } else { "false" });
         let policy = &self.context.policy;
@@ -246,7 +239,7 @@ impl Planner<'_> {
             | Variable::Mask
             | Variable::Gateway
             | Variable::Dns => {
-                let Source::Internet { intent, name } = source else { return None };
+                let Source::Internet { intent, name, .. } = source else { return None };
                 match (variable, &intent.mode) {
                     (Variable::Vlan, _) => plain(&intent.vlan.unwrap_or(0).to_string()),
                     (Variable::Priority, _) => plain(&intent.priority?.to_string()),

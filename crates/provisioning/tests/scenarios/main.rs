@@ -164,12 +164,13 @@ fn a_plain_tr181_box_gets_its_stack_from_the_bottom() {
 }
 
 #[test]
-fn a_family_that_cannot_be_written_yet_is_only_read() {
+fn a_mark_of_a_family_we_do_not_know_keeps_the_device_read_only() {
     let mut shell = shell(fixtures::generic_tr098(), None, Quirks::default());
-    shell.cpe.plant(&format!("{MANAGEMENT}X_ZTE-COM_VLANID"), "unsignedInt", "100");
+    shell.cpe.plant(&format!("{MANAGEMENT}X_CU_VLANID"), "unsignedInt", "100");
     shell.run(3600);
     assert_eq!((shell.device.state(), code(&shell)), (State::TimeSynced, ReasonCode::ProfileReadOnly));
-    assert!(sentence(&shell).contains("it looks like a ZTE device"), "{}", sentence(&shell));
+    let mark = "it bears the mark of a China Unicom device";
+    assert!(sentence(&shell).contains(mark), "{}", sentence(&shell));
     assert_eq!(shell.cpe.told_since(), []);
 }
 

@@ -63,6 +63,7 @@ pub fn context(intents: Option<Intents>) -> Context {
         intents,
         profiles: ProfileSet::builtin(),
         learned: Vec::new(),
+        family: None,
         policy: policy(),
         credentials: Some(OwnershipCredentials {
             username: "lk-00259E-1".into(),
