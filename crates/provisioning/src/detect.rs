@@ -268,7 +268,7 @@ impl Search<'_> {
         // WAN is taken over for its role: it could be the one CWMP comes from.
         let told_apart =
             self.wan.internet_service.is_some() || all.iter().any(|wan| wan.class == WanClass::Management);
-        let shared = self.shared_with_management(&all);
+        let shared = self.shared_with_management();
         // Where the VLAN belongs to a container, whatever else lives in the management WAN's cannot get another one.
         let retags = |wan: &FoundWan| {
             wan.vlan.unwrap_or(0) != signature.vlan.unwrap_or(0)
@@ -283,11 +283,14 @@ impl Search<'_> {
             InternetMode::Dhcp | InternetMode::Static { .. } | InternetMode::Bridge => "",
         };
         let same_login = |wan: &FoundWan| !wanted_login.is_empty() && wan.username == wanted_login;
+        // Where the device makes its WANs itself there is no other place: another VLAN does not make it another WAN.
+        let anchor = self.wan.kinds.get(&mode.kind).map(|kind| kind.anchor.as_str());
+        let fixed = anchor.and_then(|slot| self.wan.slots.get(slot)).is_some_and(|slot| slot.fixed);
         let same_role = |wan: &FoundWan| {
             wan.class != WanClass::Empty
                 && told_apart
                 && self.wan.internet_service.as_ref().is_none_or(|word| wan.service.contains(word.as_str()))
-                && (wan.vlan.is_none() || signature.vlan.is_none() || wan.vlan == signature.vlan)
+                && (fixed || wan.vlan.is_none() || signature.vlan.is_none() || wan.vlan == signature.vlan)
                 && (mode.connection_type.is_empty()
                     || wan.connection_type.is_empty()
                     || mode.connection_type.contains(&wan.connection_type))
@@ -317,7 +320,11 @@ impl Search<'_> {
     }
 
     /// Instances whose settings are the management WAN's as well: never written.
-    pub(crate) fn shared_with_management(&self, wans: &[FoundWan]) -> BTreeSet<String> {
+    pub(crate) fn shared_with_management(&self) -> BTreeSet<String> {
+        if self.wan.not_with_management.is_empty() {
+            return BTreeSet::new();
+        }
+        let wans = self.wans();
         let management = wans.iter().filter(|wan| wan.class == WanClass::Management);
         let slots = &self.wan.not_with_management;
         management.flat_map(|wan| slots.iter().filter_map(|slot| wan.slots.get(slot).cloned())).collect()

@@ -1,5 +1,5 @@
 //! What each box is told on its way from the first Inform to ACTIVE, as golden files, one case per profile:
-//! told_hg8546m.txt, told_eg8145v5.txt, told_generic_tr098.txt, told_generic_tr181.txt.
+//! told_hg8546m.txt, told_eg8145v5.txt, told_generic_tr098.txt, told_generic_tr181.txt, and one per family.
 //! `UPDATE_GOLDEN=1` rewrites them.
 
 mod support;
@@ -54,4 +54,76 @@ fn generic_tr098() {
 #[test]
 fn generic_tr181() {
     told("generic_tr181", fixtures::generic_tr181(), Some(200), Quirks::default(), |_| {});
+}
+
+fn family(id: &str, quirks: Quirks, change: impl FnOnce(&mut Shell)) {
+    told(id, &fixtures::family(id).expect("a box"), Some(200), quirks, change);
+}
+
+fn internet(shell: &mut Shell) -> &mut provisioning::InternetIntent {
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet")
+}
+
+/// A newborn is deaf until its type is sent alone; ports are bound by a row that names the WAN by its path.
+#[test]
+fn zte_x_zte_com() {
+    let quirks = Quirks { unconfigured_is_deaf: true, ..Quirks::default() };
+    family("zte_x_zte_com", quirks, |shell| {
+        internet(shell).bind = vec![LanPort::Lan(1), LanPort::Ssid(1)];
+    });
+}
+
+/// One parameter per call.
+#[test]
+fn zte_x_cmcc() {
+    let quirks = Quirks { max_params: Some(1), ..Quirks::default() };
+    family("zte_x_cmcc", quirks, |shell| internet(shell).bind = vec![LanPort::Lan(2)]);
+}
+
+/// The VLAN hangs at the container, so the WAN gets one of its own; its twin is the test above.
+#[test]
+fn ctcom_x_ct_com() {
+    family("ctcom_x_ct_com", Quirks::default(), |shell| internet(shell).priority = Some(5));
+}
+
+/// Stubs of another family beside the real leaves; both copies of the VLAN; the radios the other way round.
+#[test]
+fn ctcom_vsol() {
+    family("ctcom_vsol", Quirks::default(), |_| {});
+}
+
+/// A free index, the mode of a WAN that works, and every free port in the mandatory list.
+#[test]
+fn fiberhome_x_fh() {
+    family("fiberhome_x_fh", Quirks { no_clock: true, ..Quirks::default() }, |_| {});
+}
+
+#[test]
+fn nokia_x_alu() {
+    let quirks = Quirks { unconfigured_is_deaf: true, no_clock: true, ..Quirks::default() };
+    family("nokia_x_alu", quirks, |shell| internet(shell).mtu = Some(1480));
+}
+
+/// PPP that stands ready in another WANDevice is used; nothing is added.
+#[test]
+fn tplink_tr098() {
+    family("tplink_tr098", Quirks::default(), |_| {});
+}
+
+/// References end with a dot, as the device's own do.
+#[test]
+fn tplink_tr181() {
+    family("tplink_tr181", Quirks::default(), |_| {});
+}
+
+/// The service list is left alone.
+#[test]
+fn tenda_x_tdtc() {
+    family("tenda_x_tdtc", Quirks::default(), |shell| internet(shell).bind = vec![LanPort::Lan(1)]);
+}
+
+/// PPP that stands ready beside the management WAN is used; 2.4 GHz is the second radio.
+#[test]
+fn intelbras_itbs() {
+    family("intelbras_itbs", Quirks::default(), |_| {});
 }

@@ -104,6 +104,9 @@ impl Checker<'_> {
         if probe.any.is_empty() || probe.score == 0 {
             return self.wrong("probe", "needs at least one node in `any` and a score of at least 1");
         }
+        if probe.needs_match && self.profile.matches.is_empty() {
+            return self.wrong("probe", "`needs_match` needs a [[match]]");
+        }
         if let Some(hints) = &probe.hints {
             if hints.list.is_empty() || hints.any.is_empty() {
                 return self.wrong("probe.hints", "needs something in `list` and in `any`");
@@ -208,8 +211,8 @@ impl Checker<'_> {
         if setting.or.is_empty() != setting.among.is_none() {
             return self.wrong(at, "`or` and `among` go together");
         }
-        if !setting.or.is_empty() && setting.variable().is_some() {
-            return self.wrong(at, "`or` needs a literal in `to`");
+        if (!setting.or.is_empty() || setting.like_others) && setting.variable().is_some() {
+            return self.wrong(at, "`or` and `like_others` need a literal in `to`");
         }
         Ok(())
     }

@@ -32,6 +32,19 @@ const BUILTIN: &[(&str, &str)] = &[
     ("std_tr098.toml", include_str!("../../cpe/std_tr098.toml")),
     ("std_tr181.toml", include_str!("../../cpe/std_tr181.toml")),
     ("huawei_x_hw.toml", include_str!("../../cpe/huawei_x_hw.toml")),
+    ("zte_x_zte_com.toml", include_str!("../../cpe/zte_x_zte_com.toml")),
+    ("zte_f6600.toml", include_str!("../../cpe/zte_f6600.toml")),
+    ("zte_x_cmcc.toml", include_str!("../../cpe/zte_x_cmcc.toml")),
+    ("ctcom_x_ct_com.toml", include_str!("../../cpe/ctcom_x_ct_com.toml")),
+    ("ctcom_vsol.toml", include_str!("../../cpe/ctcom_vsol.toml")),
+    ("ctcom_cdata.toml", include_str!("../../cpe/ctcom_cdata.toml")),
+    ("fiberhome_x_fh.toml", include_str!("../../cpe/fiberhome_x_fh.toml")),
+    ("nokia_x_alu.toml", include_str!("../../cpe/nokia_x_alu.toml")),
+    ("tplink_tr181.toml", include_str!("../../cpe/tplink_tr181.toml")),
+    ("tplink_tr098.toml", include_str!("../../cpe/tplink_tr098.toml")),
+    ("tenda_x_tdtc.toml", include_str!("../../cpe/tenda_x_tdtc.toml")),
+    ("intelbras_itbs.toml", include_str!("../../cpe/intelbras_itbs.toml")),
+    ("mikrotik.toml", include_str!("../../cpe/mikrotik.toml")),
 ];
 
 /// Every family we know.
@@ -149,5 +162,7 @@ pub fn looks_secret(path: &str) -> bool {
         .any(|word| leaf.contains(word))
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

@@ -117,6 +117,8 @@ pub struct Probe {
     pub none: Vec<String>,
     /// How much it says.
     pub score: u32,
+    /// A refinement of another family with the same nodes: it counts only where the identity fits.
+    pub needs_match: bool,
     /// Where the WANs say nothing (none is there yet, or the family has no marks in them).
     pub hints: Option<Hints>,
 }
@@ -283,6 +285,10 @@ pub struct Setting {
     /// Leaf with the comma-separated values this device takes.
     #[serde(default)]
     pub among: Option<SlotLeaf>,
+    /// Sources disagree on the value: what another instance of the same table has is taken, `to` only where there
+    /// is none.
+    #[serde(default)]
+    pub like_others: bool,
     /// Type to send when the device does not tell its own.
     #[serde(default)]
     pub kind: Kind,

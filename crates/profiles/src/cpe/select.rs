@@ -149,7 +149,7 @@ impl ProfileSet {
         let mut best: Option<(Rank, &Candidate, Vec<String>)> = None;
         for candidate in candidates {
             let probe = &candidate.profile.probe;
-            if seen.any(&probe.none) {
+            if seen.any(&probe.none) || (probe.needs_match && candidate.score == 0) {
                 continue;
             }
             let (rank, evidence) = if seen.any(&probe.any) {

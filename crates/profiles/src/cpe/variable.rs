@@ -72,6 +72,8 @@ variables! {
     TimeZone = "time_zone";
     /// `IST-5:30`
     TimeZonePosix = "time_zone_posix";
+    /// The lowest number from 1 to 16 that no other instance of the table has in this leaf.
+    FreeIndex = "free_index";
     /// The vendor's short name of the management WAN.
     ManagementWan = "management_wan";
     /// The vendor's short name of our WAN.

@@ -76,7 +76,7 @@ impl Planner<'_> {
     ) -> Result<(), Blocked> {
         let blocked = |reason| Err(Blocked { reason, park: true });
         let named = wanted_ports(intent);
-        if named.is_none() && !bind.needed {
+        if (named.is_none() && !bind.needed) || self.binds_by_row() {
             return Ok(());
         }
         let Some(base) = bind.slots.get(kind).and_then(|slot| slots.get(slot)) else { return Ok(()) };
@@ -158,6 +158,13 @@ impl Planner<'_> {
         known.then_some(word)
     }
 
+    /// The device has the table that binds ports: then a list beside it is only for show.
+    fn binds_by_row(&self) -> bool {
+        let route = self.profile.wan.policy_route.as_ref().filter(|route| route.binds);
+        let table = route.and_then(|route| self.profile.wan.slots.get(&route.slot)?.table.as_deref());
+        table.is_some_and(|table| self.tree.has(table))
+    }
+
     fn flags(&self, bind: &BindFlags, kind: &str, slots: &SlotPaths) -> Vec<(LanPort, String)> {
         let Some(base) = bind.slots.get(kind).and_then(|slot| slots.get(slot)) else { return Vec::new() };
         let lan = (1..=bind.lan_ports).map(|n| (LanPort::Lan(n), bind.lan.replace("{p}", &n.to_string())));
@@ -220,6 +227,9 @@ impl Planner<'_> {
             .or_else(|| self.orphan(&route.slot, Some(&table)));
         let Some(row) = row else {
             if route.binds && !self.tree.has(&table) {
+                if self.profile.wan.bind.is_some() {
+                    return Ok(());
+                }
                 let reason = sentences::required_leaf_missing("table to bind ports with", &table);
                 return Err(Blocked { reason, park: true });
             }

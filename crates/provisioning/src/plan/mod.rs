@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
             }
         };
         let applies = |condition| self.applies_internet(condition, intent, true);
-        let shared = search.shared_with_management(&search.wans());
+        let shared = search.shared_with_management();
         let (slots, missing) = self.resolve(kind, found.as_ref(), &shared, &applies);
         match missing {
             None => {}
@@ -475,10 +475,14 @@ impl<'a> Planner<'a> {
         on: bool,
     ) {
         let mut items = Vec::new();
+        let shared = self.search().shared_with_management();
         let switches: Vec<&SlotLeaf> =
             if on { kind.switches.iter().collect() } else { kind.switches.iter().rev().collect() };
         for leaf in switches {
             let Some(base) = slots.get(&leaf.slot) else { continue };
+            if self.profile.wan.not_with_management.contains(&leaf.slot) && shared.contains(base) {
+                continue;
+            }
             let path = format!("{base}{}", leaf.leaf);
             let Some(node) = self.tree.node(&path) else { continue };
             let item = Item {

@@ -161,6 +161,18 @@ impl Planner<'_> {
         [&setting.to].into_iter().chain(&setting.or).find(takes).unwrap_or(&setting.to).clone()
     }
 
+    /// What the other instances of the setting's table have in its leaf.
+    fn values_of_others(&self, setting: &Setting, slots: &BTreeMap<String, String>) -> Vec<String> {
+        let Some(leaf) = setting.set.first() else { return Vec::new() };
+        let Some(own) = slots.get(&leaf.slot) else { return Vec::new() };
+        let Some((table, _)) = own.trim_end_matches('.').rsplit_once('.') else { return Vec::new() };
+        let instances = self.tree.instances(&format!("{table}.")).into_iter();
+        let others = instances.map(|(_, path)| path).filter(|path| path != own);
+        others
+            .filter_map(|path| self.tree.value(&format!("{path}{}", leaf.leaf)).map(str::to_owned))
+            .collect()
+    }
+
     /// The slot's instance is the management WAN's as well.
     fn is_management_too(&self, slot: &str, slots: &BTreeMap<String, String>, source: &Source<'_>) -> bool {
         let Source::Internet { shared, .. } = source else { return false };
@@ -184,7 +196,9 @@ impl Planner<'_> {
         definitions: &BTreeMap<String, Slot>,
     ) -> Option<WriteValue> {
         let Some(variable) = setting.variable() else {
-            return Some(WriteValue::Plain(self.literal_among(setting, slots)));
+            let others = self.values_of_others(setting, slots).into_iter().find(|value| !value.is_empty());
+            let copied = others.filter(|_| setting.like_others);
+            return Some(WriteValue::Plain(copied.unwrap_or_else(|| self.literal_among(setting, slots))));
         };
         let plain = |text: &str| Some(WriteValue::Plain(text.to_owned()));
         let boolean = |on: bool| plain(if on { "true" } else { "false" });
@@ -200,6 +214,15 @@ impl Planner<'_> {
                 let of = definitions.get(slot)?.of.as_ref()?;
                 let path = of.slots.iter().find_map(|name| slots.get(name))?;
                 plain(&self.reference(path, &of.leaf))
+            }
+            Variable::FreeIndex => {
+                let leaf = setting.set.first()?;
+                let own = self.tree.value(&format!("{}{}", slots.get(&leaf.slot)?, leaf.leaf));
+                let own = own.and_then(|value| value.trim().parse::<u8>().ok());
+                let others = self.values_of_others(setting, slots);
+                let used: Vec<u8> = others.iter().filter_map(|value| value.trim().parse().ok()).collect();
+                let number = own.into_iter().chain(1..=16).find(|n| *n > 0 && !used.contains(n))?;
+                plain(&number.to_string())
             }
             Variable::Ntp1 => plain(policy.ntp_servers.first()?),
             Variable::Ntp2 => plain(policy.ntp_servers.get(1)?),

@@ -31,6 +31,8 @@ pub struct Quirks {
     pub unwanted: Vec<(&'static str, &'static str, Refusal)>,
     /// Objects whose names it does not tell (9001).
     pub untold: Vec<&'static str>,
+    /// A connection of type `Unconfigured` takes nothing but its type, alone; all else is 9002.
+    pub unconfigured_is_deaf: bool,
     /// The BRAS refuses the login.
     pub pppoe_refused: bool,
     /// Seconds from switching on to connected.
@@ -312,6 +314,14 @@ impl Cpe {
     fn write(&mut self, values: &[(String, String, bool)], now: UtcMs) -> DeviceReply {
         for (path, value, _) in values {
             self.told.push(Told::Set(path.clone(), value.clone()));
+        }
+        let connection = |path: &str| path.rsplit_once('.').map(|(wan, _)| format!("{wan}.ConnectionType"));
+        let deaf = values
+            .iter()
+            .filter_map(|(path, ..)| connection(path))
+            .find(|path| self.value(path) == "Unconfigured" && (values.len() > 1 || values[0].0 != *path));
+        if self.quirks.unconfigured_is_deaf && deaf.is_some() {
+            return fault(9002, "Internal error");
         }
         if self.quirks.max_params.is_some_and(|max| values.len() > max) {
             for (path, value, secret) in &values[..values.len() / 2] {

@@ -3,7 +3,7 @@
 use super::{Cpe, START, context, invariants::Invariants};
 use provisioning::{
     ConnectionRequestOutcome, Context, Device, DeviceReply, DeviceRequest, Effect, Event, FaultRecord,
-    Intents, Link, Peer, Reason, SessionEnd, State, Step, Timer, Transition, step,
+    Intents, LearnedFact, Link, Peer, Reason, SessionEnd, State, Step, Timer, Transition, step,
 };
 use std::collections::BTreeMap;
 use types::{ServiceId, UtcMs};
@@ -31,6 +31,7 @@ pub struct Shell {
     pub transitions: Vec<Transition>,
     pub reasons: Vec<Reason>,
     pub faults: Vec<FaultRecord>,
+    pub learned: Vec<LearnedFact>,
     pub evidence: BTreeMap<(provisioning::Layer, String), provisioning::Evidence>,
     pub invariants: Invariants,
     pub link: Link,
@@ -57,6 +58,7 @@ impl Shell {
             transitions: Vec::new(),
             reasons: Vec::new(),
             faults: Vec::new(),
+            learned: Vec::new(),
             evidence: BTreeMap::new(),
             invariants: Invariants::default(),
             link: Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None },
@@ -101,7 +103,8 @@ impl Shell {
                     self.evidence.insert((evidence.layer, evidence.setting.clone()), evidence.clone());
                 }
                 Effect::RecordFault(fault) => self.faults.push(fault.clone()),
-                Effect::RecordObserved(_) | Effect::Learn(_) | Effect::MakeCredentials => {}
+                Effect::Learn(fact) => self.learned.push(fact.clone()),
+                Effect::RecordObserved(_) | Effect::MakeCredentials => {}
             }
         }
         step

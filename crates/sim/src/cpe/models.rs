@@ -21,7 +21,7 @@ pub struct ModelInfo {
     pub model: Arc<Model>,
 }
 
-/// The models that need no file.
+/// The models that need no file, beside one per CPE family (`zte_x_zte_com` …, see [`fixtures::families`]).
 pub const BUILT_IN: [&str; 4] = ["hg8546m", "eg8145v5", "generic_tr098", "generic_tr181"];
 
 /// A built-in model by name, or a file with the columns `path,writable,type,value` (a dump of a real device).
@@ -36,9 +36,10 @@ pub fn load(name: &str) -> Result<ModelInfo, ModelError> {
         "generic_tr181" => Some(fixtures::generic_tr181()),
         _ => None,
     };
-    let model = match built_in {
-        Some(text) => Model::from_csv(text, name)?,
-        None => Model::load(Path::new(name))?,
+    let model = match (built_in, fixtures::family(name)) {
+        (Some(text), _) => Model::from_csv(text, name)?,
+        (None, Some(text)) => Model::from_csv(&text, name)?,
+        (None, None) => Model::load(Path::new(name))?,
     };
     Ok(describe(model))
 }

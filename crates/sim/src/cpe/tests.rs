@@ -86,6 +86,16 @@ fn online(model: &str, quirks: Quirks) -> (Device, UtcMs) {
     (device, now)
 }
 
+#[test]
+fn every_family_has_a_box_that_can_be_simulated() {
+    for id in profiles::fixtures::families() {
+        let info = models::load(id).expect("a model");
+        assert!(!info.manufacturer.is_empty() && info.oui.len() == 6, "{id}: {info:?}");
+        assert!(info.manufacturer != "Synthetic Broadband", "{id} is its own box");
+        online(id, Quirks::default());
+    }
+}
+
 fn ordered(device: &mut Device, now: UtcMs, order: Order) -> Reply {
     device.order(now, &order).0
 }
