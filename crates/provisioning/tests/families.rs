@@ -172,7 +172,7 @@ fn what_probing_found_is_taught_once() {
     };
     let fact = LearnedFact { path: LearnedFact::FAMILY.into(), fact: "nokia_x_alu".into() };
     let mut first = shell("nokia_x_alu");
-    assert_eq!(taught(&mut first), [fact.clone()]);
+    assert_eq!(taught(&mut first), std::slice::from_ref(&fact));
     let mut fourth = shell("nokia_x_alu");
     fourth.context.learned = vec![fact];
     assert_eq!(taught(&mut fourth), []);

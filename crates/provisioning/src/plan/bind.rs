@@ -135,10 +135,12 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// What other WANs list, with the WAN that does.
+    /// What other WANs list, with the WAN that does. A WAN of this service that is switched off has handed its ports
+    /// over, whatever its list still says (the mode changed).
     fn bound_elsewhere(&self, bind: &BindList, base: &str) -> BTreeMap<String, String> {
+        let ours: BTreeSet<String> = self.ours().into_iter().map(|wan| wan.anchor).collect();
         let mut taken = BTreeMap::new();
-        for wan in self.search().wans() {
+        for wan in self.search().wans().into_iter().filter(|wan| wan.enabled || !ours.contains(&wan.anchor)) {
             let other = bind.slots.get(&wan.kind).and_then(|slot| wan.slots.get(slot));
             let Some(other) = other.filter(|other| other.as_str() != base) else { continue };
             let list = self.tree.value(&format!("{other}{}", bind.leaf)).unwrap_or_default();
