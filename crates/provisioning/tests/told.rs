@@ -1,5 +1,8 @@
 //! What each box is told on its way from the first Inform to ACTIVE, as golden files, one case per profile:
-//! told_hg8546m.txt, told_eg8145v5.txt, told_generic_tr098.txt, told_generic_tr181.txt, and one per family.
+//! told_hg8546m.txt, told_eg8145v5.txt, told_generic_tr098.txt, told_generic_tr181.txt, and one per family:
+//! told_zte_x_zte_com.txt, told_zte_x_cmcc.txt, told_ctcom_x_ct_com.txt, told_ctcom_vsol.txt,
+//! told_fiberhome_x_fh.txt, told_nokia_x_alu.txt, told_tplink_tr098.txt, told_tplink_tr181.txt,
+//! told_tenda_x_tdtc.txt, told_intelbras_itbs.txt.
 //! `UPDATE_GOLDEN=1` rewrites them.
 
 mod support;
