@@ -115,6 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/authorise", P::AuthoriseOnu, post(authorise::submit)),
         read("/services/new", Need::May(P::WriteServices), get(services::new)),
         write("/services", P::WriteServices, post(services::create)),
+        write("/services/{id}/hold", P::OperateCpe, post(service_orders::hold)),
         write("/services/{id}/suspend", P::WriteServices, post(service_orders::suspend)),
         write("/services/{id}/resume", P::WriteServices, post(service_orders::resume)),
         write("/services/{id}/wifi", P::WriteServices, post(service_orders::wifi)),

@@ -11,6 +11,7 @@ pub(crate) mod onus;
 pub(crate) mod overview;
 pub(crate) mod search;
 pub(crate) mod service;
+mod service_found;
 pub(crate) mod service_orders;
 pub(crate) mod services;
 pub(crate) mod settings;

@@ -7,9 +7,12 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{CpeRow, EvidenceRow, IntentRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
+use store::read::{CpeRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
 
-use super::{html, no_store, page};
+use super::{
+    html, no_store, page,
+    service_found::{Group, LayerView, MODES, Wanted, Wishes, groups, layers},
+};
 use crate::{
     auth::Who,
     error::Fail,
@@ -44,32 +47,6 @@ struct Node {
     stop: bool,
 }
 
-struct LayerView {
-    key: &'static str,
-    name: &'static str,
-    word: Word,
-    text: String,
-    current: bool,
-}
-
-struct Setting {
-    s: Status,
-    word: &'static str,
-    name: String,
-    wanted: String,
-    observed: String,
-    why: &'static str,
-    age: Html,
-    now: bool,
-    same: bool,
-}
-
-struct Group {
-    key: String,
-    name: &'static str,
-    rows: Vec<Setting>,
-}
-
 struct Data {
     oob: bool,
     every: bool,
@@ -96,15 +73,27 @@ impl Data {
     fn icon(&self, name: &str) -> Html {
         view::icon(name)
     }
+
+    /// The heading offers a call unless the cause does.
+    fn head_call(&self) -> bool {
+        self.may_cpe && self.cpe.is_some() && !self.cause.as_ref().is_some_and(|cause| cause.can_call)
+    }
+
+    /// Only a device that waits to try again has anything to try.
+    fn head_retry(&self) -> bool {
+        let failed = self.cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
+        self.may_cpe && failed && !self.cause.as_ref().is_some_and(|cause| cause.can_retry)
+    }
 }
 
 #[derive(Template)]
 #[template(path = "service.html")]
 struct ServicePage {
     shell: Shell,
-    v: View,
     s: Data,
     triggers: String,
+    wanted: Wanted,
+    modes: [(&'static str, &'static str); 3],
 }
 
 #[derive(Template)]
@@ -112,9 +101,6 @@ struct ServicePage {
 struct ServiceLive {
     s: Data,
 }
-
-const LAYERS: [(&str, &str); 4] =
-    [("core", "Core"), ("internet", "Internet"), ("access", "Access"), ("extras", "Extras")];
 
 /// True if an operator stopped the device.
 pub(crate) fn is_held(cpe: &CpeRow) -> bool {
@@ -277,20 +263,6 @@ fn is_address(setting: &str) -> bool {
     )
 }
 
-/// A setting that this device does not have is no open matter.
-fn is_missing(fact: &EvidenceRow) -> bool {
-    fact.source == "missing"
-}
-
-/// `true` and `1` as people say it, where the wanted value shows that it is a switch.
-fn switch<'t>(value: &'t str, wanted: &str) -> &'t str {
-    match (value, wanted) {
-        ("true" | "1", "true" | "false") => "on",
-        ("false" | "0", "true" | "false") => "off",
-        (other, _) => other,
-    }
-}
-
 fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Proof, v: &View) -> Vec<Node> {
     let account_ok =
         !matches!(row.state.as_str(), "suspended" | "terminated") && row.access_state == "allowed";
@@ -332,6 +304,7 @@ fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Pr
         let observed = view::limited(&fact.observed, 60);
         if session.s == Status::Ok { observed } else { format!("last read {observed}") }
     }));
+    let connected = session.s == Status::Ok;
     let read = |at: Option<i64>| v.age(at, "CLI", 300);
     let first_stop = if !account_ok {
         0
@@ -351,14 +324,14 @@ fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Pr
         stop: index == first_stop,
     };
     vec![
-        node(0, "Account", account, account_lines, Html::default(), account_ok && session.s == Status::Ok),
+        node(0, "Account", account, account_lines, Html::default(), account_ok && connected),
         node(
             1,
             "Access session",
             session,
             session_lines,
             address.map_or_else(Html::default, |fact| v.age(fact.at, "on the router", 0)),
-            false,
+            connected && onu_up,
         ),
         node(
             2,
@@ -415,101 +388,6 @@ fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Pr
     ]
 }
 
-fn layers(intents: &[IntentRow], proof: &Proof, cpe: Option<&CpeRow>) -> Vec<LayerView> {
-    let active = cpe.is_some_and(|cpe| cpe.state == "ACTIVE");
-    let failed = cpe.is_some_and(|cpe| cpe.state == "FAILED");
-    let mut working = false;
-    LAYERS
-        .into_iter()
-        .map(|(key, name)| {
-            let intent = intents.iter().find(|intent| intent.layer == key);
-            let facts: Vec<&EvidenceRow> =
-                proof.evidence.iter().filter(|fact| fact.layer == key && !is_missing(fact)).collect();
-            let proved = facts.iter().filter(|fact| fact.verified).count();
-            let wanted = intent.is_some() || key == "core";
-            let (word, mut text) = if !wanted {
-                (Word::new(Status::Off, "Not in plan"), "nothing is wanted here".to_owned())
-            } else if facts.is_empty() {
-                let word = if failed && !working {
-                    Word::new(Status::Bad, "Failed")
-                } else {
-                    Word::new(Status::Wait, "Waits")
-                };
-                (word, "nothing read back from the router".to_owned())
-            } else if key != "core" && !proof.in_force(key) {
-                let s = if failed { Status::Bad } else { Status::Wait };
-                (Word::new(s, "Not confirmed"), "read back only before the change".to_owned())
-            } else if proved == facts.len() {
-                (
-                    Word::new(Status::Ok, "Verified"),
-                    format!("{} of {} settings read back", proved, facts.len()),
-                )
-            } else {
-                let s = if failed { Status::Bad } else { Status::Wait };
-                (Word::new(s, "Not confirmed"), format!("{} of {} settings read back", proved, facts.len()))
-            };
-            if let Some(intent) = intent {
-                text = format!("v{} wanted; {text}", intent.intent_version);
-            }
-            let current = !active && !working && wanted && word.s != Status::Ok;
-            working |= current;
-            LayerView { key, name, word, text, current }
-        })
-        .collect()
-}
-
-fn groups(proof: &Proof, failed: bool, v: &View) -> Vec<Group> {
-    let mut first_open = true;
-    let former = |fact: &EvidenceRow| fact.layer != "core" && !proof.in_force(&fact.layer);
-    LAYERS
-        .into_iter()
-        .map(|(key, name)| Group {
-            key: key.to_owned(),
-            name,
-            rows: proof
-                .evidence
-                .iter()
-                .filter(|fact| fact.layer == key)
-                .map(|fact| {
-                    let unread = fact.observed.is_empty() && !fact.verified;
-                    let missing = is_missing(fact) && !fact.verified;
-                    let (s, word) = match (fact.verified, unread, failed) {
-                        _ if missing => (Status::Off, "not on this device"),
-                        (true, _, _) => (Status::Ok, "verified"),
-                        (false, true, _) => (Status::Unknown, "not read"),
-                        (false, false, true) if !former(fact) => (Status::Bad, "not as wanted"),
-                        (false, false, _) => (Status::Wait, "not confirmed by the router"),
-                    };
-                    let now = !fact.verified && !missing && std::mem::take(&mut first_open);
-                    Setting {
-                        s,
-                        word,
-                        name: words::setting(&fact.setting),
-                        wanted: if former(fact) {
-                            "changed since, not compared yet".to_owned()
-                        } else {
-                            switch(&fact.wanted, &fact.wanted).to_owned()
-                        },
-                        observed: match (
-                            unread,
-                            switch(&fact.observed, &fact.wanted) == switch(&fact.wanted, &fact.wanted),
-                        ) {
-                            (true, _) => "not read".to_owned(),
-                            (false, true) if fact.verified => "as wanted".to_owned(),
-                            (false, _) => switch(&fact.observed, &fact.wanted).to_owned(),
-                        },
-                        why: if fact.verified || missing { "" } else { "Not confirmed by the router." },
-                        age: v.age(fact.at, &fact.source.replace('_', " "), 0),
-                        now,
-                        same: fact.verified,
-                    }
-                })
-                .collect(),
-        })
-        .filter(|group| !group.rows.is_empty())
-        .collect()
-}
-
 async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
@@ -522,17 +400,12 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(cpe) => read.cpe(cpe).await?,
         None => None,
     };
-    let intents = read.service_intents(id).await?;
+    let wishes = Wishes::of(ctx, id).await?;
     let proof = match &cpe {
-        Some(cpe) => Proof::of(ctx, cpe, &intents).await?,
+        Some(cpe) => Proof::of(ctx, cpe, &wishes.rows).await?,
         None => Proof::none(),
     };
-    let wanted = |key: &str| intents.iter().any(|intent| intent.layer == key);
-    let changing: Vec<&'static str> = LAYERS
-        .into_iter()
-        .filter(|(key, _)| wanted(key) && !proof.in_force(key))
-        .map(|(_, name)| name)
-        .collect();
+    let changing = wishes.changing(&proof);
     let subject = TimelineSubject::Service { id, onu_row_id: row.onu_row_id, cpe_id: row.cpe_id };
     let lines = read.timeline(subject, None, Page::first(200)).await?.rows;
     let lines = if every { lines } else { crate::timeline::fold(lines).into_iter().take(40).collect() };
@@ -557,13 +430,12 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(_) => "It reaches the router at its next contact.".to_owned(),
         None => "It is kept until a router is tied to this service.".to_owned(),
     };
-    let failed = cpe.as_ref().is_some_and(|cpe| cpe.state == "FAILED");
     Ok(Data {
         oob,
         every,
         path: path(&row, onu.as_ref(), cpe.as_ref(), &proof, &v),
-        layers: layers(&intents, &proof, cpe.as_ref()),
-        groups: groups(&proof, failed, &v),
+        layers: layers(&wishes, &proof, cpe.as_ref()),
+        groups: groups(&wishes, &proof, cpe.as_ref(), &v),
         not_read: match &cpe {
             Some(_) => "Settings appear here as they are written and read back, one by one.".into(),
             None => "The first reading follows the router's first contact.".into(),
@@ -574,10 +446,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         may_service: who.may(app::Permission::WriteServices),
         takes_effect,
         phone_digits: phone_digits(&row.customer_phone),
-        token: Html::trusted(format!(
-            "<input type=\"hidden\" name=\"_csrf\" value=\"{}\">",
-            view::escape(&who.csrf)
-        )),
+        token: who.token_field(),
         cause,
         now,
         v,
@@ -605,7 +474,9 @@ pub(crate) async fn show(
         .crumb(row.customer_name.clone(), format!("/customers/{}", row.customer_id))
         .watch(topics.clone());
     let s = data(&ctx, &who, id, false, every).await?;
-    page(&ctx, &headers, &ServicePage { shell, v: ctx.view(), s, triggers: triggers(&topics) })
+    let wanted = Wishes::of(&ctx, id).await?.for_forms();
+    let triggers = triggers(&topics);
+    page(&ctx, &headers, &ServicePage { shell, s, triggers, wanted, modes: MODES })
 }
 
 /// `?all=1`: the timeline with every single step.

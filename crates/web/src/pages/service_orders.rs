@@ -9,6 +9,22 @@ use types::{Secret, ServiceId};
 use super::{go, went};
 use crate::{auth::Who, error::Fail, form::Form, state::Ctx, view::Status};
 
+/// Stops the router of this service, whichever it is by now.
+pub(crate) async fn hold(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
+    let back = format!("/services/{id}");
+    let Some(cpe) = row.cpe_id else {
+        return Ok(go(&ctx, &back, Status::Warn, "Not held", "No router is tied to this service."));
+    };
+    let result = ctx.app().hold_cpe(&who.actor, types::CpeId(cpe), form.val("reason")).await;
+    Ok(went(&ctx, &back, "Held", "Nothing is written to this router until somebody lets it go on.", result))
+}
+
 pub(crate) async fn suspend(
     State(ctx): State<Ctx>,
     who: Who,

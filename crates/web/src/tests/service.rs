@@ -164,3 +164,60 @@ async fn a_failed_router_is_not_connected_and_a_reset_one_verifies_nothing() {
         assert_eq!(verified("access"), state == "FAILED", "{state}");
     }
 }
+
+#[tokio::test]
+async fn a_change_of_the_wifi_shows_what_is_wanted_now_beside_what_was_read_before() {
+    let mut line = Line::new().await;
+    line.online().await;
+    line.evidence("access", "Wi-Fi 2.4GHz name", "Zahra").await;
+    line.evidence("access", "Wi-Fi 2.4GHz on", "true").await;
+    let operator = Actor::System("nino");
+    let wifi = app::WifiInput {
+        ssid: "Zahra & Leo".into(),
+        passphrase: Some(types::Secret::new("olive-tree-42")),
+        enabled: true,
+    };
+    line.bed.app.set_access(&operator, line.service, app::AccessInput { wifi }).await.expect("saved");
+    // The machine has what it had: Internet as wanted, the Wi-Fi of before.
+    line.stands("ACTIVE", &[Layer::Internet]).await;
+    let (page, _) = line.page().await;
+    let name = super::bed::between(&page, "</span>Wi-Fi 2.4GHz name<span", "</tr>");
+    assert!(name.contains("<bdi>Zahra &#38; Leo</bdi>") && name.contains("<bdi>Zahra</bdi>"), "{name}");
+    assert!(name.contains("Read before the change; not confirmed by the router yet."), "{name}");
+    // What stays as it was is not confirmed either, and yet differs in nothing.
+    let on = super::bed::between(
+        &page,
+        "data-same>\n        <td><span class=\"lk-mark\" data-s=\"wait\"",
+        "</tr>",
+    );
+    assert!(on.contains("Wi-Fi 2.4GHz on") && on.contains("Read before the change"), "{page}");
+    assert!(page.contains(", wanted by system:nino since 14:30"), "{page}");
+    // The form begins with the name as it is wanted now, and never with the passphrase.
+    assert!(page.contains("required value=\"Zahra &#38; Leo\""), "{page}");
+    assert!(!page.contains("olive-tree-42") && !page.contains("hunter2-pppoe"));
+}
+
+#[tokio::test]
+async fn a_router_is_held_from_the_page_of_its_service_and_the_page_offers_what_is_next() {
+    let mut line = Line::new().await;
+    line.online().await;
+    let place = format!("/services/{}", line.service);
+    let fields = [("reason", "the street is dug up")];
+    let answer = line.admin.post(&line.bed, &format!("{place}/hold"), &fields).await;
+    assert_eq!(answer.status, http::StatusCode::SEE_OTHER, "{}", answer.text);
+    let parts = line.admin.get(&line.bed, &format!("{place}/live")).await.text;
+    assert!(parts.contains("Provisioning held: the street is dug up"), "{parts}");
+    assert!(parts.contains("id=\"a-go\"") && !parts.contains("id=\"a-hold\""), "{parts}");
+
+    let (service, store) = (line.service, line.bed.app.store());
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { store::services::link_cpe(tx, service, None).await.map(drop) })
+        })
+        .await
+        .expect("untied");
+    let answer = line.admin.post(&line.bed, &format!("{place}/hold"), &fields).await;
+    assert_eq!(answer.status, http::StatusCode::SEE_OTHER);
+    let page = line.admin.get(&line.bed, &place).await.text;
+    assert!(page.contains("No router is tied to this service."), "{page}");
+}
