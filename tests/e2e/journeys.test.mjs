@@ -2,7 +2,7 @@
 // verified service, a changed radio, a suspension and its end.
 import assert from "node:assert/strict";
 import { contrast, noOverflow } from "./lib/checks.mjs";
-import { DEVICE_MS, live, serviceOf, setting, shows, stay, tabTo } from "./lib/journey.mjs";
+import { atRest, DEVICE_MS, live, serviceOf, setting, shows, stay, tabTo } from "./lib/journey.mjs";
 import { test } from "./lib/runner.mjs";
 
 const LONG = { limit_ms: 240_000 };
@@ -17,11 +17,7 @@ async function waiting(page) {
     .first();
   await row.waitFor({ timeout: DEVICE_MS });
   // ONU ids are chosen as the lines are sent: they stay as shown once the demo has no more to authorise.
-  await page.waitForFunction(
-    () => [...document.querySelectorAll("#detected tbody tr")].every((one) => /HWTC-(D1|E1)[0-9A-F]{6}/.test(one.textContent)),
-    null,
-    { timeout: DEVICE_MS },
-  );
+  await atRest(page);
   const service = row.locator('a[href^="/services/"]');
   return {
     button: page.locator(`#${await row.locator("a.btn-primary").getAttribute("id")}`),
@@ -81,6 +77,7 @@ test("journey: from light to an active service by keyboard alone, without a relo
   await watcher.goto(onu.service);
   await live(watcher);
   await shows(watcher, "#sv-cause h2", "No ONU is authorised for this service yet");
+  await shows(watcher, "#sv-line", onu.serial);
   const watched = await stay(watcher);
 
   // The list reads itself again every few seconds: the focus must survive that, or the keyboard is of no use.
@@ -166,6 +163,7 @@ test("journey: a new Wi-Fi name reaches the radio and leaves the WAN alone", LON
   const stayed = await stay(page);
   await page.locator("#a-wifi").click();
   const form = page.locator("#wifi");
+  assert.equal(await form.locator("[name=ssid]").inputValue(), before.wifi.wanted, "the form begins with what is wanted");
   const name = "Ada’s Café 5";
   await form.locator("[name=ssid]").fill(name);
   await stayed();
@@ -191,7 +189,7 @@ test("journey: a new Wi-Fi name reaches the radio and leaves the WAN alone", LON
   assert.deepEqual(said, ["Internet Verifiedv1 wanted; 21 of 21 settings read back"], "the WAN layer moved");
   assert.equal((await setting(page, "External address")).found, before.address.found, "the connection was made anew");
   // And the radio itself says so: the parameter as it was read in the session.
-  await page.locator('main a[href^="/cpes/"]').first().click();
+  await page.locator("#sv-cpe").click();
   await page.waitForURL(/\/cpes\/\d+$/);
   await page.locator("#params [name=q]").fill(".SSID");
   const radio = page.locator("#parameters tbody tr", { hasText: /WLANConfiguration\.1\.SSID/ });
@@ -235,4 +233,29 @@ test("journey: a suspension is wanted, read back and said, and so is its end", L
   const lines = (await page.locator("#sv-time").innerText()).replaceAll(/\s+/g, " ");
   assert.match(lines, new RegExp(`Service ${code} suspended \\(unpaid\\)`));
   assert.match(lines, new RegExp(`Service ${code} resumed`));
+});
+
+test("journey: a router is held with a reason, let go, released, and comes back by itself", LONG, async ({ newPage }) => {
+  const page = await newPage({ signedIn: true });
+  await serviceOf(page, "Małgorzata Wójcik", { state: "Active" });
+  await page.locator("#a-hold").click();
+  await page.locator("#hold [name=reason]").fill("the street is dug up");
+  await page.locator("#hold button.btn-primary").click();
+  await shows(page, "#sv-time", "Provisioning held: the street is dug up");
+  await page.locator("#a-go").click();
+  await shows(page, "#sv-time", "Hold lifted.");
+  await shows(page, "#sv-head .lk-chip", "Active", { timeout: DEVICE_MS });
+
+  await page.locator("#sv-cpe").click();
+  await page.waitForURL(/\/cpes\/\d+$/);
+  await live(page);
+  await page.locator("#a-release").click();
+  await shows(page, "#release", "Nothing is written to this one: it keeps what it has");
+  await page.locator("#release button.btn-danger").click();
+  await shows(page, ".lk-toast", "Released");
+  await shows(page, "#cp-side .lk-time", "Released from its service by hand.");
+  // Its ONU still says whose it is, so the next contact ties it again.
+  await page.locator("#a-call").click();
+  await shows(page, "#cp-head", "Małgorzata Wójcik", { timeout: DEVICE_MS });
+  await shows(page, "#cp-head .lk-chip", "Active", { timeout: DEVICE_MS });
 });

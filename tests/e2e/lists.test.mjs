@@ -1,6 +1,6 @@
 // Every list filters, sorts and pages on the server, and is a file that holds exactly what it shows.
 import assert from "node:assert/strict";
-import { csvOf, DEVICE_MS, live, serviceOf } from "./lib/journey.mjs";
+import { atRest, csvOf, DEVICE_MS, live, serviceOf } from "./lib/journey.mjs";
 import { test } from "./lib/runner.mjs";
 
 /**
@@ -8,7 +8,10 @@ import { test } from "./lib/runner.mjs";
  * text and a word that every row then holds; `file`: the column of the CSV that has the sorted texts.
  */
 const LISTS = [
+  { path: "/detected", sort: "Serial, type", cell: "td.t .mono", filter: "HWTC-E1", holds: /HWTC-E1/, file: "serial", few: true },
+  { path: "/onus", sort: "Serial", cell: 'td[data-l="Serial"] a', filter: "Fatima", holds: /Fatima/, file: "serial" },
   { path: "/services", sort: "Customer, service", cell: "td.t a", filter: "ftth10001", holds: /Ada Sommer/, file: "customer" },
+  { path: "/cpes", sort: "CPE", cell: "td.t .two", filter: "GW-098", holds: /GW-098/, file: "serial_number", hex: true },
   { path: "/customers", sort: "Code", cell: 'td[data-l="Code"]', filter: "Bojenweg", holds: /Bojenweg/, file: "code" },
   { path: "/plans", sort: "Plan", cell: "td.t", filter: "Business", holds: /Business 1000/, file: "name", few: true },
   { path: "/olts", sort: "OLT", cell: "td.t a", filter: "HARBOUR", holds: /HARBOUR-OLT-1/, file: "name", few: true },
@@ -22,6 +25,8 @@ const texts = (page, cell) =>
 for (const list of LISTS) {
   test(`list ${list.path}: sorts, filters, pages and exports`, async ({ newPage }) => {
     const page = await newPage({ signedIn: true });
+    await page.goto("/detected");
+    await atRest(page);
     // Sorting by the heading, there and back.
     await page.goto(`${list.path}?size=500`);
     await page.locator("main .lk-table tbody tr").first().waitFor({ timeout: DEVICE_MS });
@@ -35,7 +40,11 @@ for (const list of LISTS) {
     assert.equal(await page.locator('th[aria-sort="descending"]').count(), 1);
     const down = await texts(page, list.cell);
     if (!list.unordered) {
-      assert.deepEqual(list.repeats ? [...new Set(down)] : down, [...(list.repeats ? new Set(up) : up)].reverse(), "the other way round");
+      // A device that comes between the two looks is in one of them only.
+      const both = (texts, others) => texts.filter((text) => others.includes(text));
+      const once = (texts) => (list.repeats ? [...new Set(texts)] : texts);
+      assert.ok(both(up, down).length > 1 || list.few, "there is nothing to sort");
+      assert.deepEqual(once(both(down, up)), once(both(up, down)).reverse(), "the other way round");
     }
 
     // Paging: no row twice, none left out. The order stays, whoever is added meanwhile comes to an end of the list.
@@ -118,7 +127,7 @@ test("faults: by class, in words, and as a file", async ({ newPage }) => {
 test("list: sessions and parameters of a CPE", async ({ newPage }) => {
   const page = await newPage({ signedIn: true });
   await serviceOf(page, "Ngô Thị Lan", { state: "Active" });
-  await page.locator('main a[href^="/cpes/"]').first().click();
+  await page.locator("#sv-cpe").click();
   await page.waitForURL(/\/cpes\/\d+$/);
   const cpe = new URL(page.url()).pathname;
   await page.goto(`${cpe}?q=ExternalIPAddress#params`);

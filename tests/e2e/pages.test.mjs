@@ -1,28 +1,94 @@
-// What holds on every page, wide and narrow, light and dark.
+// What holds on every page, wide and narrow, light and dark, and while it updates itself.
 import assert from "node:assert/strict";
 import { contrast, focusVisible, named, noOverflow } from "./lib/checks.mjs";
 import { SCHEMES, WIDTHS } from "./lib/browser.mjs";
-import { PAGES, pathOf } from "./lib/pages.mjs";
+import { DEVICE_MS, live } from "./lib/journey.mjs";
+import { PAGES, pathOf, ROUTES } from "./lib/pages.mjs";
 import { test } from "./lib/runner.mjs";
+
+test("pages: every page of the product is walked", { app: false }, async () => {
+  assert.deepEqual(PAGES.map((page) => page.route).sort(), [...ROUTES].sort(), "lib/pages.mjs and the route table differ");
+});
 
 for (const wanted of PAGES) {
   for (const width of Object.keys(WIDTHS).map(Number)) {
     for (const scheme of SCHEMES) {
       test(`page ${wanted.name}: ${width} ${scheme}`, async ({ newPage }) => {
-        const page = await newPage({ width, scheme, signedIn: true });
+        const page = await newPage({ width, scheme, signedIn: !wanted.stranger });
         const path = await pathOf(page, wanted);
         const response = await page.goto(path);
         assert.equal(response.status(), 200, `${path} answered ${response.status()}`);
-        assert.equal(new URL(page.url()).pathname, path, "led somewhere else");
+        const { pathname, search } = new URL(page.url());
+        assert.equal(pathname + search, path, "led somewhere else");
         await noOverflow(page);
         await contrast(page);
         await named(page);
         // The order and the rings do not depend on the colours.
-        if (scheme === "light") await focusVisible(page, { least: 5 });
+        if (scheme === "light") await focusVisible(page, { least: wanted.stranger ? 3 : 4 });
       });
     }
   }
 }
+
+/** Serves the list as it is, without the rows for which this expression of `row` holds. */
+async function without(page, path, gone) {
+  await page.route(`**${path}`, async (route) => {
+    if (route.request().headers()["hx-request"] !== "true") return route.fallback();
+    const response = await route.fetch();
+    const body = await page.evaluate(
+      ([html, gone]) => {
+        const text = new DOMParser().parseFromString(html, "text/html");
+        for (const row of text.querySelectorAll("tbody tr")) if (row.textContent.includes(gone)) row.remove();
+        for (const link of text.querySelectorAll("tbody a")) link.removeAttribute("id");
+        return text.documentElement.outerHTML;
+      },
+      [await response.text(), gone],
+    );
+    await route.fulfill({ response, body });
+  });
+}
+
+/** Makes the part of the page read itself again, as an event does, and waits until it is shown. */
+async function readAgain(page, part) {
+  await page.evaluate((part) => {
+    const old = document.querySelector(part);
+    window.shown = new Promise((resolve) => {
+      document.addEventListener("htmx:afterSettle", () => document.querySelector(part) !== old && resolve(), false);
+    });
+    window.htmx.trigger(old, "sse:sync");
+  }, part);
+  await page.evaluate(() => window.shown);
+}
+
+test("pages: the focus survives live updates, and a row that goes leaves it to its neighbour", async ({ newPage }) => {
+  const page = await newPage({ signedIn: true });
+  await page.goto("/olts");
+  await live(page);
+  await page.locator("#olts tbody tr").first().waitFor({ timeout: DEVICE_MS });
+  // No ids in the rows: the same link is found by what it is.
+  await without(page, "/olts", "no row goes");
+  await readAgain(page, "#olts");
+  const link = page.locator("#olts tbody tr").first().locator("a").nth(1);
+  const href = await link.getAttribute("href");
+  assert.equal(await link.getAttribute("id"), null);
+  await link.focus();
+  await readAgain(page, "#olts");
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), href);
+
+  // The OLT is gone: the row in its place has the focus, or, as here, the part that held it. No button of another row.
+  const name = await page.locator("#olts tbody tr").first().locator("td.t a").innerText();
+  await page.unroute("**/olts");
+  await without(page, "/olts", name);
+  await readAgain(page, "#olts");
+  const has = await page.evaluate(() => ({
+    in: document.querySelector("#olts").contains(document.activeElement),
+    tag: document.activeElement.tagName,
+  }));
+  assert.ok(has.in, "the focus fell out of the list");
+  assert.match(has.tag, /^(TR|SECTION)$/);
+  await page.keyboard.press("Tab");
+  assert.ok(await page.evaluate(() => document.activeElement !== document.body), "Tab does not go on from there");
+});
 
 test("pages: a wrong address says so in words", async ({ newPage }) => {
   const page = await newPage({ signedIn: true, tolerate: [/status of 404/] });

@@ -1,7 +1,42 @@
 // One box finds everything by whatever a caller, a label or a log says.
 import assert from "node:assert/strict";
-import { live } from "./lib/journey.mjs";
+import { live, serviceOf } from "./lib/journey.mjs";
 import { test } from "./lib/runner.mjs";
+
+/** Opens the box by its key, types, and opens the hit by keyboard; `pick` is what the hit's title or detail says. */
+async function find(page, typed, { hit, leads }) {
+  await page.goto("/");
+  await page.keyboard.press("/");
+  await page.locator("#search[open] input").waitFor();
+  await page.keyboard.type(typed);
+  const wanted = page.locator("#search-hits a[role=option]").filter({ hasText: hit }).and(page.locator(`[href="${leads}"]`));
+  await wanted.waitFor();
+  for (let at = 0; (await wanted.getAttribute("aria-selected")) !== "true"; at += 1) {
+    assert.ok(at < 30, `${typed}: the arrows do not reach the hit`);
+    await page.keyboard.press("ArrowDown");
+  }
+  await Promise.all([page.waitForURL(`**${leads}`), page.keyboard.press("Enter")]);
+}
+
+test("search: by serial in three notations, name, login and address", async ({ newPage }) => {
+  const page = await newPage({ signedIn: true });
+  const service = await serviceOf(page, "Siobhán Ní Bhriain", { state: "Active" });
+  const serial = (await page.locator("#sv-serial").innerText()).trim();
+  const code = (await page.locator("#sv-head .lk-meta .mono").first().innerText()).trim();
+  const login = await page.locator("#sv-line dt", { hasText: "PPPoE login" }).locator("+ dd").innerText();
+  const address = await page.locator("#sv-line dt", { hasText: "Management" }).locator("+ dd").innerText();
+  const cpe = new URL(await page.locator("#sv-cpe").evaluate((a) => a.href)).pathname;
+  const hex = Buffer.from(serial.slice(0, 4)).toString("hex") + serial.slice(5);
+  const hit = { hit: code, leads: service };
+  for (const notation of [serial, serial.replace("-", "").toLowerCase(), hex.toUpperCase()]) {
+    await find(page, notation, hit);
+  }
+  // Half of a name in small letters, as one types it on the phone.
+  await find(page, "siobhán ní", hit);
+  await find(page, code.toLowerCase(), hit);
+  await find(page, login, hit);
+  await find(page, address, { hit: address, leads: cpe });
+});
 
 test("search: Enter behind a scanner does not wait for the list, and nothing found is said", async ({ newPage }) => {
   const page = await newPage({ signedIn: true });

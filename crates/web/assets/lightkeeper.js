@@ -150,6 +150,39 @@
     setTimeout(function () { delete part.dataset.due; if (part.isConnected) htmx.trigger(part, "sse:sync"); }, due);
   });
 
+  // Live updates keep the focus. htmx finds again what has an id and is still there; here is the rest: the same thing
+  // without an id, and, if the thing has gone, the row that is in its place now. Never a button of another row: whoever
+  // presses Enter a moment later would press that.
+  document.addEventListener("htmx:beforeSwap", function () {
+    var had = document.activeElement;
+    if (!had || had === document.body) return;
+    var place = whereabouts(had);
+    // The swap follows at once, if it is to follow.
+    queueMicrotask(function () {
+      var has = document.activeElement;
+      if (!had.isConnected && (!has || has === document.body)) refocus(place);
+    });
+  });
+  function sign(e) { return [e.tagName, e.name, e.getAttribute("href"), e.closest("form") ? e.closest("form").getAttribute("action") : "", e.textContent].join("|"); }
+  function rows(box) { return all("tbody > tr, ol > li, ul > li", box); }
+  function whereabouts(e) {
+    var place = { sign: sign(e), boxes: [] }, row = e.closest("tr,li");
+    for (var up = e.parentElement; up; up = up.parentElement) if (up.id) place.boxes.push({ id: up.id, row: row ? rows(up).indexOf(row) : -1 });
+    return place;
+  }
+  function refocus(place) {
+    var left = place.boxes.filter(function (b) { return document.getElementById(b.id); })[0];
+    if (!left) return;
+    var box = document.getElementById(left.id), found = all("a[href],button,input,select,textarea,summary", box);
+    var to = found.filter(function (e) { return sign(e) === place.sign; })[0];
+    if (!to) {
+      var now = rows(box);
+      to = (left.row >= 0 && now[Math.min(left.row, now.length - 1)]) || box;
+      to.tabIndex = -1;
+    }
+    to.focus({ preventScroll: true });
+  }
+
   // What the reader has unfolded stays so when the part around it is read again.
   function unfolded() { return all("details[id][open]").map(function (d) { return d.id; }); }
   var open = [];

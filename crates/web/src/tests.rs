@@ -5,6 +5,7 @@ mod bed;
 mod golden;
 mod hostile;
 mod live;
+mod pages;
 mod policy;
 mod rights;
 mod service;

@@ -73,6 +73,21 @@ export function cells(text) {
   return rows;
 }
 
+/**
+ * Waits on the open list of detected ONUs until only those are in it that wait for a person: the demo authorises all
+ * others by itself, and until then rows go and ONU ids are taken.
+ */
+export async function atRest(page) {
+  await page.waitForFunction(
+    () => {
+      const rows = [...document.querySelectorAll("#detected tbody tr")];
+      return rows.length > 0 && rows.every((one) => /HWTC-(D1|E1)[0-9A-F]{6}/.test(one.textContent));
+    },
+    null,
+    { timeout: DEVICE_MS },
+  );
+}
+
 /** The page of the service of a customer, as soon as it is in this state. */
 export async function serviceOf(page, name, { state, timeout = DEVICE_MS } = {}) {
   await page.goto(`/services?q=${encodeURIComponent(name)}`);
