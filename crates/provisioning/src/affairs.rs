@@ -136,7 +136,7 @@ impl Work<'_> {
         }
         if at > now {
             self.effect(Effect::StartTimer { timer: Timer::Attempt, at });
-            self.note(sentences::cool_down(at, now));
+            self.note(sentences::cool_down(at));
         } else {
             self.back_off_timer();
         }
@@ -159,7 +159,7 @@ impl Work<'_> {
             && expected <= self.now
             && !self.device.in_session()
         {
-            let reason = sentences::inform_overdue(expected, self.device.last_inform_at, self.now);
+            let reason = sentences::inform_overdue(expected, self.device.last_inform_at);
             self.fault(FaultClass::SessionTriggering, None, &reason.text, None, None, &reason);
             self.note(reason);
         }
@@ -171,7 +171,7 @@ impl Work<'_> {
         if self.device.in_session() || self.device.connection.outstanding_since.is_some() {
             self.note(sentences::call_requested(by));
         } else if let Some(until) = self.gap_until() {
-            self.note(sentences::call_too_soon(until, self.now));
+            self.note(sentences::call_too_soon(until));
         } else {
             // An operator may try even after a 401: it is one request, not forcing.
             self.note(sentences::call_requested(by));
@@ -182,7 +182,7 @@ impl Work<'_> {
     pub(crate) fn set_hold(&mut self, by: &str) -> crate::Reason {
         let since = self.device.hold.as_ref().map_or(self.now, |hold| hold.since);
         self.device.hold = Some(Hold { by: by.to_owned(), since });
-        sentences::held(by, since, self.now)
+        sentences::held(by, since)
     }
 
     pub(crate) fn hold(&mut self, by: &str) {

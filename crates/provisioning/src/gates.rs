@@ -44,7 +44,7 @@ impl Work<'_> {
     /// attempt that is already under way: it resumes at its cursor.
     pub(crate) fn closed_gate(&self) -> Option<Reason> {
         if let Some(hold) = &self.device.hold {
-            return Some(sentences::held(&hold.by, hold.since, self.now));
+            return Some(sentences::held(&hold.by, hold.since));
         }
         if self.context.intents.as_ref().is_none_or(|intents| intents.layers().is_empty()) {
             return Some(sentences::no_intent());
@@ -52,13 +52,13 @@ impl Work<'_> {
         if let Some(until) = self.device.next_attempt_at
             && until > self.now
         {
-            return Some(sentences::back_off(Some(until), self.device.attempts, self.now));
+            return Some(sentences::back_off(Some(until), self.device.attempts));
         }
         if self.device.run.is_none()
             && let Some(until) = self.cool_down_until()
             && until > self.now
         {
-            return Some(sentences::cool_down(until, self.now));
+            return Some(sentences::cool_down(until));
         }
         None
     }

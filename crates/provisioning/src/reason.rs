@@ -250,9 +250,10 @@ impl Reason {
     }
 }
 
-/// `14:05`, or `2026-11-22 14:05` when it is not today.
-pub(crate) fn by(moment: UtcMs, now: UtcMs) -> String {
-    if moment.date() == now.date() { moment.hh_mm() } else { format!("{} {}", moment.date(), moment.hh_mm()) }
+/// `2026-11-22T14:05:00Z`: a sentence is kept for years and read in many places, so it says the moment itself. Pages
+/// show it as `14:05` of the clock on their reader's wall.
+pub(crate) fn at(moment: UtcMs) -> String {
+    moment.whole_s().to_string()
 }
 
 /// `15 min`, `45 s`, `6 h`.

@@ -2,16 +2,16 @@
 
 use crate::{
     ConnectionRequestOutcome, Layer, Reason, ReasonCode as Code,
-    reason::{by, duration},
+    reason::{at, duration},
 };
 use types::UtcMs;
 
 fn next_inform(expected: Option<UtcMs>, now: UtcMs) -> String {
     match expected {
         Some(moment) if moment >= now => {
-            format!("waiting for the next periodic Inform, expected by {}", by(moment, now))
+            format!("waiting for the next periodic Inform, expected by {}", at(moment))
         }
-        Some(moment) => format!("waiting for the next Inform, overdue since {}", by(moment, now)),
+        Some(moment) => format!("waiting for the next Inform, overdue since {}", at(moment)),
         None => "waiting for the next Inform".into(),
     }
 }
@@ -191,16 +191,13 @@ pub(crate) fn profile_lacks_path(profile: &str, what: &str) -> Reason {
     .with("what", what)
 }
 
-pub(crate) fn cool_down(until: UtcMs, now: UtcMs) -> Reason {
-    Reason::new(
-        Code::CoolDown,
-        format!("Provision delayed: cool-down, next attempt after {}", by(until, now)),
-    )
-    .with("until", until)
+pub(crate) fn cool_down(until: UtcMs) -> Reason {
+    Reason::new(Code::CoolDown, format!("Provision delayed: cool-down, next attempt after {}", at(until)))
+        .with("until", until)
 }
 
-pub(crate) fn held(who: &str, since: UtcMs, now: UtcMs) -> Reason {
-    Reason::new(Code::Held, format!("Provision blocked: held by {who} since {}", by(since, now)))
+pub(crate) fn held(who: &str, since: UtcMs) -> Reason {
+    Reason::new(Code::Held, format!("Provision blocked: held by {who} since {}", at(since)))
         .then("goes on when the hold is lifted")
         .with("by", who)
 }
@@ -209,8 +206,8 @@ pub(crate) fn hold_cleared(who: &str) -> Reason {
     Reason::new(Code::HoldCleared, format!("Hold lifted by {who}")).with("by", who)
 }
 
-pub(crate) fn back_off(until: Option<UtcMs>, attempts: u32, now: UtcMs) -> Reason {
-    let until = until.map_or_else(|| "an operator's retry".to_owned(), |until| by(until, now));
+pub(crate) fn back_off(until: Option<UtcMs>, attempts: u32) -> Reason {
+    let until = until.map_or_else(|| "an operator's retry".to_owned(), at);
     Reason::new(
         Code::BackOff,
         format!("Provision delayed: back-off after {attempts} failed attempts until {until}"),
@@ -342,13 +339,10 @@ pub(crate) fn session_lost() -> Reason {
     )
 }
 
-pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>, now: UtcMs) -> Reason {
-    let last = last.map_or_else(|| "never".to_owned(), |last| by(last, now));
-    Reason::new(
-        Code::InformOverdue,
-        format!("No Inform since {last}; one was expected by {}", by(expected, now)),
-    )
-    .then("a CPE that failed to reach us may stay silent up to 85 minutes before it tries again")
+pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>) -> Reason {
+    let last = last.map_or_else(|| "never".to_owned(), at);
+    Reason::new(Code::InformOverdue, format!("No Inform since {last}; one was expected by {}", at(expected)))
+        .then("a CPE that failed to reach us may stay silent up to 85 minutes before it tries again")
 }
 
 /// The looks at a connection: it is given up after so many of them, and not before a time. Both must have come.
@@ -373,13 +367,13 @@ pub(crate) fn verifying(status: Option<&str>, looks: &Looks, now: UtcMs) -> Reas
         None => "Everything is written; the connection was not looked at yet".to_owned(),
     };
     let given_up = match (done < wanted, until > now) {
-        (true, true) => format!("given up after {wanted} checks, not before {}", by(until, now)),
+        (true, true) => format!("given up after {wanted} checks, not before {}", at(until)),
         (true, false) => format!("given up after {wanted} checks"),
-        (false, true) => format!("given up not before {}", by(until, now)),
+        (false, true) => format!("given up not before {}", at(until)),
         (false, false) => "given up if it is not up then".to_owned(),
     };
     Reason::new(Code::Verifying, text)
-        .then(format!("next look after {}; {given_up}", by(next_at, now)))
+        .then(format!("next look after {}; {given_up}", at(next_at)))
         .with("status", status.unwrap_or("not looked at yet"))
         .with("check", done)
 }
@@ -444,9 +438,9 @@ pub(crate) fn call_requested(who: &str) -> Reason {
         .with("by", who)
 }
 
-pub(crate) fn call_too_soon(until: UtcMs, now: UtcMs) -> Reason {
+pub(crate) fn call_too_soon(until: UtcMs) -> Reason {
     Reason::new(Code::WaitingInform, "A connection request was sent only just now")
-        .then(format!("the next one not before {}", by(until, now)))
+        .then(format!("the next one not before {}", at(until)))
 }
 
 pub(crate) fn several_wans(names: &[String]) -> Reason {
@@ -624,18 +618,18 @@ pub(crate) fn session_budget(requests: u32) -> Reason {
 pub(crate) fn failed(
     why: Reason,
     undone: Option<&str>,
-    at: Option<UtcMs>,
+    again: Option<UtcMs>,
     attempts: u32,
     parked: bool,
     now: UtcMs,
 ) -> Reason {
     let mut next = undone.map(str::to_owned).into_iter().collect::<Vec<_>>();
-    match at {
-        Some(at) if parked => {
-            next.push(format!("not retried before something changes, at the latest {}", by(at, now)))
+    match again {
+        Some(again) if parked => {
+            next.push(format!("not retried before something changes, at the latest {}", at(again)))
         }
-        Some(at) => {
-            next.push(format!("retry in {} (attempt {})", duration(at.since(now).as_secs()), attempts + 1))
+        Some(again) => {
+            next.push(format!("retry in {} (attempt {})", duration(again.since(now).as_secs()), attempts + 1))
         }
         None => {}
     }

@@ -47,7 +47,13 @@ impl UtcMs {
         })
     }
 
-    /// `14:05` in UTC, for reasons written for people; pages convert to the reader's zone from the number.
+    /// The same without its fraction of a second.
+    #[must_use]
+    pub fn whole_s(self) -> Self {
+        UtcMs(self.0.saturating_sub(self.0.rem_euclid(1000)))
+    }
+
+    /// `14:05` in UTC, for logs of programs. People are shown the time of their own zone.
     pub fn hh_mm(self) -> String {
         self.to_jiff().strftime("%H:%M").to_string()
     }
@@ -131,6 +137,8 @@ mod tests {
             (moment.hh_mm().as_str(), moment.date().as_str(), moment.year()),
             ("14:30", "2026-11-21", 2026)
         );
+        assert_eq!(UtcMs(moment.0 + 999).whole_s(), moment);
+        assert_eq!(UtcMs(-1).whole_s(), UtcMs(-1000));
         assert_eq!(moment.plus_s(60).since(moment), Duration::from_secs(60));
         assert_eq!(moment.since(moment.plus_s(60)), Duration::ZERO);
     }

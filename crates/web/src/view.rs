@@ -210,6 +210,42 @@ impl Place {
     }
 }
 
+/// A part of a sentence.
+#[derive(Debug, PartialEq, Eq)]
+enum Piece<'t> {
+    Text(&'t str),
+    /// A moment in UTC, milliseconds since the epoch.
+    Moment {
+        ms: i64,
+    },
+}
+
+/// Finds the moments that machines write into sentences: `2026-11-21T14:05:00Z`, nothing else.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
+    let is_moment = |bytes: &[u8]| {
+        bytes.len() == SHAPE.len()
+            && bytes.iter().zip(SHAPE).all(|(b, s)| if *s == b'0' { b.is_ascii_digit() } else { b == s })
+    };
+    let (mut out, mut from, mut at) = (Vec::new(), 0, 0);
+    while at + SHAPE.len() <= text.len() {
+        let end = at + SHAPE.len();
+        let parsed = is_moment(&text.as_bytes()[at..end])
+            .then(|| text.get(at..end)?.parse::<jiff::Timestamp>().ok())
+            .flatten();
+        match parsed {
+            Some(moment) => {
+                out.extend((from < at).then(|| Piece::Text(&text[from..at])));
+                out.push(Piece::Moment { ms: moment.as_millisecond() });
+                (from, at) = (end, end);
+            }
+            None => at += 1,
+        }
+    }
+    out.extend((from < text.len()).then(|| Piece::Text(&text[from..])));
+    out
+}
+
 /// Now, and the reader's time zone.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -314,6 +350,39 @@ impl View {
         let Some(ms) = at.ms() else { return "never".into() };
         let (then, now) = (self.zoned(ms), self.zoned(self.now.0));
         if then.date() == now.date() { then.strftime("%H:%M").to_string() } else { self.time(ms) }
+    }
+
+    /// A sentence of a machine, cut to `max` characters: a moment in it (`2026-11-21T14:05:00Z`) becomes the time on the
+    /// reader's wall, with the exact one behind it.
+    pub fn said(&self, text: impl AsRef<str>, max: usize) -> Html {
+        let text = limited(text, max);
+        let mut out = String::with_capacity(text.len() + 96);
+        for piece in pieces(&text) {
+            match piece {
+                Piece::Text(text) => out.push_str(&escape(text)),
+                Piece::Moment { ms } => {
+                    let _ = write!(
+                        out,
+                        "<time title=\"{}\">{}</time>",
+                        escape(&self.exact(ms)),
+                        escape(&self.clock(ms))
+                    );
+                }
+            }
+        }
+        Html(out)
+    }
+
+    /// The same as plain text with the whole date, for files that are read some other day.
+    pub fn said_exactly(&self, text: impl AsRef<str>) -> String {
+        let text = text.as_ref();
+        pieces(text).into_iter().fold(String::with_capacity(text.len() + 16), |mut out, piece| {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Moment { ms } => out.push_str(&self.exact(ms)),
+            }
+            out
+        })
     }
 
     /// `Saturday 21 November 2026, 14:05 EET`.
@@ -434,6 +503,32 @@ mod tests {
         assert!(fresh.as_str().contains("14 s") && !fresh.as_str().contains("data-old"), "{fresh}");
         let old = v.age(v.now.0 - 360_000, "SNMP", 60);
         assert!(old.as_str().contains("6 min old") && old.as_str().contains("data-old"), "{old}");
+    }
+
+    #[test]
+    fn a_moment_in_a_sentence_is_shown_on_the_readers_wall() {
+        // 21 November 2026, 14:00 UTC, read in Dushanbe.
+        let zone = TimeZone::fixed(jiff::tz::offset(5));
+        let v = View { now: UtcMs(1_795_269_600_000), zone };
+        let text = "waiting for <b>, expected by 2026-11-21T14:05:00Z; at the latest 2026-11-21T19:30:00Z.";
+        assert_eq!(
+            v.said(text, 200).as_str(),
+            "waiting for &lt;b&gt;, expected by <time title=\"2026-11-21 19:05:00 +05:00\">19:05</time>; at the latest \
+             <time title=\"2026-11-22 00:30:00 +05:00\">22 Nov 00:30</time>."
+        );
+        assert_eq!(
+            v.said_exactly("expected by 2026-11-21T14:05:00Z"),
+            "expected by 2026-11-21 19:05:00 +05:00"
+        );
+        assert!(
+            v.said(text, 50).as_str().contains("expected by 2026-11-2"),
+            "a cut moment stays what is left of it"
+        );
+        for other in ["", "ж2026-11-21T14:05", "9999-99-99T99:99:99Z", "2026-11-21 14:05:00Z", "жжжжжжжжжжжж"]
+        {
+            assert_eq!(v.said(other, 200).as_str(), escape(other), "{other}");
+        }
+        assert!(v.said("ж2026-11-21T14:05:00Zж", 99).as_str().contains(">19:05</time>ж"));
     }
 
     #[test]

@@ -430,7 +430,7 @@ fn without_connection_requests_it_goes_on_at_every_inform() {
         shell.run_until(State::WaitingInform, 3600);
         assert_eq!(code(&shell), want);
         assert!(
-            sentence(&shell).contains("waiting for the next periodic Inform, expected by 10:"),
+            sentence(&shell).contains("waiting for the next periodic Inform, expected by 2026-11-21T10:"),
             "{}",
             sentence(&shell)
         );

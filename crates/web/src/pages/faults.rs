@@ -141,7 +141,7 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
                     v.exact(row.at),
                     row.class.clone(),
                     row.code.to_string(),
-                    row.text,
+                    v.said_exactly(row.text),
                     row.path,
                     row.rpc,
                     row.model,

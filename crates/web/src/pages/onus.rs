@@ -188,7 +188,7 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
                     row.service_code.clone().unwrap_or_default(),
                     row.customer_name.clone().unwrap_or_default(),
                     row.cpe_state.clone().unwrap_or_default(),
-                    row.cpe_reason_text.clone().unwrap_or_default(),
+                    v.said_exactly(row.cpe_reason_text.as_deref().unwrap_or_default()),
                 ]
             }))
         }

@@ -18,7 +18,7 @@ use crate::{
     list::{ListView, Query},
     shell::Shell,
     state::Ctx,
-    view::{self, Status},
+    view::{self, Status, View},
     words,
 };
 
@@ -28,6 +28,7 @@ filled!(NewServicePage);
 #[template(path = "services.html")]
 struct ServicesPage {
     shell: Shell,
+    v: View,
     list: ListView,
     rows: Vec<ServiceRow>,
 }
@@ -35,6 +36,7 @@ struct ServicesPage {
 #[derive(Template)]
 #[template(path = "service_row.html")]
 struct ServiceRowPart {
+    v: View,
     row: ServiceRow,
 }
 
@@ -71,12 +73,16 @@ pub(crate) async fn list(
         std::iter::once(format!("service-{}", row.id)).chain(row.cpe_id.map(|cpe| format!("cpe-{cpe}")))
     });
     let shell = shell.watch(topics);
-    page(&ctx, &headers, &ServicesPage { shell, list: ListView::new(query, found.total), rows: found.rows })
+    page(
+        &ctx,
+        &headers,
+        &ServicesPage { shell, v: ctx.view(), list: ListView::new(query, found.total), rows: found.rows },
+    )
 }
 
 pub(crate) async fn row(State(ctx): State<Ctx>, _: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
     let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
-    Ok(no_store(html(&ServiceRowPart { row })?))
+    Ok(no_store(html(&ServiceRowPart { v: ctx.view(), row })?))
 }
 
 pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
@@ -122,7 +128,7 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
                     row.olt_name.unwrap_or_default(),
                     row.onu_pon.unwrap_or_default(),
                     row.cpe_state.unwrap_or_default(),
-                    row.cpe_reason_text.unwrap_or_default(),
+                    v.said_exactly(row.cpe_reason_text.unwrap_or_default()),
                     v.exact(row.created_at),
                     v.exact(row.activated_at),
                 ]

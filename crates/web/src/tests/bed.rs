@@ -23,6 +23,8 @@ use crate::WebState;
 pub(super) const NOW: UtcMs = UtcMs(1_795_271_400_000);
 /// What a device, an OLT or a customer may call itself.
 pub(super) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&";
+/// A moment as a machine writes it into a sentence.
+pub(super) const MOMENT: &str = "2026-11-21T14:35:00Z";
 pub(super) const PASSWORD: &str = "a long sentence to test with";
 
 struct Nobody;
@@ -215,8 +217,8 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         state: "WAITING_INFORM".into(),
         state_since: NOW,
         reason_code: "connection_request_unreachable".into(),
-        reason_text: format!("ConnectionRequestURL {HOSTILE} unreachable"),
-        reason_next: Some(format!("waiting for {HOSTILE}")),
+        reason_text: format!("ConnectionRequestURL {HOSTILE} unreachable since 2026-11-21T14:20:00Z"),
+        reason_next: Some(format!("waiting for {HOSTILE}, expected by {MOMENT}")),
         machine: serde_json::json!({}),
         last_inform_at: Some(NOW),
         next_inform_by: Some(NOW.plus_s(300)),
@@ -261,7 +263,7 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         olt_id: Some(olt),
         code: "x".into(),
         text: HOSTILE.into(),
-        next_text: Some(HOSTILE.into()),
+        next_text: Some(format!("{HOSTILE}, expected by {MOMENT}")),
         actor: HOSTILE.into(),
         facts: serde_json::json!({}),
         ..rows::TimelineEntry::default()

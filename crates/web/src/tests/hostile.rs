@@ -2,7 +2,7 @@
 
 use axum::http::header;
 
-use super::bed::{Bed, HOSTILE};
+use super::bed::{Bed, HOSTILE, MOMENT};
 
 #[tokio::test]
 async fn a_hostile_name_is_text_on_every_page() {
@@ -48,6 +48,7 @@ async fn a_hostile_name_is_text_on_every_page() {
             assert!(!text.contains(tag), "{path} holds {tag}");
         }
         assert!(!text.contains("href=\"javascript:"), "{path}");
+        assert!(!text.contains(MOMENT) && !text.contains("T14:20:00Z"), "{path} shows a moment in no zone");
     }
     let page = admin.get(&bed, &format!("/services/{service}")).await.text;
     assert!(
