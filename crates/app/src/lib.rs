@@ -22,7 +22,7 @@ pub use actor::{Actor, Permission, Role};
 pub use auth::LoggedIn;
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
-pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
+pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, PlanTraffic};
 pub use settings::{AcsPolicy, FirstContactPassword, PolicyBound, PolicyLimits, back_off_range};

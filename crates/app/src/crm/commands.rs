@@ -1,7 +1,7 @@
 //! Commands on customers, plans and services.
 
 use super::{
-    AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput,
+    AccessInput, InternetInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
     record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
 };
 use crate::{
@@ -282,7 +282,7 @@ impl App {
         actor.require(Permission::WriteServices)?;
         input.check()?;
         let mut service = self.open_service(id).await?;
-        self.not_management(&service, input.vlan).await?;
+        self.not_management(&service, input.vlan.and_then(VlanInput::tag)).await?;
         let side = self.user_side(&service, input.vlan).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
         let kept = match old.as_ref().map(|old| &old.mode) {
@@ -309,10 +309,15 @@ impl App {
         let nat = !matches!(mode, InternetMode::Bridge);
         let before = old.as_ref().map(internet_words);
         let internet = match old {
-            Some(old) => InternetIntent { mode, vlan: side.unwrap_or(input.vlan.or(old.vlan)), nat, ..old },
+            Some(old) => InternetIntent {
+                mode,
+                vlan: side.unwrap_or(input.vlan.map_or(old.vlan, VlanInput::tag)),
+                nat,
+                ..old
+            },
             None => InternetIntent {
                 mode,
-                vlan: side.unwrap_or(input.vlan),
+                vlan: side.unwrap_or(input.vlan.and_then(VlanInput::tag)),
                 priority: None,
                 nat,
                 ipv6: Ipv6Mode::Off,
@@ -485,28 +490,32 @@ impl App {
     /// if no ONU of ours carries the service.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] when `wanted` is another VLAN: one of the two would be deaf for the other.
+    /// [`AppError::Invalid`] when `wanted` is another VLAN, or none: one of the two would be deaf for the other.
     async fn user_side(
         &self,
         service: &rows::Service,
-        wanted: Option<u16>,
+        wanted: Option<VlanInput>,
     ) -> Result<Option<Option<u16>>, AppError> {
         let Some(onu) = service.onu_id else { return Ok(None) };
         let onu: rows::Onu = self.found(onu, "ONU").await?;
         let Some(port) = internet_port_of(&onu) else { return Ok(None) };
         if let Some(wanted) = wanted
-            && port.user_vlan != Some(wanted)
+            && port.user_vlan != wanted.tag()
         {
             let olt: rows::Olt = self.found(onu.olt_id, "OLT").await?;
             let takes = match port.user_vlan {
                 Some(vlan) => format!("VLAN {vlan}"),
                 None => format!("untagged frames (the OLT puts them into VLAN {})", port.vlan),
             };
+            let (wish, with) = match wanted.tag() {
+                Some(vlan) => (vlan.to_string(), format!("VLAN {vlan}")),
+                None => ("No VLAN".to_owned(), "an untagged customer side".to_owned()),
+            };
             return Err(AppError::invalid(
                 "vlan",
                 format!(
-                    "{wanted} contradicts the OLT: the service port of {} {} ONU {} takes {takes} from the router. \
-                     Remove the ONU and authorise it with VLAN {wanted}, or leave the VLAN as it is.",
+                    "{wish} contradicts the OLT: the service port of {} {} ONU {} takes {takes} from the router. \
+                     Remove the ONU and authorise it with {with}, or leave the VLAN as it is.",
                     olt.name, onu.pon, onu.onu_id
                 ),
             ));

@@ -132,6 +132,37 @@ fn check_password(checks: &mut Checks, field: &str, password: &Secret) {
     }
 }
 
+/// A VLAN as wanted. In JSON a number, or the word `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum VlanInput {
+    /// This one.
+    Tag(u16),
+    /// Untagged.
+    Untagged(NoVlan),
+}
+
+/// The word for a WAN without a VLAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoVlan {
+    /// Explicitly none.
+    None,
+}
+
+impl VlanInput {
+    /// Explicitly none.
+    pub const NONE: VlanInput = VlanInput::Untagged(NoVlan::None);
+
+    /// The tag, if there is to be one.
+    pub fn tag(self) -> Option<u16> {
+        match self {
+            VlanInput::Tag(vlan) => Some(vlan),
+            VlanInput::Untagged(NoVlan::None) => None,
+        }
+    }
+}
+
 /// The internet layer as wanted (`PUT /services/{id}/intents/internet`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,7 +177,7 @@ pub struct InternetInput {
     pub password: Option<Secret>,
     /// VLAN of the WAN; absent: as it is. Once an ONU carries the service, its service port decides.
     #[serde(default)]
-    pub vlan: Option<u16>,
+    pub vlan: Option<VlanInput>,
 }
 
 impl InternetInput {
@@ -160,7 +191,7 @@ impl InternetInput {
         if let Some(password) = &self.password {
             check_password(&mut checks, "password", password);
         }
-        if let Some(vlan) = self.vlan {
+        if let Some(vlan) = self.vlan.and_then(VlanInput::tag) {
             checks.vlan("vlan", vlan);
         }
         checks.done()
@@ -281,11 +312,27 @@ mod tests {
             mode: "pppoe".into(),
             username: Some("amina".into()),
             password: Some("hunter2".into()),
-            vlan: Some(203),
+            vlan: Some(VlanInput::Tag(203)),
         };
         input.check().expect("acceptable");
         let json = serde_json::to_string(&input).expect("json");
         assert!(!json.contains("hunter2") && !format!("{input:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_vlan_is_a_number_or_explicitly_none() {
+        let read = |vlan: &str| {
+            serde_json::from_str::<InternetInput>(&format!(r#"{{"mode":"dhcp"{vlan}}}"#))
+                .map(|input| input.vlan)
+        };
+        assert_eq!(read("").expect("absent"), None);
+        assert_eq!(read(r#","vlan":null"#).expect("null"), None, "null says nothing either");
+        assert_eq!(read(r#","vlan":203"#).expect("a number"), Some(VlanInput::Tag(203)));
+        assert_eq!(read(r#","vlan":"none""#).expect("a word"), Some(VlanInput::NONE));
+        for bad in [r#","vlan":"203""#, r#","vlan":-1"#, r#","vlan":"None""#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(serde_json::to_string(&VlanInput::NONE).expect("json"), r#""none""#, "for the audit");
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod commands;
 mod input;
 mod record;
 
-pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, WifiInput};
+pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};

@@ -4,7 +4,9 @@ use crate::support::{
     bed::Bed,
     world::{self, Calls, PASSPHRASE, PPPOE_PASSWORD, admin, person, pppoe_plan, service_row, timeline},
 };
-use app::{AccessInput, App, AppError, InternetInput, NewCustomer, NewPlan, NewService, Role, WifiInput};
+use app::{
+    AccessInput, App, AppError, InternetInput, NewCustomer, NewPlan, NewService, Role, VlanInput, WifiInput,
+};
 use provisioning::{AccessIntent, InternetIntent, InternetMode};
 use store::{AccessState, Layer, ServiceState, services::OpenIntent};
 use types::{Secret, ServiceId};
@@ -207,10 +209,21 @@ async fn changing_internet_keeps_the_password_and_the_login_stays_unique(bed: &B
             app.set_internet(&admin(), id, pppoe(bad, None)).await.expect_err("routers carry no such");
         assert_eq!(fields(error), ["username"], "{bad:?}");
     }
-    let dhcp = InternetInput { mode: "dhcp".into(), username: None, password: None, vlan: Some(300) };
-    app.set_internet(&admin(), id, dhcp).await.expect("changed");
+    let dhcp = InternetInput {
+        mode: "dhcp".into(),
+        username: None,
+        password: None,
+        vlan: Some(VlanInput::Tag(300)),
+    };
+    app.set_internet(&admin(), id, dhcp.clone()).await.expect("changed");
     let (_, intent) = internet(&app, id).await;
     assert_eq!((intent.mode, intent.vlan), (InternetMode::Dhcp, Some(300)));
+    let silent = InternetInput { vlan: None, ..dhcp.clone() };
+    app.set_internet(&admin(), id, silent).await.expect("changed");
+    assert_eq!(internet(&app, id).await.1.vlan, Some(300), "what is not named stays");
+    let untagged = InternetInput { vlan: Some(VlanInput::NONE), ..dhcp };
+    app.set_internet(&admin(), id, untagged).await.expect("changed");
+    assert_eq!(internet(&app, id).await.1.vlan, None, "explicitly none takes it away");
     assert_eq!(service_row(&app, id).await.pppoe_login, None);
     let error = app.set_internet(&admin(), id, pppoe("amina", None)).await.expect_err("no password to keep");
     assert_eq!(fields(error), ["password"]);

@@ -6,7 +6,7 @@ use crate::support::{
     olt::{Node, authorise, detected, ends_as, known_olt, olt_input, read, request},
     world::{self, Calls, PPPOE_PASSWORD, admin},
 };
-use app::{App, AppError, InternetInput, NewPlan, NewService};
+use app::{App, AppError, InternetInput, NewPlan, NewService, VlanInput};
 use provisioning::InternetIntent;
 use sim::{
     cpe::Quirks,
@@ -58,6 +58,10 @@ fn vlan(sim: &SimOlt, id: u16) {
 }
 
 async fn set_vlan(app: &App, service: ServiceId, vlan: Option<u16>) -> Result<(), AppError> {
+    wish_vlan(app, service, vlan.map(VlanInput::Tag)).await
+}
+
+async fn wish_vlan(app: &App, service: ServiceId, vlan: Option<VlanInput>) -> Result<(), AppError> {
     let input =
         InternetInput { mode: "pppoe".into(), username: Some("user@isp".into()), password: None, vlan };
     app.set_internet(&admin(), service, input).await
@@ -123,6 +127,10 @@ async fn the_vlan_of_a_person_reaches_both_or_is_refused(bed: &Bed) {
         assert!(refused.to_string().contains(part), "{part} is not in {refused}");
     }
     assert_eq!(internet(&node.app, service).await.vlan, Some(300));
+    let refused = wish_vlan(&node.app, service, Some(VlanInput::NONE)).await.expect_err("as deaf for no tag");
+    for part in ["vlan:", "No VLAN contradicts", "VLAN 300", "an untagged customer side"] {
+        assert!(refused.to_string().contains(part), "{part} is not in {refused}");
+    }
     set_vlan(&node.app, service, None).await.expect("nothing said, nothing changed");
     set_vlan(&node.app, service, Some(300)).await.expect("the same");
     assert_eq!(internet(&node.app, service).await.vlan, Some(300));
@@ -161,6 +169,7 @@ async fn the_olt_tags_for_a_box_that_cannot(bed: &Bed) {
     );
     let refused = set_vlan(&node.app, service, Some(100)).await.expect_err("it would send tagged frames");
     assert!(refused.to_string().contains("untagged frames (the OLT puts them into VLAN 100)"), "{refused}");
+    wish_vlan(&node.app, service, Some(VlanInput::NONE)).await.expect("what the service port takes");
 
     let flows = sim.handle().managed()[0].flows.clone();
     node.kill();

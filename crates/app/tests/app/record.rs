@@ -4,7 +4,7 @@ use crate::support::{
     bed::Bed,
     world::{self, Calls, admin, pppoe_plan},
 };
-use app::{AccessInput, App, AppError, InternetInput, NewPlan, WifiInput};
+use app::{AccessInput, App, AppError, InternetInput, NewPlan, VlanInput, WifiInput};
 use serde_json::{Value, json};
 use types::{PlanId, Secret};
 
@@ -38,7 +38,7 @@ async fn a_changed_wish_is_recorded_with_what_it_was_and_without_its_secrets(bed
         mode: "pppoe".into(),
         username: Some(username.into()),
         password: password.map(Secret::new),
-        vlan: Some(101),
+        vlan: Some(VlanInput::Tag(101)),
     };
     app.set_internet(&admin(), id, internet("zahra@isp", None)).await.expect("changed");
     let (before, after) = audited(&app, "service.internet").await;

@@ -91,7 +91,11 @@ pub(crate) async fn internet(
     mut form: Form,
 ) -> Result<Response, Fail> {
     let back = format!("/services/{id}");
-    let vlan = form.optional_number("vlan");
+    let vlan = match form.val("vlan_kind") {
+        "none" => Some(app::VlanInput::NONE),
+        "tag" => Some(app::VlanInput::Tag(form.number("vlan"))),
+        _ => None,
+    };
     if form.has_errors() {
         return Ok(go(
             &ctx,

@@ -1,6 +1,6 @@
 //! Services: what each customer should have, layer by layer, and what carries it.
 
-use app::{AccessInput, InternetInput, NewService, WifiInput};
+use app::{AccessInput, InternetInput, NewService, VlanInput, WifiInput};
 use axum::{Json, extract::State, response::Response};
 use provisioning::{AccessIntent, InternetIntent, InternetMode, Ipv6Mode, LanIntent, WifiSecurity};
 use serde::{Deserialize, Serialize};
@@ -181,9 +181,27 @@ pub(super) struct InternetWanted {
     /// PPPoE password. Absent keeps it.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     password: Option<Secret>,
-    /// VLAN of the WAN. Absent keeps it.
-    #[schema(minimum = 1, maximum = 4094)]
-    vlan: Option<u16>,
+    /// VLAN of the WAN, 1 to 4094; `"none"`: untagged. Absent keeps it. Once an ONU carries the service, its service port
+    /// decides.
+    vlan: Option<VlanWanted>,
+}
+
+/// A VLAN, or explicitly none.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum VlanWanted {
+    /// This one.
+    Tag(u16),
+    /// The word `none`.
+    Word(NoVlan),
+}
+
+/// The word for a WAN without a VLAN.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NoVlan {
+    /// Untagged.
+    None,
 }
 
 /// The access layer as wanted.
@@ -424,6 +442,10 @@ pub(super) async fn set_internet(
     Body(input): Body<InternetWanted>,
 ) -> Answer<Intents> {
     let InternetWanted { mode, username, password, vlan } = input;
+    let vlan = vlan.map(|vlan| match vlan {
+        VlanWanted::Tag(vlan) => VlanInput::Tag(vlan),
+        VlanWanted::Word(NoVlan::None) => VlanInput::NONE,
+    });
     ctx.app().set_internet(&actor, ServiceId(id), InternetInput { mode, username, password, vlan }).await?;
     Ok(Json(intents_of(&ctx, id).await?))
 }

@@ -61,6 +61,17 @@ async fn a_customer_a_plan_and_a_service_through_its_life() {
         (&json!(203), &json!(2))
     );
     assert!(!intents.text.contains("new-Secret-1"));
+    for (vlan, then) in [(json!(null), json!(203)), (json!("none"), json!(null)), (json!(203), json!(203))] {
+        let wanted = json!({ "mode": "pppoe", "username": "amina@isp", "vlan": vlan });
+        let intents = bed.put(&format!("{place}/intents/internet"), wanted).await;
+        assert_eq!(intents.json()["internet"]["vlan"], then, "{vlan}");
+    }
+    for vlan in [json!(4095), json!("untagged")] {
+        let wanted = json!({ "mode": "pppoe", "username": "amina@isp", "vlan": vlan });
+        let got = bed.put(&format!("{place}/intents/internet"), wanted).await;
+        got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(got.json()["errors"][0]["field"], "vlan", "{}", got.text);
+    }
     let wanted = json!({ "wifi": { "ssid": "Οικία Παπαδοπούλου" } });
     let got = bed.put(&format!("{place}/intents/access"), wanted).await;
     got.problem(StatusCode::UNPROCESSABLE_ENTITY);
@@ -93,7 +104,7 @@ async fn a_customer_a_plan_and_a_service_through_its_life() {
         found["items"].as_array().expect("hits").iter().filter_map(|hit| hit["href"].as_str()).collect();
     assert!(hrefs.contains(&place.as_str()), "{hrefs:?}");
     let audit = bed.get("/api/v1/audit?q=service.internet").await.json();
-    assert_eq!((&audit["total"], &audit["items"][0]["actor"]), (&json!(1), &json!("key:for a test")));
+    assert_eq!((&audit["total"], &audit["items"][0]["actor"]), (&json!(4), &json!("key:for a test")));
 }
 
 /// A device that never spoke.
