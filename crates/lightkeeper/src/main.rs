@@ -12,7 +12,7 @@ use app::PolicyLimits;
 use clap::{Parser, Subcommand};
 use config::Config;
 use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 use store::Store;
 use tracing_subscriber::EnvFilter;
 
@@ -144,7 +144,11 @@ fn print_report(report: &store::Report) {
 
 fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level).with_context(|| format!("{level:?} is no log level"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal; in a file or a journal they are rubbish between the words.
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if format == "json" {
         builder.json().init();
     } else {
