@@ -414,12 +414,10 @@ pub(crate) fn relinked(service: impl std::fmt::Display) -> Reason {
 }
 
 pub(crate) fn onu_flapped(times: u32) -> Reason {
-    Reason::new(
-        Code::OnuFlapped,
-        format!("The ONU left and came back ({times} times since it was last ACTIVE)"),
-    )
-    .then("nothing is started again because of it")
-    .with("flaps", times)
+    let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    Reason::new(Code::OnuFlapped, format!("The ONU left and came back ({often} since it was last ACTIVE)"))
+        .then("nothing is started again because of it")
+        .with("flaps", times)
 }
 
 pub(crate) fn onu_offline() -> Reason {
