@@ -79,9 +79,15 @@ pub enum Seen {
     Answered(serde_json::Value),
     /// Seen, and not answered yet: it is under way.
     UnderWay,
+    /// It was under way, and whoever carried it out has not been heard of for [`UNDER_WAY_FOR`]: it was cut off, before
+    /// or after it was done. It is forgotten now, so that the key is free again.
+    CutOff,
     /// The key was used for another request.
     OtherRequest,
 }
+
+/// A request that is under way counts as such for this long after its process last said so with [`keep_request`].
+pub const UNDER_WAY_FOR: Duration = Duration::from_secs(60);
 
 /// Looks a request up and remembers it.
 ///
@@ -112,11 +118,49 @@ pub async fn remember_request(
     if matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0) {
         return Ok(Seen::New);
     }
-    Ok(match tx.find_one::<IdempotencyRecord>(request(scope, key)).await? {
-        Some(found) if found.request_hash != request_hash => Seen::OtherRequest,
-        Some(found) => found.response.map_or(Seen::UnderWay, Seen::Answered),
-        None => Seen::UnderWay,
-    })
+    let Some(found) = tx.find_one::<IdempotencyRecord>(request(scope, key)).await? else {
+        return Ok(Seen::UnderWay);
+    };
+    if found.request_hash != request_hash {
+        return Ok(Seen::OtherRequest);
+    }
+    if let Some(response) = found.response {
+        return Ok(Seen::Answered(response));
+    }
+    // Guarded by what was read: of two that ask at once, one is told.
+    let cut_off = tx.now().since(found.created_at) >= UNDER_WAY_FOR
+        && idempotency::Entity::delete_many()
+            .filter(request(scope, key))
+            .filter(idempotency::Column::Response.is_null())
+            .filter(idempotency::Column::CreatedAt.eq(found.created_at.0))
+            .exec(tx.db())
+            .await?
+            .rows_affected
+            > 0;
+    Ok(if cut_off { Seen::CutOff } else { Seen::UnderWay })
+}
+
+/// Says that a request is still under way. False: it was taken for cut off, or is answered.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_request(tx: &Tx, scope: &str, key: &str) -> Result<bool, StoreError> {
+    let done = idempotency::Entity::update_many()
+        .col_expr(idempotency::Column::CreatedAt, Expr::value(tx.now().0))
+        .filter(request(scope, key))
+        .filter(idempotency::Column::Response.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// True while a request is remembered and not answered.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_under_way(db: &Db, scope: &str, key: &str) -> Result<bool, StoreError> {
+    let found: Option<IdempotencyRecord> = db.find_one(request(scope, key)).await?;
+    Ok(found.is_some_and(|found| found.response.is_none()))
 }
 
 /// Remembers the answer to a request.

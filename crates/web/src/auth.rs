@@ -23,6 +23,7 @@ use crate::{
     backend, body,
     error::{ApiFail, Fail},
     list::{encode, form_pairs},
+    once,
     state::Ctx,
     view::{Html, escape},
 };
@@ -61,9 +62,14 @@ impl Who {
         self.actor.may(permission)
     }
 
-    /// The hidden field every form carries.
+    /// The hidden fields every form carries: that it is ours, and its key, so that what is sent twice is done once.
     pub(crate) fn token_field(&self) -> Html {
-        Html::trusted(format!("<input type=\"hidden\" name=\"_csrf\" value=\"{}\">", escape(&self.csrf)))
+        Html::trusted(format!(
+            "<input type=\"hidden\" name=\"_csrf\" value=\"{}\"><input type=\"hidden\" name=\"{}\" value=\"{}\">",
+            escape(&self.csrf),
+            once::FIELD,
+            once::form_key()
+        ))
     }
 }
 
@@ -356,18 +362,19 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Fail> {
     Ok(())
 }
 
+/// True for what a form of a page sends.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
 /// The token must come in a header (fragments) or a form field; the body is put back as it was.
 async fn with_token(wanted: &str, request: Request) -> Result<Request, Fail> {
     let fits = |given: &str| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
     if request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok()).is_some_and(fits) {
         return Ok(request);
     }
-    let is_form = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
-    if !is_form {
+    if !is_form(request.headers()) {
         return Err(forged("The request does not carry the page's token."));
     }
     let (parts, body) = request.into_parts();

@@ -18,6 +18,7 @@ use crate::{
     error::{ApiFail, Fail},
     list::Query,
     live::WATCHED,
+    once,
     pages::{
         audit, authorise, cpes, customers, detected, faults, olts, onus, overview, search, service,
         service_orders, services, settings, sign_in, tasks,
@@ -28,10 +29,6 @@ use crate::{
 
 /// One route.
 pub(crate) struct Route {
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the tests hold the table against the document and the roles")
-    )]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) need: Need,
@@ -160,8 +157,12 @@ pub fn router(web: WebState) -> Router {
     let mut router: Router<Ctx> = Router::new();
     for route in routes() {
         let need = route.need;
-        let guarded = route
-            .handler
+        let handler = if route.method == "POST" && matches!(need, Need::May(_)) {
+            route.handler.layer(middleware::from_fn_with_state(ctx.clone(), once::form))
+        } else {
+            route.handler
+        };
+        let guarded = handler
             .layer(middleware::from_fn(move |request: Request, next: Next| auth::guard(need, request, next)));
         router = router.route(route.path, guarded);
     }

@@ -148,7 +148,7 @@ impl Shell {
         assets::href(path)
     }
 
-    /// The hidden field every form carries.
+    /// The hidden fields every form carries.
     pub(crate) fn token(&self) -> Html {
         self.who.token_field()
     }

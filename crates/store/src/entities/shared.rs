@@ -218,7 +218,7 @@ table! { keyed "idempotency"
         request_hash: String,
         /// The answer, once there is one.
         response: Option<Document>,
-        /// First time.
+        /// When it was made, or when its process last said that it is under way.
         created_at: UtcMs,
     }
 }

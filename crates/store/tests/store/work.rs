@@ -24,6 +24,7 @@ on_both! {
     the_outbox_tells_each_event_once_marked,
     a_setting_is_written_by_who_saw_it_last,
     a_request_is_answered_the_same_twice,
+    a_request_whose_process_died_does_not_keep_its_key,
     one_node_at_a_time_holds_a_lease,
 }
 
@@ -335,6 +336,32 @@ async fn a_request_is_answered_the_same_twice(bed: &Bed) {
         .await
         .expect("writes");
     assert!(!forgotten, "what was answered stays answered");
+}
+
+async fn a_request_whose_process_died_does_not_keep_its_key(bed: &Bed) {
+    let store = bed.open().await;
+    let ask = || async {
+        let asked = store.write::<_, _, StoreError>(|tx| {
+            Box::pin(async move { settings::remember_request(tx, "key:1/authorise", "abc", "h1").await })
+        });
+        asked.await.expect("answers")
+    };
+    let keep = || async {
+        let kept = store.write::<_, _, StoreError>(|tx| {
+            Box::pin(async move { settings::keep_request(tx, "key:1/authorise", "abc").await })
+        });
+        kept.await.expect("answers")
+    };
+    assert_eq!(ask().await, Seen::New);
+    for _ in 0..3 {
+        bed.clock.advance(settings::UNDER_WAY_FOR - Duration::from_secs(1));
+        assert_eq!(ask().await, Seen::UnderWay, "it says so itself");
+        assert!(keep().await);
+    }
+    bed.clock.advance(settings::UNDER_WAY_FOR);
+    assert_eq!(ask().await, Seen::CutOff, "and now it does not");
+    assert!(!keep().await, "what was given up is not taken back");
+    assert_eq!(ask().await, Seen::New, "the key is free again");
 }
 
 async fn one_node_at_a_time_holds_a_lease(bed: &Bed) {

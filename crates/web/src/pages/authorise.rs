@@ -10,7 +10,7 @@ use axum::{
 use store::read::{CustomerFilter, CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
 use types::{CustomerId, OltId, PlanId, ServiceId};
 
-use super::{again, filled, form_key, go, html, no_store, page};
+use super::{again, filled, go, html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -30,7 +30,6 @@ struct AuthorisePage {
     v: View,
     row: DetectedRow,
     form: Form,
-    key: String,
     services: Vec<ServiceRow>,
     customers: Vec<CustomerRow>,
     plans: Vec<PlanRow>,
@@ -70,7 +69,6 @@ async fn draw(
     headers: &HeaderMap,
     row: DetectedRow,
     form: Form,
-    key: String,
 ) -> Result<AuthorisePage, Fail> {
     let shell = Shell::new(ctx, who, headers, "detected", "Authorise").await?.crumb("Detected", "/detected");
     let read = ctx.read();
@@ -86,7 +84,7 @@ async fn draw(
     let customers = read.customers(&CustomerFilter::default(), &newest, Page::first(OFFERED)).await?.rows;
     let plans = read.plans().await?;
     let defaults = read.olt(row.olt_id).await?.map(|olt| defaults(&olt.defaults)).unwrap_or_default();
-    Ok(AuthorisePage { shell, v: ctx.view(), row, form, key, services, customers, plans, defaults })
+    Ok(AuthorisePage { shell, v: ctx.view(), row, form, services, customers, plans, defaults })
 }
 
 /// The defaults as stored; an OLT whose defaults cannot be read shows the built-in ones.
@@ -111,7 +109,7 @@ pub(crate) async fn show(
             form.set("service_id", service);
         }
     }
-    page(&ctx, &headers, &draw(&ctx, &who, &headers, row, form, form_key()).await?)
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, row, form).await?)
 }
 
 /// What the form asks for, as far as it is known before a new service exists.
@@ -198,7 +196,6 @@ pub(crate) async fn submit(
     mut form: Form,
 ) -> Result<Response, Fail> {
     let row = detected(&ctx, &form).await?;
-    let key = form.val("key").to_owned();
     let mut wanted = request(&row, &mut form)?;
     match form.val("for") {
         "service" if wanted.service_id.is_none() => form.wrong("service_id", "is not chosen."),
@@ -212,7 +209,7 @@ pub(crate) async fn submit(
         _ => {}
     }
     if form.has_errors() {
-        return again(&draw(&ctx, &who, &headers, row, form, key).await?);
+        return again(&draw(&ctx, &who, &headers, row, form).await?);
     }
     match ctx.app().authorise_onu(&who.actor, &wanted).await {
         Ok(task) => Ok(go(
@@ -224,7 +221,7 @@ pub(crate) async fn submit(
         )),
         Err(error) => {
             form.take(error.into());
-            again(&draw(&ctx, &who, &headers, row, form, key).await?)
+            again(&draw(&ctx, &who, &headers, row, form).await?)
         }
     }
 }

@@ -12,7 +12,7 @@ use store::read::{
 };
 use types::{Currency, CustomerId, PlanId};
 
-use super::{again, filled, form_key, go, page, service::phone_digits};
+use super::{again, filled, go, page, service::phone_digits};
 use crate::{
     auth::Who,
     error::Fail,
@@ -52,7 +52,6 @@ struct CustomerPage {
 struct CustomerForm {
     shell: Shell,
     form: Form,
-    key: String,
     action: String,
     back: String,
 }
@@ -70,7 +69,6 @@ struct PlansPage {
 struct PlanForm {
     shell: Shell,
     form: Form,
-    key: String,
     action: String,
     note: String,
 }
@@ -153,10 +151,9 @@ async fn customer_form(
 ) -> Result<CustomerForm, Fail> {
     let title = if id.is_some() { "Change customer" } else { "New customer" };
     let shell = Shell::new(ctx, who, headers, "customers", title).await?.crumb("Customers", "/customers");
-    let key = form.opt("key").unwrap_or_else(form_key);
     let back = id.map_or_else(|| "/customers".to_owned(), |id| format!("/customers/{id}"));
     let action = id.map_or_else(|| "/customers".to_owned(), |id| format!("/customers/{id}/edit"));
-    Ok(CustomerForm { shell, form, key, action, back })
+    Ok(CustomerForm { shell, form, action, back })
 }
 
 pub(crate) async fn new(
@@ -302,14 +299,13 @@ async fn plan_form(
     let shell = Shell::new(ctx, who, headers, "plans", if id.is_some() { "Change plan" } else { "New plan" })
         .await?
         .crumb("Plans", "/plans");
-    let key = form.opt("key").unwrap_or_else(form_key);
     let action = id.map_or_else(|| "/plans".to_owned(), |id| format!("/plans/{id}/edit"));
     let note = if id.is_some() {
         "Services keep what they have; a change is for what comes".to_owned()
     } else {
         String::new()
     };
-    Ok(PlanForm { shell, form, key, action, note })
+    Ok(PlanForm { shell, form, action, note })
 }
 
 pub(crate) async fn new_plan(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {

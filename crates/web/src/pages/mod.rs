@@ -113,13 +113,3 @@ pub(crate) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
-
-/// A key for a form, so that pressing twice is one order.
-pub(crate) fn form_key() -> String {
-    let mut bytes = [0_u8; 16];
-    // Without randomness the key is empty and the command then makes no use of it.
-    if getrandom::fill(&mut bytes).is_err() {
-        return String::new();
-    }
-    hex::encode(bytes)
-}

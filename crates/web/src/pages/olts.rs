@@ -12,7 +12,7 @@ use store::read::{
 };
 use types::{OltId, Secret};
 
-use super::{again, authorise::defaults, filled, form_key, go, page};
+use super::{again, authorise::defaults, filled, go, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -55,7 +55,6 @@ struct OltPage {
 struct OltForm {
     shell: Shell,
     form: DefaultsForm,
-    key: String,
     action: String,
     is_new: bool,
     numbers: [(&'static str, &'static str); 8],
@@ -224,9 +223,8 @@ async fn draw(
 ) -> Result<OltForm, Fail> {
     let title = if id.is_some() { "Change OLT" } else { "Add an OLT" };
     let shell = Shell::new(ctx, who, headers, "olts", title).await?.crumb("OLTs", "/olts");
-    let key = form.opt("key").unwrap_or_else(form_key);
     let action = id.map_or_else(|| "/olts".to_owned(), |id| format!("/olts/{id}/edit"));
-    Ok(OltForm { shell, form: DefaultsForm(form), key, action, is_new: id.is_none(), numbers: NUMBERS })
+    Ok(OltForm { shell, form: DefaultsForm(form), action, is_new: id.is_none(), numbers: NUMBERS })
 }
 
 fn fill_defaults(form: &mut Form, d: &OltDefaults) {

@@ -9,7 +9,7 @@ use axum::{
 use store::read::{CustomerFilter, CustomerRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
 use types::{CustomerId, PlanId, Secret, Serial};
 
-use super::{again, filled, form_key, go, html, no_store, page};
+use super::{again, filled, go, html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
@@ -45,7 +45,6 @@ struct ServiceRowPart {
 struct NewServicePage {
     shell: Shell,
     form: Form,
-    key: String,
     customers: Vec<CustomerRow>,
     plans: Vec<PlanRow>,
 }
@@ -137,13 +136,7 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
     }))
 }
 
-async fn draw(
-    ctx: &Ctx,
-    who: &Who,
-    headers: &HeaderMap,
-    form: Form,
-    key: String,
-) -> Result<NewServicePage, Fail> {
+async fn draw(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Result<NewServicePage, Fail> {
     let shell =
         Shell::new(ctx, who, headers, "services", "New service").await?.crumb("Services", "/services");
     let newest = Sort { column: "created".into(), descending: true };
@@ -154,7 +147,7 @@ async fn draw(
     {
         customers.extend(ctx.read().customer(chosen).await?);
     }
-    Ok(NewServicePage { shell, form, key, customers, plans: ctx.read().plans().await? })
+    Ok(NewServicePage { shell, form, customers, plans: ctx.read().plans().await? })
 }
 
 pub(crate) async fn new(
@@ -164,7 +157,7 @@ pub(crate) async fn new(
     uri: Uri,
 ) -> Result<Response, Fail> {
     let form = Form::parse(uri.query().unwrap_or_default());
-    page(&ctx, &headers, &draw(&ctx, &who, &headers, form, form_key()).await?)
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, form).await?)
 }
 
 pub(crate) async fn create(
@@ -173,7 +166,6 @@ pub(crate) async fn create(
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Fail> {
-    let key = form.val("key").to_owned();
     let customer_id: i64 = form.number("customer_id");
     let plan_id: i64 = form.number("plan_id");
     let expected_serial = match form.opt("expected_serial").map(|text| text.parse::<Serial>()) {
@@ -212,5 +204,5 @@ pub(crate) async fn create(
             Err(error) => form.take(error.into()),
         }
     }
-    again(&draw(&ctx, &who, &headers, form, key).await?)
+    again(&draw(&ctx, &who, &headers, form).await?)
 }

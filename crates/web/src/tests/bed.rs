@@ -39,6 +39,7 @@ impl ConnectionRequester for Nobody {
 pub(super) struct Bed {
     _folder: TempDir,
     pub(super) app: Arc<App>,
+    pub(super) clock: ManualClock,
     router: Router,
     first_password: Secret,
 }
@@ -73,7 +74,7 @@ impl Bed {
         let store = Store::open(config).await.expect("the store opens");
         let parts = AppParts {
             store,
-            clock: Arc::new(clock),
+            clock: Arc::new(clock.clone()),
             connection: Arc::new(Nobody),
             node: "test".into(),
             limits: app::PolicyLimits::Network,
@@ -81,7 +82,7 @@ impl Bed {
         let app = Arc::new(App::new(parts).await.expect("the app starts"));
         let first_password = app.first_run().await.expect("first run").expect("a password");
         let state = WebState { zone: jiff::tz::TimeZone::UTC, ..WebState::new(app.clone()) };
-        Bed { _folder: folder, app, router: crate::router(state), first_password }
+        Bed { _folder: folder, app, clock, router: crate::router(state), first_password }
     }
 
     pub(super) fn first_password(&self) -> &str {

@@ -16,6 +16,17 @@ fn check(name: &str, text: &str) {
     );
 }
 
+/// Every form has a key of its own, another one each time.
+fn without_keys(text: &str) -> String {
+    let mut parts = text.split("name=\"_once\" value=\"");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("name=\"_once\" value=\"KEY");
+        out.push_str(part.split_at_checked(32).expect("a whole key").1);
+    }
+    out
+}
+
 #[tokio::test]
 async fn fragments_with_hostile_names() {
     let bed = Bed::new().await;
@@ -30,6 +41,6 @@ async fn fragments_with_hostile_names() {
         ("cpe_parameters", format!("/cpes/{cpe}/parameters")),
     ] {
         let answer = admin.get(&bed, &path).await;
-        check(name, &answer.text.replace(&csrf, "TOKEN"));
+        check(name, &without_keys(&answer.text.replace(&csrf, "TOKEN")));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The key counts for one caller and one route, for two days. The same request again gets the first answer again; the
 //! same key with another request is refused. A request that failed is forgotten, so it can be made again with its key.
-//! An order runs to its end even if the caller hangs up.
+//! An order runs to its end even if the caller hangs up. One whose process died is told as cut off, once, a minute later
+//! at most; then its key is free again.
 
 use app::Actor;
 use axum::{
@@ -12,11 +13,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use store::{
-    StoreError,
-    settings::{self, Seen},
-};
+use store::settings::Seen;
 
 use super::{
     input::{parse, read},
@@ -25,6 +22,7 @@ use super::{
 use crate::{
     auth::Caller,
     error::{ApiFail, Fail},
+    once::{Remembered, cut_off, still_under_way, stopped},
     state::Ctx,
 };
 
@@ -34,14 +32,6 @@ pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key.
 const LONGEST: usize = 200;
-
-/// Where a remembered request is found, and what it was.
-#[derive(Debug, Clone)]
-struct Remembered {
-    scope: String,
-    key: String,
-    hash: String,
-}
 
 /// A request that creates or orders something.
 pub(super) struct Order<T> {
@@ -61,32 +51,10 @@ impl<T: DeserializeOwned> FromRequest<Ctx> for Order<T> {
         let input = parse(&bytes)?;
         let remembered = key.map(|key| {
             let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-            // Keyed, because a body may hold a password and a plain hash of it could be guessed back.
-            let secret = ctx.app().store().derived_secret("idempotent requests");
-            let hash = Sha256::new()
-                .chain_update(secret.expose())
-                .chain_update([0])
-                .chain_update(parts.uri.path())
-                .chain_update([0])
-                .chain_update(&bytes)
-                .chain_update([1])
-                .chain_update(secret.expose());
-            Remembered {
-                scope: format!("{} {} {route}", who(&actor), parts.method),
-                key,
-                hash: hex::encode(hash.finalize()),
-            }
+            let route = format!("{} {route}", parts.method);
+            Remembered::of(ctx, &actor, &route, parts.uri.path(), key, &bytes)
         });
         Ok(Order { ctx: ctx.clone(), actor, input, remembered })
-    }
-}
-
-/// Names of keys need not be unique, and a login may be named like one.
-fn who(actor: &Actor) -> String {
-    match actor {
-        Actor::User { id, .. } => format!("user:{id}"),
-        Actor::ApiKey { id, .. } => format!("key:{id}"),
-        Actor::System(part) => format!("system:{part}"),
     }
 }
 
@@ -113,12 +81,7 @@ impl<T: Send + 'static> Order<T> {
             Ok(answer) => Ok(answer?),
             Err(error) => {
                 tracing::error!(%error, "an order stopped in the middle");
-                Err(ApiFail(Fail::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Failed",
-                    "The order stopped in the middle. Look whether it was done before ordering again; the log names \
-                     the cause.",
-                )))
+                Err(ApiFail(stopped()))
             }
         }
     }
@@ -130,92 +93,38 @@ impl<T: Send + 'static> Order<T> {
     {
         let Order { ctx, actor, input, remembered } = self;
         let Some(remembered) = remembered else { return Ok(act(ctx, actor, input).await?.into_response()) };
-        if let Some(before) = remembered.seen(&ctx).await? {
-            return Ok(before);
+        match remembered.seen(&ctx).await? {
+            Seen::New => {}
+            Seen::Answered(kept) => {
+                let mut response = replay(&kept).into_response();
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                return Ok(response);
+            }
+            Seen::UnderWay => return Err(still_under_way()),
+            Seen::CutOff => return Err(cut_off()),
+            Seen::OtherRequest => {
+                return Err(Fail::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Not the same request",
+                    "This Idempotency-Key was used for another request here. Nothing was done; use a new key for a new \
+                     request.",
+                ));
+            }
         }
-        match act(ctx.clone(), actor, input).await {
+        match remembered.under_way(&ctx, act(ctx.clone(), actor, input)).await {
             Ok(reply) => {
-                remembered.answer(&ctx, &reply).await;
+                let kept = json!({
+                    "status": reply.status.as_u16(),
+                    "location": reply.location,
+                    "body": reply.kept.as_ref().unwrap_or(&reply.body),
+                });
+                remembered.answer(&ctx, kept).await;
                 Ok(reply.into_response())
             }
             Err(fail) => {
                 remembered.forget(&ctx).await;
                 Err(fail)
             }
-        }
-    }
-}
-
-impl Remembered {
-    /// The answer if there was one; nothing if the request is new, and remembered from now on.
-    async fn seen(&self, ctx: &Ctx) -> Result<Option<Response>, Fail> {
-        let this = self.clone();
-        let seen = ctx
-            .app()
-            .store()
-            .write(move |tx| {
-                Box::pin(
-                    async move { settings::remember_request(tx, &this.scope, &this.key, &this.hash).await },
-                )
-            })
-            .await
-            .map_err(|error: StoreError| Fail::from(error))?;
-        match seen {
-            Seen::New => Ok(None),
-            Seen::Answered(kept) => {
-                let mut response = replay(&kept).into_response();
-                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-                Ok(Some(response))
-            }
-            Seen::UnderWay => Err(Fail {
-                retry_after_s: Some(2),
-                ..Fail::new(
-                    StatusCode::CONFLICT,
-                    "Under way",
-                    "A request with this Idempotency-Key is under way, or was cut off before it was answered. Ask \
-                     again in a moment; if this stays, look whether it was done.",
-                )
-            }),
-            Seen::OtherRequest => Err(Fail::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "Not the same request",
-                "This Idempotency-Key was used for another request here. Nothing was done; use a new key for a new \
-                 request.",
-            )),
-        }
-    }
-
-    /// It is done whatever happens to the note of it, so a failure here is logged and not answered.
-    async fn answer(&self, ctx: &Ctx, reply: &Reply) {
-        let kept = json!({
-            "status": reply.status.as_u16(),
-            "location": reply.location,
-            "body": reply.kept.as_ref().unwrap_or(&reply.body),
-        });
-        let this = self.clone();
-        let noted = ctx
-            .app()
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { settings::remember_answer(tx, &this.scope, &this.key, &kept).await })
-            })
-            .await;
-        if let Err::<bool, StoreError>(error) = noted {
-            tracing::error!(%error, scope = %self.scope, "an answer cannot be kept for a replay");
-        }
-    }
-
-    async fn forget(&self, ctx: &Ctx) {
-        let this = self.clone();
-        let gone = ctx
-            .app()
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { settings::forget_request(tx, &this.scope, &this.key).await })
-            })
-            .await;
-        if let Err::<bool, StoreError>(error) = gone {
-            tracing::error!(%error, scope = %self.scope, "a failed request cannot be forgotten; its key stays used");
         }
     }
 }
@@ -241,14 +150,5 @@ mod tests {
         for bad in ["", "a b", &"x".repeat(LONGEST + 1)] {
             assert!(key(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_login_named_like_a_key_shares_nothing_with_it() {
-        let login =
-            Actor::User { id: types::UserId(7), name: "key:7".into(), role: app::Role::Admin, address: None };
-        let key =
-            Actor::ApiKey { id: types::ApiKeyId(7), name: "7".into(), scopes: Vec::new(), address: None };
-        assert_ne!(who(&login), who(&key));
     }
 }
