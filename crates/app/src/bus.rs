@@ -1,12 +1,12 @@
 //! Tells open pages what changed. Best effort by design: a page that missed something re-reads when it reconnects;
 //! nothing else in the product depends on the bus.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use types::{CpeId, OltId, OltTaskId, OnuRowId, ServiceId};
 
 /// What changed. The receiver re-reads the row; a change carries no data of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "topic", content = "id", rename_all = "snake_case")]
 pub enum Change {
     /// A CPE: state, reason, evidence or parameters.
@@ -23,27 +23,44 @@ pub enum Change {
     Task(OltTaskId),
     /// Customers or plans.
     Customers,
+    /// Changes of another node were not heard; any of them may have happened.
+    Missed,
 }
 
 /// The channel of [`Change`]s; bounded, slow readers lose the oldest.
 #[derive(Debug, Clone)]
-pub struct Bus(broadcast::Sender<Change>);
+pub struct Bus {
+    all: broadcast::Sender<Change>,
+    /// Those of this process, for the other nodes.
+    own: broadcast::Sender<Change>,
+}
 
 impl Default for Bus {
     fn default() -> Self {
-        Bus(broadcast::Sender::new(4096))
+        Bus { all: broadcast::Sender::new(4096), own: broadcast::Sender::new(4096) }
     }
 }
 
 impl Bus {
-    /// Says that something changed, to whoever listens.
+    /// Says that something changed, to whoever listens, here and on other nodes.
     pub fn say(&self, change: Change) {
         // No listener is the normal case at night.
-        let _ = self.0.send(change);
+        let _ = self.own.send(change.clone());
+        let _ = self.all.send(change);
+    }
+
+    /// Hands on what changed on another node.
+    pub(crate) fn heard(&self, change: Change) {
+        let _ = self.all.send(change);
     }
 
     /// From now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.0.subscribe()
+        self.all.subscribe()
+    }
+
+    /// What this process changes from now on.
+    pub(crate) fn own(&self) -> broadcast::Receiver<Change> {
+        self.own.subscribe()
     }
 }

@@ -11,6 +11,7 @@ mod cpe;
 mod crm;
 mod error;
 pub mod faults;
+mod neighbours;
 mod oms;
 pub mod ports;
 mod secrets;

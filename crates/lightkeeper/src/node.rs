@@ -100,6 +100,10 @@ impl Node {
             let (app, stop) = (app.clone(), stop.clone());
             tasks.spawn(async move { app.run_presence(stop).await });
         }
+        {
+            let (app, stop) = (app.clone(), stop.clone());
+            tasks.spawn(async move { app.run_neighbours(stop).await });
+        }
         if config.plays("work") {
             let (app, stop) = (app.clone(), stop.clone());
             tasks.spawn(async move { app.run_workers(stop).await });

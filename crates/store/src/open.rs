@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Shared, Tx},
     error::{StartError, StoreError},
     sealing::KeySource,
-    start::{self, Address, Report},
+    start::{self, Address, PostgresServer, Report},
     unit::{WriteLimits, Writer},
 };
 use futures::future::BoxFuture;
@@ -40,6 +40,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     db: Db,
     writer: Writer,
+    address: Address,
     place: String,
 }
 
@@ -80,7 +81,8 @@ impl Store {
                 (server.connect(config.limits.connections).await?, writer)
             }
         };
-        Ok(Store(Arc::new(Inner { db: Db::pool(readers, shared), writer, place: address.to_string() })))
+        let place = address.to_string();
+        Ok(Store(Arc::new(Inner { db: Db::pool(readers, shared), writer, address, place })))
     }
 
     /// Migrates and checks, and says what was done; for `lightkeeper migrate`.
@@ -141,6 +143,14 @@ impl Store {
     /// Units of work that wait for the writer (SQLite), or run and wait (PostgreSQL); for the metrics.
     pub fn units_waiting(&self) -> usize {
         self.0.writer.waiting()
+    }
+
+    /// The server, where there is one.
+    pub(crate) fn server(&self) -> Option<&PostgresServer> {
+        match &self.0.address {
+            Address::Postgres(server) => Some(server),
+            Address::Sqlite(_) => None,
+        }
     }
 
     /// Where the database is, without any password; for logs and the about page.

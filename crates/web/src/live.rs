@@ -86,6 +86,8 @@ pub(crate) fn topics(change: &Change) -> [String; 2] {
         Change::Detected(id) => ("detected", id.0),
         Change::Task(id) => ("task", id.0),
         Change::Customers => ("customer", 0),
+        // Nobody watches it: it makes every page read again.
+        Change::Missed => ("missed", 0),
     };
     [format!("{list}-{id}"), format!("{list}s")]
 }
@@ -97,6 +99,7 @@ impl Live {
         tokio::spawn(async move {
             loop {
                 match bus.recv().await {
+                    Ok(Change::Missed) => reader.forget(1),
                     Ok(change) => reader.remember(change),
                     // Missed some: forget all, so that every page re-reads what it shows.
                     Err(broadcast::error::RecvError::Lagged(missed)) => reader.forget(missed),
@@ -255,6 +258,19 @@ mod tests {
         assert_eq!(found, Some(watched(&["cpe-7"])), "once, however often it changed");
         assert_eq!(live.changed(next, &watched(&["cpe-7", "onus"])).0, Some(BTreeSet::new()));
         assert_eq!(live.changed(drawn, &watched(&["onus"])).0, Some(watched(&["onus"])));
+    }
+
+    #[tokio::test]
+    async fn what_was_missed_of_other_nodes_makes_every_page_read_again() {
+        let (bus, receiver) = broadcast::channel(8);
+        let live = Live::start(receiver);
+        let drawn = live.position();
+        let mut wake = live.wake.subscribe();
+        bus.send(Change::Missed).expect("somebody listens");
+        wake.recv().await.expect("it is told");
+        let (found, next) = live.changed(drawn, &watched(&["cpe-7"]));
+        assert_eq!(found, None, "read everything again");
+        assert_eq!(live.changed(next, &watched(&["cpe-7"])).0, Some(BTreeSet::new()), "once");
     }
 
     #[tokio::test]

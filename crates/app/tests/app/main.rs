@@ -10,6 +10,7 @@ mod crm;
 mod door;
 mod journey;
 mod lost;
+mod neighbours;
 mod oms;
 mod oms_trouble;
 mod oms_vlan;

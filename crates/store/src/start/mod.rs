@@ -9,7 +9,7 @@ mod migrate;
 mod tests;
 mod validate;
 
-pub(crate) use address::{Address, SqliteFile};
+pub(crate) use address::{Address, PostgresServer, SqliteFile};
 
 use crate::{
     error::StartError,
