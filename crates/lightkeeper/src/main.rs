@@ -12,7 +12,13 @@ use app::PolicyLimits;
 use clap::{Parser, Subcommand};
 use config::Config;
 use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 use store::Store;
 use tracing_subscriber::EnvFilter;
 
@@ -40,7 +46,8 @@ enum Command {
     Migrate,
     /// Check the database (or, with --http, the running server) and change nothing.
     Check {
-        /// Ask the running server instead: exits 0 when it is healthy.
+        /// Ask the running server instead: exits 0 when it is healthy. A node without pages is asked at its ACS port; one
+        /// that serves neither has no port to ask and counts as healthy.
         #[arg(long)]
         http: bool,
     },
@@ -176,12 +183,42 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where a listener can be reached from its own machine.
+fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(match listen {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listen
+}
+
+/// The health of a node without pages, as far as a port tells it.
+async fn check_port(config: &Config) -> anyhow::Result<ExitCode> {
+    let roles = config.roles.join(", ");
+    if !config.plays("acs") {
+        println!("This node ({roles}) serves no port; there is nothing to ask.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let address = reachable(config.acs_listen);
+    tokio::time::timeout(Duration::from_secs(5), tokio::net::TcpStream::connect(address))
+        .await
+        .with_context(|| format!("The ACS does not answer on {address} within 5 s"))?
+        .with_context(|| format!("The ACS does not answer on {address}"))?;
+    println!("This node ({roles}) serves no pages; its ACS answers on {address}.");
+    Ok(ExitCode::SUCCESS)
+}
+
 /// For health checks of containers: no tool but this binary is needed.
 async fn check_http(config: &Config) -> anyhow::Result<ExitCode> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let port = config.web_listen.port();
+    if !config.plays("web") {
+        return check_port(config).await;
+    }
+    let address = reachable(config.web_listen);
     let ask = async {
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
         let mut answer = Vec::new();
         stream.take(16 * 1024).read_to_end(&mut answer).await?;
@@ -189,8 +226,8 @@ async fn check_http(config: &Config) -> anyhow::Result<ExitCode> {
     };
     let answer = tokio::time::timeout(Duration::from_secs(5), ask)
         .await
-        .with_context(|| format!("No answer from port {port} within 5 s"))?
-        .with_context(|| format!("Nothing answers on port {port}"))?;
+        .with_context(|| format!("No answer from {address} within 5 s"))?
+        .with_context(|| format!("Nothing answers on {address}"))?;
     let first = answer.lines().next().unwrap_or_default();
     if first.contains(" 200 ") {
         println!("Healthy.");

@@ -9,5 +9,6 @@ mod once;
 mod pages;
 mod policy;
 mod rights;
+mod search;
 mod service;
 mod sign_in;

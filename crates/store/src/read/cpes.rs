@@ -1,9 +1,6 @@
 //! CPEs with their parameters, evidence, sessions and connection requests.
 
-use super::{
-    Listed, Page, Read, Sort, serial_needle,
-    sql::{Sql, like_pattern},
-};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -157,22 +154,8 @@ fn conditions(filter: &CpeFilter) -> Sql {
     sql.and_is("p.reason_code", filter.reason_code.clone());
     sql.and_is("p.model", filter.model.clone());
     sql.and_is("p.quarantine", filter.quarantine);
-    let q = filter.q.trim();
-    let columns = ["p.serial_number", "p.model", "p.software_version", "p.peer_address", "s.code", "c.name"];
-    match serial_needle(q) {
-        Some(hex) => {
-            sql.and("(").push("p.pon_serial LIKE").bind(format!("%{hex}%"));
-            for column in columns {
-                sql.push(&format!("OR LOWER({column}) LIKE"))
-                    .bind(like_pattern(&q.to_lowercase()))
-                    .push("ESCAPE '!'");
-            }
-            sql.push(")");
-        }
-        None => {
-            sql.and_contains(&columns, q);
-        }
-    }
+    let texts = ["p.serial_number", "p.model", "p.software_version", "p.peer_address", "s.code", "c.name"];
+    sql.and_matches(&["p.pon_serial"], &texts, filter.q.trim());
     sql
 }
 

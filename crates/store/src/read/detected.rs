@@ -1,6 +1,6 @@
 //! Detected ONUs: seen by an OLT, not planned there.
 
-use super::{Listed, Page, Read, Sort, serial_needle, sql::Sql};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -67,14 +67,8 @@ fn conditions(filter: &DetectedFilter) -> Sql {
         sql.and("d.state IN ('waiting', 'authorising')");
     }
     sql.and_is("d.olt_id", filter.olt_id);
-    match serial_needle(filter.q.trim()) {
-        Some(hex) => {
-            sql.and("d.serial LIKE").bind(format!("%{hex}%"));
-        }
-        None => {
-            sql.and_contains(&["d.serial", "d.equipment_id", "c.name", "s.code"], filter.q.trim());
-        }
-    }
+    let texts = ["d.serial", "d.equipment_id", "c.name", "s.code"];
+    sql.and_matches(&["d.serial"], &texts, filter.q.trim());
     sql
 }
 

@@ -29,7 +29,7 @@ pub use faults::{FaultFilter, FaultGroup, FaultRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};
 pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};
-pub use search::{Hit, HitKind, serial_needle};
+pub use search::{Hit, HitKind, serial_needle, vendor_needle};
 pub use services::{IntentRow, ServiceFilter, ServiceRow};
 pub use tasks::{TaskFilter, TaskLineRow, TaskRow};
 pub use timeline::{TimelineRow, TimelineSubject};

@@ -1,9 +1,6 @@
 //! ONUs: one row = place, line, customer, CPE.
 
-use super::{
-    Listed, Page, Read, Sort, serial_needle,
-    sql::{Sql, like_pattern},
-};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -112,21 +109,8 @@ fn conditions(filter: &OnuFilter) -> Sql {
     sql.and_is("o.pon", filter.pon.clone());
     sql.and_is("o.presence", filter.presence.clone());
     view(&mut sql, &filter.view);
-    let q = filter.q.trim();
-    match serial_needle(q) {
-        Some(hex) => {
-            sql.and("(").push("o.serial LIKE").bind(format!("%{hex}%"));
-            for column in ["o.description", "c.name", "s.code", "s.pppoe_login"] {
-                sql.push(&format!("OR LOWER({column}) LIKE"))
-                    .bind(like_pattern(&q.to_lowercase()))
-                    .push("ESCAPE '!'");
-            }
-            sql.push(")");
-        }
-        None => {
-            sql.and_contains(&["o.description", "c.name", "s.code", "s.pppoe_login", "o.serial"], q);
-        }
-    }
+    let texts = ["o.description", "c.name", "s.code", "s.pppoe_login", "o.serial"];
+    sql.and_matches(&["o.serial"], &texts, filter.q.trim());
     sql
 }
 

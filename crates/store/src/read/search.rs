@@ -81,6 +81,18 @@ pub fn serial_needle(q: &str) -> Option<String> {
         .then(|| format!("{}{}", hex::encode_upper(vendor.to_ascii_uppercase()), rest.to_ascii_uppercase()))
 }
 
+/// How the canonical serials of a vendor begin, if `q` can be one: the four letters of a label, `HWTC` or `HWTC-`.
+pub fn vendor_needle(q: &str) -> Option<String> {
+    let vendor = q.trim().trim_matches('"').trim_end_matches(['-', ':']);
+    let fits = vendor.len() == 4 && vendor.bytes().all(|b| b.is_ascii_alphabetic());
+    fits.then(|| hex::encode_upper(vendor.to_ascii_uppercase()))
+}
+
+/// What a canonical serial must be `LIKE`, if `q` can be one, a part of one or its vendor.
+pub(super) fn serial_like(q: &str) -> Option<String> {
+    serial_needle(q).map(|hex| format!("%{hex}%")).or_else(|| vendor_needle(q).map(|hex| format!("{hex}%")))
+}
+
 /// The CPEs that hold this address, those that were read last first: an address that moved is known of two.
 fn by_address(address: String, page: Page) -> Sql {
     let mut sql = Sql::new(
@@ -134,10 +146,9 @@ impl Read<'_> {
             return Ok(hits);
         }
         let page = Page::first(limit.min(50));
-        let serial = serial_needle(&q);
         let address = address::typed(&q);
         let phone = phone_digits(&q);
-        let serial_pattern = serial.as_ref().map(|hex| format!("%{hex}%"));
+        let serial_pattern = serial_like(&q);
 
         let mut sql = Sql::new(
             "SELECT s.id, s.code AS title, c.name AS detail, COALESCE(o.serial, s.expected_serial, s.pppoe_login) AS more, \
@@ -271,6 +282,17 @@ mod tests {
             "HWT-C7D4",
         ] {
             assert_eq!(serial_needle(q), None, "{q}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_is_how_its_serials_begin() {
+        for q in ["HWTC", "hwtc", "HWTC-", " hwtc: "] {
+            assert_eq!(serial_like(q).as_deref(), Some("48575443%"), "{q}");
+        }
+        assert_eq!(serial_like("HWTC-7D").as_deref(), Some("%485754437D%"));
+        for q in ["HWT", "HWTCX", "HW-TC", "H1TC", "-HWT"] {
+            assert_eq!(vendor_needle(q), None, "{q}");
         }
     }
 

@@ -1,9 +1,6 @@
 //! Services: account, line, ONU and CPE in one row.
 
-use super::{
-    Listed, Page, Read, Sort, serial_needle,
-    sql::{Sql, like_pattern},
-};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -104,22 +101,8 @@ fn conditions(filter: &ServiceFilter) -> Sql {
     if filter.without_onu {
         sql.and("s.onu_id IS NULL AND s.state <> 'terminated'");
     }
-    let q = filter.q.trim();
-    match serial_needle(q) {
-        Some(hex) => {
-            sql.and("(").push("o.serial LIKE").bind(format!("%{hex}%"));
-            sql.push("OR s.expected_serial LIKE").bind(format!("%{hex}%"));
-            for column in ["s.code", "c.name", "s.pppoe_login", "c.phone"] {
-                sql.push(&format!("OR LOWER({column}) LIKE"))
-                    .bind(like_pattern(&q.to_lowercase()))
-                    .push("ESCAPE '!'");
-            }
-            sql.push(")");
-        }
-        None => {
-            sql.and_contains(&["s.code", "c.name", "s.address", "s.pppoe_login", "c.phone"], q);
-        }
-    }
+    let texts = ["s.code", "c.name", "s.address", "s.pppoe_login", "c.phone"];
+    sql.and_matches(&["o.serial", "s.expected_serial"], &texts, filter.q.trim());
     sql
 }
 

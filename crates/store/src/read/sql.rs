@@ -1,6 +1,6 @@
 //! A statement that is put together from pieces. Values are always bound, never spliced; both engines read `$1`.
 
-use super::{Listed, Page, Read, Sort};
+use super::{Listed, Page, Read, Sort, search::serial_like};
 use crate::StoreError;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
@@ -51,7 +51,25 @@ impl Sql {
         if needle.is_empty() {
             return self;
         }
+        self.and("(").contains(columns, needle).push(")")
+    }
+
+    /// The same, and what can be a serial number in any notation, a part of one or its vendor is looked for in the columns
+    /// with serials besides.
+    pub(super) fn and_matches(&mut self, serials: &[&str], columns: &[&str], needle: &str) -> &mut Self {
+        if needle.is_empty() {
+            return self;
+        }
         self.and("(");
+        if let Some(pattern) = serial_like(needle) {
+            for serial in serials {
+                self.push(&format!("{serial} LIKE")).bind(pattern.clone()).push("OR");
+            }
+        }
+        self.contains(columns, needle).push(")")
+    }
+
+    fn contains(&mut self, columns: &[&str], needle: &str) -> &mut Self {
         let pattern = like_pattern(&needle.to_lowercase());
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
@@ -62,7 +80,7 @@ impl Sql {
                 self.push(&format!("OR {column} LIKE")).bind(like_pattern(&spelling)).push("ESCAPE '!'");
             }
         }
-        self.push(")")
+        self
     }
 
     /// `ORDER BY` with the first entry of `columns` that the caller named, else `otherwise`; `id` breaks ties so that

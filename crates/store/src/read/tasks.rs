@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 /// Which tasks.
 #[derive(Debug, Clone, Default)]
 pub struct TaskFilter {
-    /// Serial, PON, actor or reason.
+    /// Serial in any notation, PON, actor or reason.
     pub q: String,
     /// A state; `open` for everything not finished, `trouble` for what needs somebody.
     pub state: Option<String>,
@@ -86,7 +86,8 @@ impl Read<'_> {
         }
         from.and_is("k.olt_id", filter.olt_id);
         from.and_is("k.onu_row_id", filter.onu_row_id);
-        from.and_contains(&["k.serial", "k.pon", "k.actor", "k.reason", "k.kind"], filter.q.trim());
+        let texts = ["k.serial", "k.pon", "k.actor", "k.reason", "k.kind"];
+        from.and_matches(&["k.serial"], &texts, filter.q.trim());
         self.listed(
             SELECT,
             from,

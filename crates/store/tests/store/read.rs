@@ -18,6 +18,7 @@ on_both! {
     an_empty_database_has_empty_lists,
     detected_onus_know_who_waits_for_them,
     everything_is_found_by_what_people_say,
+    a_vendor_or_a_label_leads_to_the_rows_of_every_list,
     faults_are_grouped_and_say_who_is_still_affected,
     a_service_has_the_history_of_its_devices,
     parameters_are_found_by_path_value_and_branch,
@@ -334,6 +335,42 @@ async fn addresses_follow_what_was_read_last(bed: &Bed) {
         .expect("trimmed");
     assert_eq!(bed.number("SELECT COUNT(*) FROM cpe_addresses").await, 0);
     assert_eq!(holders("00:25:9e:aa:bb:cc").await, []);
+}
+
+async fn a_vendor_or_a_label_leads_to_the_rows_of_every_list(bed: &Bed) {
+    let store = seeded(bed).await;
+    let (read, sort, one) = (store.read(), Sort::default(), Page::first(1));
+    for (q, onus, detected, services, cpes, tasks) in [
+        ("HWTC", 2, 1, 2, 1, 1),
+        ("hwtc-", 2, 1, 2, 1, 1),
+        ("ZTEG", 0, 0, 0, 0, 0),
+        ("HWTC-7D4733C3", 1, 0, 1, 1, 1),
+        ("485754437D4733C3", 1, 0, 1, 1, 1),
+        ("HWTC-7D", 1, 0, 1, 1, 1),
+        // Not only a serial: the word of a person too.
+        ("nino", 0, 0, 0, 0, 1),
+    ] {
+        let q = q.to_owned();
+        let filter = OnuFilter { q: q.clone(), ..OnuFilter::default() };
+        let listed = read.onus(&filter, &sort, one).await.expect("reads");
+        assert_eq!((listed.total, listed.rows.len()), (onus, usize::from(onus > 0)), "a page of it: {q}");
+        let filter = DetectedFilter { q: q.clone(), ..DetectedFilter::default() };
+        assert_eq!(read.detected_onus(&filter, &sort, one).await.expect("reads").total, detected, "{q}");
+        let filter = ServiceFilter { q: q.clone(), ..ServiceFilter::default() };
+        assert_eq!(read.services(&filter, &sort, one).await.expect("reads").total, services, "{q}");
+        let filter = CpeFilter { q: q.clone(), ..CpeFilter::default() };
+        assert_eq!(read.cpes(&filter, &sort, one).await.expect("reads").total, cpes, "{q}");
+        let filter = TaskFilter { q: q.clone(), ..TaskFilter::default() };
+        assert_eq!(read.tasks(&filter, &sort, one).await.expect("reads").total, tasks, "{q}");
+    }
+    let hits = read.search("HWTC", 1).await.expect("reads");
+    for kind in [HitKind::Service, HitKind::Onu, HitKind::Detected, HitKind::Cpe] {
+        assert_eq!(
+            hits.iter().filter(|hit| hit.kind == kind).count(),
+            1,
+            "{kind:?}: no more than were asked for"
+        );
+    }
 }
 
 async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {

@@ -49,20 +49,37 @@ pub(crate) async fn list(
     let found = ctx.read().detected_onus(&filter, &query.sort(), query.page()).await?;
     let olts = ctx.read().olts().await?;
     let v = ctx.view();
-    let newest = olts.iter().filter_map(|olt| olt.observed_at).max();
-    let empty = match (olts.is_empty(), newest) {
-        (true, _) => "Add an OLT first; its ONUs then appear here by themselves.".to_owned(),
-        (false, None) => "No OLT was read yet; this is not “nothing there”.".to_owned(),
-        (false, Some(at)) => format!(
-            "The OLTs were last asked {} ago; a new ONU appears within a minute of its first light.",
-            v.since(at)
-        ),
-    };
+    let empty = nothing_waits(&olts, &v, ctx.app().policy().autofind_interval_s);
     let list = ListView::new(query, found.total);
     page(
         &ctx,
         &headers,
         &DetectedPage { shell, v, list, rows: found.rows, olts, triggers: triggers(&topics), empty },
+    )
+}
+
+/// Why the list is empty, as far as that is known: an OLT that was not read may well have ONUs that wait.
+fn nothing_waits(olts: &[OltRow], v: &View, interval_s: u64) -> String {
+    let read: Vec<&OltRow> = olts.iter().filter(|olt| olt.admin_state == "enabled").collect();
+    if olts.is_empty() {
+        return "Add an OLT first; its ONUs then appear here by themselves.".to_owned();
+    }
+    if read.is_empty() {
+        return "Every OLT is switched off here, so none is read; this is not “nothing there”.".to_owned();
+    }
+    let silent = read.iter().filter(|olt| olt.observed_state == "silent").count();
+    if silent > 0 {
+        return format!(
+            "{silent} of {} OLTs cannot be read; what waits there is not shown. The others are read every {interval_s} s.",
+            read.len()
+        );
+    }
+    let Some(oldest) = read.iter().map(|olt| olt.observed_at).min().flatten() else {
+        return "Not every OLT was read yet; this is not “nothing there”.".to_owned();
+    };
+    format!(
+        "Every OLT was read within the last {}; each is read every {interval_s} s, and a new ONU appears after that.",
+        v.since(oldest)
     )
 }
 

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::HitKind;
+use store::read::{DetectedFilter, Hit, HitKind, OnuFilter, Page, Sort, vendor_needle};
 
 use super::{html, no_store, page};
 use crate::{
@@ -73,12 +73,44 @@ fn word(kind: HitKind, state: &str) -> Word {
     }
 }
 
+/// The lists of everything of one vendor, with how many there are: a vendor is half of a network and no hit. Four letters
+/// may as well be a name, so it counts as a vendor if something of it was found.
+async fn lists(ctx: &Ctx, q: &str, hits: &[Hit]) -> Result<Vec<Shown>, Fail> {
+    let Some(begin) = vendor_needle(q) else { return Ok(Vec::new()) };
+    let vendor: String = q.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase();
+    let has = |kind: HitKind| hits.iter().any(|hit| hit.kind == kind && hit.title.starts_with(&begin));
+    let (sort, page) = (Sort::default(), Page::first(1));
+    let mut shown = Vec::new();
+    let mut add = |total: u64, path: &str, icon: &str, name: &str| {
+        shown.push(Shown {
+            first: shown.is_empty(),
+            group: "Lists",
+            href: format!("{path}?q={vendor}"),
+            icon: view::icon(icon),
+            title: format!("All {name} of {vendor}"),
+            detail: format!("{} in the list, page by page", view::count(total)),
+            word: None,
+        });
+    };
+    if has(HitKind::Onu) {
+        let filter = OnuFilter { q: vendor.clone(), ..OnuFilter::default() };
+        add(ctx.read().onus(&filter, &sort, page).await?.total, "/onus", "router", "ONUs");
+    }
+    if has(HitKind::Detected) {
+        let filter = DetectedFilter { q: vendor.clone(), ..DetectedFilter::default() };
+        let total = ctx.read().detected_onus(&filter, &sort, page).await?.total;
+        add(total, "/detected", "radar-2", "detected ONUs");
+    }
+    Ok(shown)
+}
+
 async fn find(ctx: &Ctx, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
     let mut group = "";
     let hits = ctx.read().search(q, limit).await?;
-    Ok(hits
+    let lists = lists(ctx, q, &hits).await?;
+    Ok(lists
         .into_iter()
-        .map(|hit| {
+        .chain(hits.into_iter().map(|hit| {
             let (name, path, icon) = kind(hit.kind);
             let first = std::mem::replace(&mut group, name) != name;
             let detail: Vec<String> = hit.detail.split(" · ").map(view::serial).collect();
@@ -91,7 +123,7 @@ async fn find(ctx: &Ctx, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
                 detail: detail.join(" · "),
                 word: hit.state.as_deref().map(|state| word(hit.kind, state)),
             }
-        })
+        }))
         .collect())
 }
 

@@ -106,7 +106,7 @@ pub(super) struct Olt {
     legacy_algorithms: bool,
     /// Fingerprint of the SSH host key that is expected; null until the first login.
     host_key_pin: Option<String>,
-    /// There is an SNMP community.
+    /// There is an SNMP community. It is kept; nothing is read by SNMP yet.
     has_snmp_community: bool,
     /// UDP port of SNMP.
     snmp_port: i64,
@@ -186,7 +186,7 @@ pub(super) struct OltInput {
     /// Allow the SSH algorithms of old OLTs (SHA-1, CBC).
     #[serde(default)]
     legacy_algorithms: bool,
-    /// SNMP v2c community for reading. Absent keeps it.
+    /// SNMP v2c community for reading; kept, and not used yet. Absent keeps it.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     snmp_community: Option<Secret>,
     /// UDP port of SNMP; 161 if absent.

@@ -25,7 +25,7 @@ use crate::{
 list_query! {
     /// Which tasks.
     TaskQuery {
-        /// Serial, PON, actor or reason.
+        /// Serial in any notation, PON, actor or reason.
         q: String,
         /// A state; `open` for everything not finished, `trouble` for what needs somebody.
         state: String,
