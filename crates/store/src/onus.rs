@@ -150,6 +150,27 @@ pub struct OnuObservation {
     pub at: UtcMs,
 }
 
+/// Light that moves by less is the same light, in hundredths of dB: every reading is a little different.
+const SAME_LIGHT_CDB: i64 = 50;
+
+impl OnuObservation {
+    /// True if it says something else of the ONU than what is recorded; what was not read says nothing.
+    pub fn is_news(&self, known: &Onu) -> bool {
+        let light = |seen: Option<i64>, known: Option<i64>| match (seen, known) {
+            (Some(seen), Some(known)) => (seen - known).abs() >= SAME_LIGHT_CDB,
+            (seen, _) => seen.is_some(),
+        };
+        let other = |seen: Option<i64>, known: Option<i64>| seen.is_some() && seen != known;
+        self.presence != known.presence
+            || self.run_state != known.run_state
+            || (self.last_down_cause.is_some() && self.last_down_cause != known.last_down_cause)
+            || light(self.rx_onu_cdbm, known.rx_onu_cdbm)
+            || light(self.rx_olt_cdbm, known.rx_olt_cdbm)
+            || other(self.distance_m, known.distance_m)
+            || self.observed.as_ref().is_some_and(|observed| *observed != known.observed)
+    }
+}
+
 /// Records what was seen of an ONU; configuration and version stay. Says whether there is such an ONU.
 ///
 /// # Errors
@@ -176,4 +197,43 @@ pub async fn observe(tx: &Tx, onu: OnuRowId, seen: OnuObservation) -> Result<boo
         change = change.col_expr(onus::Column::Observed, Expr::value(observed.to_string()));
     }
     Ok(change.exec(tx.db()).await?.rows_affected > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_the_same_is_no_news() {
+        let (pon, serial) = ("0/1/0".parse().expect("a PON"), "HWTC-7D4733C3".parse().expect("a serial"));
+        let known = Onu {
+            presence: Presence::InService,
+            run_state: "online".into(),
+            last_down_cause: Some("LOS".into()),
+            rx_onu_cdbm: Some(-2140),
+            distance_m: Some(1200),
+            observed: serde_json::json!({ "match_state": "match" }),
+            ..Onu::planned(OltId(1), pon, 1, serial, UtcMs(0))
+        };
+        let same = || OnuObservation {
+            presence: Presence::InService,
+            run_state: "online".into(),
+            rx_onu_cdbm: Some(-2155),
+            distance_m: Some(1200),
+            observed: Some(known.observed.clone()),
+            ..OnuObservation::default()
+        };
+        assert!(!same().is_news(&known), "and what was not read says nothing");
+        for news in [
+            OnuObservation { presence: Presence::NotPresent, ..same() },
+            OnuObservation { run_state: "offline".into(), ..same() },
+            OnuObservation { last_down_cause: Some("dying-gasp".into()), ..same() },
+            OnuObservation { rx_onu_cdbm: Some(-2190), ..same() },
+            OnuObservation { rx_olt_cdbm: Some(-2000), ..same() },
+            OnuObservation { distance_m: Some(1300), ..same() },
+            OnuObservation { observed: Some(serde_json::json!({ "missing_on_olt": true })), ..same() },
+        ] {
+            assert!(news.is_news(&known), "{news:?}");
+        }
+    }
 }

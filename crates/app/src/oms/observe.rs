@@ -335,7 +335,7 @@ impl App {
                 at,
             })
             .collect();
-        let (mut observations, mut events) = (Vec::new(), Vec::new());
+        let (mut observations, mut events, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for onu in &planned {
             let found = states.get(&onu.pon).and_then(|rows| {
                 rows.iter().find(|state| {
@@ -348,7 +348,11 @@ impl App {
                 (Presence::NotPresent, Presence::InService) => events.push((onu.serial, Event::OnuFlapped)),
                 _ => {}
             }
-            observations.push((onu.id, observation_of(onu, found, now, at)));
+            let observation = observation_of(onu, found, now, at);
+            if observation.is_news(onu) {
+                changed.push(onu.id);
+            }
+            observations.push((onu.id, observation));
         }
         self.store()
             .write(move |tx| {
@@ -380,6 +384,9 @@ impl App {
             .await?;
         self.bus().say(Change::Olt(id));
         self.bus().say(Change::Detected(id));
+        for onu in changed {
+            self.bus().say(Change::Onu(onu));
+        }
         for (serial, event) in events {
             for cpe in cpes::by_pon_serial(self.store(), serial).await? {
                 if let Some(service) = cpe.service_id {

@@ -203,7 +203,8 @@ async fn an_onu_is_authorised_from_light_to_an_expected_cpe(bed: &Bed) {
     );
     assert!(!cpe.quarantine, "it is announced, not strange");
     assert_eq!(world::service_row(&node.app, service).await.state, ServiceState::Reserved);
-    assert!(std::iter::from_fn(|| bus.try_recv().ok()).any(|change| change == app::Change::Task(task)));
+    let mut said: Vec<_> = std::iter::from_fn(|| bus.try_recv().ok()).collect();
+    assert!(said.contains(&app::Change::Task(task)));
     // It is there once.
     let again = authorise(&node, request(olt, serial())).await;
     assert!(
@@ -213,6 +214,8 @@ async fn an_onu_is_authorised_from_light_to_an_expected_cpe(bed: &Bed) {
     read(&node).await;
     let onu = onus::by_serial(node.app.store(), serial()).await.expect("readable").expect("an ONU");
     assert_eq!(onu.presence, Presence::InService);
+    said.extend(std::iter::from_fn(|| bus.try_recv().ok()));
+    assert!(said.contains(&app::Change::Onu(onu.id)), "pages hear that it came up: {said:?}");
     bed.hides(&[OLT_PASSWORD, COMMUNITY]).await;
 }
 
