@@ -58,6 +58,15 @@ function expected(lines, serial, description) {
   ];
 }
 
+/** How the lines call the ONU: by service and name. The OLT takes plain letters only, so a name is spelled in them. */
+function description(lines, who) {
+  const [, said] = / desc "([^"]*)"$/.exec(lines[1] ?? "") ?? [];
+  const [code, ...name] = who.split(" ");
+  if (/^[\x20-\x7e]*$/.test(who)) assert.equal(said, who);
+  assert.match(said ?? "", new RegExp(`^${code} [A-Z][\\x20-\\x7e]*$`), `${name.join(" ")} is not spelled in plain letters`);
+  return said;
+}
+
 /** The lines that the task really sent, in the order of its journal. */
 const sent = (page) =>
   page.locator("#task .lk-table tbody tr td.t").evaluateAll((found) => found.map((line) => line.textContent.trim()));
@@ -88,7 +97,7 @@ test("journey: from light to an active service by keyboard alone, without a relo
   await page.waitForURL(/\/authorise\?detected=/);
 
   const lines = await planned(page);
-  assert.deepEqual(lines, expected(lines, onu.serial, onu.who));
+  assert.deepEqual(lines, expected(lines, onu.serial, description(lines, onu.who)));
   await shows(page, ".lk-dry header", `${lines.length} lines to send`);
   await shows(page, ".lk-checks", "gets this ONU");
   await page.keyboard.press("Control+Enter");
@@ -137,10 +146,7 @@ test("journey: the same on a phone", LONG, async ({ newPage }) => {
   await onu.button.tap();
   await page.waitForURL(/\/authorise\?detected=/);
   const lines = await planned(page);
-  // The OLT takes plain letters only, so a name in another script is spelled in them.
-  const [, description] = / desc "([^"]*)"$/.exec(lines[1]) ?? [];
-  assert.match(description ?? "", new RegExp(`^${onu.who.split(" ")[0]}[\\x20-\\x7e]*$`));
-  assert.deepEqual(lines, expected(lines, onu.serial, description));
+  assert.deepEqual(lines, expected(lines, onu.serial, description(lines, onu.who)));
   await noOverflow(page);
   await contrast(page);
   await page.locator("#authorise button[data-ctrl-enter]").tap();

@@ -231,10 +231,8 @@ fn cause(
     let known = words::reason_title(&cpe.reason_code);
     Some(Cause {
         text: cpe.reason_text.clone(),
-        next: cpe
-            .reason_next
-            .clone()
-            .map_or_else(String::new, |next| format!("Next, without anyone: {next}")),
+        // It may be an operator's turn, so it does not promise to happen by itself.
+        next: cpe.reason_next.clone().map_or_else(String::new, |next| format!("Next: {next}")),
         can_call: matches!(
             cpe.state.as_str(),
             "WAITING_INFORM" | "OWNED" | "TIME_SYNCED" | "READY" | "PROVISIONING"
