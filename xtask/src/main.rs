@@ -44,7 +44,7 @@ enum Chore {
     Bench(bench::Options),
     /// Rewrites the snapshot of the API description after an intended change, and shows the difference.
     Openapi,
-    /// Runs the demo and photographs its pages, light and dark, wide and narrow, into docs/screenshots.
+    /// Runs the demo and photographs its main pages, light and dark, wide and narrow, into docs/screenshots.
     Screenshots,
 }
 
