@@ -11,6 +11,7 @@ mod cpe;
 mod crm;
 mod error;
 pub mod faults;
+mod lately;
 mod neighbours;
 mod oms;
 pub mod ports;

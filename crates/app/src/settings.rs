@@ -31,7 +31,7 @@ pub struct AcsPolicy {
     pub anonymous_first_contact: bool,
     /// User name of the shared first-contact credentials.
     pub first_contact_username: String,
-    /// The OLT's word that an ONU is online counts for so long, seconds.
+    /// The OLT's word that an ONU is online, and at which address, counts for so long, seconds.
     pub olt_word_valid_s: u64,
     /// Most devices without a service that are remembered; more are answered "busy".
     pub quarantine_limit: u64,

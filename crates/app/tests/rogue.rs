@@ -29,6 +29,7 @@ struct Network {
     app: App,
     clock: ManualClock,
     olt: OltId,
+    input: NewOlt,
     _folder: tempfile::TempDir,
 }
 
@@ -90,8 +91,10 @@ impl Network {
             "password": "olt-secret",
         }))
         .expect("an OLT");
-        let olt = app.add_olt(&operator(), olt).await.expect("added");
-        let network = Network { app, clock, olt, _folder: folder };
+        let id = app.add_olt(&operator(), olt.clone()).await.expect("added");
+        // Nobody speaks to it: its word is what the tests say it is.
+        app.update_olt(&operator(), id, olt.clone(), false).await.expect("switched off");
+        let network = Network { app, clock, olt: id, input: olt, _folder: folder };
         network.policy(true).await;
         network
     }
@@ -148,11 +151,45 @@ impl Network {
                         rx_onu_cdbm: None,
                         rx_olt_cdbm: None,
                         distance_m: None,
-                        observed: None,
+                        // An old OLT, that cannot say at which addresses its ONUs are.
+                        observed: Some(serde_json::json!({
+                            "management": { "read_at": now, "cannot_tell": "it is an old one" }
+                        })),
                         at: now,
                     };
                     onus::observe(tx, onu, seen).await?;
                     services::link_onu(tx, service, Some(onu)).await
+                })
+            })
+            .await
+            .expect("written");
+    }
+
+    /// At which addresses the OLT has this ONU, read just now.
+    async fn has(&self, serial: Serial, addresses: &[&str]) {
+        let hosts: Vec<_> = addresses
+            .iter()
+            .map(|address| serde_json::json!({ "address": address, "vlan": 40, "mac": null }))
+            .collect();
+        self.says(serial, serde_json::json!({ "read_at": self.app.now(), "hosts": hosts })).await;
+    }
+
+    /// The OLT sees the ONU online again, and says this of its address.
+    async fn says(&self, serial: Serial, word: serde_json::Value) {
+        let now = self.app.now();
+        self.app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let onu = onus::by_serial(tx, serial).await?.expect("it is planned");
+                    let seen = onus::OnuObservation {
+                        presence: Presence::InService,
+                        run_state: "online".into(),
+                        observed: Some(serde_json::json!({ "management": word })),
+                        at: now,
+                        ..Default::default()
+                    };
+                    onus::observe(tx, onu.id, seen).await
                 })
             })
             .await
@@ -232,6 +269,14 @@ impl Network {
         id
     }
 
+    /// What the history of a service says under this code.
+    async fn history(&self, service: ServiceId, code: &str) -> Vec<String> {
+        let subject = store::read::TimelineSubject::Service { id: service.0, onu_row_id: None, cpe_id: None };
+        let page = store::read::Page::new(1, 500);
+        let lines = self.app.store().read().timeline(subject, None, page).await.expect("reads");
+        lines.rows.into_iter().filter(|line| line.code == code).map(|line| line.text).collect()
+    }
+
     async fn lines(&self, cpe: CpeId, code: &str) -> usize {
         let subject = store::read::TimelineSubject::Cpe(cpe.0);
         let lines = self
@@ -287,6 +332,137 @@ async fn a_customers_own_address_does_not_speak_for_the_neighbour() {
     let (row, asked) =
         network.spoken_to(inform("00259E", &neighbour.hex16(), "0 BOOTSTRAP"), stranger(ELSEWHERE)).await;
     assert!(asked && network.cpe_of(theirs).await == row, "the neighbour itself is not kept out by it");
+}
+
+#[tokio::test]
+async fn a_guessed_serial_elsewhere_in_the_management_network_learns_nothing() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let announced = network.announced(service).await;
+    network.has(serial(), &[HOME]).await;
+    // First come, first told nothing: under the name of the real one, and under names of their own.
+    for (oui, notation) in [
+        ("00259E", serial().hex16()),
+        ("BADBAD", serial().hex16()),
+        ("BADBAE", "HWTC7D4733C3".to_owned()),
+        ("", "hwtc-7d4733c3".to_owned()),
+    ] {
+        let mut lie = inform(oui, &notation, "0 BOOTSTRAP");
+        lie.parameters.push(leaf("X_HW_SerialNumber", &serial().hex16()));
+        let (row, asked) = network.spoken_to(lie, stranger(ELSEWHERE)).await;
+        assert!(!asked, "{oui} {notation}");
+        if let Some(row) = row {
+            assert!(network.cpe(row).await.quarantine, "{oui} {notation}");
+        }
+        assert_eq!(network.cpe_of(service).await, Some(announced));
+    }
+    let reports = network.history(service, "identity_elsewhere").await;
+    assert_eq!(reports.len(), 1, "told once, however many pretend: {reports:?}");
+    assert!(
+        reports[0].contains("ONU HWTC-7D4733C3 has 127.20.0.10 by olt-1")
+            && reports[0].contains("from 127.20.0.66; nothing was told to it"),
+        "{reports:?}"
+    );
+    // The shared credentials of the OLT's profile change nothing about it.
+    let shared = || peer(ELSEWHERE, AuthLevel::Bootstrap, None);
+    let lie = || inform("00259E", &serial().hex16(), "2 PERIODIC");
+    assert!(!network.spoken_to(lie(), shared()).await.1);
+    // The real one is served, under the very name that the first liar took.
+    let (row, asked) =
+        network.spoken_to(inform("00259E", &serial().hex16(), "0 BOOTSTRAP"), stranger(HOME)).await;
+    assert!(asked && row.is_some() && network.cpe_of(service).await == row);
+    let id = row.expect("accepted");
+    assert_eq!(network.history(service, "identity_confirmed").await.len(), 1);
+    // In the middle of its first contact nobody takes its place, moves it, or is told anything.
+    let before = network.cpe(id).await;
+    for _ in 0..3 {
+        assert_eq!(network.spoken_to(lie(), shared()).await, (None, false));
+        assert_eq!(network.spoken_to(lie(), stranger(ELSEWHERE)).await, (None, false));
+    }
+    let after = network.cpe(id).await;
+    assert_eq!((before.machine, before.peer_address), (after.machine, after.peer_address));
+    assert!(network.spoken_to(lie(), stranger(HOME)).await.1, "it goes on");
+}
+
+#[tokio::test]
+async fn whoever_tries_every_serial_gets_none() {
+    let network = Network::new().await;
+    let customers: Vec<Serial> =
+        (0..12u8).map(|n| Serial::from_bytes([0x48, 0x57, 0x54, 0x43, 0, 0, 7, n])).collect();
+    let mut services = Vec::new();
+    for (n, serial) in (1u8..).zip(&customers) {
+        let service = network.service(&format!("customer {n}"), *serial).await;
+        network.online(service, *serial, n.into()).await;
+        network.has(*serial, &[&format!("127.20.1.{n}")]).await;
+        services.push(service);
+    }
+    // A customer with a service and an address of its own tries the numbers of all others.
+    for serial in &customers[1..] {
+        let (_, asked) =
+            network.spoken_to(inform("00259E", &serial.hex16(), "0 BOOTSTRAP"), stranger("127.20.1.1")).await;
+        assert!(!asked, "{serial}");
+    }
+    for (n, (serial, service)) in (1u8..).zip(customers.iter().zip(&services)) {
+        assert_eq!(network.cpe_of(*service).await, None);
+        let own = stranger(&format!("127.20.1.{n}"));
+        let (row, asked) = network.spoken_to(inform("00259E", &serial.hex16(), "0 BOOTSTRAP"), own).await;
+        assert!(asked && network.cpe_of(*service).await == row, "{serial}: its own CPE is not kept out");
+    }
+}
+
+#[tokio::test]
+async fn being_early_does_not_help() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    let facts = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    // Online, and the OLT has not said yet where; or it has no address yet: nobody is told anything, not even the real
+    // one, and it is told to come back.
+    for word in [serde_json::json!(null), serde_json::json!({ "read_at": network.app.now(), "hosts": [] })] {
+        network.says(serial(), word).await;
+        for address in [ELSEWHERE, HOME] {
+            let begin = network.app.begin(facts(), stranger(address)).await;
+            assert!(matches!(begin, Begin::Busy { retry_after_s: 1..=60 }), "{begin:?}");
+        }
+    }
+    assert_eq!(network.app.store().count::<rows::Cpe>().await.expect("counts"), 0, "and leaves no trace");
+    // Not for ever: then it is in quarantine, for people to see.
+    network.clock.advance(std::time::Duration::from_secs(301));
+    network.has(serial(), &[]).await;
+    let (row, asked) = network.spoken_to(facts(), stranger(ELSEWHERE)).await;
+    assert!(!asked && network.cpe(row.expect("taken in")).await.quarantine);
+    let reports = network.history(service, "identity_without_address").await;
+    assert!(reports.len() == 1 && reports[0].contains("no management address by olt-1"), "{reports:?}");
+    // What it said long ago counts no more than what it has not said.
+    network.clock.advance(std::time::Duration::from_secs(3600));
+    let old = UtcMs(network.app.now().0 - 1000 * 901);
+    let hosts = serde_json::json!([{ "address": ELSEWHERE, "vlan": 40, "mac": null }]);
+    network.says(serial(), serde_json::json!({ "read_at": old, "hosts": hosts })).await;
+    assert!(!network.spoken_to(facts(), stranger(ELSEWHERE)).await.1);
+    network.has(serial(), &[HOME]).await;
+    assert!(network.spoken_to(facts(), stranger(HOME)).await.1);
+}
+
+#[tokio::test]
+async fn a_lease_that_changed_hands_is_no_way_in() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    network.online(service, serial(), 1).await;
+    network.has(serial(), &[HOME]).await;
+    let cpe = network.owned(service).await;
+    // The device was reset and has a new lease; somebody else got the old one, and says that it was reset.
+    network.has(serial(), &["127.20.0.11"]).await;
+    let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    for address in [HOME, ELSEWHERE] {
+        for _ in 0..3 {
+            let told = network.spoken_to(reset(), stranger(address)).await;
+            assert_eq!(told, (None, false), "{address}");
+        }
+    }
+    let now = stranger("127.20.0.11");
+    assert_eq!(network.spoken_to(reset(), now.clone()).await, (None, false), "asked for its secret first");
+    assert_eq!(network.spoken_to(reset(), now).await, (Some(cpe), true), "where its OLT has it");
 }
 
 #[tokio::test]
@@ -420,6 +596,8 @@ async fn a_customer_is_never_put_on_the_management_vlan() {
         "olt_id": network.olt, "pon": "0/1/6", "serial": serial().hex16(), "internet_vlan": 40,
     }))
     .expect("a request");
+    let input = network.input.clone();
+    network.app.update_olt(&operator(), network.olt, input, true).await.expect("switched on");
     let refused = network.app.authorise_onu(&operator(), &request).await;
     assert!(
         matches!(&refused, Err(AppError::Invalid { fields }) if fields[0].field == "internet_vlan"),

@@ -160,7 +160,8 @@ pub enum Link {
     One {
         /// The service.
         service_id: ServiceId,
-        /// The OLT has this very ONU online now, and the Inform came from its management network.
+        /// The OLT has this very ONU online now, at the address that informs; where it cannot tell addresses, the Inform
+        /// came from a management network at least.
         olt_confirms: bool,
         /// An operator claimed it by hand: counts like the OLT's word.
         #[serde(default)]

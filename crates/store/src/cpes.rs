@@ -70,6 +70,21 @@ pub async fn by_pon_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreErr
     )
 }
 
+/// Writes down which PON serial number a CPE has that does not say so itself. The version counts up, so a step that is
+/// under way must look again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_pon_serial(tx: &Tx, cpe: CpeId, serial: Serial) -> Result<Guarded, StoreError> {
+    let done = cpes::Entity::update_many()
+        .col_expr(cpes::Column::PonSerial, Expr::value(Some(serial.hex16())))
+        .col_expr(cpes::Column::Version, Expr::col(cpes::Column::Version).add(1))
+        .filter(cpes::Column::Id.eq(cpe.0))
+        .exec(tx.db())
+        .await?;
+    Ok(if done.rows_affected > 0 { Guarded::Changed } else { Guarded::NotFound })
+}
+
 /// How many CPEs are in quarantine.
 ///
 /// # Errors
@@ -226,7 +241,11 @@ async fn drop_evidence(tx: &Tx, cpe: CpeId, layer: &str) -> Result<(), StoreErro
     Ok(())
 }
 
-async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result<(), StoreError> {
+/// Writes evidence on a CPE, each item over the one before of the same layer and setting.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result<(), StoreError> {
     use evidence::Column;
     let items = last_per_key(items.iter().cloned().map(|row| EvidenceItem { cpe_id: cpe, ..row }), |row| {
         (row.layer.clone(), row.setting.clone())

@@ -1,15 +1,18 @@
 //! Planned ONUs.
 
 use crate::{
+    cell::read,
     db::{Db, Tx},
-    entities::{Onu, onus},
+    entities::{Onu, cpes, onus},
     error::{Guarded, StoreError},
-    record::rows,
+    record::{rows, stored::Stored},
     words::{Presence, SyncState},
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, Query},
 };
+use std::collections::BTreeSet;
 use types::{OltId, OnuRowId, PonPath, Serial, ServiceId, UtcMs};
 
 /// The live ONU with this serial.
@@ -68,6 +71,50 @@ pub async fn ids_in_use(db: &Db, olt: OltId, pon: PonPath) -> Result<Vec<i64>, S
         .into_tuple::<i64>()
         .all(db)
         .await?)
+}
+
+/// Everything else that was read of every live ONU, for whoever looks for something in it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn all_observed(db: &Db) -> Result<Vec<(OnuRowId, serde_json::Value)>, StoreError> {
+    let found = onus::Entity::find()
+        .select_only()
+        .column(onus::Column::Id)
+        .column(onus::Column::Observed)
+        .filter(live())
+        .into_tuple::<(i64, String)>()
+        .all(db)
+        .await?;
+    found
+        .into_iter()
+        .map(|(id, text)| Ok((OnuRowId(id), read::<serde_json::Value>(text, Onu::SPEC.name, "observed")?)))
+        .collect()
+}
+
+/// The services on an OLT whose CPE is in none of these states. Services without a CPE are not among them.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn services_with_cpe_beyond(
+    db: &Db,
+    olt: OltId,
+    states: &[&str],
+) -> Result<BTreeSet<ServiceId>, StoreError> {
+    let here = Query::select()
+        .column(onus::Column::ServiceId)
+        .from(onus::Entity)
+        .cond_where(live().add(onus::Column::OltId.eq(olt.0)).add(onus::Column::ServiceId.is_not_null()))
+        .to_owned();
+    let found = cpes::Entity::find()
+        .select_only()
+        .column(cpes::Column::ServiceId)
+        .filter(cpes::Column::ServiceId.in_subquery(here))
+        .filter(cpes::Column::State.is_not_in(states.iter().copied()))
+        .into_tuple::<i64>()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(ServiceId).collect())
 }
 
 fn live() -> Condition {
@@ -169,6 +216,34 @@ impl OnuObservation {
             || other(self.distance_m, known.distance_m)
             || self.observed.as_ref().is_some_and(|observed| *observed != known.observed)
     }
+}
+
+/// Keeps one thing that was read of an ONU beside the others; `None` forgets it. Says whether there is such an ONU.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_observed(
+    tx: &Tx,
+    onu: OnuRowId,
+    key: &str,
+    value: Option<serde_json::Value>,
+) -> Result<bool, StoreError> {
+    let Some(row) = tx.get::<Onu>(onu).await? else { return Ok(false) };
+    let mut observed = match row.observed {
+        serde_json::Value::Object(observed) => observed,
+        _ => serde_json::Map::new(),
+    };
+    match value {
+        Some(value) => drop(observed.insert(key.to_owned(), value)),
+        None => drop(observed.remove(key)),
+    }
+    let text = serde_json::Value::Object(observed).to_string();
+    let done = onus::Entity::update_many()
+        .col_expr(onus::Column::Observed, Expr::value(text))
+        .filter(onus::Column::Id.eq(onu.0))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
 }
 
 /// Records what was seen of an ONU; configuration and version stay. Says whether there is such an ONU.

@@ -350,6 +350,7 @@ pub fn layer(layer: &str) -> &'static str {
         "internet" => "Internet",
         "access" => "Access",
         "extras" => "Extras",
+        "identity" => "Identity",
         _ => "Other",
     }
 }

@@ -1,6 +1,9 @@
 //! Where CPEs come in: who is it, may it speak, which service is it, and its session.
 
-use super::identity::claimed_serials;
+use super::{
+    challenged::CHALLENGE_REMEMBERED,
+    identity::{Resolved, claimed_serials},
+};
 use crate::{
     App, AppError,
     ports::{
@@ -9,22 +12,14 @@ use crate::{
 };
 use async_trait::async_trait;
 use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd};
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-    net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-use store::{Presence, Slot, StoreError, cpes, onus, rows, services};
-use types::{CpeId, CpeSessionId, ServiceId, UtcMs};
+use std::net::IpAddr;
+use store::{Slot, StoreError, cpes, onus, rows};
+use types::{CpeId, CpeSessionId, UtcMs};
 
 /// Longest DeviceId fields by TR-069 A.3.3.1; anything longer is no device of ours.
 const LONGEST_ID: usize = 64;
-/// A device that was asked for its secret and came back without one has none.
-const CHALLENGE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
-/// The same thing is reported of a device once in this time.
-const REPORTED_AGAIN: Duration = Duration::from_secs(3600);
+/// Who waits for the OLT's word comes back after so long: what it says is read within seconds.
+const AGAIN_FOR_THE_OLT_S: u32 = 30;
 /// RPC lines kept of a session.
 const LONGEST_DETAIL: usize = 200;
 
@@ -91,11 +86,23 @@ impl App {
             Some(live) => live.device.durable(),
             None => self.load(cpe).await?.device,
         };
-        let link = match self.admit(&row, &device, &inform, &peer).await? {
-            Admission::Admitted(link) => link,
+        let Resolved { link, onu, pin } = match self.admit(&row, &device, &inform, &peer).await? {
+            Admission::Admitted(resolved) => *resolved,
             Admission::Challenge => return Ok(Begin::Challenge),
+            Admission::Later => return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
             Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
         };
+        // Only now: whoever is not let in changes nothing.
+        if let Some(serial) = pin.filter(|_| link.confirmed()) {
+            // From here on it is this ONU for life, as one whose own serial number says so.
+            self.store()
+                .write(move |tx| {
+                    Box::pin(
+                        async move { cpes::set_pon_serial(tx, cpe, serial).await?.or_overtaken("the CPE") },
+                    )
+                })
+                .await?;
+        }
         let own = peer.identity.cpe == Some(cpe);
         let auth = if own { peer.identity.level } else { peer.identity.level.min(AuthLevel::Bootstrap) };
         let number = self.live().next_session();
@@ -122,8 +129,17 @@ impl App {
             .await?;
         let heard = provisioning::Peer { address: peer.address, auth };
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
+        // By what it was let in is told once, not with every session of a first contact.
+        let first = peer.identity.level != AuthLevel::Own
+            && link.confirmed()
+            && !device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
+        let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
+        let linked = slot.as_ref().and_then(|live| live.row.service_id);
         drop(slot);
+        if let (Some(service), Some((onu, word))) = (service.filter(|one| linked == Some(*one)), &onu) {
+            self.record_word(cpe, service, onu, word, peer.address).await?;
+        }
         Ok(Begin::Accepted(Box::new(Session {
             app: self.clone(),
             cpe,
@@ -166,17 +182,20 @@ impl App {
             }
             return Ok(Admission::Challenge);
         }
-        let link = self.resolve_link(row, device, inform, peer).await?;
+        let resolved = self.resolve(row, device, inform, peer).await?;
         if *level == AuthLevel::Own {
             self.challenged().forget(row.id, peer.address);
             self.challenged().lives_at(peer.address, row.id, now);
-            return Ok(Admission::Admitted(link));
+            return Ok(Admission::Admitted(Box::new(resolved)));
         }
+        let link = &resolved.link;
         // A serial number is no secret and being online is not either. What a stranger elsewhere in the network cannot
-        // have is the address that this device spoke from, or an operator who says just now that it is the one.
+        // have is the address that this device spoke from, or has by its OLT, or an operator who says just now that it
+        // is the one.
         let known = device.connection.peer.as_deref();
-        let vouched = self.challenged().vouched(row.id, now) || known == Some(address.as_str());
-        if let Link::One { claimed_by: Some(by), .. } = &link
+        let vouched =
+            self.challenged().vouched(row.id, now) || known == Some(address.as_str()) || resolved.is_here();
+        if let Link::One { claimed_by: Some(by), .. } = link
             && !vouched
         {
             let reason = format!(
@@ -189,16 +208,20 @@ impl App {
             self.report_cpe(row, "identity_moved", &reason, store::Severity::Warn).await?;
             return Ok(if asked { Admission::Refused(reason) } else { self.challenge(row.id, peer.address) });
         }
-        // From elsewhere and with nobody's word: whoever guessed the serial number moves neither the address nor the
-        // URL of the device that is known from the management network.
+        // From elsewhere and with nobody's word, or against the OLT's: whoever guessed the serial number moves neither
+        // the address nor the URL of the device that is known from the management network.
+        let contradicted = resolved.onu.as_ref().filter(|(_, word)| word.contradicts());
         let known_inside =
             known.and_then(|known| known.parse().ok()).is_some_and(|known| self.is_inside(known));
         if !link.confirmed()
-            && !self.is_inside(peer.address)
+            && (contradicted.is_some() || !self.is_inside(peer.address))
             && known != Some(address.as_str())
             && (known_inside || device.ownership.written_at.is_some())
         {
-            self.report_unproven(row, inform, &address).await?;
+            match contradicted {
+                Some((onu, word)) => self.report_word(row, onu, word, peer.address).await?,
+                None => self.report_unproven(row, inform, &address).await?,
+            }
             let reason = format!("{} is known from elsewhere and shows no secret.", inform.serial_number);
             let has_secret = device.ownership.written_at.is_some();
             return Ok(if asked && !has_secret {
@@ -226,12 +249,13 @@ impl App {
                 return Ok(self.challenge(row.id, peer.address));
             }
         }
-        Ok(Admission::Admitted(link))
-    }
-
-    /// Inside a management network.
-    fn is_inside(&self, address: IpAddr) -> bool {
-        self.policy().management_networks.iter().any(|network| network.contains(address))
+        if let Some((onu, word)) = &resolved.onu {
+            if self.comes_back(onu, word) {
+                return Ok(Admission::Later);
+            }
+            self.report_word(row, onu, word, peer.address).await?;
+        }
+        Ok(Admission::Admitted(Box::new(resolved)))
     }
 
     fn challenge(&self, cpe: CpeId, address: IpAddr) -> Admission {
@@ -279,11 +303,15 @@ impl App {
         }
         let serials = claimed_serials(inform);
         for pon_serial in &serials {
+            let Some(onu) = onus::by_serial(self.store(), *pon_serial).await? else { continue };
             let known = cpes::by_pon_serial(self.store(), *pon_serial).await?;
             let placeholder = known.into_iter().find(cpes::is_placeholder);
-            if let Some(mut row) = placeholder
-                && self.olt_confirms(*pon_serial, row.id, peer).await?
-            {
+            let who = placeholder.as_ref().map_or(CpeId(0), |row| row.id);
+            let word = self.olts_word(&onu, who, peer, onu.service_id.is_some()).await?;
+            if onu.service_id.is_some() && self.comes_back(&onu, &word) {
+                return Ok(Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }));
+            }
+            if let Some(mut row) = placeholder.filter(|_| word.confirms()) {
                 // The CPE that the authorisation announced.
                 row.oui = oui.clone();
                 row.product_class = class.clone();
@@ -304,12 +332,7 @@ impl App {
             let reason = format!("{serial} gives no OUI and no ProductClass, and no OLT confirms it now.");
             return Ok(Found::Not(Begin::Refused { reason }));
         }
-        let mut expected = false;
-        for pon_serial in &serials {
-            // No device has this number: nobody's address is taken for another's by it.
-            expected |= self.olt_confirms(*pon_serial, CpeId(0), peer).await?;
-        }
-        if !expected && !self.has_room().await? {
+        if !self.is_expected(&serials, peer).await? && !self.has_room().await? {
             tracing::warn!(%serial, "quarantine is full; an unknown device is told to come later");
             return Ok(Found::Not(Begin::Busy { retry_after_s: 3600 }));
         }
@@ -341,28 +364,6 @@ impl App {
         Ok(Found::Row(Box::new(found)))
     }
 
-    /// The OLT has this ONU online now, and the Inform came from a management network, from an address that is no other
-    /// device's.
-    async fn olt_confirms(&self, serial: types::Serial, cpe: CpeId, peer: &Peer) -> Result<bool, AppError> {
-        let policy = self.policy();
-        if !self.is_inside(peer.address) {
-            return Ok(false);
-        }
-        let interval = policy.provisioning.inform_interval_s + policy.provisioning.inform_spread_s;
-        let lately = Duration::from_secs(2 * u64::from(interval));
-        if let Some(other) = self.challenged().who_lives_at(peer.address, self.now(), lately)
-            && other != cpe
-            && self.seems_online(other).await?
-        {
-            tracing::warn!(%serial, peer = %peer.address, %other, "another device's address speaks for this serial");
-            return Ok(false);
-        }
-        let Some(onu) = onus::by_serial(self.store(), serial).await? else { return Ok(false) };
-        let fresh =
-            onu.observed_at.is_some_and(|at| self.now().since(at).as_secs() <= policy.olt_word_valid_s);
-        Ok(onu.presence == Presence::InService && fresh)
-    }
-
     /// There is room for one more stranger: who has been silent for an hour makes room, so that whoever fills quarantine
     /// on purpose must go on doing it.
     async fn has_room(&self) -> Result<bool, AppError> {
@@ -374,93 +375,6 @@ impl App {
             .store()
             .write(move |tx| Box::pin(async move { cpes::forget_stranger(tx, silent_since).await }))
             .await?)
-    }
-
-    /// An ONU or a service has this serial number.
-    async fn is_known(&self, serial: types::Serial) -> Result<bool, AppError> {
-        Ok(onus::by_serial(self.store(), serial).await?.is_some()
-            || !services::for_serial(self.store(), serial).await?.is_empty())
-    }
-
-    /// False if its OLT says that the ONU of this CPE is away: then its address may be another's by now.
-    async fn seems_online(&self, cpe: CpeId) -> Result<bool, AppError> {
-        let Some(row) = self.store().get::<rows::Cpe>(cpe).await? else { return Ok(false) };
-        let Some(serial) = row.pon_serial else { return Ok(true) };
-        let onu = onus::by_serial(self.store(), serial).await?;
-        Ok(onu.is_none_or(|onu| onu.presence == Presence::InService))
-    }
-
-    /// Which service it belongs to: by PON serial, then by an operator's claim.
-    async fn resolve_link(
-        &self,
-        row: &rows::Cpe,
-        device: &Device,
-        inform: &InformFacts,
-        peer: &Peer,
-    ) -> Result<Link, AppError> {
-        if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
-            return Ok(Link::One {
-                service_id: *service_id,
-                olt_confirms: false,
-                claimed_by: Some(by.clone()),
-            });
-        }
-        // A device has one PON serial number for life: once it is known, no vendor leaf can make it another's.
-        let pinned = match row.pon_serial {
-            Some(serial) if self.is_known(serial).await? => Some(serial),
-            _ => None,
-        };
-        let serials = pinned.map_or_else(|| claimed_serials(inform), |serial| vec![serial]);
-        let mut found: BTreeSet<ServiceId> = BTreeSet::new();
-        let mut confirmed = false;
-        let mut known_onu = None;
-        for serial in &serials {
-            if let Some(onu) = onus::by_serial(self.store(), *serial).await? {
-                found.extend(onu.service_id);
-                known_onu = Some(onu);
-                confirmed |= self.olt_confirms(*serial, row.id, peer).await?;
-            }
-            for service in services::for_serial(self.store(), *serial).await? {
-                found.insert(service.id);
-            }
-        }
-        if let Some(own) =
-            row.service_id.filter(|own| pinned.is_none() && !found.is_empty() && !found.contains(own))
-        {
-            let own: rows::Service = self.store().require(own).await?;
-            return Ok(Link::Conflict {
-                why: format!("it belongs to service {} and names the serial number of another now", own.code),
-            });
-        }
-        let label = || serials.first().map_or_else(|| inform.serial_number.clone(), ToString::to_string);
-        let Some(service_id) = found.pop_first() else {
-            let why = match (known_onu, serials.is_empty()) {
-                (Some(onu), _) => format!("ONU {} on {} carries no service yet", label(), onu.pon),
-                (None, false) => format!("no ONU and no service has the serial number {}", label()),
-                (None, true) => format!("{} is no PON serial number", inform.serial_number),
-            };
-            return Ok(Link::None { why });
-        };
-        if !found.is_empty() {
-            let count = u32::try_from(found.len() + 1).unwrap_or(u32::MAX);
-            return Ok(Link::Several {
-                count,
-                why: format!("{count} services name the serial number {}", label()),
-            });
-        }
-        let service: rows::Service = self.store().require(service_id).await?;
-        if let Some(other) = service.cpe_id.filter(|other| *other != row.id) {
-            let other: rows::Cpe = self.store().require(other).await?;
-            if !cpes::is_placeholder(&other) {
-                return Ok(Link::Conflict {
-                    why: format!(
-                        "service {} already has the CPE {}-{}-{}",
-                        service.code, other.oui, other.product_class, other.serial_number
-                    ),
-                });
-            }
-        }
-        Ok(Link::One { service_id, olt_confirms: confirmed, claimed_by: None })
     }
 
     /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone
@@ -503,8 +417,10 @@ enum Found {
 }
 
 enum Admission {
-    Admitted(Link),
+    Admitted(Box<Resolved>),
     Challenge,
+    /// It comes back when the OLT has said what is needed.
+    Later,
     Refused(String),
 }
 
@@ -646,87 +562,5 @@ impl CpeSession for Session {
         if let Err(error) = written {
             tracing::error!(%cpe, %error, "the record of a session cannot be stored");
         }
-    }
-}
-
-/// What was lately, by key. Forgets what is old; when it is full of what is not, the new is not remembered.
-#[derive(Debug)]
-struct Lately<K, V = ()>(Mutex<HashMap<K, (UtcMs, V)>>);
-
-impl<K, V> Default for Lately<K, V> {
-    fn default() -> Self {
-        Lately(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Copy> Lately<K, V> {
-    const LIMIT: usize = 100_000;
-
-    fn map(&self) -> MutexGuard<'_, HashMap<K, (UtcMs, V)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, key: &K, now: UtcMs, within: Duration) -> Option<V> {
-        self.map().get(key).filter(|(at, _)| now.since(*at) <= within).map(|(_, value)| *value)
-    }
-
-    fn put(&self, key: K, value: V, now: UtcMs, within: Duration) {
-        let mut map = self.map();
-        if map.len() >= Self::LIMIT {
-            map.retain(|_, (at, _)| now.since(*at) <= within);
-        }
-        if map.len() < Self::LIMIT || map.contains_key(&key) {
-            map.insert(key, (now, value));
-        }
-    }
-}
-
-/// What the door remembers of who came, for as long as this node runs.
-#[derive(Debug, Default)]
-pub(crate) struct Challenged {
-    /// By address too: that a stranger was asked says nothing about the device.
-    asked: Lately<(CpeId, IpAddr)>,
-    vouched: Lately<CpeId>,
-    reported: Lately<(CpeId, &'static str)>,
-    homes: Lately<IpAddr, CpeId>,
-}
-
-impl Challenged {
-    fn recently(&self, cpe: CpeId, address: IpAddr, now: UtcMs, within: Duration) -> bool {
-        self.asked.get(&(cpe, address), now, within).is_some()
-    }
-
-    fn remember(&self, cpe: CpeId, address: IpAddr, now: UtcMs) {
-        self.asked.put((cpe, address), (), now, CHALLENGE_REMEMBERED);
-    }
-
-    fn forget(&self, cpe: CpeId, address: IpAddr) {
-        self.asked.map().remove(&(cpe, address));
-    }
-
-    /// An operator says that this device is the one.
-    pub(crate) fn vouch(&self, cpe: CpeId, now: UtcMs) {
-        self.vouched.put(cpe, (), now, CHALLENGE_REMEMBERED);
-    }
-
-    fn vouched(&self, cpe: CpeId, now: UtcMs) -> bool {
-        self.vouched.get(&cpe, now, CHALLENGE_REMEMBERED).is_some()
-    }
-
-    fn may_report(&self, cpe: CpeId, code: &'static str, now: UtcMs) -> bool {
-        let new = self.reported.get(&(cpe, code), now, REPORTED_AGAIN).is_none();
-        if new {
-            self.reported.put((cpe, code), (), now, REPORTED_AGAIN);
-        }
-        new
-    }
-
-    /// A device showed its own secret from this address.
-    fn lives_at(&self, address: IpAddr, cpe: CpeId, now: UtcMs) {
-        self.homes.put(address, cpe, now, Duration::from_secs(24 * 3600));
-    }
-
-    fn who_lives_at(&self, address: IpAddr, now: UtcMs, within: Duration) -> Option<CpeId> {
-        self.homes.get(&address, now, within)
     }
 }

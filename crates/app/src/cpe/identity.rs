@@ -1,8 +1,19 @@
 //! Which ONU, and so which service, a CPE is: by the PON serial number in any notation, then by its management
-//! address as the OLT reports it. An Inform proves nothing by itself; this only says what it claims.
+//! address as the OLT reports it, then by an operator's claim. An Inform proves nothing by itself; what it claims counts
+//! with the OLT's word only.
 
-use provisioning::InformFacts;
-use types::Serial;
+use super::confirm::Word;
+use crate::{
+    App, AppError,
+    ports::{AuthLevel, Peer},
+};
+use provisioning::{Device, InformFacts, Link};
+use std::{collections::BTreeMap, time::Duration};
+use store::{cpes, onus, rows, services};
+use types::{Serial, ServiceId};
+
+/// An address alone says who somebody is only while the OLT's word is so young: leases change hands.
+const YOUNG_ADDRESS: Duration = Duration::from_secs(30);
 
 /// Vendor leaves that hold the PON serial number, by their last segments. Standard CWMP has none: the number is
 /// either DeviceId.SerialNumber itself or one of these.
@@ -28,6 +39,189 @@ pub(crate) fn claimed_serials(inform: &InformFacts) -> Vec<Serial> {
         }
     }
     found
+}
+
+/// Which service a device belongs to, and what speaks for it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) link: Link,
+    /// The ONU it informs as, with the OLT's word on it.
+    pub(super) onu: Option<(rows::Onu, Word)>,
+    /// The PON serial number that only the OLT knew.
+    pub(super) pin: Option<Serial>,
+}
+
+impl Resolved {
+    /// The OLT has the ONU at the very address that informs.
+    pub(super) fn is_here(&self) -> bool {
+        matches!(&self.onu, Some((_, Word::Here { .. })))
+    }
+}
+
+impl From<Link> for Resolved {
+    fn from(link: Link) -> Self {
+        Resolved { link, onu: None, pin: None }
+    }
+}
+
+/// What was found by an address alone.
+enum ByAddress {
+    Onu(Box<rows::Onu>, ServiceId, Word),
+    /// Nothing that counts, and why, if there is something to say.
+    Not(Option<String>),
+}
+
+impl App {
+    /// Which service a device belongs to: by PON serial, then by its address as an OLT reports it, or by an operator's
+    /// claim.
+    pub(super) async fn resolve(
+        &self,
+        row: &rows::Cpe,
+        device: &Device,
+        inform: &InformFacts,
+        peer: &Peer,
+    ) -> Result<Resolved, AppError> {
+        if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
+            let (service_id, claimed_by) = (*service_id, Some(by.clone()));
+            return Ok(Link::One { service_id, olt_confirms: false, claimed_by }.into());
+        }
+        // A device has one PON serial number for life: once it is known, no vendor leaf can make it another's.
+        let pinned = match row.pon_serial {
+            Some(serial) if self.is_known(serial).await? => Some(serial),
+            _ => None,
+        };
+        let serials = pinned.map_or_else(|| claimed_serials(inform), |serial| vec![serial]);
+        let mut found: BTreeMap<ServiceId, Option<(rows::Onu, Word)>> = BTreeMap::new();
+        let mut known_onu = None;
+        for serial in &serials {
+            let mut named: Vec<ServiceId> = Vec::new();
+            named.extend(services::for_serial(self.store(), *serial).await?.iter().map(|service| service.id));
+            let Some(onu) = onus::by_serial(self.store(), *serial).await? else {
+                for service in named {
+                    found.entry(service).or_default();
+                }
+                continue;
+            };
+            named.extend(onu.service_id);
+            // Who has shown its own secret for its own service needs nobody's word.
+            let at_home = peer.identity.level == AuthLevel::Own
+                && row.service_id.is_some_and(|own| named.contains(&own));
+            let word = if named.is_empty() {
+                Word::Against
+            } else {
+                self.olts_word(&onu, row.id, peer, !at_home).await?
+            };
+            for service in named {
+                found.insert(service, Some((onu.clone(), word.clone())));
+            }
+            known_onu = Some(onu);
+        }
+        if let Some(own) =
+            row.service_id.filter(|own| pinned.is_none() && !found.is_empty() && !found.contains_key(own))
+        {
+            let own: rows::Service = self.store().require(own).await?;
+            let why =
+                format!("it belongs to service {} and names the serial number of another now", own.code);
+            return Ok(Link::Conflict { why }.into());
+        }
+        let (mut pin, mut no_address) = (None, None);
+        if found.is_empty() && known_onu.is_none() && row.service_id.is_none() {
+            match self.by_address(row, peer).await? {
+                ByAddress::Onu(onu, service, word) => {
+                    pin = Some(onu.serial);
+                    found.insert(service, Some((*onu, word)));
+                }
+                ByAddress::Not(why) => no_address = why,
+            }
+        }
+        let label = || serials.first().map_or_else(|| inform.serial_number.clone(), ToString::to_string);
+        let Some((service_id, word)) = found.pop_first() else {
+            let mut why = match (known_onu, serials.is_empty()) {
+                (Some(onu), _) => format!("ONU {} on {} carries no service yet", label(), onu.pon),
+                (None, false) => format!("no ONU and no service has the serial number {}", label()),
+                (None, true) => format!("{} is no PON serial number", inform.serial_number),
+            };
+            if let Some(no_address) = no_address {
+                why = format!("{why}, and {no_address}");
+            }
+            return Ok(Link::None { why }.into());
+        };
+        if !found.is_empty() {
+            let count = u32::try_from(found.len() + 1).unwrap_or(u32::MAX);
+            let why = format!("{count} services name the serial number {}", label());
+            return Ok(Link::Several { count, why }.into());
+        }
+        let service: rows::Service = self.store().require(service_id).await?;
+        if let Some(other) = service.cpe_id.filter(|other| *other != row.id) {
+            let other: rows::Cpe = self.store().require(other).await?;
+            if !cpes::is_placeholder(&other) {
+                let why = format!(
+                    "service {} already has the CPE {}-{}-{}",
+                    service.code, other.oui, other.product_class, other.serial_number
+                );
+                return Ok(Link::Conflict { why }.into());
+            }
+        }
+        let olt_confirms = word.as_ref().is_some_and(|(_, word)| word.confirms());
+        Ok(Resolved { link: Link::One { service_id, olt_confirms, claimed_by: None }, onu: word, pin })
+    }
+
+    /// The one ONU that an OLT has at the address of a peer whose serial number says nothing. A MAC address is no key:
+    /// what a CPE says of its own is as easily guessed as a serial number, and OLTs show that of the management host,
+    /// which need not be the one on the label.
+    async fn by_address(&self, row: &rows::Cpe, peer: &Peer) -> Result<ByAddress, AppError> {
+        if !self.is_inside(peer.address) {
+            return Ok(ByAddress::Not(None));
+        }
+        let address = peer.address.to_canonical();
+        let mut there = self.onus_at(address).await?;
+        let (Some(mut onu), true) = (there.pop(), there.is_empty()) else {
+            let why = match there.len() {
+                0 => "no OLT has an ONU at its address".to_owned(),
+                more => format!("{} ONUs have its address {address} by their OLTs", more + 1),
+            };
+            return Ok(ByAddress::Not(Some(why)));
+        };
+        let mut word = self.olts_word(&onu, row.id, peer, false).await?;
+        let is_old = |word: &Word| match word {
+            Word::Here { read_at } => self.now().since(*read_at) > YOUNG_ADDRESS,
+            _ => true,
+        };
+        if is_old(&word)
+            && let Some(asked) = self.ask_address(&onu).await?
+        {
+            onu = asked;
+            word = self.olts_word(&onu, row.id, peer, false).await?;
+        }
+        if is_old(&word) {
+            let why = format!("that ONU {} has its address {address} is not certain now", onu.serial);
+            return Ok(ByAddress::Not(Some(why)));
+        }
+        Ok(match onu.service_id {
+            Some(service) => ByAddress::Onu(Box::new(onu), service, word),
+            None => ByAddress::Not(Some(format!("ONU {} at its address carries no service yet", onu.serial))),
+        })
+    }
+
+    /// An ONU or a service has this serial number.
+    pub(super) async fn is_known(&self, serial: Serial) -> Result<bool, AppError> {
+        Ok(onus::by_serial(self.store(), serial).await?.is_some()
+            || !services::for_serial(self.store(), serial).await?.is_empty())
+    }
+
+    /// The OLT confirms that whoever informs with one of these serial numbers, or from this address, is an ONU of ours:
+    /// nobody knows yet which row it will be.
+    pub(super) async fn is_expected(&self, serials: &[Serial], peer: &Peer) -> Result<bool, AppError> {
+        for serial in serials {
+            // No device has this number: nobody's address is taken for another's by it.
+            if let Some(onu) = onus::by_serial(self.store(), *serial).await?
+                && self.olts_word(&onu, types::CpeId(0), peer, true).await?.confirms()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(matches!(self.by_address(&rows::Cpe::default(), peer).await?, ByAddress::Onu(..)))
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! OLTs and the ONUs on them.
 
+mod address;
 mod authorise;
 mod input;
 mod journal;
@@ -10,6 +11,7 @@ mod saves;
 mod spec;
 mod tape;
 
+pub(crate) use address::AddressWord;
 pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;

@@ -1,6 +1,7 @@
 //! What OLTs say by themselves: detected ONUs, states, light. A reconciler: it reads the OLT and the database, writes
 //! what was observed, never what is wanted, and may be called at any time.
 
+use super::address;
 use super::authorise::{presence, run_word};
 use super::saves::Unsaved;
 use crate::{App, AppError, Change, work::wait};
@@ -16,7 +17,7 @@ use store::{
     timeline,
 };
 use tokio_util::sync::CancellationToken;
-use types::{OltId, PonPath, UtcMs};
+use types::{OltId, OnuRowId, PonPath, UtcMs};
 
 /// A node has an OLT for itself for so long; renewed while it works on it. When a node dies, others wait no longer.
 const LEASE: Duration = Duration::from_secs(30);
@@ -143,7 +144,7 @@ impl App {
     }
 
     /// Does something on an OLT and keeps the OLT for this node as long as it takes.
-    async fn leased<T>(
+    pub(super) async fn leased<T>(
         &self,
         olt: OltId,
         work: impl Future<Output = Result<T, AppError>>,
@@ -165,7 +166,7 @@ impl App {
     }
 
     /// Among the nodes of an installation one speaks to an OLT at a time.
-    async fn may_act_on(&self, olt: OltId) -> Result<bool, AppError> {
+    pub(super) async fn may_act_on(&self, olt: OltId) -> Result<bool, AppError> {
         let (name, node) = (lease_name(olt), self.node().to_owned());
         Ok(self
             .store()
@@ -277,7 +278,21 @@ impl App {
         for pon in pons {
             states.insert(pon, told!(line.handle.onu_states(pon).await));
         }
+        let online = planned
+            .iter()
+            .filter(|onu| onu.service_id.is_some() && is_online(found_in(&states, onu)))
+            .map(|onu| {
+                // What was known of one that had been away is void.
+                let observed = if onu.presence == Presence::InService {
+                    onu.observed.clone()
+                } else {
+                    serde_json::Value::Null
+                };
+                rows::Onu { observed, ..onu.clone() }
+            })
+            .collect();
         self.store_reading(olt, facts, ports, sightings, planned, states, at).await?;
+        self.read_addresses(olt, &line, online).await?;
         Ok(Ok(()))
     }
 
@@ -335,25 +350,21 @@ impl App {
                 at,
             })
             .collect();
-        let (mut observations, mut events, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut changed) = (Vec::new(), Vec::new());
         for onu in &planned {
-            let found = states.get(&onu.pon).and_then(|rows| {
-                rows.iter().find(|state| {
-                    state.row.serial == Some(onu.serial) && i64::from(state.row.onu_id) == onu.onu_id
-                })
-            });
+            let found = found_in(&states, onu);
             let now = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
             match (onu.presence, now) {
                 (Presence::InService, Presence::NotPresent) => events.push((onu.serial, Event::OnuOffline)),
                 (Presence::NotPresent, Presence::InService) => events.push((onu.serial, Event::OnuFlapped)),
                 _ => {}
             }
-            let observation = observation_of(onu, found, now, at);
-            if observation.is_news(onu) {
+            if observation_of(onu, found, at).is_news(onu) {
                 changed.push(onu.id);
             }
-            observations.push((onu.id, observation));
         }
+        let places: HashMap<OnuRowId, (PonPath, i64)> =
+            planned.iter().map(|onu| (onu.id, (onu.pon, onu.onu_id))).collect();
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
@@ -375,8 +386,12 @@ impl App {
                         detected::saw(tx, sighting).await?;
                     }
                     detected::mark_gone(tx, id, at).await?;
-                    for (onu, observation) in observations {
-                        onus::observe(tx, onu, observation).await?;
+                    // With what others have read of them meanwhile; who has moved is looked at next time.
+                    for onu in onus::of_olt(tx, id, None).await? {
+                        if places.get(&onu.id) == Some(&(onu.pon, onu.onu_id)) {
+                            let observation = observation_of(&onu, found_in(&states, &onu), at);
+                            onus::observe(tx, onu.id, observation).await?;
+                        }
                     }
                     Ok::<_, StoreError>(())
                 })
@@ -401,13 +416,21 @@ impl App {
     }
 }
 
+/// The row of an ONU in what was read of its OLT.
+fn found_in<'a>(states: &'a HashMap<PonPath, Vec<OnuState>>, onu: &rows::Onu) -> Option<&'a OnuState> {
+    states
+        .get(&onu.pon)?
+        .iter()
+        .find(|state| state.row.serial == Some(onu.serial) && i64::from(state.row.onu_id) == onu.onu_id)
+}
+
+fn is_online(found: Option<&OnuState>) -> bool {
+    found.is_some_and(|state| presence(state.row.run_state) == Presence::InService)
+}
+
 /// What the OLT says of an ONU; one that it no longer lists is not there.
-fn observation_of(
-    onu: &rows::Onu,
-    found: Option<&OnuState>,
-    presence: Presence,
-    at: UtcMs,
-) -> onus::OnuObservation {
+fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus::OnuObservation {
+    let presence = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
     let summary = found.and_then(|state| state.summary.as_ref());
     let gone = serde_json::json!({ "missing_on_olt": true });
     onus::OnuObservation {
@@ -421,6 +444,9 @@ fn observation_of(
             Some(state) => {
                 let mut observed = onu.observed.as_object().cloned().unwrap_or_default();
                 observed.remove("missing_on_olt");
+                if presence != Presence::InService || onu.presence == Presence::NotPresent {
+                    address::forget(&mut observed);
+                }
                 observed.insert("config_state".into(), serde_json::json!(state.row.config_state));
                 observed.insert("match_state".into(), serde_json::json!(state.row.match_state));
                 observed.insert("description".into(), serde_json::json!(state.row.description));

@@ -24,6 +24,8 @@ pub(crate) struct OltLine {
 pub(crate) struct OltRegistry {
     lines: Mutex<HashMap<OltId, (i64, OltLine)>>,
     wake: tokio::sync::Notify,
+    /// About the addresses of ONUs.
+    pub(super) questions: super::address::Questions,
 }
 
 impl OltRegistry {

@@ -4,6 +4,7 @@
 #[macro_use]
 mod support;
 
+mod address;
 mod auth;
 mod calls;
 mod crm;

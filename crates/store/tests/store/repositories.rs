@@ -32,6 +32,7 @@ on_both! {
     an_intent_has_a_version_only_when_it_differs,
     polls_and_edits_of_an_olt_do_not_overwrite_each_other,
     a_removed_onu_frees_its_place_and_its_serial,
+    what_is_kept_of_an_onu_stands_beside_the_rest,
     detected_onus_come_wait_and_go,
     one_open_task_per_onu_and_its_journal,
     people_browsers_and_keys,
@@ -336,6 +337,72 @@ async fn a_removed_onu_frees_its_place_and_its_serial(bed: &Bed) {
     assert_eq!(onus::of_olt(&store, north, Some(PON)).await.expect("reads").len(), 2);
     assert_eq!(onus::of_olt(&store, south, None).await.expect("reads").len(), 0);
     assert!(onus::by_place(&store, north, PON, 3).await.expect("reads").is_some());
+}
+
+async fn what_is_kept_of_an_onu_stands_beside_the_rest(bed: &Bed) {
+    let store = bed.open().await;
+    let north = olt(&store, "north").await;
+    let (first, second) =
+        (onu(&store, north, 0, "HWTC00000001").await, onu(&store, north, 1, "HWTC00000002").await);
+    let before: Onu = store.require(first).await.expect("reads");
+    for (key, value) in [
+        ("management", Some(json!({"read_at": 1}))),
+        ("other", Some(json!("stays"))),
+        ("management", Some(json!({"read_at": 2}))),
+    ] {
+        let kept = write(&store, move |tx| {
+            Box::pin(async move { onus::keep_observed(tx, first, key, value).await })
+        })
+        .await;
+        assert!(kept);
+    }
+    let row: Onu = store.require(first).await.expect("reads");
+    assert_eq!(row.observed, json!({"management": {"read_at": 2}, "other": "stays"}));
+    assert_eq!(row.version, before.version, "what is observed is no edit");
+    let all = onus::all_observed(&store).await.expect("reads");
+    assert_eq!(all.iter().find(|(id, _)| *id == first).map(|(_, o)| o.clone()), Some(row.observed));
+    assert!(all.iter().any(|(id, _)| *id == second));
+    write(&store, move |tx| {
+        Box::pin(async move { onus::keep_observed(tx, first, "management", None).await })
+    })
+    .await;
+    assert_eq!(store.require::<Onu>(first).await.expect("reads").observed, json!({"other": "stays"}));
+    let nobody = write(&store, move |tx| {
+        Box::pin(async move { onus::keep_observed(tx, OnuRowId(999), "x", Some(json!(1))).await })
+    })
+    .await;
+    assert!(!nobody);
+
+    // Whose CPE is beyond its first states.
+    let (one, two) = (service(&store, "S-1").await, service(&store, "S-2").await);
+    let cpe = write(&store, move |tx| {
+        Box::pin(async move {
+            services::link_onu(tx, one, Some(first)).await?;
+            services::link_onu(tx, two, Some(second)).await?;
+            let cpe = tx.insert(&Cpe { state: "ACTIVE".into(), ..new_cpe("A1") }).await?;
+            services::link_cpe(tx, one, Some(cpe)).await?;
+            let other = tx.insert(&Cpe { state: "INFORMED".into(), ..new_cpe("A2") }).await?;
+            services::link_cpe(tx, two, Some(other)).await?;
+            store::cpes::set_pon_serial(tx, cpe, serial("HWTC00000001")).await?.or_overtaken("the CPE")?;
+            let entry = TimelineEntry { cpe_id: Some(other), code: "told".into(), ..Default::default() };
+            timeline::append(tx, &entry).await?;
+            assert_eq!(timeline::hand_over(tx, other, cpe).await?, 1);
+            Ok(cpe)
+        })
+    })
+    .await;
+    let beyond = |olt| {
+        let store = store.clone();
+        async move {
+            onus::services_with_cpe_beyond(&store, olt, &["DISCOVERED", "INFORMED"]).await.expect("reads")
+        }
+    };
+    assert_eq!(beyond(north).await.into_iter().collect::<Vec<_>>(), [one]);
+    assert!(beyond(olt(&store, "south").await).await.is_empty());
+    let row: Cpe = store.require(cpe).await.expect("reads");
+    assert_eq!(row.pon_serial, Some(serial("HWTC00000001")));
+    let history = timeline::page(&store, Subject::Cpe(cpe), None, 10).await.expect("reads");
+    assert_eq!(history.iter().map(|entry| entry.code.as_str()).collect::<Vec<_>>(), ["told"]);
 }
 
 async fn detected_onus_come_wait_and_go(bed: &Bed) {

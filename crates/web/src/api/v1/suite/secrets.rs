@@ -55,7 +55,14 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
                 onus::observe(
                     tx,
                     onu,
-                    onus::OnuObservation { presence: Presence::InService, at: now, ..Default::default() },
+                    onus::OnuObservation {
+                        presence: Presence::InService,
+                        at: now,
+                        observed: Some(
+                            json!({ "management": { "read_at": now, "cannot_tell": "an old one" } }),
+                        ),
+                        ..Default::default()
+                    },
                 )
                 .await?;
                 let cpe = rows::Cpe {

@@ -1,0 +1,96 @@
+//! What the door remembers of who came, for as long as this node runs. Nothing here is a proof: losing it with the
+//! process costs a device one more question.
+
+use crate::lately::Lately;
+use std::{net::IpAddr, time::Duration};
+use types::{CpeId, OnuRowId, UtcMs};
+
+/// A device that was asked for its secret and came back without one has none.
+pub(super) const CHALLENGE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// The same thing is reported of a device, or of an ONU, once in this time.
+const REPORTED_AGAIN: Duration = Duration::from_secs(3600);
+/// Who informs as an ONU is told to come back for the OLT's word for so long; then it is taken in without it.
+const AWAITED: Duration = Duration::from_secs(300);
+
+/// What the door remembers of who came, for as long as this node runs.
+#[derive(Debug, Default)]
+pub(crate) struct Challenged {
+    /// By address too: that a stranger was asked says nothing about the device.
+    asked: Lately<(CpeId, IpAddr)>,
+    vouched: Lately<CpeId>,
+    reported: Lately<(CpeId, &'static str)>,
+    reported_onus: Lately<(OnuRowId, &'static str)>,
+    homes: Lately<IpAddr, CpeId>,
+    /// Since when the OLT's word on an ONU is missing.
+    awaited: Lately<OnuRowId, UtcMs>,
+}
+
+impl Challenged {
+    pub(super) fn recently(&self, cpe: CpeId, address: IpAddr, now: UtcMs, within: Duration) -> bool {
+        self.asked.get(&(cpe, address), now, within).is_some()
+    }
+
+    pub(super) fn remember(&self, cpe: CpeId, address: IpAddr, now: UtcMs) {
+        self.asked.put((cpe, address), (), now, CHALLENGE_REMEMBERED);
+    }
+
+    pub(super) fn forget(&self, cpe: CpeId, address: IpAddr) {
+        self.asked.map().remove(&(cpe, address));
+    }
+
+    /// An operator says that this device is the one.
+    pub(crate) fn vouch(&self, cpe: CpeId, now: UtcMs) {
+        self.vouched.put(cpe, (), now, CHALLENGE_REMEMBERED);
+    }
+
+    pub(super) fn vouched(&self, cpe: CpeId, now: UtcMs) -> bool {
+        self.vouched.get(&cpe, now, CHALLENGE_REMEMBERED).is_some()
+    }
+
+    pub(super) fn may_report(&self, cpe: CpeId, code: &'static str, now: UtcMs) -> bool {
+        let new = self.reported.get(&(cpe, code), now, REPORTED_AGAIN).is_none();
+        if new {
+            self.reported.put((cpe, code), (), now, REPORTED_AGAIN);
+        }
+        new
+    }
+
+    /// The same for an ONU, whoever pretends to be it.
+    pub(super) fn may_report_onu(&self, onu: OnuRowId, code: &'static str, now: UtcMs) -> bool {
+        let new = self.reported_onus.get(&(onu, code), now, REPORTED_AGAIN).is_none();
+        if new {
+            self.reported_onus.put((onu, code), (), now, REPORTED_AGAIN);
+        }
+        new
+    }
+
+    /// The OLT has not said what is needed of this ONU: whether it is worth coming back soon.
+    pub(super) fn may_wait(&self, onu: OnuRowId, now: UtcMs) -> bool {
+        const REMEMBERED: Duration = Duration::from_secs(3600);
+        let since = self.awaited.get(&onu, now, REMEMBERED).unwrap_or_else(|| {
+            self.awaited.put(onu, now, now, REMEMBERED);
+            now
+        });
+        now.since(since) < AWAITED
+    }
+
+    /// The OLT has said it.
+    pub(super) fn waits_no_longer(&self, onu: OnuRowId) {
+        self.awaited.map().remove(&onu);
+    }
+
+    /// A device showed its own secret from this address.
+    pub(super) fn lives_at(&self, address: IpAddr, cpe: CpeId, now: UtcMs) {
+        self.homes.put(address, cpe, now, Duration::from_secs(24 * 3600));
+    }
+
+    /// Who showed it there last, and when.
+    pub(super) fn who_lives_at(
+        &self,
+        address: IpAddr,
+        now: UtcMs,
+        within: Duration,
+    ) -> Option<(CpeId, UtcMs)> {
+        self.homes.entry(&address, now, within)
+    }
+}

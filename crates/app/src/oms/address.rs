@@ -1,0 +1,383 @@
+//! What OLTs say of the management addresses of their ONUs. It is evidence, kept with its time beside what else was
+//! observed of an ONU: a few are read with every reading of an OLT, and the door may ask for one.
+
+use crate::{App, AppError, Change, lately::Lately};
+use olt::{
+    driver::OltError,
+    model::{HostAddress, ManagementWord},
+    plan::{AuthoriseSpec, OnuRef},
+};
+use provisioning::State;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use store::{AdminState, OltObservedState, Presence, StoreError, onus, rows};
+use types::{OltId, OnuRowId, UtcMs};
+
+use super::registry::OltLine;
+
+/// Where it is kept in what was observed of an ONU.
+const KEY: &str = "management";
+/// ONUs of one OLT that are asked about with one reading: a CLI is slow, and people wait for it too.
+const PER_READING: usize = 16;
+/// An ONU whose CPE is not ours yet is asked about again after so long; any ONU whose address is not known.
+const NOT_OURS_AGAIN: Duration = Duration::from_secs(60);
+/// Nobody asks about one ONU more often than this.
+const SAME_AGAIN: Duration = Duration::from_secs(10);
+/// Questions of the door that one OLT answers in [`MINUTE`], and how many at once.
+const PER_MINUTE: usize = 30;
+const AT_ONCE: usize = 4;
+const MINUTE: Duration = Duration::from_secs(60);
+/// So long the door waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So long it leaves an OLT alone that gave none.
+const REST: Duration = Duration::from_secs(30);
+/// The directory of addresses is made anew after so long.
+const DIRECTORY_AGE: Duration = Duration::from_secs(5);
+/// Addresses of one ONU that are kept.
+const MOST_HOSTS: usize = 8;
+
+/// As it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    read_at: UtcMs,
+    #[serde(default)]
+    hosts: Vec<HostAddress>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cannot_tell: Option<String>,
+}
+
+impl Kept {
+    fn of(observed: &serde_json::Value) -> Option<Kept> {
+        // What somebody wrote there by hand and cannot be read was not read from the OLT.
+        serde_json::from_value(observed.get(KEY)?.clone()).ok()
+    }
+
+    fn is_fresh(&self, now: UtcMs, valid_s: u64) -> bool {
+        now.since(self.read_at).as_secs() <= valid_s
+    }
+}
+
+/// The OLT's word on the management address of an ONU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AddressWord {
+    /// It was not asked lately.
+    Unread,
+    /// The ONU has these; none: it is to have one, and has none.
+    Has {
+        /// Addresses as the OLT sees them.
+        addresses: Vec<IpAddr>,
+        /// When it said so.
+        read_at: UtcMs,
+    },
+    /// The OLT cannot say.
+    CannotTell {
+        /// Why, in words that go on after "the OLT cannot tell:".
+        why: String,
+    },
+}
+
+impl AddressWord {
+    /// What is known of this ONU, if it is not older than `valid_s`.
+    pub(crate) fn on(onu: &rows::Onu, now: UtcMs, valid_s: u64) -> AddressWord {
+        match Kept::of(&onu.observed).filter(|kept| kept.is_fresh(now, valid_s)) {
+            None => AddressWord::Unread,
+            Some(Kept { cannot_tell: Some(why), .. }) => AddressWord::CannotTell { why },
+            Some(Kept { hosts, read_at, .. }) => AddressWord::Has {
+                addresses: hosts.iter().map(|host| IpAddr::V4(host.address)).collect(),
+                read_at,
+            },
+        }
+    }
+}
+
+/// What is kept of an answer; `None`: what was known is void.
+fn kept(onu: &rows::Onu, word: ManagementWord, now: UtcMs) -> Option<serde_json::Value> {
+    let kept = match word {
+        ManagementWord::NotThere => return None,
+        ManagementWord::CannotTell(why) => {
+            let why = why.chars().take(200).collect();
+            Kept { read_at: now, hosts: Vec::new(), cannot_tell: Some(why) }
+        }
+        ManagementWord::Has(mut hosts) => {
+            // An ONU may have other hosts (telephony), in networks where the same address is somebody else's.
+            let wanted: Option<AuthoriseSpec> = serde_json::from_value(onu.desired.clone()).ok();
+            if let Some(management) = wanted.and_then(|spec| spec.management) {
+                hosts.retain(|host| host.vlan.is_none_or(|vlan| vlan == management.vlan));
+            }
+            hosts.truncate(MOST_HOSTS);
+            Kept { read_at: now, hosts, cannot_tell: None }
+        }
+    };
+    serde_json::to_value(kept).ok()
+}
+
+/// Removes the word from what was observed: an ONU that went away comes back with another address.
+pub(super) fn forget(observed: &mut serde_json::Map<String, serde_json::Value>) {
+    observed.remove(KEY);
+}
+
+/// Who asked which OLT about what, so that nobody can make an OLT busy from the door.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    /// When an ONU was asked about last, answered or not.
+    tried: Lately<OnuRowId>,
+    silent: Lately<OltId>,
+    doors: Mutex<HashMap<OltId, Door>>,
+    directory: Mutex<Option<(UtcMs, Arc<Directory>)>>,
+}
+
+/// ONUs by address, as their OLTs said it lately.
+type Directory = HashMap<Ipv4Addr, Vec<OnuRowId>>;
+
+#[derive(Debug, Default)]
+struct Door {
+    since: UtcMs,
+    asked: usize,
+    open: usize,
+}
+
+/// A question under way.
+struct Turn<'a>(&'a Questions, OltId);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(door) = self.0.doors().get_mut(&self.1) {
+            door.open = door.open.saturating_sub(1);
+        }
+    }
+}
+
+impl Questions {
+    fn doors(&self) -> std::sync::MutexGuard<'_, HashMap<OltId, Door>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_ask(&self, olt: OltId, onu: OnuRowId, now: UtcMs) -> Option<Turn<'_>> {
+        if self.tried.get(&onu, now, SAME_AGAIN).is_some() || self.silent.get(&olt, now, REST).is_some() {
+            return None;
+        }
+        let mut doors = self.doors();
+        let door = doors.entry(olt).or_default();
+        if now.since(door.since) >= MINUTE {
+            *door = Door { since: now, asked: 0, open: door.open };
+        }
+        if door.asked >= PER_MINUTE || door.open >= AT_ONCE {
+            return None;
+        }
+        door.asked += 1;
+        door.open += 1;
+        self.tried.put(onu, (), now, SAME_AGAIN);
+        Some(Turn(self, olt))
+    }
+}
+
+impl App {
+    /// Asks about the ONUs of an OLT whose addresses are needed most. `online`: with a service, and seen online just now.
+    pub(super) async fn read_addresses(
+        &self,
+        olt: &rows::Olt,
+        line: &OltLine,
+        online: Vec<rows::Onu>,
+    ) -> Result<(), AppError> {
+        let (now, questions) = (self.now(), &self.olts().questions);
+        let valid = Duration::from_secs(self.policy().olt_word_valid_s);
+        let not_ours = [State::Discovered.as_str(), State::Informed.as_str()];
+        let ours = onus::services_with_cpe_beyond(self.store(), olt.id, &not_ours).await?;
+        let mut due: Vec<(UtcMs, rows::Onu)> = Vec::new();
+        for onu in online {
+            let read_at = Kept::of(&onu.observed).map(|kept| kept.read_at);
+            let again = match onu.service_id {
+                Some(service) if ours.contains(&service) => valid,
+                _ => NOT_OURS_AGAIN,
+            };
+            // Whoever gave no answer that could be read goes to the end of the row, too.
+            let tried_at = questions.tried.entry(&onu.id, now, valid).map(|((), at)| at);
+            let wait = tried_at.is_some_and(|at| now.since(at) < NOT_OURS_AGAIN);
+            if !wait && read_at.is_none_or(|at| now.since(at) >= again) {
+                due.push((read_at.max(tried_at).unwrap_or_default(), onu));
+            }
+        }
+        due.sort_by_key(|(last, onu)| (*last, onu.id.0));
+        let mut answers = Vec::new();
+        for (_, onu) in due.into_iter().take(PER_READING) {
+            questions.tried.put(onu.id, (), self.now(), valid);
+            let Some(place) = place(&onu) else { continue };
+            match line.handle.management_word(place).await {
+                Ok(word) => answers.push((onu.id, kept(&onu, word, self.now()))),
+                Err(error) if error.is_transport() || matches!(error, OltError::Queue(_)) => {
+                    tracing::warn!(olt = %olt.name, %error, "its ONUs' addresses are read another time");
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(olt = %olt.name, serial = %onu.serial, %error, "an ONU's address cannot be read");
+                }
+            }
+        }
+        self.keep_words(answers).await
+    }
+
+    async fn keep_words(&self, answers: Vec<(OnuRowId, Option<serde_json::Value>)>) -> Result<(), AppError> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let changed: Vec<OnuRowId> = answers.iter().map(|(onu, _)| *onu).collect();
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    for (onu, word) in answers {
+                        onus::keep_observed(tx, onu, KEY, word).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        for onu in changed {
+            self.bus().say(Change::Onu(onu));
+        }
+        Ok(())
+    }
+
+    /// Asks the OLT now where it has this ONU, and keeps the answer. `None` if it may not be asked now, or gives no
+    /// answer in time: what was known stays.
+    pub(crate) async fn ask_address(&self, onu: &rows::Onu) -> Result<Option<rows::Onu>, AppError> {
+        let (now, questions) = (self.now(), &self.olts().questions);
+        let Some(place) = place(onu) else { return Ok(None) };
+        let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(None) };
+        let Some(olt) = self.store().get::<rows::Olt>(onu.olt_id).await? else { return Ok(None) };
+        let speaks = olt.admin_state == AdminState::Enabled && olt.observed_state != OltObservedState::Silent;
+        // Another node may be the one that speaks to it.
+        if !speaks || !self.may_act_on(olt.id).await? {
+            return Ok(None);
+        }
+        let line = self.olt_line(&olt).await?;
+        let asking = self.leased(olt.id, async { Ok(line.handle.management_now(place, onu.serial).await) });
+        let word = match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(answer) => answer?,
+            Err(_) => Err(OltError::Queue("it did not answer at once".to_owned())),
+        };
+        match word {
+            Ok(word) => {
+                self.keep_words(vec![(onu.id, kept(onu, word, self.now()))]).await?;
+                Ok(self.store().get(onu.id).await?)
+            }
+            Err(error) => {
+                questions.silent.put(olt.id, (), now, REST);
+                tracing::warn!(olt = %olt.name, serial = %onu.serial, %error, "the OLT cannot be asked for an address now");
+                Ok(None)
+            }
+        }
+    }
+
+    /// ONUs that are online and that their OLTs have at this address, by what they said lately.
+    pub(crate) async fn onus_at(&self, address: IpAddr) -> Result<Vec<rows::Onu>, AppError> {
+        let IpAddr::V4(wanted) = address.to_canonical() else { return Ok(Vec::new()) };
+        let (now, valid_s) = (self.now(), self.policy().olt_word_valid_s);
+        let mut found = Vec::new();
+        for id in self.directory().await?.get(&wanted).into_iter().flatten() {
+            let Some(onu) = self.store().get::<rows::Onu>(*id).await? else { continue };
+            let online = onu.presence == Presence::InService && onu.removed_at.is_none();
+            let there = match AddressWord::on(&onu, now, valid_s) {
+                AddressWord::Has { addresses, .. } => addresses.contains(&IpAddr::V4(wanted)),
+                AddressWord::Unread | AddressWord::CannotTell { .. } => false,
+            };
+            if online && there {
+                found.push(onu);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Made anew at most every few seconds, so that strangers who inform cost the database nothing.
+    async fn directory(&self) -> Result<Arc<Directory>, AppError> {
+        let (now, questions) = (self.now(), &self.olts().questions);
+        {
+            let kept = questions.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((made_at, directory)) = kept.as_ref()
+                && now >= *made_at
+                && now.since(*made_at) < DIRECTORY_AGE
+            {
+                return Ok(Arc::clone(directory));
+            }
+        }
+        let mut made: Directory = HashMap::new();
+        for (onu, observed) in onus::all_observed(self.store()).await? {
+            let hosts = Kept::of(&observed).map(|kept| kept.hosts).unwrap_or_default();
+            let addresses: HashSet<Ipv4Addr> = hosts.iter().map(|host| host.address).collect();
+            for address in addresses {
+                made.entry(address).or_default().push(onu);
+            }
+        }
+        let made = Arc::new(made);
+        *questions.directory.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&made)));
+        Ok(made)
+    }
+}
+
+fn place(onu: &rows::Onu) -> Option<OnuRef> {
+    Some(OnuRef { pon: onu.pon, onu_id: u16::try_from(onu.onu_id).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Serial;
+
+    const NOW: UtcMs = UtcMs(1_795_271_400_000);
+
+    fn onu() -> rows::Onu {
+        let serial: Serial = "HWTC-7D4733C3".parse().expect("a serial number");
+        rows::Onu::planned(OltId(1), "0/1/6".parse().expect("a port"), 3, serial, NOW)
+    }
+
+    fn host(address: [u8; 4], vlan: Option<u16>) -> HostAddress {
+        HostAddress { address: address.into(), vlan, mac: None }
+    }
+
+    #[test]
+    fn a_word_counts_for_its_time_and_only_for_the_management_vlan() {
+        let mut onu = onu();
+        onu.desired = serde_json::json!({
+            "pon": "0/1/6", "serial": "485754437D4733C3", "onu_id": null, "reserved_ids": [], "line_profile_id": 10,
+            "service_profile_id": 10, "description": "", "service_ports": [], "acs_profile_id": 1,
+            "management": { "ip_index": 0, "vlan": 40, "priority": 2, "address": { "kind": "dhcp" } }, "preprovision": false,
+        });
+        let spec: AuthoriseSpec = serde_json::from_value(onu.desired.clone()).expect("an order");
+        assert_eq!(spec.management.map(|m| m.vlan), Some(40));
+        let said = vec![
+            host([10, 20, 3, 9], Some(40)),
+            host([10, 20, 3, 9], Some(300)),
+            host([10, 20, 3, 10], None),
+            host([10, 20, 3, 11], Some(300)),
+        ];
+        let value = kept(&onu, ManagementWord::Has(said), NOW).expect("kept");
+        onu.observed = serde_json::json!({ "description": "x", KEY: value });
+        let addresses = vec![IpAddr::from([10, 20, 3, 9]), IpAddr::from([10, 20, 3, 10])];
+        let word = AddressWord::Has { addresses, read_at: NOW };
+        assert_eq!(AddressWord::on(&onu, NOW.plus_s(900), 900), word);
+        assert_eq!(AddressWord::on(&onu, NOW.plus_s(901), 900), AddressWord::Unread);
+        assert_eq!(kept(&onu, ManagementWord::NotThere, NOW), None);
+        onu.observed = serde_json::json!({ KEY: { "read_at": "yesterday" } });
+        assert_eq!(AddressWord::on(&onu, NOW, 900), AddressWord::Unread);
+    }
+
+    #[test]
+    fn the_door_cannot_make_an_olt_busy() {
+        let questions = Questions::default();
+        let olt = OltId(1);
+        let first = questions.may_ask(olt, OnuRowId(1), NOW).expect("free");
+        assert!(questions.may_ask(olt, OnuRowId(1), NOW.plus_s(9)).is_none(), "the same again");
+        let others: Vec<Turn<'_>> =
+            (2..=50).filter_map(|n| questions.may_ask(olt, OnuRowId(n), NOW)).collect();
+        assert_eq!(others.len(), AT_ONCE - 1);
+        assert!(questions.may_ask(OltId(2), OnuRowId(99), NOW).is_some(), "another OLT is not concerned");
+        drop((first, others));
+        let in_turn = (100..200).filter(|n| questions.may_ask(olt, OnuRowId(*n), NOW).is_some()).count();
+        assert_eq!(in_turn, PER_MINUTE - AT_ONCE);
+        assert!(questions.may_ask(olt, OnuRowId(300), NOW.plus_s(60)).is_some(), "another minute");
+    }
+}

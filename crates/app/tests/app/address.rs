@@ -1,0 +1,324 @@
+//! The management address of an ONU by its OLT: read politely, asked for at the door, and what it decides.
+
+use crate::support::{
+    bed::Bed,
+    cpe::{INSIDE, accepted, anonymous, asked, first_request, inform, peer, told_nothing},
+    olt::{Node, PON, address_of, authorised, known_olt, read},
+    world::{self, announced, cpe_row, customer_with_onu, olt_has, olt_says, service_row, told, with_policy},
+};
+use app::{
+    App,
+    ports::{AuthLevel, Begin, CpeFrontDoor, Identity, InformFacts, SessionEnd},
+};
+use sim::olt::{Fault, FaultKind, Onu, SimOlt};
+use std::collections::BTreeSet;
+use store::{Presence, cpes, onus, rows, services};
+use types::{CpeId, Serial, ServiceId};
+
+const ELSEWHERE: &str = "127.20.9.9";
+
+fn serial() -> Serial {
+    world::serial("HWTC7D4733C3")
+}
+
+/// A box whose serial number is none of a PON.
+fn odm(serial_number: &str, address: &str) -> InformFacts {
+    InformFacts {
+        manufacturer: "TP-Link".into(),
+        oui: "5091E3".into(),
+        product_class: "XZ000-G7".into(),
+        serial_number: serial_number.into(),
+        ..inform(serial(), &["0 BOOTSTRAP", "1 BOOT"], address)
+    }
+}
+
+async fn identity(app: &App, cpe: CpeId) -> Option<rows::EvidenceItem> {
+    let all = cpes::evidence(app.store(), cpe).await.expect("readable");
+    all.into_iter().find(|item| item.layer == "identity")
+}
+
+async fn what_let_a_device_in_is_told_and_kept(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
+    olt_has(&app, onu, &[INSIDE]).await;
+    bed.advance_s(4);
+    let (id, spoken) = asked(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), INSIDE).await;
+    assert!(spoken && service_row(&app, service).await.cpe_id == Some(id));
+    let lines = told(&app, id, "identity_confirmed").await;
+    let [line] = &lines[..] else { panic!("once: {lines:?}") };
+    assert_eq!(
+        line.text,
+        "olt-user@isp has ONU HWTC-7D4733C3 online at 127.20.3.9 (read 4 s ago), and from there its CPE informs."
+    );
+    assert_eq!((line.service_id, line.onu_row_id), (Some(service), Some(onu)));
+    let kept = identity(&app, id).await.expect("evidence");
+    assert_eq!((kept.observed.as_str(), kept.source.as_str(), kept.verified), (INSIDE, "olt_address", true));
+    // The next session of the same first contact says nothing new.
+    bed.advance_s(60);
+    olt_has(&app, onu, &[INSIDE]).await;
+    asked(&app, inform(serial(), &["2 PERIODIC"], INSIDE), INSIDE).await;
+    assert_eq!(told(&app, id, "identity_confirmed").await.len(), 1);
+}
+
+async fn where_the_olt_cannot_tell_the_old_rule_holds_and_is_said(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    // An OLT that cannot say, and one that knows the ONU by an address behind a translation.
+    for (login, number, translated) in [("one@isp", 1u8, false), ("two@isp", 2, true)] {
+        let serial = Serial::from_bytes([0x48, 0x57, 0x54, 0x43, 0, 0, 0, number]);
+        let (service, onu) = customer_with_onu(&app, login, serial).await;
+        if translated {
+            olt_has(&app, onu, &["10.9.8.7"]).await;
+        }
+        let address = format!("127.20.3.{number}");
+        let (id, spoken) = asked(&app, inform(serial, &["0 BOOTSTRAP"], &address), &address).await;
+        assert!(spoken && service_row(&app, service).await.cpe_id == Some(id), "{login}");
+        let lines = told(&app, id, "identity_confirmed").await;
+        let words = if translated { "10.9.8.7, which is in no management network" } else { "an old one" };
+        assert!(
+            lines.len() == 1 && lines[0].text.contains("was not checked") && lines[0].text.contains(words),
+            "{lines:?}"
+        );
+        let kept = identity(&app, id).await.expect("evidence");
+        assert_eq!((kept.source.as_str(), kept.verified), ("olt_presence", false), "never called checked");
+        assert!(kept.wanted.contains(words), "{kept:?}");
+    }
+}
+
+async fn a_box_without_a_pon_serial_is_known_by_its_address(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu, placeholder) = announced(&app, "user@isp", serial()).await;
+    // No OLT has said anything of its address: quarantine, as ever.
+    let id = told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.reason_code.as_str(), row.pon_serial), ("not_linked", None));
+    assert!(row.reason_text.contains("no OLT has an ONU at its address"), "{}", row.reason_text);
+    bed.advance_s(60);
+    olt_has(&app, onu, &[INSIDE]).await;
+    // Another box elsewhere in the network is still nobody's.
+    let other = told_nothing(&app, odm("2227A8000999", ELSEWHERE), anonymous(ELSEWHERE)).await;
+    assert!(cpe_row(&app, other).await.quarantine);
+    let (again, spoken) = asked(&app, odm("2227A8000123", INSIDE), INSIDE).await;
+    assert!(spoken && again == id);
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.service_id, row.pon_serial, row.quarantine), (Some(service), Some(serial()), false));
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+    assert_eq!(identity(&app, id).await.map(|kept| kept.verified), Some(true));
+    assert!(
+        app.store().get::<rows::Cpe>(placeholder).await.expect("reads").is_none(),
+        "nobody else is awaited"
+    );
+    // From here on it is this ONU, wherever its lease moves; with its own secret it needs nobody's word.
+    bed.advance_s(60);
+    let own = Identity { level: AuthLevel::Own, username: Some("its own".into()), cpe: Some(id) };
+    accepted(app.begin(odm("2227A8000123", ELSEWHERE), peer(ELSEWHERE, own)).await)
+        .end(SessionEnd::Clean)
+        .await;
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+    // And no second box becomes it by the same address.
+    let second = told_nothing(&app, odm("2227A8000777", INSIDE), anonymous(INSIDE)).await;
+    assert_eq!(cpe_row(&app, second).await.service_id, None);
+}
+
+async fn an_address_counts_for_one_onu_and_only_while_it_is_certain(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
+    let (_, neighbour) = customer_with_onu(&app, "other@isp", world::serial("HWTC00000042")).await;
+    for onu in [onu, neighbour] {
+        olt_has(&app, onu, &[INSIDE]).await;
+    }
+    let id = told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert!(row.reason_text.contains("2 ONUs have its address 127.20.3.9"), "{}", row.reason_text);
+    assert_eq!((row.service_id, row.pon_serial), (None, None));
+    // One of the two went away; the word on the other is not of this moment, and the OLT cannot be asked.
+    bed.advance_s(60);
+    olt_says(&app, neighbour, Presence::NotPresent).await;
+    told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert!(row.reason_text.contains("is not certain now"), "{}", row.reason_text);
+    bed.advance_s(6);
+    olt_has(&app, onu, &[INSIDE]).await;
+    assert_eq!(asked(&app, odm("2227A8000123", INSIDE), INSIDE).await, (id, true));
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+}
+
+/// How often the OLT was asked for an address since its line `after`, and how many lines there are.
+fn questions(sim: &SimOlt, after: usize) -> (usize, usize) {
+    let record = sim.handle().record();
+    let lines: Vec<&str> = record.entries().map(|entry| entry.line.as_str()).collect();
+    let asked = lines[after..].iter().filter(|line| line.starts_with("display ont ipconfig")).count();
+    (asked, lines.len())
+}
+
+/// A customer's ONU, authorised on a real box, of which nobody has read the address yet; and a node that reads nothing
+/// by itself.
+async fn fresh_onu(bed: &Bed) -> (Node, SimOlt, ServiceId) {
+    let node = Node::start(bed, "node-1").await;
+    let service = node
+        .run(|app| async move {
+            with_policy(&app).await;
+            world::service(&app, "user@isp", Some(serial())).await
+        })
+        .await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    authorised(&node, &sim, olt, serial()).await;
+    node.kill();
+    let node = Node::start(bed, "node-1").await;
+    let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
+    let seen = onus::OnuObservation {
+        presence: Presence::InService,
+        observed: Some(serde_json::json!({})),
+        at: node.app.now(),
+        ..Default::default()
+    };
+    node.app
+        .store()
+        .write(move |tx| Box::pin(async move { onus::observe(tx, onu.id, seen).await }))
+        .await
+        .expect("written");
+    (node, sim, service)
+}
+
+async fn the_door_asks_the_olt_when_it_has_not_said(bed: &Bed) {
+    let (node, sim, service) = fresh_onu(bed).await;
+    let (_, before) = questions(&sim, 0);
+    // Nobody has read its address yet. A rogue is the first to inform, and asks in vain.
+    let begin = |address: String, facts: InformFacts| {
+        node.run(move |app| async move {
+            let begin = app.begin(facts, anonymous(&address)).await;
+            match begin {
+                Begin::Accepted(mut session) => {
+                    let asked = first_request(&mut session).await.is_some();
+                    session.end(SessionEnd::Clean).await;
+                    Some(asked)
+                }
+                Begin::Challenge | Begin::Refused { .. } | Begin::Busy { .. } => None,
+            }
+        })
+    };
+    let at = address_of(&sim, serial());
+    assert_ne!(at, ELSEWHERE);
+    let rogue = InformFacts { oui: "BADBAD".into(), ..inform(serial(), &["0 BOOTSTRAP"], ELSEWHERE) };
+    for _ in 0..5 {
+        assert_ne!(begin(ELSEWHERE.into(), rogue.clone()).await, Some(true));
+    }
+    let (asked, _) = questions(&sim, before);
+    assert!((1..=2).contains(&asked), "asked for {asked} times: not by everyone who comes along");
+    let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
+    assert_eq!(onu.observed["management"]["hosts"][0]["address"], at, "kept as evidence");
+    assert_eq!(onu.observed["management"]["read_at"], node.app.now().0);
+    let reports: Vec<_> = world::timeline(&node.app)
+        .await
+        .into_iter()
+        .filter(|line| line.code == "identity_elsewhere")
+        .collect();
+    assert!(reports.len() == 1 && reports[0].service_id == Some(service), "{reports:?}");
+    assert!(reports[0].text.contains(&format!("has {at} by olt-1")), "{}", reports[0].text);
+    // The CPE itself.
+    assert_eq!(begin(at.clone(), inform(serial(), &["0 BOOTSTRAP"], &at)).await, Some(true));
+    assert!(service_row(&node.app, service).await.cpe_id.is_some());
+    assert!(sim.handle().record().tally().internet_by_omci.is_empty(), "it was asked, and told nothing");
+}
+
+async fn an_olt_that_gives_no_answer_makes_nobody_wait_long(bed: &Bed) {
+    let (node, sim, _) = fresh_onu(bed).await;
+    let fault = FaultKind::CutBefore;
+    sim.handle().inject(Fault::times("^display ont", 0, fault)).expect("pattern");
+    let at = address_of(&sim, serial());
+    for _ in 0..3 {
+        let (facts, at) = (inform(serial(), &["0 BOOTSTRAP"], &at), at.clone());
+        let begin = node.run(move |app| async move { app.begin(facts, anonymous(&at)).await }).await;
+        assert!(matches!(begin, Begin::Busy { .. }), "it comes back when the OLT has spoken: {begin:?}");
+    }
+    sim.handle().clear_faults();
+    bed.advance_s(31);
+    let begin = node
+        .run({
+            let at = at.clone();
+            move |app| async move { app.begin(inform(serial(), &["0 BOOTSTRAP"], &at), anonymous(&at)).await }
+        })
+        .await;
+    let mut session = accepted(begin);
+    assert!(first_request(&mut session).await.is_some());
+}
+
+async fn addresses_are_read_a_few_at_a_time_and_only_of_who_needs_it(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    node.run(|app| async move { with_policy(&app).await }).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    // Forty customers, all by another hand, and one ONU without a customer.
+    let mut rows = Vec::new();
+    for number in 0..41 {
+        let id = sim.handle().take_next_ont_id(PON).expect("a free id");
+        let serial = sim.handle().state().config.ont(PON, id).expect("registered").serial;
+        sim.handle().plug(Onu::new(serial, "HG8310M"), PON);
+        rows.push((i64::from(id), serial, number));
+    }
+    let now = node.app.now();
+    let last = rows[40].1;
+    let planned = rows.clone();
+    node.app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                let customer = rows::Customer { name: "Many".into(), created_at: now, ..Default::default() };
+                let customer = tx.insert(&customer).await?;
+                let plan = tx.insert(&rows::Plan { name: "Home".into(), ..Default::default() }).await?;
+                for (id, serial, number) in planned {
+                    let onu = tx.insert(&rows::Onu::planned(olt, PON, id, serial, now)).await?;
+                    if number == 40 {
+                        continue;
+                    }
+                    let service = rows::Service {
+                        code: format!("S-{number}"),
+                        customer_id: customer,
+                        plan_id: plan,
+                        created_at: now,
+                        ..Default::default()
+                    };
+                    let service = tx.insert(&service).await?;
+                    services::link_onu(tx, service, Some(onu)).await?;
+                }
+                Ok::<_, store::StoreError>(())
+            })
+        })
+        .await
+        .expect("written");
+    let known = || async {
+        let all = onus::of_olt(node.app.store(), olt, None).await.expect("reads");
+        let known = all.into_iter().filter(|onu| !onu.observed["management"].is_null());
+        known.map(|onu| onu.serial).collect::<BTreeSet<_>>()
+    };
+    let mut before = 0;
+    for (round, want) in [(1, 16), (2, 32), (3, 40)] {
+        read(&node).await;
+        let (asked, lines) = questions(&sim, before);
+        assert!(asked <= 16, "round {round}: {asked} questions");
+        before = lines;
+        assert_eq!(known().await.len(), want, "round {round}");
+    }
+    assert!(!known().await.contains(&last), "nobody has a service on it");
+    // All of them are fresh: nothing more is asked for a while, and nothing that was known is lost by the readings.
+    read(&node).await;
+    assert_eq!(questions(&sim, before).0, 0);
+    assert_eq!(known().await.len(), 40);
+    let (_, before) = questions(&sim, 0);
+    bed.advance_s(61);
+    read(&node).await;
+    assert_eq!(questions(&sim, before).0, 16, "no CPE of theirs is ours yet");
+    // One that goes away has no address any more.
+    let away = rows[0].1;
+    sim.handle().power(away, false);
+    read(&node).await;
+    assert!(!known().await.contains(&away));
+}
+
+on_both!(
+    what_let_a_device_in_is_told_and_kept,
+    where_the_olt_cannot_tell_the_old_rule_holds_and_is_said,
+    a_box_without_a_pon_serial_is_known_by_its_address,
+    an_address_counts_for_one_onu_and_only_while_it_is_certain,
+    the_door_asks_the_olt_when_it_has_not_said,
+    an_olt_that_gives_no_answer_makes_nobody_wait_long,
+    addresses_are_read_a_few_at_a_time_and_only_of_who_needs_it,
+);
