@@ -37,14 +37,16 @@ impl<K: Eq + Hash, V: Copy> Lately<K, V> {
         self.map().get(key).filter(|(at, _)| now.since(*at) <= within).map(|(at, value)| (*value, *at))
     }
 
-    /// Remembers it; `within` says what counts as old when there is no room.
-    pub(crate) fn put(&self, key: K, value: V, now: UtcMs, within: Duration) {
+    /// Remembers it, and says so; `within` says what counts as old when there is no room.
+    pub(crate) fn put(&self, key: K, value: V, now: UtcMs, within: Duration) -> bool {
         let mut map = self.map();
         if map.len() >= Self::LIMIT {
             map.retain(|_, (at, _)| now.since(*at) <= within);
         }
-        if map.len() < Self::LIMIT || map.contains_key(&key) {
+        let room = map.len() < Self::LIMIT || map.contains_key(&key);
+        if room {
             map.insert(key, (now, value));
         }
+        room
     }
 }

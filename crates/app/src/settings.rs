@@ -33,6 +33,9 @@ pub struct AcsPolicy {
     pub first_contact_username: String,
     /// The OLT's word that an ONU is online, and at which address, counts for so long, seconds.
     pub olt_word_valid_s: u64,
+    /// An OLT that cannot say at which address an ONU is does not speak for its CPE at first contact. Off: such an OLT's
+    /// word that the ONU is online counts for whoever informs from a management network.
+    pub first_contact_needs_address: bool,
     /// Most devices without a service that are remembered; more are answered "busy".
     pub quarantine_limit: u64,
     /// How often each OLT is asked for detected ONUs and ONU states, seconds.
@@ -48,6 +51,7 @@ impl Default for AcsPolicy {
             anonymous_first_contact: true,
             first_contact_username: "lightkeeper".to_owned(),
             olt_word_valid_s: 900,
+            first_contact_needs_address: false,
             quarantine_limit: 10_000,
             autofind_interval_s: 30,
         }

@@ -1,4 +1,5 @@
-//! What runs by itself: timers of devices, queued jobs, sessions that died, the OLT reconciler, housekeeping. Every part
+//! What runs by itself: timers of devices, queued jobs, sessions that died, second looks at who was not believed, the OLT
+//! reconciler, housekeeping. Every part
 //! can be stopped and started at any moment; what it was doing is in the database.
 
 use crate::{App, AppError, cpe::CONNECTION_REQUEST};
@@ -34,7 +35,8 @@ impl App {
                 }
             }
         };
-        futures::future::join4(timers, jobs, tidying, self.run_recovery(&stop)).await;
+        let second_looks = self.run_second_looks(&stop);
+        futures::future::join5(timers, jobs, tidying, self.run_recovery(&stop), second_looks).await;
     }
 
     async fn run_loop(&self, stop: &CancellationToken, round: impl AsyncFn(&Self) -> Result<(), AppError>) {

@@ -213,8 +213,15 @@ async fn online(app: &App, olt: OltId, serial: Serial, number: usize) {
         .write::<_, _, store::StoreError>(move |tx| {
             Box::pin(async move {
                 let id = tx.insert(&onu).await?;
-                let seen =
-                    onus::OnuObservation { presence: Presence::InService, at: now, ..Default::default() };
+                // Nobody speaks to this OLT; it said all that it will.
+                let word =
+                    serde_json::json!({ "management": { "read_at": now, "cannot_tell": "it is none" } });
+                let seen = onus::OnuObservation {
+                    presence: Presence::InService,
+                    observed: Some(word),
+                    at: now,
+                    ..Default::default()
+                };
                 onus::observe(tx, id, seen).await?;
                 Ok(())
             })

@@ -23,6 +23,10 @@ impl Work<'_> {
         }
         let before = self.device.link.as_ref().and_then(Link::service);
         let after = link.service();
+        // Outside a session: the OLT's word came later than the Inform.
+        let vouched_late = !self.device.in_session()
+            && link.confirmed()
+            && self.device.link.as_ref().is_some_and(|old| old.service().is_some() && !old.confirmed());
         self.device.link = Some(link.clone());
         let beyond = self.device.state != State::Informed;
         if let (Some(before), Some(after)) = (before, after)
@@ -34,11 +38,11 @@ impl Work<'_> {
         }
         let reason = match link {
             Link::One { .. } => {
-                if let (None, Some(service), false) = (before, after, beyond) {
+                if let (true, Some(service), false) = (before.is_none() || vouched_late, after, beyond) {
                     self.say(sentences::linked(service));
                 }
                 // Newly linked outside a session: ask it to come, if it may be asked.
-                if before.is_none()
+                if (before.is_none() || vouched_late)
                     && !beyond
                     && self.device.ownership.confirmed_at.is_some()
                     && self.may_call()

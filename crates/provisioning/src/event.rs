@@ -166,6 +166,9 @@ pub enum Link {
         /// An operator claimed it by hand: counts like the OLT's word.
         #[serde(default)]
         claimed_by: Option<String>,
+        /// Why the OLT does not confirm it, in words that go on after "first contact from 10.20.3.9, and".
+        #[serde(default)]
+        doubt: Option<String>,
     },
     /// None matches.
     None {

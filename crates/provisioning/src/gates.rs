@@ -25,7 +25,11 @@ impl Work<'_> {
         if ownership.proven_at.is_some() && !ownership.first_contact {
             sentences::identity_unproven(&peer)
         } else {
-            sentences::identity_unconfirmed(&peer)
+            let doubt = match &self.device.link {
+                Some(Link::One { doubt, .. }) => doubt.as_deref(),
+                Some(Link::None { .. } | Link::Several { .. } | Link::Conflict { .. }) | None => None,
+            };
+            sentences::identity_unconfirmed(&peer, doubt)
         }
     }
 

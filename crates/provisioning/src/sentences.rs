@@ -66,13 +66,11 @@ pub(crate) fn identity_conflict(why: &str) -> Reason {
     .with("why", why)
 }
 
-pub(crate) fn identity_unconfirmed(peer: &str) -> Reason {
+pub(crate) fn identity_unconfirmed(peer: &str, doubt: Option<&str>) -> Reason {
+    let doubt = doubt.unwrap_or("the OLT does not confirm this ONU online with that management address");
     Reason::new(
         Code::IdentityUnconfirmed,
-        format!(
-            "Provision blocked: first contact from {peer}, and the OLT does not confirm this ONU online with that \
-             management address"
-        ),
+        format!("Provision blocked: first contact from {peer}, and {doubt}"),
     )
     .then("no secret is released; confirmed by the OLT or claimed by an operator it goes on")
     .with("peer", peer)

@@ -26,7 +26,8 @@ fn samples() -> Vec<Reason> {
         s::not_linked("no service expects HWTC-7D4733C3"),
         s::several_services(2, "S-10001, S-10007"),
         s::identity_conflict("CPE 7 has HWTC-7D4733C3 and informed 2 min ago"),
-        s::identity_unconfirmed("10.7.3.9"),
+        s::identity_unconfirmed("10.7.3.9", None),
+        s::identity_unconfirmed("10.7.3.9", Some("OLT-1 has ONU HWTC-7D4733C3 at 10.7.3.10")),
         s::identity_unproven("10.7.3.9"),
         s::credentials_missing(),
         s::ownership_not_kept(

@@ -231,7 +231,7 @@ impl Now {
         let inform = self.cpe.inform(START, &["2 PERIODIC"]);
         let peer = Peer { address: "10.20.0.2".parse().expect("an address"), auth: self.cpe.auth() };
         self.feed(context, Event::InformReceived { inform, peer });
-        let link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None };
+        let link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None };
         self.feed(context, Event::LinkResolved(link));
         self.feed(context, Event::SessionReady);
         self.close_if_done(context);

@@ -90,8 +90,8 @@ fn reply() -> impl Strategy<Value = DeviceReply> {
 
 fn link() -> impl Strategy<Value = Link> {
     prop_oneof![
-        3 => Just(Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None }),
-        1 => Just(Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None }),
+        3 => Just(Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None }),
+        1 => Just(Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None, doubt: None }),
         1 => Just(Link::None { why: "no serial".into() }),
         1 => Just(Link::Several { count: 2, why: "S-1, S-2".into() }),
         1 => Just(Link::Conflict { why: "CPE 7".into() }),
@@ -320,7 +320,7 @@ fn whatever_happens(
     }
     // The world becomes kind: from wherever it is, it must come to the same end.
     shell.cpe.quirks = Quirks::default();
-    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None };
+    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None };
     shell.context.intents = Some(intents((csv != fixtures::generic_tr098()).then_some(200)));
     shell.feed(Event::HoldCleared { by: "ana".into() });
     shell.feed(Event::IntentChanged);

@@ -22,9 +22,11 @@ fn device_in(state: State) -> Shell {
     match state {
         State::Discovered => return shell,
         State::Informed => {
-            shell.link = Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None };
+            shell.link =
+                Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None, doubt: None };
             shell.run(60);
-            shell.link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None };
+            shell.link =
+                Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None };
         }
         State::Owned => shell.run(60),
         State::TimeSynced => {
@@ -67,7 +69,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
     let mut past = inform.clone();
     past.current_time = "1981-01-01T00:05:12".into();
     let informed = |inform| Event::InformReceived { inform, peer: peer.clone() };
-    let one = |id| Link::One { service_id: ServiceId(id), olt_confirms: true, claimed_by: None };
+    let one = |id| Link::One { service_id: ServiceId(id), olt_confirms: true, claimed_by: None, doubt: None };
     let by = || "ana".to_owned();
     vec![
         ("OnuKnown", vec![Event::OnuKnown]),

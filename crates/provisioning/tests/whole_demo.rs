@@ -183,7 +183,9 @@ impl Pair {
         let network = Network { accounts: login.map(account).into_iter().collect(), ..Network::default() };
         let intents = plan.service.as_ref().map(|service| intents(plan, service));
         let link = match &intents {
-            Some(_) => Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None },
+            Some(_) => {
+                Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None }
+            }
             None => Link::None { why: "nobody ordered anything for it".to_owned() },
         };
         let context = Context {

@@ -6,7 +6,7 @@ use crate::{
     entities::{
         ConnectionRequest, Cpe, CpeAddress, CpeFault, CpeParameter, CpeSession, CpeTimer, EvidenceItem,
         LearnedFact, TimelineEntry, connection_requests, cpe_addresses, cpe_faults, cpe_parameters,
-        cpe_sessions, cpe_timers, cpes, evidence, learned,
+        cpe_sessions, cpe_timers, cpes, evidence, learned, onus,
     },
     error::{Guarded, StoreError},
     jobs::{self, NewJob},
@@ -18,7 +18,7 @@ use crate::{
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, OnConflict, Query},
 };
 use std::collections::BTreeMap;
 use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
@@ -65,6 +65,46 @@ pub async fn by_pon_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreErr
             .filter(cpes::Column::PonSerial.eq(serial.hex16()))
             .order_by_asc(cpes::Column::Id)
             .limit(10)
+            .all(db)
+            .await?,
+    )
+}
+
+/// CPEs that informed as an ONU with a service and were not believed, in this state, since `informed_since` and with an
+/// id beyond `after`, by id.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn not_believed(
+    db: &Db,
+    state: &str,
+    reason_code: &str,
+    informed_since: UtcMs,
+    after: CpeId,
+    limit: u64,
+) -> Result<Vec<Cpe>, StoreError> {
+    let served = Query::select()
+        .column(onus::Column::Serial)
+        .from(onus::Entity)
+        .cond_where(
+            Condition::all()
+                .add(onus::Column::RemovedAt.is_null())
+                .add(onus::Column::ServiceId.is_not_null()),
+        )
+        .to_owned();
+    rows(
+        cpes::Entity::find()
+            .filter(cpes::Column::Id.gt(after.0))
+            .filter(cpes::Column::State.eq(state))
+            .filter(
+                Condition::any()
+                    .add(cpes::Column::Quarantine.eq(true))
+                    .add(cpes::Column::ReasonCode.eq(reason_code)),
+            )
+            .filter(cpes::Column::LastInformAt.gte(informed_since.0))
+            .filter(cpes::Column::PonSerial.in_subquery(served))
+            .order_by_asc(cpes::Column::Id)
+            .limit(limit)
             .all(db)
             .await?,
     )

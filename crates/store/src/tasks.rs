@@ -135,6 +135,22 @@ pub async fn unfinished(db: &Db, limit: u64) -> Result<Vec<OltTask>, StoreError>
     )
 }
 
+/// Somebody is at work on the ONU with this serial, on any OLT: a task that is not finished and waits for no person.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_under_way(db: &Db, serial: Serial) -> Result<bool, StoreError> {
+    let open = db
+        .find_one::<OltTask>(
+            Condition::all()
+                .add(olt_tasks::Column::Serial.eq(serial.hex16()))
+                .add(olt_tasks::Column::FinishedAt.is_null())
+                .add(olt_tasks::Column::State.ne(OltTaskState::NeedsOperator.as_str())),
+        )
+        .await?;
+    Ok(open.is_some())
+}
+
 /// The open task on an ONU.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use crate::lately::Lately;
 use std::{net::IpAddr, time::Duration};
-use types::{CpeId, OnuRowId, UtcMs};
+use types::{CpeId, OnuRowId, Serial, UtcMs};
 
 /// A device that was asked for its secret and came back without one has none.
 pub(super) const CHALLENGE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
@@ -21,8 +21,9 @@ pub(crate) struct Challenged {
     reported: Lately<(CpeId, &'static str)>,
     reported_onus: Lately<(OnuRowId, &'static str)>,
     homes: Lately<IpAddr, CpeId>,
-    /// Since when the OLT's word on an ONU is missing.
-    awaited: Lately<OnuRowId, UtcMs>,
+    /// Since when the OLT's word is missing on who informs as an ONU from this address. By address too: a stranger's
+    /// waiting uses up nothing of the real one's.
+    awaited: Lately<(Serial, IpAddr), UtcMs>,
 }
 
 impl Challenged {
@@ -65,18 +66,19 @@ impl Challenged {
     }
 
     /// The OLT has not said what is needed of this ONU: whether it is worth coming back soon.
-    pub(super) fn may_wait(&self, onu: OnuRowId, now: UtcMs) -> bool {
+    pub(super) fn may_wait(&self, serial: Serial, address: IpAddr, now: UtcMs) -> bool {
         const REMEMBERED: Duration = Duration::from_secs(3600);
-        let since = self.awaited.get(&onu, now, REMEMBERED).unwrap_or_else(|| {
-            self.awaited.put(onu, now, now, REMEMBERED);
-            now
-        });
-        now.since(since) < AWAITED
+        let who = (serial, address.to_canonical());
+        match self.awaited.get(&who, now, REMEMBERED) {
+            Some(since) => now.since(since) < AWAITED,
+            // Whoever cannot be remembered would wait for ever.
+            None => self.awaited.put(who, now, now, REMEMBERED),
+        }
     }
 
     /// The OLT has said it.
-    pub(super) fn waits_no_longer(&self, onu: OnuRowId) {
-        self.awaited.map().remove(&onu);
+    pub(super) fn waits_no_longer(&self, serial: Serial, address: IpAddr) {
+        self.awaited.map().remove(&(serial, address.to_canonical()));
     }
 
     /// A device showed its own secret from this address.

@@ -94,7 +94,12 @@ impl App {
                 )));
             }
         }
-        let link = Link::One { service_id: service, olt_confirms: false, claimed_by: Some(actor.label()) };
+        let link = Link::One {
+            service_id: service,
+            olt_confirms: false,
+            claimed_by: Some(actor.label()),
+            doubt: None,
+        };
         self.challenged().vouch(cpe, self.now());
         self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await
     }

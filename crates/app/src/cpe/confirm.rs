@@ -2,21 +2,34 @@
 //! secret and being online is none either; the address by which an OLT knows an ONU is what a stranger elsewhere in the
 //! management network cannot have.
 
-use crate::{App, AppError, oms::AddressWord, ports::Peer};
+use crate::{
+    App, AppError,
+    oms::{AddressWord, Asked, seen_online},
+    ports::Peer,
+};
 use std::{net::IpAddr, time::Duration};
-use store::{Presence, cpes, onus, rows, timeline};
-use types::{CpeId, ServiceId, UtcMs};
+use store::{Presence, cpes, onus, rows, tasks, timeline};
+use types::{CpeId, Serial, ServiceId, UtcMs};
 
+/// Under this layer the evidence is kept by which a device was let in.
+pub(super) const IDENTITY: &str = "identity";
 /// A word younger than this is not asked for again before something is refused by it.
 const YOUNG: Duration = Duration::from_secs(10);
 
 /// What the OLT says of somebody who informs as an ONU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
-    /// The ONU is not online by a fresh word, or the Inform did not come from a place that an ONU can be at.
-    Against,
-    /// Online, and its address is not known yet.
+    /// The Inform came from no management network: no ONU is there.
+    Outside,
+    /// Not online where it should be.
+    Away {
+        /// The OLT said so just now; otherwise by what is known, and it cannot be asked.
+        asked: bool,
+    },
+    /// Nobody has said yet where it is, or what was said is old; the OLT may be asked a moment later.
     NotYet,
+    /// Online at the address that informs, and another device showed its own secret from there after the OLT said so.
+    Taken,
     /// Online, and at this moment without any management address.
     Nowhere {
         /// When the OLT said so.
@@ -38,13 +51,15 @@ pub(super) enum Word {
     Somewhere {
         /// Why it cannot be told.
         why: String,
+        /// By the policy that counts all the same.
+        counts: bool,
     },
 }
 
 impl Word {
     /// It counts for whoever informs.
     pub(super) fn confirms(&self) -> bool {
-        matches!(self, Word::Here { .. } | Word::Somewhere { .. })
+        matches!(self, Word::Here { .. } | Word::Somewhere { counts: true, .. })
     }
 
     /// It counts against whoever informs.
@@ -67,48 +82,106 @@ impl App {
         peer: &Peer,
         may_ask: bool,
     ) -> Result<Word, AppError> {
-        let (policy, now) = (self.policy(), self.now());
-        let fresh = onu.observed_at.is_some_and(|at| now.since(at).as_secs() <= policy.olt_word_valid_s);
-        if !self.is_inside(peer.address) || onu.presence != Presence::InService || !fresh {
-            return Ok(Word::Against);
+        if !self.is_inside(peer.address) {
+            return Ok(Word::Outside);
         }
-        let mut word = self.judged(onu, peer.address);
+        let now = self.now();
+        let online = seen_online(onu, now, self.policy().olt_word_valid_s);
+        let known = if online { self.judged(onu, peer.address) } else { Word::Away { asked: false } };
+        let mut word = self.unless_taken(cpe, peer.address, known).await?;
         let worth_asking = match &word {
-            Word::NotYet => true,
+            // A CPE may speak before the OLT's list of ONUs was read again.
+            Word::Away { .. } | Word::NotYet => true,
             Word::Nowhere { read_at } | Word::Elsewhere { read_at, .. } => now.since(*read_at) >= YOUNG,
-            Word::Against | Word::Here { .. } | Word::Somewhere { .. } => false,
+            // Leases change hands.
+            Word::Taken => matches!(self.judged(onu, peer.address), Word::Here { .. }),
+            Word::Outside | Word::Here { .. } | Word::Somewhere { .. } => false,
         };
-        if may_ask
-            && worth_asking
-            && let Some(asked) = self.ask_address(onu).await?
-        {
-            word = self.judged(&asked, peer.address);
+        if may_ask && worth_asking {
+            word = match self.ask_address(onu).await? {
+                Asked::Answered(asked) => {
+                    let said = self.judged(&asked, peer.address);
+                    self.unless_taken(cpe, peer.address, said).await?
+                }
+                Asked::NotThere => Word::Away { asked: true },
+                // Nobody is refused for long by what was true a while ago.
+                Asked::NotNow => Word::NotYet,
+                Asked::Never => word,
+            };
         }
-        if word.confirms() && self.is_anothers_home(cpe, peer.address, &word).await? {
+        if word == Word::Taken {
             tracing::warn!(serial = %onu.serial, peer = %peer.address, "another device's address speaks for this serial");
-            return Ok(Word::Against);
         }
         Ok(word)
     }
 
+    /// What the OLT says, unless another device is known to live at this address.
+    async fn unless_taken(&self, cpe: CpeId, address: IpAddr, word: Word) -> Result<Word, AppError> {
+        let taken = word.confirms() && self.is_anothers_home(cpe, address, &word).await?;
+        Ok(if taken { Word::Taken } else { word })
+    }
+
     /// Whoever informs as this ONU is worth another try soon: the OLT has not said yet where it is. A CPE informs in the
     /// second it gets its address, and an OLT may be asked a moment later.
-    pub(super) fn comes_back(&self, onu: &rows::Onu, word: &Word) -> bool {
+    pub(super) fn comes_back(&self, onu: &rows::Onu, word: &Word, peer: IpAddr) -> bool {
         match word {
-            Word::NotYet | Word::Nowhere { .. } => self.challenged().may_wait(onu.id, self.now()),
+            Word::NotYet | Word::Nowhere { .. } | Word::Away { asked: true } => {
+                self.challenged().may_wait(onu.serial, peer, self.now())
+            }
             Word::Here { .. } | Word::Somewhere { .. } => {
-                self.challenged().waits_no_longer(onu.id);
+                self.challenged().waits_no_longer(onu.serial, peer);
                 false
             }
-            Word::Against | Word::Elsewhere { .. } => false,
+            Word::Outside | Word::Away { asked: false } | Word::Taken | Word::Elsewhere { .. } => false,
         }
+    }
+
+    /// The ONU with one of these serial numbers is being authorised: its CPE may speak before the database knows the
+    /// ONU, and comes back then.
+    pub(super) async fn is_coming(&self, serials: &[Serial], peer: IpAddr) -> Result<bool, AppError> {
+        if !self.is_inside(peer) {
+            return Ok(false);
+        }
+        for serial in serials {
+            if tasks::is_under_way(self.store(), *serial).await?
+                && self.challenged().may_wait(*serial, peer, self.now())
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Why the OLT does not speak for whoever informs, in words that go on after "first contact from 10.20.3.9, and".
+    pub(super) async fn doubt(&self, onu: &rows::Onu, word: &Word) -> Result<Option<String>, AppError> {
+        let (serial, olt) = (onu.serial, self.olt_name(onu).await?);
+        let told = match word {
+            Word::Here { .. } | Word::Somewhere { counts: true, .. } => return Ok(None),
+            Word::Outside => format!("that is in no management network, where ONU {serial} must be"),
+            Word::Away { asked: true } => format!("{olt} says that ONU {serial} is not online"),
+            Word::Away { asked: false } => {
+                format!("{olt} was last heard to have ONU {serial} offline, or was not heard for long")
+            }
+            Word::NotYet => format!("{olt} has not said yet at which address it has ONU {serial}"),
+            Word::Taken => format!(
+                "{olt} has ONU {serial} there, but another device showed its own secret from that address since"
+            ),
+            Word::Nowhere { .. } => format!("{olt} has ONU {serial} online without a management address"),
+            Word::Elsewhere { has, .. } => format!("{olt} has ONU {serial} at {}", listed(has)),
+            Word::Somewhere { why, counts: false } => format!(
+                "{olt} cannot tell at which address it has ONU {serial} ({why}), which the ACS policy asks for"
+            ),
+        };
+        Ok(Some(told.chars().take(500).collect()))
     }
 
     /// What is known of an ONU that is online, against the address that informs.
     fn judged(&self, onu: &rows::Onu, peer: IpAddr) -> Word {
         match AddressWord::on(onu, self.now(), self.policy().olt_word_valid_s) {
             AddressWord::Unread => Word::NotYet,
-            AddressWord::CannotTell { why } => Word::Somewhere { why },
+            AddressWord::CannotTell { why } => {
+                Word::Somewhere { why, counts: !self.policy().first_contact_needs_address }
+            }
             AddressWord::Has { addresses, read_at } if addresses.is_empty() => Word::Nowhere { read_at },
             AddressWord::Has { addresses, read_at } if addresses.contains(&peer.to_canonical()) => {
                 Word::Here { read_at }
@@ -119,6 +192,7 @@ impl App {
                         "it has it at {}, which is in no management network, so addresses are translated in between",
                         listed(&addresses)
                     ),
+                    counts: !self.policy().first_contact_needs_address,
                 }
             }
             AddressWord::Has { addresses, read_at } => Word::Elsewhere { has: addresses, read_at },
@@ -185,9 +259,32 @@ impl App {
                     "Somebody informs from {peer} as ONU {serial}, and {olt} has not said yet at which address it has \
                      this ONU; nothing was told to it."
                 ),
-                "The OLT is asked again by itself; with its answer the CPE goes on at its next Inform.",
+                "The OLT is asked again by itself; if its answer agrees, the CPE is let in without anybody's help and goes \
+                 on at its next Inform.",
             ),
-            Word::Against | Word::Here { .. } | Word::Somewhere { .. } => return Ok(()),
+            Word::Somewhere { why, counts: false } => (
+                "identity_unlocated",
+                store::Severity::Warn,
+                format!(
+                    "Somebody informs from {peer} as ONU {serial}. {olt} has it online and cannot tell at which address: \
+                     {why}. By the ACS policy that is not enough; nothing was told to it."
+                ),
+                "An operator can claim the CPE by hand.",
+            ),
+            Word::Away { asked: true } => (
+                "identity_away",
+                store::Severity::Warn,
+                format!(
+                    "Somebody informs from {peer} as ONU {serial}, and {olt} says that this ONU is not online; nothing \
+                     was told to it."
+                ),
+                "It goes on when the OLT has the ONU online at this address; an operator can claim the CPE by hand.",
+            ),
+            Word::Outside
+            | Word::Away { asked: false }
+            | Word::Taken
+            | Word::Here { .. }
+            | Word::Somewhere { counts: true, .. } => return Ok(()),
         };
         if !self.challenged().may_report_onu(onu.id, code, now) {
             return Ok(());
@@ -232,7 +329,7 @@ impl App {
                 format!("{peer}, by {olt}"),
                 true,
             ),
-            Word::Somewhere { why } => (
+            Word::Somewhere { why, .. } => (
                 store::Severity::Info,
                 format!(
                     "{olt} has ONU {serial} online, and its CPE informs from {peer}, inside the management network. \
@@ -241,11 +338,16 @@ impl App {
                 format!("not known to {olt}: {why}"),
                 false,
             ),
-            Word::Against | Word::NotYet | Word::Nowhere { .. } | Word::Elsewhere { .. } => return Ok(()),
+            Word::Outside
+            | Word::Away { .. }
+            | Word::NotYet
+            | Word::Taken
+            | Word::Nowhere { .. }
+            | Word::Elsewhere { .. } => return Ok(()),
         };
         let evidence = rows::EvidenceItem {
             cpe_id: cpe,
-            layer: "identity".to_owned(),
+            layer: IDENTITY.to_owned(),
             setting: "management_address".to_owned(),
             wanted: wanted.chars().take(256).collect(),
             observed: peer.to_string(),

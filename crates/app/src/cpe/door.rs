@@ -18,8 +18,9 @@ use types::{CpeId, CpeSessionId, UtcMs};
 
 /// Longest DeviceId fields by TR-069 A.3.3.1; anything longer is no device of ours.
 const LONGEST_ID: usize = 64;
-/// Who waits for the OLT's word comes back after so long: what it says is read within seconds.
-const AGAIN_FOR_THE_OLT_S: u32 = 30;
+/// Who waits for the OLT's word comes back after so long: it is asked about one ONU that often. CPEs that do not read
+/// this come back by their own rule, at first after 5 to 10 s (TR-069 3.2.1.1).
+const AGAIN_FOR_THE_OLT_S: u32 = 10;
 /// RPC lines kept of a session.
 const LONGEST_DETAIL: usize = 200;
 
@@ -127,12 +128,15 @@ impl App {
             .store()
             .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
             .await?;
+        let bootstrap = inform.bootstrap();
         let heard = provisioning::Peer { address: peer.address, auth };
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
-        // By what it was let in is told once, not with every session of a first contact.
+        // By what it was let in is told once, not with every session of a first contact; again after a reset.
+        let known =
+            device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
         let first = peer.identity.level != AuthLevel::Own
             && link.confirmed()
-            && !device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
+            && (!known || (bootstrap && device.ownership.confirmed_at.is_some()));
         let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
         let linked = slot.as_ref().and_then(|live| live.row.service_id);
@@ -182,7 +186,7 @@ impl App {
             }
             return Ok(Admission::Challenge);
         }
-        let resolved = self.resolve(row, device, inform, peer).await?;
+        let resolved = self.resolve(row, device, inform, peer, true).await?;
         if *level == AuthLevel::Own {
             self.challenged().forget(row.id, peer.address);
             self.challenged().lives_at(peer.address, row.id, now);
@@ -250,10 +254,13 @@ impl App {
             }
         }
         if let Some((onu, word)) = &resolved.onu {
-            if self.comes_back(onu, word) {
+            if self.comes_back(onu, word, peer.address) {
                 return Ok(Admission::Later);
             }
             self.report_word(row, onu, word, peer.address).await?;
+        }
+        if !resolved.link.confirmed() && self.is_coming(&claimed_serials(inform), peer.address).await? {
+            return Ok(Admission::Later);
         }
         Ok(Admission::Admitted(Box::new(resolved)))
     }
@@ -308,7 +315,7 @@ impl App {
             let placeholder = known.into_iter().find(cpes::is_placeholder);
             let who = placeholder.as_ref().map_or(CpeId(0), |row| row.id);
             let word = self.olts_word(&onu, who, peer, onu.service_id.is_some()).await?;
-            if onu.service_id.is_some() && self.comes_back(&onu, &word) {
+            if onu.service_id.is_some() && self.comes_back(&onu, &word, peer.address) {
                 return Ok(Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }));
             }
             if let Some(mut row) = placeholder.filter(|_| word.confirms()) {
@@ -327,6 +334,9 @@ impl App {
                     None => Found::Not(Begin::Busy { retry_after_s: 60 }),
                 });
             }
+        }
+        if self.is_coming(&serials, peer.address).await? {
+            return Ok(Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }));
         }
         if nameless {
             let reason = format!("{serial} gives no OUI and no ProductClass, and no OLT confirms it now.");

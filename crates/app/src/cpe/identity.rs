@@ -5,6 +5,7 @@
 use super::confirm::Word;
 use crate::{
     App, AppError,
+    oms::Asked,
     ports::{AuthLevel, Peer},
 };
 use provisioning::{Device, InformFacts, Link};
@@ -80,10 +81,11 @@ impl App {
         device: &Device,
         inform: &InformFacts,
         peer: &Peer,
+        may_ask: bool,
     ) -> Result<Resolved, AppError> {
         if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
             let (service_id, claimed_by) = (*service_id, Some(by.clone()));
-            return Ok(Link::One { service_id, olt_confirms: false, claimed_by }.into());
+            return Ok(Link::One { service_id, olt_confirms: false, claimed_by, doubt: None }.into());
         }
         // A device has one PON serial number for life: once it is known, no vendor leaf can make it another's.
         let pinned = match row.pon_serial {
@@ -107,9 +109,9 @@ impl App {
             let at_home = peer.identity.level == AuthLevel::Own
                 && row.service_id.is_some_and(|own| named.contains(&own));
             let word = if named.is_empty() {
-                Word::Against
+                Word::Away { asked: false }
             } else {
-                self.olts_word(&onu, row.id, peer, !at_home).await?
+                self.olts_word(&onu, row.id, peer, may_ask && !at_home).await?
             };
             for service in named {
                 found.insert(service, Some((onu.clone(), word.clone())));
@@ -163,7 +165,11 @@ impl App {
             }
         }
         let olt_confirms = word.as_ref().is_some_and(|(_, word)| word.confirms());
-        Ok(Resolved { link: Link::One { service_id, olt_confirms, claimed_by: None }, onu: word, pin })
+        let doubt = match &word {
+            Some((onu, word)) => self.doubt(onu, word).await?,
+            None => Some(format!("no OLT of ours has an ONU {} yet", label())),
+        };
+        Ok(Resolved { link: Link::One { service_id, olt_confirms, claimed_by: None, doubt }, onu: word, pin })
     }
 
     /// The one ONU that an OLT has at the address of a peer whose serial number says nothing. A MAC address is no key:
@@ -188,9 +194,9 @@ impl App {
             _ => true,
         };
         if is_old(&word)
-            && let Some(asked) = self.ask_address(&onu).await?
+            && let Asked::Answered(asked) = self.ask_address(&onu).await?
         {
-            onu = asked;
+            onu = *asked;
             word = self.olts_word(&onu, row.id, peer, false).await?;
         }
         if is_old(&word) {

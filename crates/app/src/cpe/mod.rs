@@ -8,6 +8,7 @@ mod door;
 mod identity;
 mod live;
 mod lost;
+mod reconsider;
 
 pub(crate) use challenged::Challenged;
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};

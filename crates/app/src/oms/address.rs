@@ -95,6 +95,29 @@ impl AddressWord {
     }
 }
 
+/// The OLT has this ONU online, by a word that is not older than `valid_s`: a reading of its states, or, if that is newer,
+/// the answer to a question about its address.
+pub(crate) fn seen_online(onu: &rows::Onu, now: UtcMs, valid_s: u64) -> bool {
+    let fresh = |at: UtcMs| now.since(at).as_secs() <= valid_s;
+    let listed = onu.presence == Presence::InService && onu.observed_at.is_some_and(fresh);
+    let asked = Kept::of(&onu.observed)
+        .is_some_and(|kept| fresh(kept.read_at) && Some(kept.read_at) > onu.observed_at);
+    listed || asked
+}
+
+/// What came of a question to an OLT.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Asked {
+    /// It answered; the ONU as it is known now.
+    Answered(Box<rows::Onu>),
+    /// The ONU is not online where it should be.
+    NotThere,
+    /// It was not asked, or gave no answer in time. Another time it may.
+    NotNow,
+    /// Nobody speaks to this OLT, or it does not answer at all.
+    Never,
+}
+
 /// What is kept of an answer; `None`: what was known is void.
 fn kept(onu: &rows::Onu, word: ManagementWord, now: UtcMs) -> Option<serde_json::Value> {
     let kept = match word {
@@ -116,9 +139,15 @@ fn kept(onu: &rows::Onu, word: ManagementWord, now: UtcMs) -> Option<serde_json:
     serde_json::to_value(kept).ok()
 }
 
-/// Removes the word from what was observed: an ONU that went away comes back with another address.
-pub(super) fn forget(observed: &mut serde_json::Map<String, serde_json::Value>) {
-    observed.remove(KEY);
+/// Removes the word from what was observed of an ONU that was away at `away_at`, unless it is newer: who went away comes
+/// back with another address.
+pub(super) fn forget(observed: &mut serde_json::Map<String, serde_json::Value>, away_at: Option<UtcMs>) {
+    let newer = |value: &serde_json::Value| {
+        serde_json::from_value::<Kept>(value.clone()).is_ok_and(|kept| Some(kept.read_at) > away_at)
+    };
+    if !observed.get(KEY).is_some_and(newer) {
+        observed.remove(KEY);
+    }
 }
 
 /// Who asked which OLT about what, so that nobody can make an OLT busy from the door.
@@ -129,6 +158,8 @@ pub(crate) struct Questions {
     silent: Lately<OltId>,
     doors: Mutex<HashMap<OltId, Door>>,
     directory: Mutex<Option<(UtcMs, Arc<Directory>)>>,
+    /// Rings when an OLT has said something.
+    said: tokio::sync::Notify,
 }
 
 /// ONUs by address, as their OLTs said it lately.
@@ -239,20 +270,27 @@ impl App {
         for onu in changed {
             self.bus().say(Change::Onu(onu));
         }
+        self.olts().questions.said.notify_one();
         Ok(())
     }
 
-    /// Asks the OLT now where it has this ONU, and keeps the answer. `None` if it may not be asked now, or gives no
-    /// answer in time: what was known stays.
-    pub(crate) async fn ask_address(&self, onu: &rows::Onu) -> Result<Option<rows::Onu>, AppError> {
+    /// Until an OLT has said at which address it has an ONU, since this was asked for the last time.
+    pub(crate) async fn olt_said(&self) {
+        self.olts().questions.said.notified().await;
+    }
+
+    /// Asks the OLT now where it has this ONU, and keeps the answer.
+    pub(crate) async fn ask_address(&self, onu: &rows::Onu) -> Result<Asked, AppError> {
         let (now, questions) = (self.now(), &self.olts().questions);
-        let Some(place) = place(onu) else { return Ok(None) };
-        let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(None) };
-        let Some(olt) = self.store().get::<rows::Olt>(onu.olt_id).await? else { return Ok(None) };
-        let speaks = olt.admin_state == AdminState::Enabled && olt.observed_state != OltObservedState::Silent;
+        let Some(place) = place(onu) else { return Ok(Asked::Never) };
+        let Some(olt) = self.store().get::<rows::Olt>(onu.olt_id).await? else { return Ok(Asked::Never) };
+        if olt.admin_state != AdminState::Enabled || olt.observed_state == OltObservedState::Silent {
+            return Ok(Asked::Never);
+        }
+        let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(Asked::NotNow) };
         // Another node may be the one that speaks to it.
-        if !speaks || !self.may_act_on(olt.id).await? {
-            return Ok(None);
+        if !self.may_act_on(olt.id).await? {
+            return Ok(Asked::NotNow);
         }
         let line = self.olt_line(&olt).await?;
         let asking = self.leased(olt.id, async { Ok(line.handle.management_now(place, onu.serial).await) });
@@ -260,16 +298,19 @@ impl App {
             Ok(answer) => answer?,
             Err(_) => Err(OltError::Queue("it did not answer at once".to_owned())),
         };
-        match word {
-            Ok(word) => {
-                self.keep_words(vec![(onu.id, kept(onu, word, self.now()))]).await?;
-                Ok(self.store().get(onu.id).await?)
-            }
+        let word = match word {
+            Ok(word) => word,
             Err(error) => {
                 questions.silent.put(olt.id, (), now, REST);
                 tracing::warn!(olt = %olt.name, serial = %onu.serial, %error, "the OLT cannot be asked for an address now");
-                Ok(None)
+                return Ok(Asked::NotNow);
             }
+        };
+        let there = word != ManagementWord::NotThere;
+        self.keep_words(vec![(onu.id, kept(onu, word, self.now()))]).await?;
+        match self.store().get::<rows::Onu>(onu.id).await? {
+            Some(onu) if there => Ok(Asked::Answered(Box::new(onu))),
+            _ => Ok(Asked::NotThere),
         }
     }
 
@@ -280,7 +321,7 @@ impl App {
         let mut found = Vec::new();
         for id in self.directory().await?.get(&wanted).into_iter().flatten() {
             let Some(onu) = self.store().get::<rows::Onu>(*id).await? else { continue };
-            let online = onu.presence == Presence::InService && onu.removed_at.is_none();
+            let online = seen_online(&onu, now, valid_s) && onu.removed_at.is_none();
             let there = match AddressWord::on(&onu, now, valid_s) {
                 AddressWord::Has { addresses, .. } => addresses.contains(&IpAddr::V4(wanted)),
                 AddressWord::Unread | AddressWord::CannotTell { .. } => false,

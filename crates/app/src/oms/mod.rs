@@ -11,7 +11,7 @@ mod saves;
 mod spec;
 mod tape;
 
-pub(crate) use address::AddressWord;
+pub(crate) use address::{AddressWord, Asked, seen_online};
 pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;

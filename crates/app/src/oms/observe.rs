@@ -282,12 +282,8 @@ impl App {
             .iter()
             .filter(|onu| onu.service_id.is_some() && is_online(found_in(&states, onu)))
             .map(|onu| {
-                // What was known of one that had been away is void.
-                let observed = if onu.presence == Presence::InService {
-                    onu.observed.clone()
-                } else {
-                    serde_json::Value::Null
-                };
+                // As it will be stored: what was known of one that had been away may be void.
+                let observed = observation_of(onu, found_in(&states, onu), at).observed.unwrap_or_default();
                 rows::Onu { observed, ..onu.clone() }
             })
             .collect();
@@ -444,8 +440,10 @@ fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus:
             Some(state) => {
                 let mut observed = onu.observed.as_object().cloned().unwrap_or_default();
                 observed.remove("missing_on_olt");
-                if presence != Presence::InService || onu.presence == Presence::NotPresent {
-                    address::forget(&mut observed);
+                if presence != Presence::InService {
+                    address::forget(&mut observed, Some(at));
+                } else if onu.presence != Presence::InService {
+                    address::forget(&mut observed, onu.observed_at);
                 }
                 observed.insert("config_state".into(), serde_json::json!(state.row.config_state));
                 observed.insert("match_state".into(), serde_json::json!(state.row.match_state));

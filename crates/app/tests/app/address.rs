@@ -2,17 +2,17 @@
 
 use crate::support::{
     bed::Bed,
-    cpe::{INSIDE, accepted, anonymous, asked, first_request, inform, peer, told_nothing},
+    cpe::{INSIDE, OUTSIDE, accepted, anonymous, asked, first_request, inform, peer, told_nothing},
     olt::{Node, PON, address_of, authorised, known_olt, read},
     world::{self, announced, cpe_row, customer_with_onu, olt_has, olt_says, service_row, told, with_policy},
 };
 use app::{
-    App,
+    AcsPolicy, App,
     ports::{AuthLevel, Begin, CpeFrontDoor, Identity, InformFacts, SessionEnd},
 };
 use sim::olt::{Fault, FaultKind, Onu, SimOlt};
 use std::collections::BTreeSet;
-use store::{Presence, cpes, onus, rows, services};
+use store::{Presence, cpes, onus, rows, services, tasks};
 use types::{CpeId, Serial, ServiceId};
 
 const ELSEWHERE: &str = "127.20.9.9";
@@ -220,6 +220,159 @@ async fn the_door_asks_the_olt_when_it_has_not_said(bed: &Bed) {
     assert!(sim.handle().record().tally().internet_by_omci.is_empty(), "it was asked, and told nothing");
 }
 
+async fn a_cpe_that_speaks_before_its_onu_was_seen_online_need_not_wait(bed: &Bed) {
+    let (node, sim, service) = fresh_onu(bed).await;
+    let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
+    olt_says(&node.app, onu.id, Presence::NotPresent).await;
+    bed.advance_s(5);
+    let at = address_of(&sim, serial());
+    let facts = inform(serial(), &["0 BOOTSTRAP"], &at);
+    let place = at.clone();
+    let (id, spoken) = node.run(move |app| async move { asked(&app, facts, &place).await }).await;
+    assert!(spoken, "the OLT has it online now, and says so when asked");
+    assert_eq!(service_row(&node.app, service).await.cpe_id, Some(id));
+    // That it came back is seen by the next reading, and what was asked in between is not lost by it.
+    read(&node).await;
+    let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
+    assert_eq!(
+        (onu.presence, &onu.observed["management"]["hosts"][0]["address"]),
+        (Presence::InService, &at.into())
+    );
+    // In the dark it is nobody, whoever says so.
+    sim.handle().power(serial(), false);
+    read(&node).await;
+    bed.advance_s(60);
+    let rogue = || InformFacts { oui: "BADBAD".into(), ..inform(serial(), &["0 BOOTSTRAP"], ELSEWHERE) };
+    let facts = rogue();
+    let begin = node.run(move |app| async move { app.begin(facts, anonymous(ELSEWHERE)).await }).await;
+    assert!(matches!(begin, Begin::Busy { retry_after_s: 10 }), "the list of the OLT may lag: {begin:?}");
+    bed.advance_s(300);
+    let facts = rogue();
+    let told =
+        node.run(move |app| async move { told_nothing(&app, facts, anonymous(ELSEWHERE)).await }).await;
+    assert!(cpe_row(&node.app, told).await.quarantine);
+}
+
+async fn a_word_that_comes_later_lets_the_cpe_in(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu, placeholder) = announced(&app, "user@isp", serial()).await;
+    // Nobody has seen the ONU yet, and nobody can be asked: the CPE is in quarantine, and says why.
+    olt_says(&app, onu, Presence::NotPresent).await;
+    let id = told_nothing(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.state.as_str(), row.quarantine), ("INFORMED", true));
+    assert_eq!(
+        row.reason_text,
+        "Provision blocked: first contact from 127.20.3.9, and olt-user@isp was last heard to have ONU \
+         HWTC-7D4733C3 offline, or was not heard for long"
+    );
+    // The OLT has it elsewhere: nothing changes, whoever looks and however often.
+    bed.advance_s(30);
+    olt_has(&app, onu, &[ELSEWHERE]).await;
+    for _ in 0..2 {
+        app.reconsider().await.expect("looked");
+    }
+    assert_eq!(cpe_row(&app, id).await, row);
+    // There it is.
+    bed.advance_s(30);
+    olt_has(&app, onu, &[INSIDE]).await;
+    for _ in 0..2 {
+        app.reconsider().await.expect("looked");
+    }
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.service_id, row.quarantine, row.reason_code.as_str()), (Some(service), false, "linked"));
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+    assert!(app.store().get::<rows::Cpe>(placeholder).await.expect("reads").is_none(), "it is this one");
+    assert_eq!(told(&app, id, "identity_confirmed").await.len(), 1);
+    assert_eq!(identity(&app, id).await.map(|kept| kept.verified), Some(true));
+    // What was let in is not trusted with anything from elsewhere.
+    let rogue = inform(serial(), &["2 PERIODIC"], ELSEWHERE);
+    let begin = app.begin(rogue, anonymous(ELSEWHERE)).await;
+    assert!(matches!(begin, Begin::Challenge), "{begin:?}");
+    assert_eq!(asked(&app, inform(serial(), &["2 PERIODIC"], INSIDE), INSIDE).await, (id, true));
+}
+
+async fn a_word_that_comes_too_late_says_nothing_of_who_spoke_then(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
+    olt_says(&app, onu, Presence::NotPresent).await;
+    let id = told_nothing(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), anonymous(INSIDE)).await;
+    bed.advance_s(app.policy().olt_word_valid_s + 1);
+    olt_has(&app, onu, &[INSIDE]).await;
+    app.reconsider().await.expect("looked");
+    assert!(cpe_row(&app, id).await.quarantine, "the address may have been another's then");
+    assert_eq!(service_row(&app, service).await.cpe_id, None);
+    // And nobody is let in beside a CPE that is there.
+    let now = inform(serial(), &["2 PERIODIC"], INSIDE);
+    assert_eq!(asked(&app, now, INSIDE).await, (id, true));
+    let twin = InformFacts { oui: "BADBAD".into(), ..inform(serial(), &["0 BOOTSTRAP"], INSIDE) };
+    let twin = told_nothing(&app, twin, anonymous(INSIDE)).await;
+    app.reconsider().await.expect("looked");
+    assert!(cpe_row(&app, twin).await.quarantine);
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+}
+
+async fn a_cpe_that_is_quicker_than_its_authorisation_comes_back(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    with_policy(&app).await;
+    let service = world::service(&app, "user@isp", Some(serial())).await;
+    let olt = world::quiet_olt(&app, "olt-1").await;
+    let now = app.now();
+    let task = tasks::NewTask {
+        kind: "authorise_onu".into(),
+        olt_id: olt,
+        service_id: Some(service),
+        serial: serial(),
+        pon: PON,
+        plan: serde_json::json!({}),
+        actor: "test".into(),
+        idempotency_key: None,
+    };
+    app.store()
+        .write(move |tx| Box::pin(async move { tasks::begin(tx, task, now).await }))
+        .await
+        .expect("a task");
+    // The OLT knows it already, the database does not yet.
+    let facts = || inform(serial(), &["0 BOOTSTRAP"], INSIDE);
+    let begin = app.begin(facts(), anonymous(INSIDE)).await;
+    assert!(matches!(begin, Begin::Busy { retry_after_s: 10 }), "{begin:?}");
+    assert_eq!(world::cpe_rows(&app).await, [], "and leaves no trace");
+    // Who is in no management network does not wait for anything, and nobody waits for ever.
+    let outside = told_nothing(&app, facts(), anonymous(OUTSIDE)).await;
+    assert!(cpe_row(&app, outside).await.quarantine);
+    bed.advance_s(300);
+    let id = told_nothing(&app, facts(), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert!(
+        row.quarantine && row.reason_text.contains("no OLT of ours has an ONU HWTC-7D4733C3 yet"),
+        "{row:?}"
+    );
+    // When it is done, the CPE is let in.
+    let onu = world::onu(&app, olt, serial(), Some(service)).await;
+    olt_has(&app, onu, &[INSIDE]).await;
+    app.reconsider().await.expect("looked");
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+}
+
+async fn the_policy_says_whether_an_olt_that_cannot_tell_is_enough(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, _) = customer_with_onu(&app, "user@isp", serial()).await;
+    let strict = AcsPolicy { first_contact_needs_address: true, ..world::policy() };
+    app.set_acs_policy(&world::admin(), strict, None).await.expect("a policy");
+    let id = told_nothing(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), anonymous(INSIDE)).await;
+    let row = cpe_row(&app, id).await;
+    assert_eq!(
+        row.reason_text,
+        "Provision blocked: first contact from 127.20.3.9, and olt-user@isp cannot tell at which address it has ONU \
+         HWTC-7D4733C3 (it is an old one), which the ACS policy asks for"
+    );
+    assert_eq!(told(&app, id, "identity_unlocated").await.len(), 1);
+    assert_eq!(service_row(&app, service).await.cpe_id, None);
+    with_policy(&app).await;
+    app.reconsider().await.expect("looked");
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id), "the old rule holds");
+}
+
 async fn an_olt_that_gives_no_answer_makes_nobody_wait_long(bed: &Bed) {
     let (node, sim, _) = fresh_onu(bed).await;
     let fault = FaultKind::CutBefore;
@@ -319,6 +472,11 @@ on_both!(
     a_box_without_a_pon_serial_is_known_by_its_address,
     an_address_counts_for_one_onu_and_only_while_it_is_certain,
     the_door_asks_the_olt_when_it_has_not_said,
+    a_cpe_that_speaks_before_its_onu_was_seen_online_need_not_wait,
+    a_word_that_comes_later_lets_the_cpe_in,
+    a_word_that_comes_too_late_says_nothing_of_who_spoke_then,
+    a_cpe_that_is_quicker_than_its_authorisation_comes_back,
+    the_policy_says_whether_an_olt_that_cannot_tell_is_enough,
     an_olt_that_gives_no_answer_makes_nobody_wait_long,
     addresses_are_read_a_few_at_a_time_and_only_of_who_needs_it,
 );

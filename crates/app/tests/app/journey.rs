@@ -217,9 +217,13 @@ async fn nothing_that_was_proven_outlives_its_cause(bed: &Bed) {
     }
     let (begun, _) = home.cpe.open(&app, app.now()).await;
     assert!(matches!(begun, app::ports::Begin::Accepted(_)), "{begun:?}");
-    assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
+    assert_eq!(proven(&app, home.id).await, ["identity management_address 127.20.3.9"], "who it is, anew");
     let all = store::cpes::evidence(app.store(), home.id).await.expect("readable");
-    assert!(all.is_empty(), "the management settings went with it: {all:?}");
+    let now = app.now();
+    assert!(
+        all.iter().all(|item| item.layer == "identity" && item.at == now),
+        "the management settings went with it, and by what it was let in now is new: {all:?}"
+    );
 }
 
 async fn a_change_that_is_taken_back_half_way_is_checked_again(bed: &Bed) {

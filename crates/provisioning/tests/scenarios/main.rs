@@ -177,11 +177,16 @@ fn a_mark_of_a_family_we_do_not_know_keeps_the_device_read_only() {
 #[test]
 fn a_device_that_nobody_vouches_for_gets_no_secret() {
     let mut shell = huawei(Quirks::default());
-    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None };
+    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None, doubt: None };
     shell.run(3600);
     assert_eq!((shell.device.state(), code(&shell)), (State::Informed, ReasonCode::IdentityUnconfirmed));
     assert_eq!(shell.cpe.told, []);
-    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: Some("ana".into()) };
+    shell.link = Link::One {
+        service_id: ServiceId(1),
+        olt_confirms: false,
+        claimed_by: Some("ana".into()),
+        doubt: None,
+    };
     shell.run_until(State::Active, 24 * 3600);
 }
 
@@ -202,7 +207,7 @@ fn an_impostor_with_the_serial_of_an_owned_device_gets_nothing() {
 #[test]
 fn a_forged_bootstrap_changes_nothing_about_the_device() {
     for link in [
-        Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None },
+        Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None, doubt: None },
         Link::Conflict { why: "the real one is online elsewhere".into() },
     ] {
         let mut shell = huawei(Quirks::default());

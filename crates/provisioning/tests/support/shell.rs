@@ -61,7 +61,7 @@ impl Shell {
             learned: Vec::new(),
             evidence: BTreeMap::new(),
             invariants: Invariants::default(),
-            link: Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None },
+            link: Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None },
             request: None,
             finished: false,
             requests: 0,

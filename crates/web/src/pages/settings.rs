@@ -94,6 +94,7 @@ fn fill(policy: &AcsPolicy) -> Form {
         .set("wan_label", &p.wan_label)
         .set("back_off_s", p.back_off_s.iter().map(u64::to_string).collect::<Vec<_>>().join(" "))
         .set("anonymous_first_contact", if policy.anonymous_first_contact { "1" } else { "" })
+        .set("first_contact_needs_address", if policy.first_contact_needs_address { "1" } else { "" })
         .set("first_contact_username", &policy.first_contact_username);
     for bound in PolicyBound::all() {
         form.set(bound.name(), bound.get(policy));
@@ -169,6 +170,7 @@ pub(crate) async fn change_policy(
     p.time_zone_posix = form.val("time_zone_posix").trim().to_owned();
     p.wan_label = form.val("wan_label").trim().to_owned();
     policy.anonymous_first_contact = form.is_on("anonymous_first_contact");
+    policy.first_contact_needs_address = form.is_on("first_contact_needs_address");
     policy.first_contact_username = form.val("first_contact_username").trim().to_owned();
     // As typed: a blank at its end is a mistake to be told of, not to be mended in silence.
     let typed = Some(form.val("first_contact_password")).filter(|typed| !typed.is_empty()).map(Secret::new);

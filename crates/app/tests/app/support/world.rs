@@ -226,6 +226,25 @@ pub(crate) async fn olt_says(app: &App, onu: OnuRowId, presence: Presence) {
         .expect("an observation");
 }
 
+/// The OLT's word that an ONU is online at these addresses, now.
+pub(crate) async fn olt_has(app: &App, onu: OnuRowId, addresses: &[&str]) {
+    let hosts: Vec<_> = addresses
+        .iter()
+        .map(|address| serde_json::json!({ "address": address, "vlan": null, "mac": null }))
+        .collect();
+    let word = serde_json::json!({ "management": { "read_at": app.now(), "hosts": hosts } });
+    let seen = onus::OnuObservation {
+        presence: Presence::InService,
+        at: app.now(),
+        observed: Some(word),
+        ..Default::default()
+    };
+    app.store()
+        .write(move |tx| Box::pin(async move { onus::observe(tx, onu, seen).await }))
+        .await
+        .expect("an observation");
+}
+
 pub(crate) async fn cpe_row(app: &App, id: CpeId) -> rows::Cpe {
     app.store().get(id).await.expect("readable").expect("the CPE is there")
 }

@@ -91,9 +91,12 @@ pub(super) struct AcsSettings {
     anonymous_first_contact: bool,
     /// User name of the shared first-contact credentials.
     first_contact_username: String,
-    /// The OLT's word that an ONU is online counts for so long, seconds.
+    /// The OLT's word that an ONU is online, and at which address, counts for so long, seconds.
     #[schema(minimum = 60, maximum = 7200)]
     olt_word_valid_s: u64,
+    /// An OLT that cannot say at which address an ONU is does not speak for its CPE at first contact. Off: such an OLT's
+    /// word that the ONU is online counts for whoever informs from a management network.
+    first_contact_needs_address: bool,
     /// Most devices without a service that are remembered.
     #[schema(minimum = 1, maximum = 1000000)]
     quarantine_limit: u64,
