@@ -3,7 +3,8 @@
 use crate::{
     demo::{
         load_scenario,
-        network::{FIRST_CONTACT_USER, SimulatedNetwork, look_again},
+        network::{FIRST_CONTACT_USER, Places, SimulatedNetwork, look_again},
+        prepare_folder,
     },
     node::asked_to_stop,
 };
@@ -33,6 +34,10 @@ pub(crate) struct SimArgs {
     /// Folder for the state of the network.
     #[arg(long, default_value = "data/sim")]
     data: PathBuf,
+    /// Be the network of the demo in this folder, with its addresses, passwords and state; the product is then started
+    /// by `lightkeeper demo --without-network`.
+    #[arg(long, conflicts_with_all = ["acs", "acs_user", "acs_password", "data", "direct"])]
+    demo: Option<PathBuf>,
     /// All durations of the CPEs are divided by this.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -44,7 +49,7 @@ pub(crate) struct SimArgs {
     print_scenario: bool,
 }
 
-pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(mut args: SimArgs) -> anyhow::Result<ExitCode> {
     if args.print_scenario {
         match &args.scenario {
             Some(path) => print!("{}", std::fs::read_to_string(path)?),
@@ -53,11 +58,30 @@ pub(crate) async fn run(args: SimArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let scenario = load_scenario(args.scenario.as_deref())?;
+    let places = match &args.demo {
+        Some(folder) => {
+            prepare_folder(folder, false)?;
+            let places = Places::load_or_choose(folder, &scenario)?;
+            args.data = folder.join("network");
+            args.acs = format!("http://{}/", places.acs);
+            args.acs_user = FIRST_CONTACT_USER.to_owned();
+            args.acs_password.clone_from(&places.first_contact_password);
+            Some(places)
+        }
+        None => None,
+    };
     std::fs::create_dir_all(&args.data)?;
     let credentials = (args.acs_user.as_str(), args.acs_password.as_str());
-    let network =
-        SimulatedNetwork::start(&scenario, args.data, None, &args.acs, credentials, args.speed, !args.direct)
-            .await?;
+    let network = SimulatedNetwork::start(
+        &scenario,
+        args.data,
+        places.as_ref(),
+        &args.acs,
+        credentials,
+        args.speed,
+        !args.direct,
+    )
+    .await?;
     for (name, olt) in &network.olts {
         println!(
             "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",

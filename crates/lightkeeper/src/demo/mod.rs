@@ -44,6 +44,9 @@ pub(crate) struct DemoArgs {
     /// Longest time for --check, in seconds.
     #[arg(long, default_value_t = 240)]
     within: u64,
+    /// Start the product alone: the network is a process of its own, `lightkeeper sim --demo FOLDER`.
+    #[arg(long)]
+    without_network: bool,
     /// Another scenario (TOML); the built-in one is printed by `lightkeeper sim --print-scenario`.
     #[arg(long)]
     scenario: Option<PathBuf>,
@@ -60,7 +63,7 @@ pub(crate) fn load_scenario(file: Option<&Path>) -> anyhow::Result<Scenario> {
     }
 }
 
-fn prepare_folder(folder: &Path, reset: bool) -> anyhow::Result<()> {
+pub(crate) fn prepare_folder(folder: &Path, reset: bool) -> anyhow::Result<()> {
     let mark = folder.join(MARK);
     if reset && folder.exists() {
         if !mark.exists() {
@@ -101,17 +104,16 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
     seed::seed(&app, &scenario, &places).await.context("preparing the demo's customers and OLTs")?;
     let node = Node::start(&config, app.clone()).await?;
     let acs_url = format!("http://{}/", places.acs);
-    let network = SimulatedNetwork::start(
-        &scenario,
-        args.data.join("network"),
-        Some(&places),
-        &acs_url,
-        (FIRST_CONTACT_USER, &places.first_contact_password),
-        1.0,
-        true,
-    )
-    .await?;
-    announce(&node, &network);
+    let network = if args.without_network {
+        None
+    } else {
+        let folder = args.data.join("network");
+        let credentials = (FIRST_CONTACT_USER, places.first_contact_password.as_str());
+        let started =
+            SimulatedNetwork::start(&scenario, folder, Some(&places), &acs_url, credentials, 1.0, true);
+        Some(started.await?)
+    };
+    announce(&node, network.as_ref());
 
     let stop = CancellationToken::new();
     let operator = tokio::spawn(operator::run(app.clone(), plans.clone(), stop.clone()));
@@ -133,15 +135,17 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
     // The operator only orders work; what it ordered is in the database.
     let _ = operator.await;
     node.stop().await;
-    network.stop().await;
+    if let Some(network) = network {
+        network.stop().await;
+    }
     Ok(code)
 }
 
 /// Everything a visitor needs, once.
-fn announce(node: &Node, network: &SimulatedNetwork) {
+fn announce(node: &Node, network: Option<&SimulatedNetwork>) {
     let Some(web) = node.web else { return };
     let url = format!("http://{web}");
-    for (name, olt) in &network.olts {
+    for (name, olt) in network.iter().flat_map(|network| &network.olts) {
         let show = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |a| a.to_string());
         eprintln!(
             "Simulated OLT {name}: SSH {}, Telnet {}, SNMP {}",
