@@ -73,7 +73,7 @@ impl ConnectionRequester for HttpConnectionRequester {
         if !is_its_own(address, &target) {
             return ConnectionRequestOutcome::AnotherAddress;
         }
-        let Ok(_place) = self.at_once.acquire().await else { return ConnectionRequestOutcome::Timeout };
+        let Ok(_place) = self.at_once.acquire().await else { return ConnectionRequestOutcome::NotSent };
         let to = SocketAddr::new(address, url.port);
         let connect = target.connect_timeout.min(MAX_CONNECT);
         let outcome = ask(&url, to, connect, self.answer_within, &target).await;

@@ -3,6 +3,7 @@
 //! can be stopped and started at any moment; what it was doing is in the database.
 
 use crate::{App, AppError, cpe::CONNECTION_REQUEST};
+use futures::{StreamExt, stream::FuturesUnordered};
 use provisioning::{Event, Timer};
 use std::time::Duration;
 use store::{cpes, jobs};
@@ -12,7 +13,7 @@ use types::CpeId;
 /// How long a job belongs to a worker before another may take it.
 const LEASE: Duration = Duration::from_secs(60);
 /// Connection requests under way at once.
-const PARALLEL: u64 = 32;
+const PARALLEL: usize = 32;
 /// Wait after the first failure of a job.
 const BACKOFF: Duration = Duration::from_secs(5);
 /// Timers taken per look.
@@ -39,11 +40,15 @@ impl App {
         futures::future::join5(timers, jobs, tidying, self.run_recovery(&stop), second_looks).await;
     }
 
-    async fn run_loop(&self, stop: &CancellationToken, round: impl AsyncFn(&Self) -> Result<(), AppError>) {
+    async fn run_loop(
+        &self,
+        stop: &CancellationToken,
+        round: impl AsyncFn(&Self, &CancellationToken) -> Result<(), AppError>,
+    ) {
         while !stop.is_cancelled() {
             // Asked for before looking, so that what rings while we look is not lost.
             let rung = self.woken();
-            if let Err(error) = round(self).await {
+            if let Err(error) = round(self, stop).await {
                 tracing::error!(%error, "work stops for a moment");
                 wait(stop, Duration::from_secs(2)).await;
             }
@@ -60,13 +65,17 @@ impl App {
     /// # Errors
     /// When the database fails; what is due stays due.
     pub async fn work_once(&self) -> Result<(), AppError> {
-        self.fire_timers().await?;
-        self.run_jobs().await
+        let stop = CancellationToken::new();
+        self.fire_timers(&stop).await?;
+        self.run_jobs(&stop).await
     }
 
-    async fn fire_timers(&self) -> Result<(), AppError> {
+    async fn fire_timers(&self, stop: &CancellationToken) -> Result<(), AppError> {
         let now = self.now();
         for timer in cpes::timers_due(self.store(), now, TIMERS).await? {
+            if stop.is_cancelled() {
+                break;
+            }
             let Some(kind) = Timer::parse(&timer.timer) else {
                 tracing::error!(timer = %timer.timer, "a timer of an unknown kind is dropped");
                 continue;
@@ -76,22 +85,43 @@ impl App {
         Ok(())
     }
 
-    async fn run_jobs(&self) -> Result<(), AppError> {
+    /// Until none is due and none is under way. As soon as one ends the next begins, and what is ordered meanwhile begins
+    /// at once if there is room: a CPE that is slow to answer takes one place and no more. Told to stop, what is under
+    /// way is finished: dropped in the middle, nobody would know whether it was sent.
+    async fn run_jobs(&self, stop: &CancellationToken) -> Result<(), AppError> {
+        let mut under_way = FuturesUnordered::new();
+        let mut trouble = None;
         loop {
-            let node = self.node().to_owned();
-            let taken = self
-                .store()
-                .write(move |tx| {
-                    Box::pin(
-                        async move { jobs::lease(tx, &[CONNECTION_REQUEST], &node, LEASE, PARALLEL).await },
-                    )
-                })
-                .await?;
-            if taken.is_empty() {
-                return Ok(());
+            // Asked for before looking, so that what rings while we look is not lost.
+            let rung = self.woken();
+            let room = PARALLEL.saturating_sub(under_way.len());
+            let goes_on = trouble.is_none() && !stop.is_cancelled();
+            if room > 0 && goes_on {
+                match self.lease_jobs(room).await {
+                    Ok(taken) => under_way.extend(taken.into_iter().map(|job| self.run_job(job))),
+                    Err(error) => trouble = Some(error),
+                }
             }
-            futures::future::join_all(taken.into_iter().map(|job| self.run_job(job))).await;
+            if under_way.is_empty() {
+                return trouble.map_or(Ok(()), Err);
+            }
+            let looks = goes_on && under_way.len() < PARALLEL;
+            tokio::select! {
+                _ = under_way.next() => {}
+                () = rung, if looks => {}
+                () = tokio::time::sleep(TICK), if looks => {}
+            }
         }
+    }
+
+    async fn lease_jobs(&self, most: usize) -> Result<Vec<store::rows::Job>, AppError> {
+        let (node, most) = (self.node().to_owned(), most as u64);
+        Ok(self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move { jobs::lease(tx, &[CONNECTION_REQUEST], &node, LEASE, most).await })
+            })
+            .await?)
     }
 
     /// The timer stays due until the machine's step is stored, so nothing is lost when the process dies here.

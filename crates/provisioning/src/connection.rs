@@ -50,6 +50,7 @@ impl Work<'_> {
         let now = self.now;
         self.device.connection.outstanding_since = Some(now);
         self.device.connection.last_at = Some(now);
+        self.device.connection.last_outcome = None;
         let at = now.plus_s(self.context.policy.watchdog_s);
         self.effect(Effect::StartTimer { timer: Timer::Watchdog, at });
         self.effect(Effect::RequestConnection);
@@ -106,7 +107,11 @@ impl Work<'_> {
         if self.device.connection.outstanding_since.take().is_none() {
             return;
         }
-        let outcome = Outcome::NoInformAfterAccept;
+        let outcome = match self.device.connection.last_outcome {
+            Some(Outcome::Accepted) => Outcome::NoInformAfterAccept,
+            // Nobody said that it was sent.
+            _ => Outcome::Unanswered,
+        };
         self.device.connection.last_outcome = Some(outcome);
         self.connection_request_failed(outcome);
         if !self.device.in_session() {
@@ -121,14 +126,20 @@ impl Work<'_> {
             Outcome::Http(status) => Some(u32::from(status)),
             _ => None,
         };
-        self.fault(
-            FaultClass::SessionTriggering,
-            code,
-            outcome.as_str(),
-            None,
-            Some("ConnectionRequest"),
-            &reason,
-        );
+        let class = match outcome {
+            Outcome::NotSent | Outcome::ProcessEnded | Outcome::Unanswered => FaultClass::Ours,
+            Outcome::Accepted
+            | Outcome::Unauthorized
+            | Outcome::Http(_)
+            | Outcome::UrlMissing
+            | Outcome::UrlInvalid
+            | Outcome::NotInManagementSubnet
+            | Outcome::AnotherAddress
+            | Outcome::Unreachable
+            | Outcome::Timeout
+            | Outcome::NoInformAfterAccept => FaultClass::SessionTriggering,
+        };
+        self.fault(class, code, outcome.as_str(), None, Some("ConnectionRequest"), &reason);
     }
 
     /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself. New

@@ -240,8 +240,14 @@ pub enum ConnectionRequestOutcome {
     Unreachable,
     /// Connected, then silence.
     Timeout,
-    /// The watchdog ran out.
+    /// The watchdog ran out, and the device had said yes.
     NoInformAfterAccept,
+    /// The watchdog ran out, and nothing is known of an answer: it was not sent in time, or whoever sent it has not said.
+    Unanswered,
+    /// It was not sent: when its turn came, nobody waited for it any more, or no place was free.
+    NotSent,
+    /// The process that was sending it ended before the answer was known. It is not sent again.
+    ProcessEnded,
 }
 
 impl ConnectionRequestOutcome {
@@ -258,6 +264,9 @@ impl ConnectionRequestOutcome {
             ConnectionRequestOutcome::Unreachable => "unreachable",
             ConnectionRequestOutcome::Timeout => "timeout",
             ConnectionRequestOutcome::NoInformAfterAccept => "no_inform_after_accept",
+            ConnectionRequestOutcome::Unanswered => "unanswered",
+            ConnectionRequestOutcome::NotSent => "not_sent",
+            ConnectionRequestOutcome::ProcessEnded => "process_ended",
         }
     }
 }

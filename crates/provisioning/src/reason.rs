@@ -142,6 +142,12 @@ codes! {
     ConnectionRequestUnreachable = "connection_request_unreachable", Warn;
     /// Connected, then silence.
     ConnectionRequestTimeout = "connection_request_timeout", Warn;
+    /// No answer to the connection request is known; it may not have been sent.
+    ConnectionRequestUnanswered = "connection_request_unanswered", Warn;
+    /// The connection request was not sent.
+    ConnectionRequestNotSent = "connection_request_not_sent", Warn;
+    /// The process that sent the connection request ended before the answer.
+    ConnectionRequestProcessEnded = "connection_request_process_ended", Warn;
     /// Accepted, and no Inform came.
     NoInformAfterAccept = "no_inform_after_accept", Warn;
     /// Connection request accepted.

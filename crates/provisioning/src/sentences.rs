@@ -313,6 +313,22 @@ pub(crate) fn waiting(
             Code::NoInformAfterAccept,
             format!("Provision blocked: connection request to {url} sent, and no Inform came"),
         ),
+        Some(O::Unanswered) => (
+            Code::ConnectionRequestUnanswered,
+            format!(
+                "Provision blocked: no answer to the connection request to {url} in time; it may not have been sent"
+            ),
+        ),
+        Some(O::NotSent) => (
+            Code::ConnectionRequestNotSent,
+            format!("Provision blocked: the connection request to {url} was not sent"),
+        ),
+        Some(O::ProcessEnded) => (
+            Code::ConnectionRequestProcessEnded,
+            format!(
+                "Provision blocked: the server that sent a connection request to {url} ended before the answer; it is not sent again"
+            ),
+        ),
     };
     let reason = Reason::new(code, text).then(next_inform(expected, now)).with("url", url);
     if outcome == Some(O::AnotherAddress) { reason.with("peer", peer) } else { reason }

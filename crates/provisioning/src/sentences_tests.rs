@@ -100,6 +100,9 @@ fn samples() -> Vec<Reason> {
         Some(O::Unreachable),
         Some(O::Timeout),
         Some(O::NoInformAfterAccept),
+        Some(O::Unanswered),
+        Some(O::NotSent),
+        Some(O::ProcessEnded),
     ];
     all.extend(outcomes.map(waiting));
     all.push(s::waiting(Some(O::Unreachable), url, None, Some(UtcMs(NOW.0 - 60_000)), NOW));

@@ -64,6 +64,9 @@ fn outcome() -> impl Strategy<Value = ConnectionRequestOutcome> {
         Just(O::Unreachable),
         Just(O::Timeout),
         Just(O::NoInformAfterAccept),
+        Just(O::Unanswered),
+        Just(O::NotSent),
+        Just(O::ProcessEnded),
     ]
 }
 

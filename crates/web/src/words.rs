@@ -170,6 +170,18 @@ pub fn connection_request(outcome: &str) -> (Word, &'static str) {
             Word::new(Status::Wait, "Accepted, no Inform"),
             "The router accepted the call and did not come. We wait for its next Inform.",
         ),
+        "unanswered" => (
+            Word::new(Status::Wait, "No answer known"),
+            "In time nobody heard of an answer. We wait for its next Inform.",
+        ),
+        "notsent" => (
+            Word::new(Status::Info, "Not sent"),
+            "The router was not called: it had come by itself, or the call's turn came too late.",
+        ),
+        "processended" => (
+            Word::new(Status::Wait, "Server ended"),
+            "Our server ended while it called. Whether the router was reached is unknown, so it is not called again.",
+        ),
         _ => (
             Word::new(Status::Warn, crate::view::limited(outcome.replace('_', " "), 40)),
             "An answer that is not expected; we wait for its next Inform.",
@@ -188,6 +200,9 @@ pub fn known_connection_request(outcome: &str) -> Option<&'static str> {
         "unreachable" => "Connection request: nothing listens there",
         "timeout" => "Connection request: no answer in time",
         "no_inform_after_accept" => "Connection request accepted, no Inform came",
+        "unanswered" => "Connection request: no answer known",
+        "not_sent" => "Connection request not sent",
+        "process_ended" => "Connection request: the server ended before the answer",
         "http" => "Connection request answered with an error",
         _ => return None,
     })
@@ -271,6 +286,9 @@ pub fn reason_title(code: &str) -> &'static str {
         "connection_request_another_address" => "The router names an address that is not its own",
         "connection_request_unreachable" => "The router does not answer our call",
         "connection_request_timeout" => "The router took our call and said nothing",
+        "connection_request_unanswered" => "No answer to our call is known",
+        "connection_request_not_sent" => "Our call to the router was not sent",
+        "connection_request_process_ended" => "The server ended while it called the router",
         "no_inform_after_accept" => "The router accepted our call and did not come",
         "connection_request_accepted" => "The router accepted our call",
         "session_torn" => "The session broke off",
@@ -412,6 +430,8 @@ pub fn evidence_source(source: &str) -> &str {
         "read_back" => "read back",
         "effect" => "it works",
         "missing" => "looked for",
+        "olt_address" => "the OLT's word",
+        "olt_presence" => "the OLT has it online",
         other => other,
     }
 }

@@ -1,10 +1,10 @@
 //! Connection requests: the machine decides that one is wanted, this carries it out once and reports what came of it.
 
-use crate::{App, AppError, ports::ConnectionRequestTarget};
+use crate::{App, AppError, oms::AddressWord, ports::ConnectionRequestTarget};
 use provisioning::{ConnectionRequestOutcome, Event};
 use std::{net::IpAddr, time::Duration};
 use store::{Slot, onus, rows};
-use types::{CpeId, Secret, UtcMs};
+use types::{CpeId, Secret};
 
 /// A TCP connect to a CPE that is there takes milliseconds; two seconds is generous (provisioning.md).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 impl App {
     /// Carries out one queued connection request. A job that was begun before means that a process died in the middle
     /// of it: whether it was sent is unknown, so it is not sent again. One that nobody waits for any more (the device
-    /// informed, or the watchdog gave up while no worker ran) is not sent at all.
+    /// informed, or the watchdog gave up while no worker ran) is not sent at all. The record says which it was.
     pub(crate) async fn request_connection(&self, cpe: CpeId, job: &rows::Job) -> Result<(), AppError> {
         let live = self.load(cpe).await?;
         let policy = self.policy();
@@ -22,11 +22,11 @@ impl App {
         let awaited =
             since.is_some_and(|since| since <= job.created_at && self.now().since(since) <= watched);
         let (row, begun_before) = (live.row, job.attempts > 1);
-        if !awaited && !begun_before {
-            return Ok(());
-        }
+        let call = self.live().call(cpe);
         let outcome = if begun_before {
-            ConnectionRequestOutcome::Timeout
+            ConnectionRequestOutcome::ProcessEnded
+        } else if !awaited || call.is_none() {
+            ConnectionRequestOutcome::NotSent
         } else {
             let credentials = match self.store().secret(Slot::CpeCredentials(cpe)).await? {
                 Some(text) => serde_json::from_str::<provisioning::OwnershipCredentials>(text.expose()).ok(),
@@ -46,11 +46,22 @@ impl App {
             };
             self.connection().request(target).await
         };
+        let waited = self.now().since(job.created_at);
+        let detail = match outcome {
+            ConnectionRequestOutcome::NotSent => not_sent(awaited, call.is_none(), since.is_some(), waited),
+            ConnectionRequestOutcome::ProcessEnded if job.last_error.is_some() => format!(
+                "A call was begun and failed on our side: {}. Whether the device was reached is unknown, so it is not \
+                 called again.",
+                job.last_error.as_deref().unwrap_or_default().trim_end_matches('.')
+            ),
+            _ => in_words(outcome, row.connection_request_url.as_deref(), peer.as_deref()),
+        };
+        drop(call);
         let record = rows::ConnectionRequest {
             cpe_id: cpe,
             at: self.now(),
             outcome: outcome.as_str().to_owned(),
-            detail: in_words(outcome, row.connection_request_url.as_deref(), peer.as_deref()),
+            detail,
             ..Default::default()
         };
         self.store().write(move |tx| Box::pin(async move { tx.insert(&record).await })).await?;
@@ -66,18 +77,32 @@ impl App {
         if let Some(serial) = row.pon_serial
             && let Some(onu) = onus::by_serial(self.store(), serial).await?
         {
-            known.extend(seen_by_olt(&onu.observed, self.now(), self.policy().olt_word_valid_s));
+            match AddressWord::on(&onu, self.now(), self.policy().olt_word_valid_s) {
+                AddressWord::Has { addresses, .. } => known.extend(addresses),
+                AddressWord::Unread | AddressWord::CannotTell { .. } => {}
+            }
         }
         Ok(known)
     }
 }
 
-/// The management addresses that an OLT has lately read of an ONU, in what was observed of it.
-fn seen_by_olt(observed: &serde_json::Value, now: UtcMs, valid_s: u64) -> Vec<IpAddr> {
-    let word = &observed["management"];
-    let fresh = word["read_at"].as_i64().is_some_and(|at| now.since(UtcMs(at)).as_secs() <= valid_s);
-    let hosts = word["hosts"].as_array().filter(|_| fresh);
-    hosts.into_iter().flatten().filter_map(|host| host["address"].as_str()?.parse().ok()).collect()
+/// Why a request was not sent, for the CPE's page.
+fn not_sent(awaited: bool, taken: bool, outstanding: bool, waited: Duration) -> String {
+    let waited = waited.as_secs();
+    match (awaited, outstanding) {
+        (true, _) if taken => {
+            "Not sent: the call before to this device is still under way, and one at a time is enough."
+                .to_owned()
+        }
+        (true, _) => "Not sent: this process makes no more calls.".to_owned(),
+        (false, false) => format!(
+            "Not sent: when its turn came after {waited} s, the device had informed by itself or was not waited for any \
+             more."
+        ),
+        (false, true) => {
+            format!("Not sent: its turn came after {waited} s, too late; a newer request is under way.")
+        }
+    }
 }
 
 /// The outcome for the CPE's page.
@@ -105,31 +130,11 @@ fn in_words(outcome: ConnectionRequestOutcome, url: Option<&str>, peer: Option<&
         }
         ConnectionRequestOutcome::Timeout => format!("{url} connected and then said nothing."),
         ConnectionRequestOutcome::NoInformAfterAccept => format!("{url} accepted, and no Inform followed."),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_olts_word_counts_for_its_time() {
-        let now = UtcMs(1_795_271_400_000);
-        let observed = |read_at: i64| {
-            json!({ "description": "x", "management": {
-                "read_at": read_at, "hosts": [{ "address": "10.20.3.9", "vlan": 40 }, { "address": "?" }],
-            } })
-        };
-        assert_eq!(seen_by_olt(&observed(now.0 - 900_000), now, 900), [IpAddr::from([10, 20, 3, 9])]);
-        assert!(
-            seen_by_olt(&observed(now.0 - 901_000), now, 900).is_empty(),
-            "a device may have moved since"
-        );
-        for nothing in
-            [json!({}), json!(null), json!({ "management": { "read_at": now.0, "cannot_tell": "x" } })]
-        {
-            assert!(seen_by_olt(&nothing, now, 900).is_empty());
-        }
+        ConnectionRequestOutcome::Unanswered => format!("No answer from {url} is known."),
+        ConnectionRequestOutcome::NotSent => format!("{url} was not called."),
+        ConnectionRequestOutcome::ProcessEnded => format!(
+            "The server that was calling {url} ended before the answer was known; whether the device was reached is \
+             unknown, so it is not called again."
+        ),
     }
 }

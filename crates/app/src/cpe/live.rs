@@ -10,7 +10,7 @@ use provisioning::{
     Reason, ReasonCode, State, Step,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services, timeline};
@@ -66,6 +66,8 @@ type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
 #[derive(Default)]
 pub(crate) struct LiveDevices {
     cells: Mutex<HashMap<CpeId, Cell>>,
+    /// Whom this node is calling.
+    called: Mutex<HashSet<CpeId>>,
     sessions: std::sync::atomic::AtomicU64,
 }
 
@@ -86,8 +88,23 @@ impl LiveDevices {
         }
     }
 
+    /// Takes the one call that a device may get at a time; `None` while another one is under way.
+    pub(crate) fn call(&self, cpe: CpeId) -> Option<Call<'_>> {
+        let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+        called.insert(cpe).then(|| Call(self, cpe))
+    }
+
     pub(crate) fn next_session(&self) -> u64 {
         self.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    }
+}
+
+/// A call under way.
+pub(crate) struct Call<'a>(&'a LiveDevices, CpeId);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
     }
 }
 
@@ -471,7 +488,12 @@ fn withdrawn(before: &Device, after: &Device, moves: bool, fresh: &[rows::Eviden
             layers.push(layer);
         }
     }
-    layers.into_iter().map(|layer| layer.as_str().to_owned()).collect()
+    let mut layers: Vec<String> = layers.into_iter().map(|layer| layer.as_str().to_owned()).collect();
+    // By what it was let in then says nothing of who it is now.
+    if moves || (before.ownership.confirmed_at.is_some() && after.ownership.confirmed_at.is_none()) {
+        layers.push(super::confirm::IDENTITY.to_owned());
+    }
+    layers
 }
 
 fn next_of(effects: &[Effect]) -> Option<Next> {

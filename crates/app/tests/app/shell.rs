@@ -212,7 +212,8 @@ async fn a_call_that_a_process_died_in_is_not_made_again(bed: &Bed) {
     app.work_once().await.expect("work");
     assert_eq!(calls.made().len(), before + 1, "whether it was sent is unknown, so it is not sent again");
     let requests = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable");
-    assert_eq!(requests[0].outcome, "timeout");
+    assert_eq!(requests[0].outcome, "process_ended");
+    assert!(requests[0].detail.contains("ended before the answer was known"), "{}", requests[0].detail);
     assert_eq!(bed.number("SELECT COUNT(*) FROM jobs WHERE finished_at IS NULL").await, 0);
     let device = machine(&cpe_row(&app, id).await);
     assert_eq!(device.connection.outstanding_since, None);
@@ -233,7 +234,73 @@ async fn a_call_that_lay_about_until_nobody_waits_is_not_made(bed: &Bed) {
     assert_eq!(calls.made().len(), before, "the watchdog has given up long ago");
     assert_eq!(bed.number("SELECT COUNT(*) FROM jobs WHERE finished_at IS NULL").await, 0);
     let device = machine(&cpe_row(&app, id).await);
-    assert_eq!(device.connection.last_outcome, Some(ConnectionRequestOutcome::NoInformAfterAccept));
+    assert_eq!(
+        device.connection.last_outcome,
+        Some(ConnectionRequestOutcome::Unanswered),
+        "it never said yes"
+    );
+    let requests = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable");
+    assert_eq!(requests[0].outcome, "not_sent");
+    assert!(
+        requests[0].detail.starts_with("Not sent: when its turn came after 3600 s"),
+        "{}",
+        requests[0].detail
+    );
+}
+
+async fn one_that_is_slow_to_answer_keeps_nobody_else_waiting(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, slow) = callable(bed, &app, &calls).await;
+    let other = world::serial("HWTC7D4733C4");
+    let service = world::service(&app, "two@isp", Some(other)).await;
+    let olt = world::quiet_olt(&app, "olt-2").await;
+    world::onu(&app, olt, other, Some(service)).await;
+    let mut cpe = SimCpe::new(other, "127.20.3.10", "two@isp", PPPOE_PASSWORD, Quirks::default());
+    cpe.power_on(app.now());
+    until_state(bed, &app, &calls, &mut cpe, "ACTIVE").await;
+    let quick = world::service_row(&app, service).await.cpe_id.expect("linked");
+    bed.advance_s(120);
+    app.work_once().await.expect("work");
+    let (before, requests) = (calls.made().len(), async |cpe| {
+        store::cpes::connection_requests(app.store(), cpe, 1).await.expect("readable").pop()
+    });
+    let workers = tokio::spawn({
+        let app = app.clone();
+        async move { app.run_workers(CancellationToken::new()).await }
+    });
+    calls.hang(true);
+    app.call_cpe(&admin(), slow).await.expect("asked for");
+    eventually("the slow one is called", || async { (calls.made().len() > before).then_some(()) }).await;
+    calls.hang(false);
+    // Ordered while the slow one still says nothing: made, answered and recorded.
+    app.call_cpe(&admin(), quick).await.expect("asked for");
+    let now = app.now();
+    eventually("the quick one has answered", || async {
+        requests(quick).await.filter(|one| one.outcome == "accepted" && one.at == now)
+    })
+    .await;
+    assert_eq!(calls.made().len(), before + 2);
+    // The slow one is given up, and is not called a second time while the first call is under way.
+    bed.advance_s(31);
+    eventually("the watchdog gives up", || async {
+        machine(&cpe_row(&app, slow).await).connection.outstanding_since.is_none().then_some(())
+    })
+    .await;
+    assert_eq!(
+        machine(&cpe_row(&app, slow).await).connection.last_outcome,
+        Some(ConnectionRequestOutcome::Unanswered)
+    );
+    app.call_cpe(&admin(), slow).await.expect("asked for again");
+    let now = app.now();
+    let second = eventually("the second call is recorded", || async {
+        requests(slow).await.filter(|one| one.at == now)
+    })
+    .await;
+    assert_eq!(second.outcome, "not_sent");
+    assert!(second.detail.contains("the call before to this device is still under way"), "{}", second.detail);
+    assert_eq!(calls.made().len(), before + 2);
+    workers.abort();
 }
 
 async fn a_device_that_refuses_calls_is_not_called_in_a_hurry(bed: &Bed) {
@@ -343,6 +410,7 @@ on_both!(
     a_call_is_made_once_and_its_outcome_is_recorded,
     a_call_that_a_process_died_in_is_not_made_again,
     a_call_that_lay_about_until_nobody_waits_is_not_made,
+    one_that_is_slow_to_answer_keeps_nobody_else_waiting,
     a_device_that_refuses_calls_is_not_called_in_a_hurry,
     workers_run_until_told_to_stop,
     what_another_node_wrote_meanwhile_is_not_lost,
