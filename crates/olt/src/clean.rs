@@ -42,6 +42,9 @@ pub struct Screen {
     escape: Escape,
     line: String,
     max_columns: usize,
+    /// Text of this row was replaced by other text.
+    rewritten: bool,
+    line_rewritten: bool,
 }
 
 const ESC: u8 = 0x1B;
@@ -51,7 +54,15 @@ const MAX_PARAMETERS: usize = 32;
 impl Screen {
     /// An empty row of at most `max_columns` cells.
     pub fn new(max_columns: usize) -> Self {
-        Screen { row: Vec::new(), column: 0, escape: Escape::Ground, line: String::new(), max_columns }
+        Screen {
+            row: Vec::new(),
+            column: 0,
+            escape: Escape::Ground,
+            line: String::new(),
+            max_columns,
+            rewritten: false,
+            line_rewritten: false,
+        }
     }
 
     /// The row up to the cursor: what a prompt is looked for in. Text right of the cursor is on its way out (a pager
@@ -68,6 +79,18 @@ impl Screen {
     /// The line completed by the last byte, without trailing blanks.
     pub fn take_line(&mut self) -> String {
         std::mem::take(&mut self.line)
+    }
+
+    /// Whether text of the line completed last stood under other text first. Pagers do that to their own marker; in a
+    /// row of a table it is the work of control characters in somebody's text.
+    pub fn line_was_rewritten(&self) -> bool {
+        self.line_rewritten
+    }
+
+    /// Text in these cells is about to go.
+    fn replaced(&mut self, from: usize, to: usize) {
+        let to = to.min(self.row.len());
+        self.rewritten |= self.row.get(from..to).is_some_and(|cells| cells.iter().any(|c| *c != b' '));
     }
 
     /// Takes one byte.
@@ -120,6 +143,7 @@ impl Screen {
                 self.line = text.trim_end().to_owned();
                 self.row.clear();
                 self.column = 0;
+                self.line_rewritten = std::mem::take(&mut self.rewritten);
                 Ok(Change::Line)
             }
             b'\r' => {
@@ -143,7 +167,10 @@ impl Screen {
             _ => {
                 self.move_to(self.column)?;
                 match self.row.get_mut(self.column) {
-                    Some(cell) => *cell = byte,
+                    Some(cell) => {
+                        self.rewritten |= *cell != b' ' && *cell != byte;
+                        *cell = byte;
+                    }
                     None => self.row.push(byte),
                 }
                 self.column += 1;
@@ -177,16 +204,28 @@ impl Screen {
             b'C' => self.move_to(self.column.saturating_add(count))?,
             b'G' => self.move_to(count - 1)?,
             b'K' | b'J' => match first.unwrap_or(0) {
-                0 => self.row.truncate(end),
-                1 => self.row[..end].fill(b' '),
+                0 => {
+                    self.replaced(end, usize::MAX);
+                    self.row.truncate(end);
+                }
+                1 => {
+                    self.replaced(0, end);
+                    self.row[..end].fill(b' ');
+                }
                 _ => {
+                    self.replaced(0, usize::MAX);
                     self.row.clear();
                     self.move_to(self.column)?;
                 }
             },
-            b'P' => drop(self.row.drain(end..end.saturating_add(count).min(self.row.len()))),
+            b'P' => {
+                let stop = end.saturating_add(count).min(self.row.len());
+                self.replaced(end, stop);
+                self.row.drain(end..stop);
+            }
             b'X' => {
                 let stop = end.saturating_add(count).min(self.row.len());
+                self.replaced(end, stop);
                 self.row[end..stop].fill(b' ');
             }
             b'@' => {

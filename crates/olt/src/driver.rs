@@ -3,12 +3,13 @@
 
 use crate::{
     dialect::{Command, Dialect, ErrorClass, Verdict},
+    leave::{Always, Leave},
     machine::Reply,
     model::{
         AddressKind, Board, DbaProfile, DetectedOnu, HostAddress, LineProfile, ManagementRow, ManagementWord,
         OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow, Version,
     },
-    parser::{ParseError, ReplyParser, parser_named},
+    parser::{ParseError, ReplyParser, Table, parser_named},
     plan::{Existing, Facts, Line, Lookup, OnuRef, Operation, Snapshot, place},
     session::{Effect, Session, SessionError},
     template::{Parameters, TemplateError, parameters},
@@ -21,6 +22,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::time::Instant;
 use types::{PonPath, Serial};
 
 /// Opens sessions to one OLT.
@@ -69,6 +71,9 @@ pub enum OltError {
     /// The queue of this OLT is full or closed.
     #[error("{0}")]
     Queue(String),
+    /// Somebody else writes to this OLT now.
+    #[error("nothing more is sent to this OLT: {0}")]
+    Fenced(String),
 }
 
 impl OltError {
@@ -83,7 +88,8 @@ impl OltError {
             | OltError::Refused { .. }
             | OltError::Template(_)
             | OltError::Setup(_)
-            | OltError::Queue(_) => false,
+            | OltError::Queue(_)
+            | OltError::Fenced(_) => false,
         }
     }
 
@@ -103,6 +109,17 @@ pub struct OnuState {
     pub row: OnuRow,
     /// Cause, distance and light, where the OLT gives them.
     pub summary: Option<OnuSummary>,
+}
+
+/// The ONUs of a PON as far as they could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PonReading {
+    /// Those that were read.
+    pub onus: Vec<OnuState>,
+    /// No ONU is registered there but those in `onus`. If not, one that is missing in `onus` may well be there.
+    pub complete: bool,
+    /// What could not be read and why, as sentences with the OLT's line.
+    pub unread: Vec<String>,
 }
 
 /// All profiles of an OLT that an authorisation can name.
@@ -175,7 +192,12 @@ pub struct Driver {
     connector: Arc<dyn Connector>,
     dialect: Arc<Dialect>,
     parser: &'static dyn ReplyParser,
-    session: Option<Session>,
+    pub(crate) session: Option<Session>,
+    leave: Arc<dyn Leave>,
+    /// Sessions opened so far: what an OLT said of itself in one need not hold in the next.
+    sessions: u64,
+    /// An answer was not understood since the OLT last said what it is.
+    doubt: bool,
     pub(crate) patience: Patience,
 }
 
@@ -185,7 +207,7 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// How a list is read.
+/// How a list is read that is read whole or not at all.
 type Parse<T> = fn(&dyn ReplyParser, &str) -> Result<Vec<T>, ParseError>;
 
 fn parsed<T>(command: &str, result: Result<T, ParseError>) -> Result<T, OltError> {
@@ -208,7 +230,21 @@ impl Driver {
                 dialect.name, dialect.parser
             ))
         })?;
-        Ok(Driver { connector, dialect, parser, session: None, patience })
+        Ok(Driver {
+            connector,
+            dialect,
+            parser,
+            session: None,
+            leave: Arc::new(Always),
+            sessions: 0,
+            doubt: false,
+            patience,
+        })
+    }
+
+    /// Who gives leave to write from now on; at first nobody is asked.
+    pub fn set_leave(&mut self, leave: Arc<dyn Leave>) {
+        self.leave = leave;
     }
 
     /// How this OLT talks.
@@ -242,13 +278,55 @@ impl Driver {
     /// # Errors
     /// [`OltError::Connect`] and [`OltError::Session`]; the session is dropped then.
     pub async fn send(&mut self, command: &Command) -> Result<Reply, OltError> {
-        let reusable = self.session.take().filter(|s| !s.is_tainted());
-        let mut session = match reusable {
-            Some(session) => session,
-            None => self.connector.connect().await?,
-        };
+        let mut session = self.open_session().await?;
         // Put back only after an answer: a dropped future or an error leaves no tainted session behind.
         let reply = session.run(command).await?;
+        self.session = Some(session);
+        Ok(reply)
+    }
+
+    pub(crate) async fn open_session(&mut self) -> Result<Session, OltError> {
+        match self.session.take().filter(|s| !s.is_tainted()) {
+            Some(session) => Ok(session),
+            None => {
+                self.sessions += 1;
+                self.connector.connect().await
+            }
+        }
+    }
+
+    /// A number that changes when the OLT should be asked again what it is: with every session, because it may have
+    /// restarted with other software. None while that is in doubt, or nobody is logged in.
+    pub(crate) fn acquaintance(&self) -> Option<u64> {
+        (self.is_connected() && !self.doubt).then_some(self.sessions)
+    }
+
+    fn understood<T>(&mut self, command: &str, result: Result<T, ParseError>) -> Result<T, OltError> {
+        self.doubt |= result.is_err();
+        parsed(command, result)
+    }
+
+    /// As [`Driver::send`], for what changes something: leave is asked for last of all.
+    ///
+    /// # Errors
+    /// As [`Driver::send`]; [`OltError::Fenced`] without leave, and then the command was not sent.
+    pub async fn write(&mut self, command: &Command) -> Result<Reply, OltError> {
+        let mut session = self.open_session().await?;
+        session.go_to(command).await?;
+        let leave = self.leave.ask().await.and_then(|until| {
+            // A process that was paused does not know it. The clock does.
+            let late = Instant::now() >= until;
+            if late {
+                Err("this node paused for too long to know that the OLT is still its own".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(why) = leave {
+            self.session = Some(session);
+            return Err(OltError::Fenced(format!("`{}` was not sent. {why}", command.line)));
+        }
+        let reply = session.say(command).await?;
         self.session = Some(session);
         Ok(reply)
     }
@@ -256,10 +334,10 @@ impl Driver {
     /// Sends a planned line exactly as planned, with the time limit and questions its dialect command allows.
     ///
     /// # Errors
-    /// As [`Driver::send`].
+    /// As [`Driver::write`].
     pub async fn send_line(&mut self, line: &Line) -> Result<(Command, Reply), OltError> {
         let command = self.dialect.planned(&line.command, &line.text, &line.context)?;
-        let reply = self.send(&command).await?;
+        let reply = self.write(&command).await?;
         Ok((command, reply))
     }
 
@@ -306,8 +384,35 @@ impl Driver {
     ) -> Result<Vec<T>, OltError> {
         let (command, answer) = self.read(name, parameters).await?;
         match answer {
-            Answer::Text(text) => parsed(&command, parse(self.parser, &text)),
+            Answer::Text(text) => {
+                let rows = parse(self.parser, &text);
+                self.understood(&command, rows)
+            }
             Answer::Empty | Answer::NotFound => Ok(Vec::new()),
+            Answer::NotKnown(message) => {
+                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
+            }
+        }
+    }
+
+    /// As [`Driver::list`], row by row.
+    async fn table<T>(
+        &mut self,
+        name: &str,
+        parameters: &Parameters,
+        parse: fn(&dyn ReplyParser, &str) -> Table<T>,
+    ) -> Result<Table<T>, OltError> {
+        let (command, answer) = self.read(name, parameters).await?;
+        match answer {
+            Answer::Text(text) => {
+                let table = parse(self.parser, &text);
+                // Nothing but what is not understood: not one row's fault.
+                self.doubt |= table.rows.is_empty() && !table.missing.is_empty();
+                Ok(table)
+            }
+            Answer::Empty => Ok(Table::empty()),
+            // No board, no port: that nothing is registered there is not what the OLT says.
+            Answer::NotFound => Ok(Table { counted: false, ..Table::empty() }),
             Answer::NotKnown(message) => {
                 Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
             }
@@ -328,6 +433,7 @@ impl Driver {
             });
         };
         let version: Version = parsed(&command, self.parser.version(&text))?;
+        self.doubt = false;
         Ok(Facts { dialect: Arc::clone(&self.dialect), version })
     }
 
@@ -335,45 +441,60 @@ impl Driver {
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn discover(&mut self) -> Result<Vec<DetectedOnu>, OltError> {
-        self.list("autofind", &Parameters::new(), |p, t| p.autofind(t)).await
+    pub async fn discover(&mut self) -> Result<Table<DetectedOnu>, OltError> {
+        self.table("autofind", &Parameters::new(), |p, t| p.autofind(t)).await
     }
 
     /// All ONUs registered on a PON.
     ///
     /// # Errors
-    /// [`OltError`].
+    /// [`OltError`]; [`OltError::Parse`] when one of them cannot be read.
     pub async fn onus(&mut self, pon: PonPath) -> Result<Vec<OnuRow>, OltError> {
-        let onus =
-            self.list("onus_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.onus_of_pon(t)).await?;
+        let parameters = place(OnuRef { pon, onu_id: 0 });
+        let onus = self.list("onus_of_pon", &parameters, |p, t| p.onus_of_pon(t).whole()).await?;
         Ok(onus.into_iter().filter(|o| o.pon == pon).collect())
     }
 
-    /// State, cause, distance and light of all ONUs on a PON.
+    /// State, cause, distance and light of the ONUs on a PON, as far as they can be read.
     ///
     /// # Errors
-    /// [`OltError`].
-    pub async fn onu_states(&mut self, pon: PonPath) -> Result<Vec<OnuState>, OltError> {
-        let rows = self.onus(pon).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
+    /// [`OltError`] when the list of ONUs was not given at all.
+    pub async fn onu_states(&mut self, pon: PonPath) -> Result<PonReading, OltError> {
+        let parameters = place(OnuRef { pon, onu_id: 0 });
+        let mut list = self.table("onus_of_pon", &parameters, |p, t| p.onus_of_pon(t)).await?;
+        list.rows.retain(|row| row.pon == pon);
+        let sentences = |list: &[ParseError]| list.iter().map(ParseError::to_string).collect::<Vec<_>>();
+        let mut reading = PonReading { onus: Vec::new(), complete: list.complete(), unread: Vec::new() };
+        reading.unread.extend(sentences(&list.missing));
+        reading.unread.extend(sentences(&list.remarks));
+        if !reading.complete && reading.unread.is_empty() {
+            reading.unread.push("the OLT does not say how many ONUs there are".to_owned());
         }
-        let summary = self
-            .list("onu_summary_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.onu_summary_of_pon(t))
-            .await;
+        if list.rows.is_empty() {
+            return Ok(reading);
+        }
+        let summary = self.table("onu_summary_of_pon", &parameters, |p, t| p.onu_summary_of_pon(t)).await;
         let mut summaries: BTreeMap<u16, OnuSummary> = match summary {
-            Ok(list) => list.into_iter().map(|s| (s.onu_id, s)).collect(),
+            Ok(table) => {
+                reading.unread.extend(sentences(&table.missing));
+                table.rows.into_iter().filter(|s| s.pon == pon).map(|s| (s.onu_id, s)).collect()
+            }
             // Older software has no summary; states alone are still worth showing.
             Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => BTreeMap::new(),
-            Err(error) => return Err(error),
+            Err(error) => {
+                reading.unread.push(error.to_string());
+                BTreeMap::new()
+            }
         };
-        Ok(rows
+        reading.onus = list
+            .rows
             .into_iter()
             .map(|row| OnuState {
                 summary: summaries.remove(&row.onu_id).filter(|s| s.serial_text == row.serial_text),
                 row,
             })
-            .collect())
+            .collect();
+        Ok(reading)
     }
 
     /// Optics of all ONUs on a PON.
@@ -474,7 +595,10 @@ impl Driver {
     pub async fn onu(&mut self, onu: OnuRef) -> Result<Option<OnuRecord>, OltError> {
         let (command, answer) = self.read("onu", &place(onu)).await?;
         match answer {
-            Answer::Text(text) => parsed(&command, self.parser.onu(&text)).map(Some),
+            Answer::Text(text) => {
+                let record = self.parser.onu(&text);
+                self.understood(&command, record).map(Some)
+            }
             Answer::Empty | Answer::NotFound => Ok(None),
             Answer::NotKnown(message) => {
                 Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
@@ -491,7 +615,8 @@ impl Driver {
         let (command, answer) = self.read("onu_by_serial", &parameters).await?;
         match answer {
             Answer::Text(text) => {
-                let record = parsed(&command, self.parser.onu(&text))?;
+                let record = self.parser.onu(&text);
+                let record = self.understood(&command, record)?;
                 // An OLT that answers about another ONU must not be believed.
                 if record.serial == Some(serial) {
                     Ok(Some(record))
@@ -615,7 +740,7 @@ impl Driver {
             Operation::Move(spec) => &spec.to,
         };
         snapshot.detected_on =
-            self.discover().await?.into_iter().find(|d| d.serial == spec.serial).map(|d| d.pon);
+            self.discover().await?.rows.into_iter().find(|d| d.serial == spec.serial).map(|d| d.pon);
         snapshot.line_profile = self.line_profile(spec.line_profile_id).await?;
         snapshot.service_profile =
             self.is_there("service_profile", "service_profile_id", spec.service_profile_id).await?;
@@ -629,21 +754,6 @@ impl Driver {
             }
         }
         Ok(snapshot)
-    }
-
-    /// Makes the configuration survive a restart of the OLT. Once per batch; an OLT that is busy is asked again.
-    ///
-    /// # Errors
-    /// [`OltError`]: an alarm, never a reason to undo.
-    pub async fn save(&mut self) -> Result<(), OltError> {
-        let (command, answer) = self.read("save", &Parameters::new()).await?;
-        match answer {
-            Answer::Text(_) => Ok(()),
-            Answer::Empty | Answer::NotFound => Ok(()),
-            Answer::NotKnown(message) => {
-                Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
-            }
-        }
     }
 
     /// Looks whether a new ONU came online, a bounded number of times.

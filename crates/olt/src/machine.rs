@@ -82,6 +82,8 @@ pub enum Output {
     Finished(Reply),
     /// A question that nobody expected was answered *no*.
     Raised(String),
+    /// A line came that answers nothing; only while one attends.
+    Said(String),
     /// The dialogue is dead.
     Failed(EngineError),
 }
@@ -113,6 +115,8 @@ struct Run {
     confirm: Arc<[Regex]>,
     refused_questions: Vec<String>,
     bytes: usize,
+    /// A pager was answered on the row under the cursor: it erases itself.
+    paged: bool,
     pages: usize,
     cr_prompts: usize,
     questions: usize,
@@ -140,8 +144,13 @@ pub struct Engine {
     /// Noise block being skipped: its number and the lines it may still have.
     noise: Option<(usize, usize)>,
     prompt: Prompt,
+    /// Bytes that may still come uninvited and are told as [`Output::Said`]; `None` while nobody attends.
+    attending: Option<usize>,
     out: VecDeque<Output>,
 }
+
+/// Stands for a line that overwrote itself.
+const REWRITTEN: &str = "  (a line that overwrote itself)";
 
 fn squash(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
@@ -166,6 +175,7 @@ impl Engine {
             answered: None,
             noise: None,
             prompt: Prompt::default(),
+            attending: None,
             out: VecDeque::new(),
             limits,
         }
@@ -215,6 +225,7 @@ impl Engine {
             confirm,
             refused_questions: Vec::new(),
             bytes: 0,
+            paged: false,
             pages: 0,
             cr_prompts: 0,
             questions: 0,
@@ -223,6 +234,11 @@ impl Engine {
         self.answered = Some(self.screen.column());
         self.send_line(line);
         Ok(())
+    }
+
+    /// Whether lines that come after a reply are told. What an OLT may say so is bounded like a login.
+    pub fn attend(&mut self, on: bool) {
+        self.attending = on.then_some(self.limits.login_bytes);
     }
 
     /// The deadline of what is in flight has passed: the session is tainted and over.
@@ -277,7 +293,11 @@ impl Engine {
                     return Err(EngineError::Limit("the reply is too large"));
                 }
             }
-            State::Ready => {}
+            State::Ready => {
+                if let Some(left) = &mut self.attending {
+                    *left = left.checked_sub(1).ok_or(EngineError::Limit("too much text after a reply"))?;
+                }
+            }
             State::Dead => return Ok(()),
         }
         match self.screen.push(byte).map_err(|_| EngineError::Limit("a line is too long"))? {
@@ -351,10 +371,19 @@ impl Engine {
                 if run.lines.len() >= self.limits.reply_lines {
                     return Err(EngineError::Limit("the reply has too many lines"));
                 }
-                run.lines.push(line);
+                // What it said first and what it says now are both somebody's wish: the row is not readable.
+                let spoilt = self.screen.line_was_rewritten() && !run.paged;
+                run.paged = false;
+                run.lines.push(if spoilt { REWRITTEN.to_owned() } else { line });
                 Ok(())
             }
-            State::Ready | State::Dead => Ok(()),
+            State::Ready => {
+                if self.attending.is_some() && !line.trim().is_empty() {
+                    self.out.push_back(Output::Said(line.trim().to_owned()));
+                }
+                Ok(())
+            }
+            State::Dead => Ok(()),
         }
     }
 
@@ -429,8 +458,13 @@ impl Engine {
         let trimmed = row.trim_end();
         let limits = self.limits;
         let State::Running(run) = &mut self.state else { return Ok(()) };
+        // A row of a table is never a question, whatever somebody wrote into it.
+        if dialect.data_row.as_ref().is_some_and(|r| r.is_match(row)) {
+            return Ok(());
+        }
         if let Some(pager) = dialect.pagers.iter().find(|p| p.regex.is_match(trimmed)) {
             run.pages += 1;
+            run.paged = true;
             if run.pages > limits.pages {
                 return Err(EngineError::Limit("the reply has too many pages"));
             }
@@ -489,6 +523,10 @@ impl Engine {
     }
 }
 
+fn is_data(dialect: &Dialect, line: &str) -> bool {
+    dialect.data_row.as_ref().is_some_and(|r| r.is_match(line))
+}
+
 /// The reply without what is only there for people at terminals.
 fn body(dialect: &Dialect, run: &Run) -> String {
     let mut lines: &[String] = &run.lines;
@@ -510,7 +548,7 @@ fn body(dialect: &Dialect, run: &Run) -> String {
     let kept: Vec<&str> = lines
         .iter()
         .map(String::as_str)
-        .filter(|line| !dialect.cr_prompt.is_match(line.trim()))
+        .filter(|line| !dialect.cr_prompt.is_match(line.trim()) || is_data(dialect, line))
         .filter(|line| !dialect.noise_lines.iter().any(|r| r.is_match(line)))
         .collect();
     let first = kept.iter().position(|l| !l.trim().is_empty()).unwrap_or(kept.len());

@@ -6,12 +6,15 @@
 
 use crate::{
     dialect::Dialect,
-    driver::{Connector, Driver, OltError, OnuState, Patience, Profiles},
+    driver::{Connector, Driver, OltError, Patience, PonReading, Profiles},
+    leave::{Always, Leave},
     limits::Limits,
     machine::Credentials,
     model::{Board, DetectedOnu, ManagementWord, OnuOptics, OnuRow, PonPort, ServicePortRow},
+    parser::Table,
     plan::{Existing, Facts, OnuRef, Operation, Plan, PlanRefusal, plan},
     saga::{self, Journal, Outcome, SagaError},
+    save::Saved,
     session::{Deadlines, Session, SessionOptions, Silent, Transcript},
     transport::{
         ssh::{SshTarget, SshTransport},
@@ -195,16 +198,20 @@ pub struct OltStatus {
 
 struct Worker {
     driver: Driver,
-    facts: Option<Facts>,
+    /// What the OLT is, and from which acquaintance with it.
+    facts: Option<(u64, Facts)>,
 }
 
 impl Worker {
     async fn facts(&mut self) -> Result<Facts, OltError> {
-        if let Some(facts) = &self.facts {
+        if let Some((from, facts)) = &self.facts
+            && self.driver.acquaintance() == Some(*from)
+        {
             return Ok(facts.clone());
         }
+        self.facts = None;
         let facts = self.driver.probe().await?;
-        self.facts = Some(facts.clone());
+        self.facts = self.driver.acquaintance().map(|from| (from, facts.clone()));
         Ok(facts)
     }
 }
@@ -224,6 +231,7 @@ pub struct OltHandle {
     waiting: Arc<AtomicUsize>,
     status: watch::Receiver<OltStatus>,
     dialect: Arc<Dialect>,
+    leave: Arc<dyn Leave>,
 }
 
 impl fmt::Debug for OltHandle {
@@ -258,7 +266,12 @@ impl OltHandle {
         let waiting = Arc::new(AtomicUsize::new(0));
         let worker = Worker { driver, facts: None };
         tokio::spawn(serve(worker, receiver, publish, Arc::clone(&waiting), idle_close, keep_alive));
-        OltHandle { sender, waiting, status, dialect }
+        OltHandle { sender, waiting, status, dialect, leave: Arc::new(Always) }
+    }
+
+    /// The same way to the OLT for somebody who writes only with this leave.
+    pub fn under(&self, leave: Arc<dyn Leave>) -> OltHandle {
+        OltHandle { leave, ..self.clone() }
     }
 
     /// How this OLT talks.
@@ -292,11 +305,13 @@ impl OltHandle {
         E: Send + fmt::Display + 'static,
     {
         let (reply, answer) = oneshot::channel::<Result<T, E>>();
+        let leave = Arc::clone(&self.leave);
         let work: Work = Box::new(move |worker| {
             Box::pin(async move {
                 if reply.is_closed() && !even_if_nobody_waits {
                     return None;
                 }
+                worker.driver.set_leave(leave);
                 let result = work(worker).await;
                 let error = result.as_ref().err().map(E::to_string);
                 // Nobody waits any more: the work is done all the same.
@@ -339,11 +354,20 @@ impl OltHandle {
         .await
     }
 
+    /// Which OLT this is. Asked of the OLT after every login, because it may have restarted with other software, and
+    /// after an answer that was not understood; otherwise what it said in this session.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn facts(&self) -> Result<Facts, OltError> {
+        self.read("say what it is", |w| Box::pin(w.facts())).await
+    }
+
     /// ONUs that announce themselves and are not registered.
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn discover(&self) -> Result<Vec<DetectedOnu>, OltError> {
+    pub async fn discover(&self) -> Result<Table<DetectedOnu>, OltError> {
         self.read("list detected ONUs", |w| Box::pin(w.driver.discover())).await
     }
 
@@ -355,11 +379,11 @@ impl OltHandle {
         self.read(&format!("list ONUs of {pon}"), move |w| Box::pin(w.driver.onus(pon))).await
     }
 
-    /// State, cause, distance and light of all ONUs on a PON.
+    /// State, cause, distance and light of the ONUs on a PON, as far as they can be read.
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn onu_states(&self, pon: PonPath) -> Result<Vec<OnuState>, OltError> {
+    pub async fn onu_states(&self, pon: PonPath) -> Result<PonReading, OltError> {
         self.read(&format!("read ONU states of {pon}"), move |w| Box::pin(w.driver.onu_states(pon))).await
     }
 
@@ -490,11 +514,11 @@ impl OltHandle {
         .map_err(SagaError::Interrupted)?
     }
 
-    /// Makes the OLT's configuration survive its restart. Once per batch.
+    /// Makes the OLT's configuration survive its restart. Once per batch (see [`Driver::save`]).
     ///
     /// # Errors
     /// [`OltError`]: an alarm, never a reason to undo.
-    pub async fn save(&self) -> Result<(), OltError> {
+    pub async fn save(&self) -> Result<Saved, OltError> {
         self.ask("save the configuration", true, |w| Box::pin(w.driver.save())).await?
     }
 

@@ -87,6 +87,8 @@ pub struct Session {
     secrets: Vec<Secret>,
     /// Set while a command is in flight: a dropped future leaves it set.
     busy: bool,
+    /// Lines that came after a reply, while one attends.
+    said: Vec<String>,
 }
 
 impl std::fmt::Debug for Session {
@@ -151,6 +153,7 @@ impl Session {
             transcript: options.transcript,
             secrets,
             busy: true,
+            said: Vec::new(),
         };
         let deadline = Instant::now() + session.deadlines.login;
         match session.drive(deadline).await {
@@ -196,12 +199,30 @@ impl Session {
     /// # Errors
     /// [`SessionError`]; the session is then tainted.
     pub async fn run(&mut self, command: &Command) -> Result<Reply, SessionError> {
+        self.go_to(command).await?;
+        self.say(command).await
+    }
+
+    /// Goes where a command lives, without sending it.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then tainted.
+    pub async fn go_to(&mut self, command: &Command) -> Result<(), SessionError> {
         self.enter(&command.mode).await.map_err(|error| SessionError {
             // The mode changes are harmless: the command itself was not sent.
             command: Some(self.mask(&command.line)),
             effect: Effect::None,
             ..error
-        })?;
+        })
+    }
+
+    /// Sends a command where the session stands and waits for the answer.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then tainted.
+    pub async fn say(&mut self, command: &Command) -> Result<Reply, SessionError> {
+        self.said.clear();
+        self.engine.attend(command.later.is_some());
         self.line(&command.line, Arc::clone(&command.confirm), command.timeout).await
     }
 
@@ -297,6 +318,7 @@ impl Session {
                     Output::Raised(question) => {
                         self.transcript.note(&format!("unexpected question answered no: {question}"));
                     }
+                    Output::Said(line) => self.said.push(line),
                     Output::Failed(error) => return Err(error),
                     news @ (Output::LoggedIn(_) | Output::Finished(_)) => return Ok(news),
                 }
@@ -308,6 +330,45 @@ impl Session {
                 Err(_) => self.engine.deadline_passed(),
             }
         }
+    }
+
+    /// Hears what comes after a reply, line by line, until `heard` has what it waits for or the time is over. Says which.
+    /// Nobody attends afterwards.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then tainted.
+    pub async fn listen(
+        &mut self,
+        wait: Duration,
+        mut heard: impl FnMut(&str) -> bool + Send,
+    ) -> Result<bool, SessionError> {
+        let deadline = Instant::now() + wait;
+        let mut enough = false;
+        loop {
+            while let Some(output) = self.engine.poll() {
+                match output {
+                    Output::Said(line) => self.said.push(line),
+                    Output::Failed(reason) => return Err(self.give_up(reason, None, Effect::None).await),
+                    Output::Send(_) | Output::Raised(_) | Output::LoggedIn(_) | Output::Finished(_) => {}
+                }
+            }
+            for line in std::mem::take(&mut self.said) {
+                self.transcript.note(&format!("afterwards: {line}"));
+                enough |= heard(&line);
+            }
+            if enough {
+                break;
+            }
+            match timeout_at(deadline, self.transport.read()).await {
+                Ok(Ok(bytes)) if bytes.is_empty() => self.engine.torn("the OLT closed it"),
+                Ok(Ok(bytes)) => self.engine.feed(&bytes),
+                Ok(Err(error)) => self.engine.torn(error.to_string()),
+                // Nothing is in flight: the session is as good as before.
+                Err(_) => break,
+            }
+        }
+        self.engine.attend(false);
+        Ok(enough)
     }
 
     /// Asks for nothing, to see whether the session is alive and to keep it so.

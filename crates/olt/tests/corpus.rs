@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Captures that no parser reads, by file name without `.txt`.
+/// Captures that no parser reads, by file name without `.txt`, with the reason.
 const NOT_PARSED: &[(&str, &str)] = &[];
 
 /// Keys of expectations that are not compared, with the reason.
@@ -113,7 +113,7 @@ fn read(name: &str, text: &str) -> Option<Result<Rows, ParseError>> {
     let shape = |shape, names: &[(&str, &str)]| records(shape, text).map(|rows| renamed(rows, names));
     let command = name.split("__").next().unwrap_or(name);
     Some(match command {
-        _ if command.starts_with("display_ont_autofind") => Huawei.autofind(text).map(|onus| {
+        _ if command.starts_with("display_ont_autofind") => Huawei.autofind(text).whole().map(|onus| {
             onus.iter()
                 .map(|o| {
                     row([
@@ -132,7 +132,7 @@ fn read(name: &str, text: &str) -> Option<Result<Rows, ParseError>> {
                 .collect()
         }),
         "display_ont_info_0_1_2" | "display_ont_info_0" | "display_ont_info" | "displayOnus" => {
-            Huawei.onus_of_pon(text).map(|onus| {
+            Huawei.onus_of_pon(text).whole().map(|onus| {
                 onus.iter()
                     .map(|o| {
                         row([
@@ -195,7 +195,7 @@ fn read(name: &str, text: &str) -> Option<Result<Rows, ParseError>> {
             ]));
             vec![out]
         }),
-        "display_ont_info_summary_ont" => Huawei.onu_summary_of_pon(text).map(|onus| {
+        "display_ont_info_summary_ont" => Huawei.onu_summary_of_pon(text).whole().map(|onus| {
             onus.iter()
                 .map(|o| {
                     row([
@@ -412,27 +412,56 @@ fn read_text(path: &Path) -> String {
     clean(&std::fs::read(path).expect("a readable file"))
 }
 
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("the folder").map(|e| e.expect("an entry").path()).collect();
+    files.sort();
+    files
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
 #[test]
 fn every_capture_is_parsed_or_listed() {
     let Some(folder) = corpus() else { return };
     let (mut compared, mut parsed) = (0, 0);
     let mut wrong = Vec::new();
-    let mut names: Vec<PathBuf> = std::fs::read_dir(folder.join("captures/huawei"))
-        .expect("the captures")
-        .map(|e| e.expect("an entry").path())
-        .collect();
-    names.sort();
-    assert!(names.len() >= 60, "only {} captures found", names.len());
-    for path in names {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let listed = NOT_PARSED.iter().any(|(n, _)| *n == name);
-        let Some(result) = read(&name, &read_text(&path)) else {
-            if !listed {
-                wrong.push(format!("{name}: neither parsed nor listed"));
+    let captures = files(&folder.join("captures/huawei"));
+    let expectations = files(&folder.join("parsed/huawei"));
+    assert!(captures.len() >= 60, "only {} captures found", captures.len());
+    for path in &captures {
+        assert!(
+            path.is_file() && path.extension().is_some_and(|e| e == "txt"),
+            "{}: what is it?",
+            path.display()
+        );
+    }
+    // No expectation is left over: each has its capture, and one of the tests reads its kind.
+    for path in &expectations {
+        let name = stem(path);
+        assert!(
+            captures.iter().any(|capture| stem(capture) == name),
+            "{name}: an expectation without a capture"
+        );
+        assert!(
+            path.extension().is_some_and(|e| e == "yml" || e == "json"),
+            "{}: nobody reads it",
+            path.display()
+        );
+    }
+    for path in &captures {
+        let name = stem(path);
+        let listed = NOT_PARSED.iter().find(|(n, _)| *n == name);
+        let Some(result) = read(&name, &read_text(path)) else {
+            match listed {
+                Some((_, why)) => println!("{name}: not parsed: {why}"),
+                None => wrong.push(format!("{name}: neither parsed nor listed")),
             }
             continue;
         };
-        if listed {
+        if listed.is_some() {
             wrong.push(format!("{name}: listed as not parsed, but it is"));
         }
         let got = match result {
@@ -443,6 +472,13 @@ fn every_capture_is_parsed_or_listed() {
             }
         };
         parsed += 1;
+        let against: Vec<String> = expectations
+            .iter()
+            .filter(|path| stem(path) == name)
+            .filter_map(|path| Some(path.extension()?.to_string_lossy().into_owned()))
+            .collect();
+        let against = if against.is_empty() { "nothing".to_owned() } else { against.join(", ") };
+        println!("{name}: {} rows, compared with {against}", got.len());
         let yml = folder.join("parsed/huawei").join(format!("{name}.yml"));
         if yml.exists() {
             compared += 1;
@@ -453,7 +489,13 @@ fn every_capture_is_parsed_or_listed() {
             wrong.push(format!("{name}: parsed to nothing"));
         }
     }
-    println!("{parsed} captures parsed, {compared} compared with a row-by-row expectation");
+    let json = expectations.iter().filter(|path| path.extension().is_some_and(|e| e == "json")).count();
+    println!(
+        "{parsed} of {} captures parsed, {compared} compared row by row with YAML here, {json} with JSON beside this, {} \
+         listed as not parsed",
+        captures.len(),
+        NOT_PARSED.len()
+    );
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -479,7 +521,7 @@ fn json_expectations_hold() {
         let rows = want.get("rows").and_then(|r| r.as_array()).cloned();
         if name.starts_with("display_ont_autofind") {
             let rows = rows.expect("rows");
-            let got = Huawei.autofind(&text).expect("detected ONUs");
+            let got = Huawei.autofind(&text).whole().expect("detected ONUs");
             assert_eq!(got.len(), rows.len(), "{name}");
             for (got, want) in got.iter().zip(&rows) {
                 assert_eq!(want["sn"], got.serial.hex16());

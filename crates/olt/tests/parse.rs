@@ -39,33 +39,51 @@ fn a_list_is_believed_only_when_its_total_fits() {
         "  0/ 1/0       0   one\n  0/ 1/0       1   two words of it that go\n                   on here\n",
         2,
     );
-    let onus = Huawei.onus_of_pon(&text).expect("two ONUs");
+    let table = Huawei.onus_of_pon(&text);
+    assert!(table.complete(), "{table:?}");
+    let onus = table.whole().expect("two ONUs");
     assert_eq!(onus.iter().map(|o| o.onu_id).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(onus[1].description.as_deref(), Some("two words of it that goon here"));
     assert_eq!((onus[1].run_state, onus[1].config_state), (RunState::Offline, ConfigState::Initial));
     for total in [1, 3] {
         let text = list(ROWS, "", total);
         assert_eq!(
-            Huawei.onus_of_pon(&text),
+            Huawei.onus_of_pon(&text).whole(),
             Err(ParseError::Total { what: "list of ONUs", declared: total, found: 2 })
         );
     }
 }
 
 #[test]
-fn a_row_that_cannot_be_read_spoils_the_whole_table() {
+fn a_row_that_cannot_be_read_costs_itself_and_is_never_taken_for_absent() {
     // An alarm went through the middle of a row.
-    let text = list("  0/ 1/0    0  4857544\n", "", 1);
-    assert!(matches!(Huawei.onus_of_pon(&text), Err(ParseError::Row { .. })));
-    // A description for an ONU that is not in the list.
-    let text = list(ROWS, "  0/ 1/0       7   who?\n", 2);
-    assert!(matches!(Huawei.onus_of_pon(&text), Err(ParseError::Row { .. })));
+    let text = list(&format!("  0/ 1/0    7  4857544\n{ROWS}"), "  0/ 1/0       1   one\n", 3);
+    let table = Huawei.onus_of_pon(&text);
+    assert_eq!(table.rows.iter().map(|o| o.onu_id).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(table.rows[1].description.as_deref(), Some("one"));
+    assert!(!table.complete());
+    assert_eq!(
+        table.missing[0].to_string(),
+        "the OLT's list of ONUs holds a row that cannot be read: \"0/ 1/0    7  4857544\""
+    );
+    assert!(matches!(table.whole(), Err(ParseError::Row { .. })), "a plan needs all of them");
+    // A row that is told twice, differently.
+    let other = ROWS.lines().next().expect("a row").replace("online ", "offline");
+    let table = Huawei.onus_of_pon(&list(&format!("{ROWS}{other}\n"), "", 3));
+    assert_eq!(table.rows.iter().map(|o| o.onu_id).collect::<Vec<_>>(), [1]);
+    assert!(matches!(&table.missing[0], ParseError::Twice { thing, .. } if thing == "0/1/0 0"));
+    // A reply that ends before its count.
+    let cut = Huawei.onus_of_pon(list(ROWS, "", 2).split("  In port").next().expect("a part"));
+    assert!(cut.missing.is_empty() && !cut.complete() && cut.rows.len() == 2);
     let text = "      17  300 common   gpon 0/6 /9  17   1     vl\n   Total : 1  (Up/Down :    1/0)";
     assert!(matches!(Huawei.service_ports(text), Err(ParseError::Row { .. })));
     let text = "      17  300 common   gpon 0/6 /9  17   1     vlan  300        -    -    up\n   Total : 2  (Up/Down :    1/0)";
     assert!(matches!(Huawei.service_ports(text), Err(ParseError::Total { .. })));
     let text = "   Number              : 1\n   F/S/P               : 0/1/0\n   Ont SN              : 4857";
-    assert!(matches!(Huawei.autofind(text), Err(ParseError::Row { .. })));
+    let other = "   Number              : 2\n   F/S/P               : 0/1/0\n   Ont SN              : 485754437D4733C3";
+    let table = Huawei.autofind(&format!("{text}\n{RULE}\n{other}"));
+    assert_eq!(table.rows.iter().map(|o| o.serial.to_string()).collect::<Vec<_>>(), ["HWTC-7D4733C3"]);
+    assert!(matches!(table.missing[..], [ParseError::Row { .. }]));
     assert!(matches!(
         Huawei.onu("  F/S/P   : 0/1/0\n  ONT-ID  : 2\n"),
         Err(ParseError::Field { field: "SN", .. })
@@ -77,14 +95,19 @@ fn a_summary_needs_both_of_its_tables() {
     let times = "  In port 0/1/0, the total of ONTs are: 2, online: 1\n  ONT  Run     Last                Last                Last\n  ID   State   UpTime              DownTime            DownCause\n  0    online  2026-01-06 07:43:46 -                   -\n  1    offline 16/10/2023 23:47:09-02:00 DST 01/01/2026 00:00:00 LOSi/LOBi\n";
     let light = "  ONT        SN        Type          Distance Rx/Tx power  Description\n  ID                                    (m)      (dBm)\n  0   485754437D4733C3 EG8145V5         42    -22.84/2.12  one\n";
     let second = "  1   5A544547C9E3311B F660 V9          -     -/-          -\n";
-    let onus = Huawei.onu_summary_of_pon(&format!("{times}{light}{second}")).expect("two ONUs");
+    let (times, light) = (format!("{times}{RULE}\n"), format!("{light}{RULE}\n"));
+    let table = Huawei.onu_summary_of_pon(&format!("{times}{light}{second}"));
+    assert!(table.complete(), "{table:?}");
+    let onus = table.rows;
     assert_eq!(onus[0].rx_power_cdbm, Some(-2284));
     assert_eq!((onus[1].rx_power_cdbm, onus[1].distance_m), (None, None));
     assert_eq!(onus[1].model.as_deref(), Some("F660 V9"));
     assert_eq!(onus[1].last_up.as_deref(), Some("16/10/2023 23:47:09-02:00 DST"));
     assert_eq!(onus[1].last_down_cause.as_deref(), Some("LOSi/LOBi"));
-    let error = Huawei.onu_summary_of_pon(&format!("{times}{light}"));
-    assert_eq!(error, Err(ParseError::Total { what: "ONU summary", declared: 2, found: 1 }));
+    let table = Huawei.onu_summary_of_pon(&format!("{times}{light}"));
+    assert_eq!(table.rows.len(), 2);
+    assert_eq!(table.rows[1].serial, None);
+    assert!(matches!(&table.missing[..], [ParseError::Row { row, .. }] if row == "0/1/0 1: no light"));
 }
 
 #[test]

@@ -55,7 +55,7 @@ async fn reads_share_the_session_of_writes() {
         handle.onus(pon()),
         handle.profiles(),
     );
-    assert_eq!(a.expect("detected").len(), 1);
+    assert_eq!(a.expect("detected").rows.len(), 1);
     assert!(matches!(b.expect("an outcome"), Outcome::Done(_)));
     assert_eq!(c.expect("ONUs").len(), 2);
     // This OLT knows no list of profiles: said, not guessed.

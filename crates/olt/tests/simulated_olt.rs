@@ -136,7 +136,7 @@ fn assert_complete(sim: &SimOlt, context: &str) {
 
 async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
     let (sim, olt) = start(spec, protocol).await;
-    assert_eq!(olt.discover().await.expect("detected").len(), 1, "{context}");
+    assert_eq!(olt.discover().await.expect("detected").rows.len(), 1, "{context}");
     assert!(!olt.pon_ports(0).await.expect("ports").is_empty(), "{context}");
     let outcome = olt.execute(authorise(), Box::new(Memory::default())).await.expect("an outcome");
     let Outcome::Done(report) = outcome else { panic!("{context}: {outcome:?}") };
@@ -146,7 +146,9 @@ async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
     let optics = olt.optics(PON).await.expect("optics");
     let real = sim.handle().state().plant.onus[&serial()].optics;
     assert_eq!(optics[0].rx_power_cdbm, Some(real.rx_power_cdbm), "{context}");
-    let states = olt.onu_states(PON).await.expect("states");
+    let reading = olt.onu_states(PON).await.expect("states");
+    assert!(reading.complete && reading.unread.is_empty(), "{context}: {reading:?}");
+    let states = reading.onus;
     assert_eq!(
         states[0].row.description.as_deref(),
         Some("Ana Ruiz, Calle Mayor 12, 3 izquierda"),
@@ -158,7 +160,7 @@ async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
     assert!(matches!(outcome, Outcome::Done(_)), "{context}: {outcome:?}");
     let state = sim.handle().state();
     assert!(state.config.find(serial()).is_none() && state.config.service_ports.is_empty(), "{context}");
-    assert_eq!(olt.discover().await.expect("detected").len(), 1, "{context}: back in autofind");
+    assert_eq!(olt.discover().await.expect("detected").rows.len(), 1, "{context}: back in autofind");
     sim.stop().await;
 }
 

@@ -5,6 +5,7 @@
 
 use crate::{
     error::StoreError,
+    leases::LeaseClock,
     sealing::{Sealed, SealingKey, Slot},
 };
 use sea_orm::{
@@ -22,6 +23,7 @@ use types::{Clock, UtcMs};
 pub(crate) struct Shared {
     pub(crate) key: SealingKey,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lease_clock: LeaseClock,
 }
 
 enum Connection {

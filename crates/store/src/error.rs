@@ -74,6 +74,17 @@ pub enum StoreError {
         /// How it was found.
         found: String,
     },
+    /// What was to be written stood under a lease that another has taken over.
+    #[error(
+        "the lease on {lease} was lost: {holder} has taken it over in the meantime; nothing was written, and this node \
+         writes nothing more under it"
+    )]
+    Fenced {
+        /// On what the lease was.
+        lease: String,
+        /// Who has it now.
+        holder: String,
+    },
     /// A value in the database is not one we ever write.
     #[error("{table}.{column} holds a value that cannot be read: {why}")]
     Unreadable {
@@ -182,6 +193,7 @@ impl StoreError {
             | StoreError::Dangling { .. }
             | StoreError::Missing { .. }
             | StoreError::Overtaken { .. }
+            | StoreError::Fenced { .. }
             | StoreError::Unreadable { .. }
             | StoreError::Sealed { .. }
             | StoreError::TooLarge { .. }

@@ -7,6 +7,7 @@ use crate::{
     db::{Db, Tx},
     entities::{Job, jobs},
     error::{Guarded, StoreError},
+    leases,
     record::{rows, stored::Numbered},
     words::JobState,
 };
@@ -106,10 +107,11 @@ pub async fn lease(
     limit: u64,
 ) -> Result<Vec<Job>, StoreError> {
     use jobs::Column;
-    let now = tx.now();
-    let free = Condition::any().add(Column::State.eq(JobState::Queued.as_str())).add(
-        Condition::all().add(Column::State.eq(JobState::Leased.as_str())).add(Column::LeaseUntil.lt(now.0)),
-    );
+    let (now, lease_now) = (tx.now(), leases::now(tx).await?);
+    let run_out = Condition::all()
+        .add(Column::State.eq(JobState::Leased.as_str()))
+        .add(Column::LeaseUntil.lt(lease_now.0));
+    let free = Condition::any().add(Column::State.eq(JobState::Queued.as_str())).add(run_out);
     let mut due = jobs::Entity::find()
         .filter(Column::FinishedAt.is_null())
         .filter(Column::RunAt.lte(now.0))
@@ -139,7 +141,7 @@ pub async fn lease(
     if taken.is_empty() {
         return Ok(taken);
     }
-    let until = now.plus(lease_for);
+    let until = lease_now.plus(lease_for);
     jobs::Entity::update_many()
         .col_expr(Column::State, Expr::value(JobState::Leased.as_str()))
         .col_expr(Column::LeaseOwner, Expr::value(Some(owner.to_owned())))
@@ -162,7 +164,7 @@ pub async fn lease(
 /// # Errors
 /// When the database cannot be written.
 pub async fn renew(tx: &Tx, job: JobId, owner: &str, lease_for: Duration) -> Result<Guarded, StoreError> {
-    let until = tx.now().plus(lease_for);
+    let until = leases::now(tx).await?.plus(lease_for);
     let done = jobs::Entity::update_many()
         .col_expr(jobs::Column::LeaseUntil, Expr::value(Some(until.0)))
         .filter(held(job, owner))

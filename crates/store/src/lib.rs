@@ -18,6 +18,7 @@ pub mod detected;
 mod entities;
 mod error;
 pub mod jobs;
+pub mod leases;
 mod migrations;
 pub mod olts;
 pub mod onus;

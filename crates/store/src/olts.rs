@@ -84,6 +84,20 @@ pub async fn pon_ports(db: &Db, olt: OltId) -> Result<Vec<PonPort>, StoreError> 
     Ok(ports)
 }
 
+/// What was seen of a PON port. `None` in state and count keeps what was read before; `None` in `problem` says that
+/// nothing was unreadable.
+#[derive(Debug, Clone)]
+pub struct PortObservation {
+    /// The port's state in a word.
+    pub state: Option<String>,
+    /// ONUs configured on it.
+    pub onu_count: Option<i64>,
+    /// What could not be read, and why.
+    pub problem: Option<String>,
+    /// When.
+    pub at: UtcMs,
+}
+
 /// Records what was seen of a PON port, making its row the first time.
 ///
 /// # Errors
@@ -92,27 +106,29 @@ pub async fn observe_port(
     tx: &Tx,
     olt: OltId,
     pon: PonPath,
-    observed_state: &str,
-    onu_count: i64,
-    at: UtcMs,
+    seen: PortObservation,
 ) -> Result<(), StoreError> {
+    use pon_ports::Column;
+    let mut known = vec![Column::ObservedAt, Column::ObservedProblem];
+    if seen.state.is_some() {
+        known.push(Column::ObservedState);
+    }
+    if seen.onu_count.is_some() {
+        known.push(Column::OnuCount);
+    }
     let port = PonPort {
         id: 0,
         olt_id: olt,
         pon,
         admin_state: AdminState::Enabled,
-        observed_state: observed_state.to_owned(),
-        onu_count,
-        observed_at: Some(at),
+        observed_state: seen.state.unwrap_or_else(|| "unknown".to_owned()),
+        onu_count: seen.onu_count.unwrap_or(0),
+        observed_at: Some(seen.at),
+        observed_problem: seen.problem,
         version: 1,
     };
-    use pon_ports::Column;
     pon_ports::Entity::insert(port.into_new())
-        .on_conflict(
-            OnConflict::columns([Column::OltId, Column::Pon])
-                .update_columns([Column::ObservedState, Column::OnuCount, Column::ObservedAt])
-                .to_owned(),
-        )
+        .on_conflict(OnConflict::columns([Column::OltId, Column::Pon]).update_columns(known).to_owned())
         .exec_without_returning(tx.db())
         .await?;
     Ok(())

@@ -3,6 +3,7 @@
 use crate::{
     db::{Db, Shared, Tx},
     error::{StartError, StoreError},
+    leases::LeaseClock,
     sealing::KeySource,
     start::{self, Address, PostgresServer, Report},
     unit::{WriteLimits, Writer},
@@ -21,6 +22,8 @@ pub struct StoreConfig {
     pub key: KeySource,
     /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
+    /// Whose time tells how long leases last.
+    pub lease_clock: LeaseClock,
     /// Bounds on the writing side.
     pub limits: WriteLimits,
 }
@@ -28,7 +31,13 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// With the machine's clock and the usual limits.
     pub fn new(url: impl Into<String>, key: KeySource) -> Self {
-        StoreConfig { url: url.into(), key, clock: Arc::new(SystemClock), limits: WriteLimits::default() }
+        StoreConfig {
+            url: url.into(),
+            key,
+            clock: Arc::new(SystemClock),
+            lease_clock: LeaseClock::default(),
+            limits: WriteLimits::default(),
+        }
     }
 }
 
@@ -66,7 +75,8 @@ impl Store {
     pub async fn open(config: StoreConfig) -> Result<Store, StartError> {
         let address = Address::parse(&config.url)?;
         let (_, key) = start::prepare(&address, &config).await?;
-        let shared = Arc::new(Shared { key, clock: Arc::clone(&config.clock) });
+        let shared =
+            Arc::new(Shared { key, clock: Arc::clone(&config.clock), lease_clock: config.lease_clock });
         let (readers, writer) = match &address {
             Address::Sqlite(file) => {
                 let writer =

@@ -1,12 +1,13 @@
 //! Sessions of CPEs that nobody holds any more, because their process died.
 //!
-//! Every session names its process, and a process that runs has a lease in its own name ([`crate::settings::PRESENCE`]):
+//! Every session names its process, and a process that runs has a lease in its own name ([`crate::leases::PRESENCE`]):
 //! so no node takes a session for dead that another one holds.
 
 use crate::{
     db::{Db, Tx},
     entities::cpe_sessions,
     error::StoreError,
+    leases,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value, sea_query::Expr};
 use types::{CpeId, CpeSessionId, UtcMs};
@@ -40,12 +41,13 @@ const ADRIFT: &str = "c.state IN ($2, $3) \
      AND NOT EXISTS (SELECT 1 FROM cpe_timers t WHERE t.cpe_id = c.id AND t.timer IN ($4, $5, $6)) \
      AND NOT EXISTS (SELECT 1 FROM cpe_sessions n WHERE n.cpe_id = c.id AND n.id > s.id)";
 
-fn about_orphans(db: &Db, sql: String, midway: &Midway, more: &[i64]) -> Statement {
+async fn about_orphans(db: &Db, sql: String, midway: &Midway, more: &[i64]) -> Result<Statement, StoreError> {
+    let now = leases::now(db).await?;
     let ([a, b], [c, d, e]) = (midway.states, midway.timers);
     let words = [a, b, c, d, e].map(Value::from);
     let values =
-        std::iter::once(Value::from(db.now().0)).chain(words).chain(more.iter().copied().map(Value::from));
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+        std::iter::once(Value::from(now.0)).chain(words).chain(more.iter().copied().map(Value::from));
+    Ok(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
 }
 
 /// Sessions whose process died and whose devices need a new one, the oldest first.
@@ -57,7 +59,7 @@ pub async fn lost(db: &Db, midway: &Midway, limit: u32) -> Result<Vec<LostSessio
         "SELECT s.id, s.cpe_id, c.version FROM cpe_sessions s JOIN cpes c ON c.id = s.cpe_id \
          WHERE s.ended_at IS NULL AND {ORPHANED} AND {ADRIFT} ORDER BY s.id LIMIT $7"
     );
-    let found = db.query_all_raw(about_orphans(db, sql, midway, &[limit.into()])).await?;
+    let found = db.query_all_raw(about_orphans(db, sql, midway, &[limit.into()]).await?).await?;
     let lost = found.iter().map(|row| {
         Ok(LostSession {
             session: CpeSessionId(row.try_get_by_index(0)?),
@@ -80,7 +82,7 @@ pub async fn end_others(tx: &Tx, midway: &Midway, before: UtcMs, limit: u32) -> 
          (SELECT s.id FROM cpe_sessions s JOIN cpes c ON c.id = s.cpe_id WHERE s.ended_at IS NULL AND \
          (({ORPHANED} AND NOT ({ADRIFT})) OR (NOT ({ORPHANED}) AND s.began_at < $7)) ORDER BY s.id LIMIT $8)"
     );
-    let done = tx.execute_raw(about_orphans(tx, sql, midway, &[before.0, limit.into()])).await?;
+    let done = tx.execute_raw(about_orphans(tx, sql, midway, &[before.0, limit.into()]).await?).await?;
     Ok(done.rows_affected())
 }
 

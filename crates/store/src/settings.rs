@@ -1,8 +1,8 @@
-//! Settings, idempotency keys and node leases: small tables that keep an installation of one mind.
+//! Settings and idempotency keys: small tables that keep an installation of one mind.
 
 use crate::{
     db::{Db, Tx},
-    entities::{IdempotencyRecord, NodeLease, Setting, idempotency, node_leases, settings},
+    entities::{IdempotencyRecord, Setting, idempotency, settings},
     error::{Guarded, StoreError},
     record::{rows, stored::Stored},
 };
@@ -196,49 +196,4 @@ pub async fn forget_request(tx: &Tx, scope: &str, key: &str) -> Result<bool, Sto
 
 fn request(scope: &str, key: &str) -> Condition {
     Condition::all().add(idempotency::Column::Scope.eq(scope)).add(idempotency::Column::Key.eq(key))
-}
-
-/// Names of leases by which processes say that they run begin so; each takes one in its own name and is its owner.
-pub const PRESENCE: &str = "node:";
-
-/// Takes, or keeps, the lease on a name for a node. False: another node has it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn acquire_lease(
-    tx: &Tx,
-    name: &str,
-    owner: &str,
-    lease_for: Duration,
-) -> Result<bool, StoreError> {
-    use node_leases::{Column, Entity};
-    let now = tx.now();
-    let row = NodeLease { name: name.to_owned(), owner: owner.to_owned(), until: now.plus(lease_for) };
-    let free = Condition::any()
-        .add(Expr::col((Entity, Column::Owner)).eq(owner))
-        .add(Expr::col((Entity, Column::Until)).lt(now.0));
-    Entity::insert(row.into_active())
-        .on_conflict(
-            OnConflict::column(Column::Name)
-                .update_columns([Column::Owner, Column::Until])
-                .action_cond_where(free)
-                .to_owned(),
-        )
-        .exec_without_returning(tx.db())
-        .await?;
-    let holder: Option<NodeLease> = tx.find_one(Column::Name.eq(name)).await?;
-    Ok(holder.is_some_and(|holder| holder.owner == owner && holder.until > now))
-}
-
-/// Gives a lease back.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn release_lease(tx: &Tx, name: &str, owner: &str) -> Result<bool, StoreError> {
-    let done = node_leases::Entity::delete_many()
-        .filter(node_leases::Column::Name.eq(name))
-        .filter(node_leases::Column::Owner.eq(owner))
-        .exec(tx.db())
-        .await?;
-    Ok(done.rows_affected > 0)
 }

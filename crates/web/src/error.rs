@@ -135,6 +135,13 @@ impl From<StoreError> for Fail {
                     "The database took longer than {limit_s} s. Nothing was changed; try again in a moment."
                 ),
             ),
+            // Only work in the background stands under a lease; it is done by whoever has it now.
+            StoreError::Fenced { .. } => busy(
+                5,
+                "Another node does this now",
+                "Another node of this installation has taken this over. Nothing was changed here; look in a moment how \
+                 it stands.",
+            ),
             StoreError::Full { .. } => busy(
                 60,
                 "The database is full",
@@ -294,6 +301,7 @@ mod tests {
             (StoreError::Contended { attempts: 8 }, 503, true),
             (StoreError::Conflict { why: why() }, 503, true),
             (StoreError::TookTooLong { limit_s: 15 }, 503, true),
+            (StoreError::Fenced { lease: "olt:1".into(), holder: "node-2".into() }, 503, true),
             (StoreError::Full { why: why() }, 503, true),
             (StoreError::ReadOnly { why: why() }, 503, true),
             (StoreError::Closed, 503, true),

@@ -10,7 +10,7 @@ use super::live::CONNECTION_REQUEST;
 use crate::{App, AppError, work::wait};
 use provisioning::{Event, SessionEnd, State, Timer};
 use std::time::Duration;
-use store::{jobs, orphans, orphans::Midway, settings};
+use store::{jobs, leases, orphans, orphans::Midway};
 use tokio_util::sync::CancellationToken;
 use types::UtcMs;
 
@@ -42,11 +42,9 @@ impl App {
     /// When the database fails.
     pub async fn join(&self) -> Result<(), AppError> {
         let process = self.process().to_owned();
-        let name = format!("{}{process}", settings::PRESENCE);
+        let name = format!("{}{process}", leases::PRESENCE);
         self.store()
-            .write(move |tx| {
-                Box::pin(async move { settings::acquire_lease(tx, &name, &process, PRESENCE).await })
-            })
+            .write(move |tx| Box::pin(async move { leases::acquire(tx, &name, &process, PRESENCE).await }))
             .await?;
         Ok(())
     }
@@ -57,9 +55,9 @@ impl App {
     /// When the database fails; others find out by themselves then.
     pub async fn leave(&self) -> Result<(), AppError> {
         let process = self.process().to_owned();
-        let name = format!("{}{process}", settings::PRESENCE);
+        let name = format!("{}{process}", leases::PRESENCE);
         self.store()
-            .write(move |tx| Box::pin(async move { settings::release_lease(tx, &name, &process).await }))
+            .write(move |tx| Box::pin(async move { leases::release(tx, &name, &process).await }))
             .await?;
         Ok(())
     }

@@ -289,7 +289,7 @@ impl App {
         }
         let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(Asked::NotNow) };
         // Another node may be the one that speaks to it.
-        if !self.may_act_on(olt.id).await? {
+        if self.may_act_on(olt.id).await?.is_none() {
             return Ok(Asked::NotNow);
         }
         let line = self.olt_line(&olt).await?;

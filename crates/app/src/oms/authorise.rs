@@ -20,6 +20,7 @@ use provisioning::Event;
 use std::collections::BTreeSet;
 use store::{
     DetectedState, Guarded, OltTaskState, Presence, ServiceState, StoreError, SyncState, Tx, cpes, detected,
+    leases::{self, Lease},
     onus, rows, services, tasks, timeline,
 };
 use types::{CpeId, OltTaskId, Serial, UtcMs};
@@ -124,7 +125,8 @@ impl App {
         actor.require(Permission::AuthoriseOnu)?;
         let wish = self.wish(request).await?;
         let line = self.olt_line(&wish.olt).await?;
-        let planned = line.handle.dry_run(Operation::Authorise(wish.spec)).await.map_err(|error| {
+        let question = line.handle.dry_run(Operation::Authorise(wish.spec));
+        let planned = self.ask_now(&wish.olt, &line.handle, question).await?.map_err(|error| {
             AppError::Unavailable(format!(
                 "{} could not be asked: {error}. Nothing was sent to it.",
                 wish.olt.name
@@ -272,21 +274,25 @@ impl App {
     /// Carries a task on from wherever it is, to its end if the OLT lets us. False: it is to be tried again.
     pub(crate) async fn carry_on(&self, task: rows::OltTask) -> Result<bool, AppError> {
         let olt: rows::Olt = self.found(task.olt_id, "OLT").await?;
+        let Some(lease) = self.lease_on(olt.id) else { return Ok(false) };
         let line = self.olt_line(&olt).await?;
-        let journal = || Box::new(TaskJournal::new(self.clone(), task.id, line.tape.clone()));
+        let handle = line.handle.under(self.leave_under(&lease));
+        let journal = || Box::new(TaskJournal::new(self.clone(), lease.clone(), task.id, line.tape.clone()));
         let begun = task.journal_sealed.is_some();
         let result = if begun {
-            line.handle.resume(journal()).await
+            handle.resume(journal()).await
         } else {
             let spec: AuthoriseSpec = serde_json::from_value(task.plan.clone())
                 .map_err(|error| AppError::Internal(format!("task {} cannot be read: {error}", task.id)))?;
-            line.handle.execute(Operation::Authorise(spec), journal()).await.map(Some)
+            handle.execute(Operation::Authorise(spec), journal()).await.map(Some)
         };
         line.tape.stop();
         match result {
-            Ok(Some(outcome)) => self.record_outcome(&olt, task.id, outcome, &line).await.map(|()| true),
+            Ok(Some(outcome)) => {
+                self.record_outcome(&olt, task.id, outcome, &line, lease).await.map(|()| true)
+            }
             Ok(None) => Err(AppError::Internal(format!("task {} has lost its journal", task.id))),
-            Err(error) => self.interrupted(&olt, &task, error).await.map(|()| false),
+            Err(error) => self.interrupted(&olt, &task, error, lease).await.map(|()| false),
         }
     }
 
@@ -296,6 +302,7 @@ impl App {
         olt: &rows::Olt,
         task: &rows::OltTask,
         error: SagaError,
+        lease: Lease,
     ) -> Result<(), AppError> {
         let text = match &error {
             SagaError::NotStarted(why) => {
@@ -317,6 +324,7 @@ impl App {
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    leases::require(tx, &lease).await?;
                     let row: rows::OltTask = tx.require(id).await?;
                     let stay =
                         tasks::TaskMove { from: row.state, to: row.state, step: &row.step, reason: &text };
@@ -400,6 +408,7 @@ impl App {
         id: OltTaskId,
         outcome: Outcome,
         line: &OltLine,
+        lease: Lease,
     ) -> Result<(), AppError> {
         let now = self.now();
         let (olt, lines) = (olt.clone(), line.tape.take(id, now));
@@ -410,6 +419,7 @@ impl App {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
+                    leases::require(tx, &lease).await?;
                     for line in lines {
                         tasks::journal_line(tx, line).await?;
                     }

@@ -6,19 +6,25 @@ use crate::{App, Change};
 use async_trait::async_trait;
 use olt::saga::{Journal, JournalError, Outcome, TaskRecord, TaskState};
 use std::sync::Arc;
-use store::{OltTaskState, Slot, Tx, rows, tasks};
+use store::{
+    OltTaskState, Slot, Tx,
+    leases::{self, Lease},
+    rows, tasks,
+};
 use types::{OltTaskId, Secret};
 
 pub(crate) struct TaskJournal {
     app: App,
+    /// Under which the task is carried on; nothing is written without it.
+    lease: Lease,
     task: OltTaskId,
     tape: Arc<Tape>,
     record: Option<TaskRecord>,
 }
 
 impl TaskJournal {
-    pub(crate) fn new(app: App, task: OltTaskId, tape: Arc<Tape>) -> Self {
-        TaskJournal { app, task, tape, record: None }
+    pub(crate) fn new(app: App, lease: Lease, task: OltTaskId, tape: Arc<Tape>) -> Self {
+        TaskJournal { app, lease, task, tape, record: None }
     }
 
     /// From here on the lines of this OLT belong to this task.
@@ -33,10 +39,15 @@ impl TaskJournal {
         let failed = |error: &dyn std::fmt::Display| JournalError(error.to_string());
         let text = serde_json::to_string(&record).map_err(|e| failed(&e))?;
         let (task, kept, now) = (self.task, record.clone(), self.app.now());
-        let lines = self.tape.take(task, now);
+        let (lines, lease) = (self.tape.take(task, now), self.lease.clone());
         self.app
             .store()
-            .write(move |tx| Box::pin(async move { store_record(tx, task, &kept, text, lines, now).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    leases::require(tx, &lease).await?;
+                    store_record(tx, task, &kept, text, lines, now).await
+                })
+            })
             .await
             .map_err(|e| failed(&e))?;
         self.record = Some(record);

@@ -1,11 +1,14 @@
 //! OLTs and the ONUs on them.
 
 mod address;
+mod ask;
 mod authorise;
 mod input;
 mod journal;
+mod lease;
 mod observe;
 mod olts;
+mod reading;
 mod registry;
 mod saves;
 mod spec;

@@ -156,15 +156,20 @@ impl App {
         Ok(())
     }
 
-    /// Logs in to the OLT now and asks what it is. Writes nothing to it.
+    /// Logs in to the OLT now and asks what it is, as soon as it has done what it is at. Writes nothing to it.
     ///
     /// # Errors
-    /// [`AppError::NotFound`]; an OLT that does not answer is an answer.
+    /// [`AppError::NotFound`]; an OLT that does not answer, or is busy for too long, is an answer.
     pub async fn test_olt(&self, actor: &Actor, id: OltId) -> Result<OltTest, AppError> {
         actor.require(Permission::WriteOlts)?;
         let row: rows::Olt = self.found(id, "OLT").await?;
         let line = self.olt_line(&row).await?;
-        Ok(match line.handle.probe().await {
+        let asked = match self.ask_now(&row, &line.handle, line.handle.probe()).await {
+            Ok(asked) => asked,
+            Err(AppError::Unavailable(text)) => return Ok(OltTest { ok: false, text }),
+            Err(other) => return Err(other),
+        };
+        Ok(match asked {
             Ok(facts) => {
                 let version = facts.version;
                 let product = version.product.unwrap_or_else(|| facts.dialect.name.clone());

@@ -4,13 +4,15 @@ use super::tape::Tape;
 use crate::{Actor, App, AppError};
 use olt::{
     dialect::Dialect,
+    leave::Leave,
     queue::{OltConfig, OltHandle, Protocol},
 };
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{OltProtocol, Slot, StoreError, olts, rows};
+use store::{OltProtocol, Slot, StoreError, leases::Lease, olts, rows};
+use tokio::time::Instant;
 use types::OltId;
 
 /// A queue and what it writes down.
@@ -20,9 +22,21 @@ pub(crate) struct OltLine {
     pub(crate) tape: Arc<Tape>,
 }
 
+/// Leave for lines that only read.
+struct Never;
+
+#[async_trait::async_trait]
+impl Leave for Never {
+    async fn ask(&self) -> Result<Instant, String> {
+        Err("who asked for it does not hold the lease on this OLT".to_owned())
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct OltRegistry {
     lines: Mutex<HashMap<OltId, (i64, OltLine)>>,
+    /// Leases that this node holds.
+    pub(super) leases: Mutex<HashMap<OltId, Lease>>,
     wake: tokio::sync::Notify,
     /// About the addresses of ONUs.
     pub(super) questions: super::address::Questions,
@@ -117,6 +131,6 @@ impl App {
         });
         let handle = OltHandle::spawn(config)
             .map_err(|error| AppError::Conflict(format!("The OLT {} cannot be used: {error}", row.name)))?;
-        Ok(OltLine { handle, tape })
+        Ok(OltLine { handle: handle.under(Arc::new(Never)), tape })
     }
 }

@@ -360,6 +360,11 @@ async fn the_configuration_is_saved_when_it_has_been_quiet(bed: &Bed) {
     let node = Node::start(bed, "node-2").await;
     node.work();
     eventually("the configuration is saved", || async { (saves(&sim) > 0).then_some(()) }).await;
+    eventually("it is noted", || async {
+        let notes = store::settings::all(node.app.store()).await.expect("readable");
+        notes.iter().any(|note| note.key.ends_with(".unsaved_since") && note.value.is_null()).then_some(())
+    })
+    .await;
     sim.handle().restart(false);
     let state = sim.handle().state();
     let onts = &state.config.onts[&PON];

@@ -4,16 +4,16 @@ use crate::support::{
     bed::Bed,
     eventually,
     olt::{
-        Node, PON, address, authorise, changes, detected, ends_as, known_olt, read, request, sim_olt,
-        task_row,
+        Node, PON, address, authorise, authorised, changes, detected, ends_as, known_olt, read, request,
+        sim_olt, sim_olt_of, task_row,
     },
     world::{self},
 };
 use app::AppError;
-use sim::olt::{Fault, FaultKind, Onu};
+use sim::olt::{Fault, FaultKind, Model, Onu};
 use std::collections::BTreeSet;
-use store::{DetectedState, OltObservedState, OltProtocol, OltTaskState, onus, rows};
-use types::{OltId, Serial};
+use store::{DetectedState, OltObservedState, OltProtocol, OltTaskState, Presence, onus, rows};
+use types::{OltId, PonPath, Serial};
 
 fn serial() -> Serial {
     world::serial("HWTC7D4733C3")
@@ -140,6 +140,95 @@ async fn a_silent_olt_is_recorded_once_and_its_return_too(bed: &Bed) {
     assert_eq!(answers, 1);
 }
 
+async fn an_olt_that_comes_back_with_other_software_is_told(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    let told = || async {
+        let all = world::timeline(&node.app).await.into_iter();
+        all.filter(|entry| entry.code == "olt_software_changed").collect::<Vec<_>>()
+    };
+    let said = |row: &rows::Olt, key: &str| row.observed[key].as_str().unwrap_or_default().to_owned();
+    read(&node).await;
+    let row = olt_row(&node, olt).await;
+    assert_eq!(said(&row, "version"), "MA5800V100R021C00");
+    assert!(said(&row, "source").contains("CLI") && row.observed["since"].is_i64(), "{:?}", row.observed);
+    bed.advance_s(30);
+    read(&node).await;
+    assert_eq!(olt_row(&node, olt).await.observed, row.observed, "it is what it was");
+    assert_eq!(told().await.len(), 0);
+    let place = address(&sim);
+    sim.stop().await;
+    let _other = sim_olt_of(Model::Ma5608t, bed, OltProtocol::Telnet, Some(place)).await;
+    for _ in 0..2 {
+        bed.advance_s(30);
+        read(&node).await;
+    }
+    let row = olt_row(&node, olt).await;
+    assert_eq!(
+        (said(&row, "product").as_str(), said(&row, "version").as_str()),
+        ("MA5608T", "MA5600V800R018C10")
+    );
+    let [entry] = &told().await[..] else { panic!("told once") };
+    assert!(entry.text.contains("version MA5800V100R021C00 → MA5600V800R018C10"), "{}", entry.text);
+    assert_eq!(row.observed["since"], entry.at.0);
+}
+
+async fn what_cannot_be_read_of_one_pon_blinds_nothing_else(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    let elsewhere = PonPath { port: 5, ..PON };
+    let (bad, fine, waits) = (serial(), world::serial("HWTC00000042"), world::serial("HWTC00000043"));
+    authorised(&node, &sim, olt, bad).await;
+    sim.handle().plug(Onu::new(fine, "EG8145V5"), elsewhere);
+    read(&node).await;
+    let order = app::AuthoriseRequest { pon: elsewhere, ..request(olt, fine) };
+    let task = authorise(&node, order).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+    let app = &node.app;
+    let presence = |serial: Serial| async move {
+        let row = onus::by_serial(app.store(), serial).await.expect("readable").expect("known");
+        (row.presence, row.observed_at)
+    };
+    let port = || async move {
+        let ports = store::olts::pon_ports(app.store(), olt).await.expect("readable");
+        ports.into_iter().find(|port| port.pon == PON).expect("the port")
+    };
+    let told = |code: &'static str| async move {
+        world::timeline(app).await.into_iter().filter(|entry| entry.code == code).count()
+    };
+    bed.advance_s(30);
+    read(&node).await;
+    assert_eq!((presence(bad).await.0, presence(fine).await.0), (Presence::InService, Presence::InService));
+    assert_eq!(port().await.observed_problem, None);
+    let before = presence(bad).await;
+    // Both go dark, one more ONU waits, and what the OLT says of the first PON is torn, or breaks the line each time.
+    sim.handle().power(bad, false);
+    sim.handle().power(fine, false);
+    sim.handle().plug(Onu::new(waits, "EG8145V5"), elsewhere);
+    let torn = "  F/S/P   ONT         SN         Control     Run      Config   Match    Protect\n  0/ 1/3    0  4857";
+    for (half, what) in
+        [FaultKind::WrongReply { text: torn.into() }, FaultKind::CutBefore].into_iter().enumerate()
+    {
+        sim.handle().inject(Fault::times("^display ont info 0 1 3 all", 0, what)).expect("a pattern");
+        bed.advance_s(30);
+        read(&node).await;
+        assert_eq!(presence(bad).await, before, "it was not readable, so nothing is known of it");
+        assert_eq!(presence(fine).await.0, Presence::NotPresent, "the other PON is read all the same");
+        let seen: Vec<rows::DetectedOnu> = node.app.store().page(0, 10).await.expect("readable");
+        assert!(seen.iter().any(|seen| seen.serial == waits), "{seen:?}");
+        let row = olt_row(&node, olt).await;
+        assert_eq!((row.observed_state, row.observed_reason), (OltObservedState::Answering, None));
+        let (problem, words) = (port().await.observed_problem.expect("told"), ["0/ 1/3    0  4857", "lost"]);
+        assert!(problem.contains(words[half]) && problem.contains("stays as it was"), "{problem}");
+        sim.handle().clear_faults();
+    }
+    assert_eq!(port().await.onu_count, 1, "what was counted stays");
+    bed.advance_s(30);
+    read(&node).await;
+    assert_eq!((presence(bad).await.0, port().await.observed_problem), (Presence::NotPresent, None));
+    assert_eq!((told("pon_not_readable").await, told("pon_readable").await), (1, 1), "told once");
+}
+
 async fn an_olt_that_hangs_keeps_only_its_own_tasks_waiting(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (stuck, stuck_id) = known_olt(bed, &node, "olt-stuck").await;
@@ -248,6 +337,45 @@ async fn one_node_at_a_time_speaks_to_an_olt(bed: &Bed) {
     assert_eq!(olt_row(&two, olt).await.observed_state, OltObservedState::Answering);
 }
 
+async fn a_node_that_was_paused_does_not_go_on_with_what_another_has_finished(bed: &Bed) {
+    let (one, two) = (Node::start(bed, "node-1").await, Node::start(bed, "node-2").await);
+    let (sim, olt) = known_olt(bed, &one, "olt-1").await;
+    detected(&one, &sim, serial()).await;
+    let fault = sim.handle().inject(Fault::once("^ont add", FaultKind::Hang)).expect("a pattern");
+    let task = authorise(&one, request(olt, serial())).await.expect("ordered");
+    one.work();
+    eventually("the OLT is in the middle of it", || async { (sim.handle().struck(fault) > 0).then_some(()) })
+        .await;
+    let frozen = one.freeze().await;
+    bed.advance_s(121);
+    two.work();
+    let done = ends_as(&two, task, OltTaskState::Done).await;
+    let written = || {
+        let lines = changes(&sim).into_iter();
+        lines.filter(|line| !line.starts_with(['(', 's']) || line.starts_with("service")).collect::<Vec<_>>()
+    };
+    let sent = written();
+    // Somebody takes the ONU away again. The first node, which still believes that it has just registered it, must not
+    // put it back.
+    sim.handle().configure(|config| {
+        config.service_ports.clear();
+        config.onts.values_mut().for_each(|onts| drop(onts.remove(&0)));
+    });
+    drop(frozen);
+    // Its connection is gone; it reads back, and would go on.
+    sim.handle().restart(true);
+    two.kill();
+    bed.advance_s(121);
+    // Whatever it was at comes to an end before this is answered: one OLT, one queue.
+    let _dry = eventually("the first node is there again", || async {
+        let order = request(olt, world::serial("HWTC00000042"));
+        one.run(move |app| async move { app.dry_run_authorise(&world::admin(), &order).await }).await.ok()
+    })
+    .await;
+    assert_eq!(written(), sent, "nothing more was sent for it");
+    assert_eq!(task_row(&one, task).await, done, "nothing more was written about it");
+}
+
 async fn what_people_type_cannot_become_a_command(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -316,10 +444,13 @@ on_both!(
     what_cannot_be_finished_is_taken_back_and_waits_again,
     a_broken_line_in_the_middle_is_no_reason_to_do_it_twice,
     a_silent_olt_is_recorded_once_and_its_return_too,
+    an_olt_that_comes_back_with_other_software_is_told,
+    what_cannot_be_read_of_one_pon_blinds_nothing_else,
     an_olt_that_hangs_keeps_only_its_own_tasks_waiting,
     what_needs_somebody_waits_for_somebody,
     a_node_that_stops_hands_its_olts_over,
     one_node_at_a_time_speaks_to_an_olt,
+    a_node_that_was_paused_does_not_go_on_with_what_another_has_finished,
     what_people_type_cannot_become_a_command,
     a_disabled_olt_is_left_alone,
 );

@@ -139,6 +139,21 @@ struct CommandTemplate {
     confirm: Vec<Regex>,
     success: Option<Regex>,
     failure: Option<Regex>,
+    later: Option<Later>,
+}
+
+/// What an OLT prints after the prompt, when a command goes on in the background. A group `part` tells boards apart that
+/// each have their own end.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// Longest wait for it.
+    pub wait: Duration,
+    /// A line that says that a part is done.
+    pub done: Regex,
+    /// A line that says how far a part is.
+    pub progress: Regex,
+    /// A line that says that it failed.
+    pub failed: Regex,
 }
 
 /// One step of the way into a mode, and the prompt that proves it.
@@ -178,6 +193,8 @@ pub struct Command {
     pub success: Option<Regex>,
     /// Text that is a refusal without the usual words.
     pub failure: Option<Regex>,
+    /// It goes on after its reply.
+    pub later: Option<Later>,
 }
 
 /// A compiled dialect.
@@ -209,6 +226,7 @@ pub struct Dialect {
     pub(crate) refused: Vec<Regex>,
     pub(crate) pages: Vec<Answer>,
     pub(crate) pagers: Vec<Answer>,
+    pub(crate) data_row: Option<Regex>,
     pub(crate) cr_prompt: Regex,
     pub(crate) ask_prompt: Regex,
     pub(crate) command_again: Regex,
@@ -324,6 +342,15 @@ impl Dialect {
                     confirm: list(&key, &command.confirm)?,
                     success: optional(&command.success)?,
                     failure: optional(&command.failure)?,
+                    later: match &command.later {
+                        None => None,
+                        Some(later) => Some(Later {
+                            wait: Duration::from_secs(later.wait_s),
+                            done: compile(&key, &later.done)?,
+                            progress: compile(&key, &later.progress)?,
+                            failed: compile(&key, &later.failed)?,
+                        }),
+                    },
                 },
             );
         }
@@ -357,6 +384,7 @@ impl Dialect {
             refused: list("login.refused", &raw.login.refused)?,
             pages: answers("login.pages", &raw.login.pages)?,
             pagers: answers("reply.pagers", &raw.reply.pagers)?,
+            data_row: raw.reply.data_row.as_ref().map(|t| compile("reply.data_row", t)).transpose()?,
             cr_prompt: compile("reply.cr_prompt", &raw.reply.cr_prompt)?,
             ask_prompt: compile("reply.ask_prompt", &raw.reply.ask_prompt)?,
             command_again: compile("reply.command_again", &raw.reply.command_again)?,
@@ -437,6 +465,7 @@ impl Dialect {
             confirm: template.confirm.clone().into(),
             success: template.success.clone(),
             failure: template.failure.clone(),
+            later: template.later.clone(),
         })
     }
 
@@ -455,6 +484,7 @@ impl Dialect {
             confirm: template.confirm.clone().into(),
             success: template.success.clone(),
             failure: template.failure.clone(),
+            later: template.later.clone(),
         })
     }
 

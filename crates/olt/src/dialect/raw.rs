@@ -81,6 +81,7 @@ pub(super) struct RawAnswer {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawReply {
+    pub(super) data_row: Option<String>,
     #[serde(default)]
     pub(super) pagers: Vec<RawAnswer>,
     pub(super) cr_prompt: String,
@@ -153,4 +154,14 @@ pub(super) struct RawCommand {
     pub(super) confirm: Vec<String>,
     pub(super) success: Option<String>,
     pub(super) failure: Option<String>,
+    pub(super) later: Option<RawLater>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLater {
+    pub(super) wait_s: u64,
+    pub(super) done: String,
+    pub(super) progress: String,
+    pub(super) failed: String,
 }

@@ -1,6 +1,7 @@
 //! Replies of Huawei SmartAX OLTs.
 
 pub mod lex;
+mod lists;
 pub mod parse;
 pub mod shapes;
 mod tables;

@@ -1,10 +1,11 @@
 //! Replies of SmartAX OLTs into rows. Headers, notes and dashed lines are passed over; a line that looks like a row and
-//! cannot be read is an error, and so is a table whose declared total differs from its rows.
+//! cannot be read is an error, and so is a table whose declared total differs from its rows. Lists of ONUs, which hold
+//! text of people and of ONUs, are read row by row instead (`lists.rs`).
 
 use super::{
     Huawei,
     lex::{self, number, optional, record, value},
-    tables,
+    lists, tables,
 };
 use crate::{
     model::{
@@ -12,12 +13,11 @@ use crate::{
         OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow, Version,
         Vlan,
     },
-    parser::{ParseError, ReplyParser},
+    parser::{ParseError, ReplyParser, Table},
 };
-use std::{collections::BTreeMap, net::Ipv4Addr};
-use types::{PonPath, Serial};
+use std::net::Ipv4Addr;
 
-fn run_state(text: &str) -> RunState {
+pub(super) fn run_state(text: &str) -> RunState {
     match text {
         "online" => RunState::Online,
         "offline" => RunState::Offline,
@@ -25,7 +25,7 @@ fn run_state(text: &str) -> RunState {
     }
 }
 
-fn config_state(text: &str) -> ConfigState {
+pub(super) fn config_state(text: &str) -> ConfigState {
     match text {
         "initial" => ConfigState::Initial,
         "config" | "configuring" => ConfigState::Configuring,
@@ -35,7 +35,7 @@ fn config_state(text: &str) -> ConfigState {
     }
 }
 
-fn match_state(text: &str) -> MatchState {
+pub(super) fn match_state(text: &str) -> MatchState {
     match text {
         "initial" => MatchState::Initial,
         "match" => MatchState::Match,
@@ -64,11 +64,11 @@ fn address(what: &'static str, text: &str) -> Result<Option<Ipv4Addr>, ParseErro
     Ok(Some(address).filter(|address| !address.is_unspecified()))
 }
 
-fn row_error(what: &'static str, row: &str) -> ParseError {
+pub(super) fn row_error(what: &'static str, row: &str) -> ParseError {
     ParseError::Row { what, row: row.trim().chars().take(160).collect() }
 }
 
-fn field_error(what: &'static str, field: &'static str) -> ParseError {
+pub(super) fn field_error(what: &'static str, field: &'static str) -> ParseError {
     ParseError::Field { what, field }
 }
 
@@ -101,103 +101,24 @@ pub fn counts(text: &str) -> Option<(u32, u32)> {
 }
 
 impl ReplyParser for Huawei {
-    fn autofind(&self, text: &str) -> Result<Vec<DetectedOnu>, ParseError> {
-        const WHAT: &str = "list of detected ONUs";
-        let mut out = Vec::new();
-        for section in lex::sections(text) {
-            let fields = record(&section);
-            // Keys differ between versions; every block has its number.
-            if !fields.contains_key("number") {
-                continue;
-            }
-            let serial_text = fields.get("ont_sn").ok_or(field_error(WHAT, "Ont SN"))?;
-            let serial: Serial = serial_text.parse().map_err(|_| row_error(WHAT, serial_text))?;
-            let pon_text = fields.get("f_s_p").ok_or(field_error(WHAT, "F/S/P"))?;
-            let pon: PonPath = pon_text.parse().map_err(|_| row_error(WHAT, pon_text))?;
-            let get = |key: &str| fields.get(key).and_then(|v| optional(v));
-            out.push(DetectedOnu {
-                serial,
-                pon,
-                vendor: get("vendorid").or_else(|| serial.vendor().map(str::to_owned)),
-                equipment_id: get("ont_equipmentid"),
-                hardware_version: get("ont_version"),
-                software_version: get("ont_softwareversion"),
-                customized_info: get("ont_customized_info"),
-                mac: get("ont_mac").and_then(|m| m.parse().ok()),
-                equipment_serial: get("ont_equipment_sn"),
-                found_at: get("ont_autofind_time"),
-            });
-        }
-        Ok(out)
+    fn autofind(&self, text: &str) -> Table<DetectedOnu> {
+        lists::autofind(text)
     }
 
-    fn onus_of_pon(&self, text: &str) -> Result<Vec<OnuRow>, ParseError> {
-        const WHAT: &str = "list of ONUs";
-        let mut rows: Vec<OnuRow> = Vec::new();
-        let mut descriptions: BTreeMap<(PonPath, u16), String> = BTreeMap::new();
-        let mut last_described = None;
-        let mut in_descriptions = false;
-        // Some versions print the description at the end of the first table instead of a second table.
-        let mut ends_in_description = false;
-        let mut declared: Option<usize> = None;
-        for line in text.lines() {
-            if let Some(captures) = tables::ONU_TOTAL.captures(line) {
-                let total: usize = captures["total"].parse().map_err(|_| row_error(WHAT, line))?;
-                declared = Some(declared.unwrap_or(0) + total);
-                last_described = None;
-                in_descriptions = false;
-            } else if line.contains("Control") && line.contains("Run") {
-                in_descriptions = false;
-                ends_in_description = line.contains("Description");
-            } else if line.contains("Description") {
-                in_descriptions = true;
-                last_described = None;
-            } else if lex::is_rule(line) {
-                last_described = None;
-            } else if in_descriptions {
-                if let Some(captures) = tables::ONU_DESCRIPTION_ROW.captures(line) {
-                    let pon: PonPath = captures["fsp"].parse().map_err(|_| row_error(WHAT, line))?;
-                    let key = (pon, captures["id"].parse().map_err(|_| row_error(WHAT, line))?);
-                    let text = captures.name("description").map_or("", |m| m.as_str()).trim().to_owned();
-                    descriptions.insert(key, text);
-                    last_described = Some(key);
-                } else if let Some(text) = last_described.and_then(|key| descriptions.get_mut(&key)) {
-                    text.push_str(line.trim());
-                }
-            } else if tables::PORT_ROW.is_match(line) {
-                let captures = tables::ONU_ROW.captures(line).ok_or_else(|| row_error(WHAT, line))?;
-                let serial_text = captures["sn"].to_owned();
-                rows.push(OnuRow {
-                    pon: captures["fsp"].parse().map_err(|_| row_error(WHAT, line))?,
-                    onu_id: captures["id"].parse().map_err(|_| row_error(WHAT, line))?,
-                    serial: serial_text.parse().ok(),
-                    serial_text,
-                    active: &captures["control"] == "active",
-                    run_state: run_state(&captures["run"]),
-                    config_state: config_state(&captures["config"]),
-                    match_state: match_state(&captures["match"]),
-                    description: captures
-                        .name("last")
-                        .filter(|_| ends_in_description)
-                        .and_then(|m| optional(m.as_str())),
-                });
-            }
-        }
-        check_total(WHAT, declared, rows.len())?;
-        for row in &mut rows {
-            if let Some(text) = descriptions.remove(&(row.pon, row.onu_id)) {
-                row.description = optional(&text);
-            }
-        }
-        if let Some(((pon, id), _)) = descriptions.pop_first() {
-            return Err(row_error(WHAT, &format!("{pon} {id}: a description without its ONU")));
-        }
-        Ok(rows)
+    fn onus_of_pon(&self, text: &str) -> Table<OnuRow> {
+        lists::onus_of_pon(text)
     }
 
     fn onu(&self, text: &str) -> Result<OnuRecord, ParseError> {
         const WHAT: &str = "ONU information";
         let mut fields = record(text);
+        // What decides about an ONU is said once. A description that holds line ends can say it again.
+        for label in ["f_s_p", "ont_id", "sn", "run_state", "line_profile_id", "service_profile_id"] {
+            let again = fields.get(&format!("{label}#2"));
+            if again.is_some_and(|again| fields.get(label) != Some(again)) {
+                return Err(ParseError::Twice { what: WHAT, thing: label.to_owned() });
+            }
+        }
         let mut take = |key: &str| fields.remove(key).unwrap_or_default();
         let pon_text = take("f_s_p");
         let pon = pon_text.parse().map_err(|_| field_error(WHAT, "F/S/P"))?;
@@ -240,72 +161,8 @@ impl ReplyParser for Huawei {
         })
     }
 
-    fn onu_summary_of_pon(&self, text: &str) -> Result<Vec<OnuSummary>, ParseError> {
-        const WHAT: &str = "ONU summary";
-        #[derive(PartialEq)]
-        enum Table {
-            None,
-            Times,
-            Light,
-        }
-        let mut table = Table::None;
-        let mut pon: Option<PonPath> = None;
-        let mut declared: Option<usize> = None;
-        let mut out: BTreeMap<(PonPath, u16), OnuSummary> = BTreeMap::new();
-        let mut lit = 0;
-        for line in text.lines() {
-            if let Some(captures) = tables::ONU_TOTAL.captures(line) {
-                let total: usize = captures["total"].parse().map_err(|_| row_error(WHAT, line))?;
-                declared = Some(declared.unwrap_or(0) + total);
-                pon = Some(captures["fsp"].parse().map_err(|_| row_error(WHAT, line))?);
-                table = Table::None;
-            } else if line.contains("Run") && line.contains("Last") {
-                table = Table::Times;
-            } else if line.contains("Distance") && line.contains("Rx/Tx") {
-                table = Table::Light;
-            } else if table != Table::None && tables::NUMBER_ROW.is_match(line) {
-                let pon = pon.ok_or(field_error(WHAT, "port line"))?;
-                if table == Table::Times {
-                    let captures =
-                        tables::SUMMARY_TIME_ROW.captures(line).ok_or_else(|| row_error(WHAT, line))?;
-                    let onu_id = captures["id"].parse().map_err(|_| row_error(WHAT, line))?;
-                    out.insert(
-                        (pon, onu_id),
-                        OnuSummary {
-                            pon,
-                            onu_id,
-                            run_state: run_state(&captures["run"]),
-                            last_up: optional(&captures["up"]),
-                            last_down: optional(&captures["down"]),
-                            last_down_cause: captures.name("cause").and_then(|m| optional(m.as_str())),
-                            serial_text: String::new(),
-                            serial: None,
-                            model: None,
-                            distance_m: None,
-                            rx_power_cdbm: None,
-                            tx_power_cdbm: None,
-                            description: None,
-                        },
-                    );
-                } else {
-                    let captures =
-                        tables::SUMMARY_LIGHT_ROW.captures(line).ok_or_else(|| row_error(WHAT, line))?;
-                    let onu_id: u16 = captures["id"].parse().map_err(|_| row_error(WHAT, line))?;
-                    let row = out.get_mut(&(pon, onu_id)).ok_or_else(|| row_error(WHAT, line))?;
-                    lit += 1;
-                    row.serial_text = captures["sn"].to_owned();
-                    row.serial = row.serial_text.parse().ok();
-                    row.model = optional(&captures["model"]);
-                    row.distance_m = number(&captures["distance"]);
-                    row.rx_power_cdbm = lex::hundredths(&captures["rx"]);
-                    row.tx_power_cdbm = lex::hundredths(&captures["tx"]);
-                    row.description = captures.name("description").and_then(|m| optional(m.as_str()));
-                }
-            }
-        }
-        check_total(WHAT, declared, out.len())?;
-        check_total(WHAT, Some(out.len()), lit)?;
-        Ok(out.into_values().collect())
+    fn onu_summary_of_pon(&self, text: &str) -> Table<OnuSummary> {
+        lists::onu_summary_of_pon(text)
     }
 
     fn optics_of_pon(&self, text: &str) -> Result<Vec<OnuOptics>, ParseError> {

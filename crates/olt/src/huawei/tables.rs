@@ -14,11 +14,17 @@ macro_rules! expressions {
 }
 
 expressions! {
-    /// A row that starts with a port: `0/ 1/0`, `0/1 /0`.
-    PORT_ROW = r"^\s*\d+\s?/\s*\d+\s*/\s*\d+\s+\d+\b";
+    /// A row that starts with a port: `0/ 1/0`, `0/1 /0`. Text that an OLT folds goes on far to the right of it.
+    PORT_ROW = r"^\s{0,6}\d+\s?/\s*\d+\s*/\s*\d+\s+\d+\b";
     ONU_ROW = r"^\s*(?P<fsp>\d+\s?/\s*\d+\s*/\s*\d+)\s+(?P<id>\d+)\s+(?P<sn>[0-9A-Za-z]{12,16})\s+(?P<control>\S+)\s+(?P<run>\S+)\s+(?P<config>\S+)\s+(?P<match>\S+)(?:\s+(?P<last>\S.*?))?\s*$";
-    ONU_DESCRIPTION_ROW = r"^\s*(?P<fsp>\d+\s?/\s*\d+\s*/\s*\d+)\s+(?P<id>\d+)(?:\s+(?P<description>.*))?$";
-    ONU_TOTAL = r"(?i)in port\s+(?P<fsp>\d+\s?/\s*\d+\s*/\s*\d+)\s*,\s*the total (?:number )?of ONTs (?:are|is)\s*:\s*(?P<total>\d+)(?:,\s*online\s*:\s*(?P<online>\d+))?";
+    ONU_LIST_HEADER = r"^\s{0,6}F/S/P\s+ONT(?:[- ]ID)?\s+SN\s+Control\s+Run\s+Config\s+Match(?:\s+(?P<last>\S+(?: \S+)?))?\s*$";
+    ONU_DESCRIPTION_HEADER = r"^\s{0,6}F/S/P\s+ONT(?:[- ]ID)?\s+Description\s*$";
+    ONU_DESCRIPTION_ROW = r"^\s{0,6}(?P<fsp>\d+\s?/\s*\d+\s*/\s*\d+)\s+(?P<id>\d+)(?:\s+(?P<description>.*))?$";
+    ONU_TOTAL = r"(?i)^\s{0,6}in port\s+(?P<fsp>\d+\s?/\s*\d+\s*/\s*\d+)\s*,\s*the total (?:number )?of ONTs (?:are|is)\s*:\s*(?P<total>\d+)(?:,\s*online\s*:\s*(?P<online>\d+))?";
+    SUMMARY_TIME_HEADER = r"^\s{0,6}ONT\s+Run\s+Last\b";
+    SUMMARY_LIGHT_HEADER = r"^\s{0,6}ONT\s+SN\s.*Distance.*Rx/Tx";
+    /// A row of a summary.
+    SUMMARY_ROW = r"^\s{0,6}\d+\s+\S";
     SUMMARY_TIME_ROW = r"^\s*(?P<id>\d+)\s+(?P<run>\S+)\s+(?P<up>-|\S+ \S+(?: DST)?)\s+(?P<down>-|\S+ \S+(?: DST)?)(?:\s+(?P<cause>\S.*?))?\s*$";
     SUMMARY_LIGHT_ROW = r"^\s*(?P<id>\d+)\s+(?P<sn>[0-9A-Za-z]{12,16})\s+(?P<model>\S.*?)\s+(?P<distance>\d+|-)\s+(?P<rx>-?\d+(?:\.\d+)?|-)/(?P<tx>-?\d+(?:\.\d+)?|-)(?:\s+(?P<description>\S.*?))?\s*$";
     OPTICS_ROW = r"^\s*(?P<id>\d+)\s+(?P<rx>\S+)\s+(?P<tx>\S+)\s+(?P<olt>\S+)\s+(?P<temperature>\S+)\s+(?P<voltage>\S+)\s+(?P<current>\S+)\s+(?P<distance>\S+)\s*$";

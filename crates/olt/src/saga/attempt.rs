@@ -26,7 +26,7 @@ impl From<OltError> for Stop {
     fn from(error: OltError) -> Self {
         match error {
             // Includes a refused login: undoing would need one, too.
-            OltError::Connect(_) | OltError::Session(_) => Stop::Interrupted(error),
+            OltError::Connect(_) | OltError::Session(_) | OltError::Fenced(_) => Stop::Interrupted(error),
             OltError::Parse { .. }
             | OltError::Refused { .. }
             | OltError::Template(_)

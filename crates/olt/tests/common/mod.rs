@@ -94,6 +94,13 @@ pub struct World {
     pub most_sessions: usize,
     pub wrong_password: bool,
     pub saves: usize,
+    /// What it says after the prompt when it saves.
+    pub save_says: Vec<String>,
+    /// What `display version` says, and how often it was asked.
+    pub software: String,
+    pub versions: usize,
+    /// Answers lists of service ports with rows that nobody can read.
+    pub torn_ports: bool,
     /// The product was killed: nothing of it moves any more.
     pub process_dead: bool,
 }
@@ -187,6 +194,11 @@ impl FakeOlt {
         {
             let mut world = olt.world();
             world.gems = vec![1, 2];
+            world.software = "MA5800V100R019C10".to_owned();
+            world.save_says = vec![
+                "The percentage of saved data on 0 slot's main control board is: 40%".to_owned(),
+                "The data of 0 slot's main control board is saved completely".to_owned(),
+            ];
             world.next_port = 5;
             world.autofind.insert(serial(), pon());
             // A neighbour that nobody may touch.

@@ -200,6 +200,14 @@ impl Shell {
             return;
         }
         self.page(&reply);
+        if command == "save" {
+            let says = self.olt.world().save_says.clone();
+            for line in says {
+                self.print(&format!("\n  {line}\n"));
+            }
+            let prompt = self.prompt();
+            self.print(&format!("\n{prompt}"));
+        }
     }
 
     fn die(&mut self, blow: Option<Blow>) {
@@ -273,9 +281,16 @@ impl Shell {
             }
             (Mode::Enable, ["scroll", "512"] | ["undo", "smart"]) => String::new(),
             // An older build.
-            (Mode::Enable, ["infoswitch", ..]) => "          ^\n  % Unknown command, the error locates at '^'".into(),
+            (Mode::Enable, ["infoswitch", ..]) => {
+                "          ^\n  % Unknown command, the error locates at '^'".into()
+            }
             (_, ["display", "version"]) => {
-                "\n  VERSION : MA5800V100R019C10\n  PATCH   : SPC108\n  PRODUCT : MA5800-X7\n\n  Uptime is 20 day(s), 23 hour(s), 19 minute(s), 16 second(s)".into()
+                let mut world = self.olt.world();
+                world.versions += 1;
+                format!(
+                    "\n  VERSION : {}\n  PATCH   : SPC108\n  PRODUCT : MA5800-X7\n\n  Uptime is 20 day(s), 23 hour(s), 19 minute(s), 16 second(s)",
+                    world.software
+                )
             }
             (Mode::Config | Mode::Enable, ["save"]) => {
                 self.olt.world().saves += 1;
@@ -366,6 +381,9 @@ impl Shell {
                     ["ont", o] => Some(number(o)),
                     _ => None,
                 };
+                if world.torn_ports {
+                    return "      17  300 common   gpon 0/6 /9  17   1     vl\n   Total : 1".into();
+                }
                 let ports: Vec<_> =
                     world.ports.iter().filter(|(_, p)| p.pon == pon && only.is_none_or(|o| o == p.ont)).collect();
                 if ports.is_empty() {

@@ -156,7 +156,7 @@ table! { numbered "cpe_sessions"
         peer_address: String,
         /// RPC by RPC, in short.
         detail: Document,
-        /// Which process holds it; while it runs, it has a lease of its own ([`crate::settings::PRESENCE`]).
+        /// Which process holds it; while it runs, it has a lease of its own ([`crate::leases::PRESENCE`]).
         node: String,
     }
 }

@@ -75,6 +75,8 @@ table! { versioned "pon_ports"
         onu_count: i64,
         /// When it said so.
         observed_at: Option<UtcMs>,
+        /// What could not be read of it then, and why.
+        observed_problem: Option<String>,
     }
 }
 

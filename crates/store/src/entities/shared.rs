@@ -234,6 +234,8 @@ table! { keyed "node_leases"
         owner: String,
         /// Until when.
         until: UtcMs,
+        /// Which taking of it this is; see [`crate::leases`].
+        token: i64,
     }
 }
 

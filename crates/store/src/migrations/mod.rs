@@ -9,7 +9,11 @@ pub(crate) type Migrations = Vec<Box<dyn MigrationTrait>>;
 
 /// All migrations, oldest first. The schema version is how many of them have been applied.
 pub(crate) fn all() -> Migrations {
-    vec![Box::new(Script { name: "0001_initial", sql: include_str!("0001_initial.sql") })]
+    vec![
+        Box::new(Script { name: "0001_initial", sql: include_str!("0001_initial.sql") }),
+        Box::new(Script { name: "0002_pon_problems", sql: include_str!("0002_pon_problems.sql") }),
+        Box::new(Script { name: "0003_lease_tokens", sql: include_str!("0003_lease_tokens.sql") }),
+    ]
 }
 
 /// A migration written as one SQL script, applied in a transaction together with its record.

@@ -50,6 +50,7 @@ pub struct PonPortRow {
     pub admin_state: String,
     pub observed_state: String,
     pub observed_at: Option<i64>,
+    pub observed_problem: Option<String>,
     pub onus: i64,
     pub onus_online: i64,
     pub detected: i64,
@@ -126,7 +127,7 @@ impl Read<'_> {
     /// When the database does not answer.
     pub async fn pon_ports(&self, olt_id: i64) -> Result<Vec<PonPortRow>, StoreError> {
         let mut sql = Sql::new(
-            "SELECT r.pon, r.admin_state, r.observed_state, r.observed_at, \
+            "SELECT r.pon, r.admin_state, r.observed_state, r.observed_at, r.observed_problem, \
              (SELECT COUNT(*) FROM onus o WHERE o.olt_id = r.olt_id AND o.pon = r.pon AND o.removed_at IS NULL) AS onus, \
              (SELECT COUNT(*) FROM onus o WHERE o.olt_id = r.olt_id AND o.pon = r.pon AND o.removed_at IS NULL AND o.presence = 'in_service') AS onus_online, \
              (SELECT COUNT(*) FROM detected_onus d WHERE d.olt_id = r.olt_id AND d.pon = r.pon AND d.state = 'waiting') AS detected \

@@ -64,6 +64,7 @@ impl Bed {
     pub(crate) fn config(&self) -> StoreConfig {
         let mut config = StoreConfig::new(&self.url, KeySource::File(self.key_file()));
         config.clock = Arc::new(self.clock.clone());
+        config.lease_clock = store::leases::LeaseClock::Store;
         config.limits.connections = 5;
         config
     }

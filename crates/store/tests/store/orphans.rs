@@ -8,9 +8,9 @@ use std::time::Duration;
 use store::{
     Store, StoreError,
     cpes::{self, CpeStep},
+    leases::{self, PRESENCE},
     orphans::{self, LostSession, Midway},
     rows::{Cpe, CpeSession},
-    settings::{self, PRESENCE},
 };
 use types::{CpeId, CpeSessionId, UtcMs};
 
@@ -27,11 +27,11 @@ async fn runs(store: &Store, process: &'static str) {
         .write::<_, _, StoreError>(move |tx| {
             Box::pin(async move {
                 let name = format!("{PRESENCE}{process}");
-                settings::acquire_lease(tx, &name, process, Duration::from_secs(30)).await
+                leases::acquire(tx, &name, process, Duration::from_secs(30)).await
             })
         })
         .await;
-    assert!(taken.expect("writes"), "a name of its own");
+    assert!(taken.expect("writes").is_some(), "a name of its own");
 }
 
 async fn begin(store: &Store, cpe: CpeId, node: &'static str, began_at: UtcMs) -> CpeSessionId {

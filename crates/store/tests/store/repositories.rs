@@ -271,14 +271,23 @@ async fn polls_and_edits_of_an_olt_do_not_overwrite_each_other(bed: &Bed) {
     };
     assert!(pin("first").await);
     assert!(!pin("second").await, "a changed host key is a person's decision");
-    for count in [3, 4] {
-        write(&store, move |tx| {
-            Box::pin(async move { olts::observe_port(tx, id, PON, "online", count, tx.now()).await })
-        })
-        .await;
-    }
+    let observe = |state: Option<&str>, onu_count, problem: Option<&str>| {
+        let (state, problem) = (state.map(str::to_owned), problem.map(str::to_owned));
+        let seen = olts::PortObservation { state, onu_count, problem, at: store.now() };
+        write(&store, move |tx| Box::pin(async move { olts::observe_port(tx, id, PON, seen).await }))
+    };
+    observe(Some("up"), Some(3), None).await;
+    observe(Some("up"), Some(4), None).await;
+    observe(None, None, Some("a row is torn")).await;
     let ports = olts::pon_ports(&store, id).await.expect("reads");
-    assert_eq!((ports.len(), ports[0].onu_count, ports[0].pon), (1, 4, PON));
+    assert_eq!((ports.len(), ports[0].onu_count, ports[0].pon), (1, 4, PON), "what was not read stays");
+    assert_eq!(
+        (ports[0].observed_state.as_str(), ports[0].observed_problem.as_deref()),
+        ("up", Some("a row is torn"))
+    );
+    observe(Some("down"), Some(0), None).await;
+    let ports = olts::pon_ports(&store, id).await.expect("reads");
+    assert_eq!((ports[0].observed_state.as_str(), &ports[0].observed_problem), ("down", &None));
     assert_eq!(olts::port_at(&store, id, PON).await.expect("reads").map(|port| port.id), Some(ports[0].id));
 }
 

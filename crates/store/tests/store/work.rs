@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::{
     Guarded, JobState, Store, StoreError,
     jobs::{self, Enqueued, NewJob},
+    leases::{self, Lease, LeaseClock},
     outbox,
     rows::Job,
     settings::{self, Seen},
@@ -26,6 +27,8 @@ on_both! {
     a_request_is_answered_the_same_twice,
     a_request_whose_process_died_does_not_keep_its_key,
     one_node_at_a_time_holds_a_lease,
+    who_was_paused_while_another_took_over_writes_nothing_more,
+    leases_run_by_the_clock_of_the_database_where_nodes_share_one,
 }
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -364,31 +367,42 @@ async fn a_request_whose_process_died_does_not_keep_its_key(bed: &Bed) {
     assert_eq!(ask().await, Seen::New, "the key is free again");
 }
 
+async fn acquire(store: &Store, owner: &'static str) -> Option<Lease> {
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { leases::acquire(tx, "olt:1", owner, LEASE).await })
+        })
+        .await
+        .expect("answers")
+}
+
+async fn require(store: &Store, lease: &Lease) -> Result<(), StoreError> {
+    let lease = lease.clone();
+    store.write(move |tx| Box::pin(async move { leases::require(tx, &lease).await })).await
+}
+
+async fn renew(store: &Store, lease: &Lease) -> Result<(), StoreError> {
+    let lease = lease.clone();
+    store.write(move |tx| Box::pin(async move { leases::renew(tx, &lease, LEASE).await })).await
+}
+
 async fn one_node_at_a_time_holds_a_lease(bed: &Bed) {
     let store = bed.open().await;
-    let acquire = |owner: &'static str| {
-        let store = store.clone();
-        async move {
-            store
-                .write::<_, _, StoreError>(move |tx| {
-                    Box::pin(async move { settings::acquire_lease(tx, "olt:1", owner, LEASE).await })
-                })
-                .await
-                .expect("answers")
-        }
-    };
-    assert!(acquire("node-a").await);
-    assert!(!acquire("node-b").await);
-    assert!(acquire("node-a").await, "the holder may renew");
+    let first = acquire(&store, "node-a").await.expect("it is free");
+    assert_eq!(acquire(&store, "node-b").await, None);
+    renew(&store, &first).await.expect("the holder may renew");
     bed.clock.advance(LEASE + Duration::from_millis(1));
-    assert!(acquire("node-b").await);
-    assert!(!acquire("node-a").await);
+    renew(&store, &first).await.expect("nobody took it although it had run out");
+    bed.clock.advance(LEASE + Duration::from_millis(1));
+    let second = acquire(&store, "node-b").await.expect("it has run out");
+    assert!(second.token > first.token);
+    assert_eq!(acquire(&store, "node-a").await, None);
     let released = |owner: &'static str| {
         let store = store.clone();
         async move {
             store
                 .write::<_, _, StoreError>(move |tx| {
-                    Box::pin(async move { settings::release_lease(tx, "olt:1", owner).await })
+                    Box::pin(async move { leases::release(tx, "olt:1", owner).await })
                 })
                 .await
                 .expect("answers")
@@ -396,6 +410,60 @@ async fn one_node_at_a_time_holds_a_lease(bed: &Bed) {
     };
     assert!(!released("node-a").await, "one cannot give back what one does not hold");
     assert!(released("node-b").await);
-    assert!(acquire("node-a").await);
+    assert!(!released("node-b").await, "it is given back once");
+    let third = acquire(&store, "node-a").await.expect("it is free again");
+    assert!(third.token > second.token, "although the clock stands still");
     assert_ne!(store.now(), UtcMs(0));
+}
+
+async fn who_was_paused_while_another_took_over_writes_nothing_more(bed: &Bed) {
+    let store = bed.open().await;
+    let paused = acquire(&store, "node-a").await.expect("it is free");
+    require(&store, &paused).await.expect("it is node-a's");
+    bed.clock.advance(LEASE + Duration::from_millis(1));
+    let other = acquire(&store, "node-b").await.expect("it has run out");
+    for refused in [require(&store, &paused).await, renew(&store, &paused).await] {
+        let error = refused.expect_err("node-a was overtaken");
+        assert_eq!(
+            error.to_string(),
+            "the lease on olt:1 was lost: node-b has taken it over in the meantime; nothing was written, and this \
+             node writes nothing more under it"
+        );
+    }
+    // What stands in the same unit is not written either.
+    let late = paused.clone();
+    let unit = store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move {
+                let _put = settings::put(tx, "late", json!(1), 0, "node-a").await?;
+                leases::require(tx, &late).await
+            })
+        })
+        .await;
+    assert!(matches!(unit, Err(StoreError::Fenced { .. })), "{unit:?}");
+    assert_eq!(settings::get(&store, "late").await.expect("reads"), None);
+    // A second process of the same name has a token of its own; so has the first one when it comes back.
+    let namesake = acquire(&store, "node-b").await.expect("its own name");
+    assert!(require(&store, &other).await.is_err());
+    require(&store, &namesake).await.expect("the last one holds it");
+    bed.clock.advance(LEASE + Duration::from_millis(1));
+    let back = acquire(&store, "node-a").await.expect("it has run out");
+    assert!(require(&store, &paused).await.is_err(), "what was begun before the pause stays refused");
+    require(&store, &back).await.expect("what begins now is not");
+}
+
+/// A node whose clock is wrong takes nothing early, and holds nothing too long.
+async fn leases_run_by_the_clock_of_the_database_where_nodes_share_one(bed: &Bed) {
+    if !bed.is_postgres() {
+        return;
+    }
+    let mut config = bed.config();
+    config.lease_clock = LeaseClock::Database;
+    let store = Store::open(config).await.expect("opens");
+    let held = acquire(&store, "node-a").await.expect("it is free");
+    bed.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(acquire(&store, "node-b").await, None, "its own clock is a day ahead");
+    require(&store, &held).await.expect("it is still node-a's");
+    bed.sql("UPDATE node_leases SET until = 1").await;
+    assert!(acquire(&store, "node-b").await.is_some());
 }

@@ -197,6 +197,7 @@ pub(crate) async fn show(
     let (ports, unused) = ports.into_iter().partition::<Vec<_>, _>(|port| {
         port.onus > 0
             || port.detected > 0
+            || port.observed_problem.is_some()
             || port_state(&port.admin_state, &port.observed_state).s != Status::Ok
     });
     let lines = ctx.read().timeline(TimelineSubject::Olt(id), None, Page::first(14)).await?.rows;

@@ -65,6 +65,7 @@ impl Bed {
         let key = KeySource::File(self.folder.path().join("secret.key"));
         let mut config = StoreConfig::new(&self.url, key);
         config.clock = Arc::new(self.clock.clone());
+        config.lease_clock = store::leases::LeaseClock::Store;
         config.limits.connections = 5;
         let (clock, calls, node) = (self.clock.clone(), calls.clone(), node.to_owned());
         async move {

@@ -2,7 +2,7 @@
 
 use super::{bed::Bed, eventually, world::Calls};
 use app::{App, AuthoriseRequest, NewOlt, OltDefaults};
-use sim::olt::{Listen, OltSpec, Onu, Preset, SimOlt, Timing};
+use sim::olt::{Listen, Model, OltSpec, Onu, Preset, SimOlt, Timing};
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use store::{OltProtocol, OltTaskState, rows};
 use tokio::runtime::Runtime;
@@ -14,6 +14,9 @@ pub(crate) const OLT_PASSWORD: &str = "olt-cli-Kestrel-55";
 pub(crate) const COMMUNITY: &str = "snmp-Kestrel-66";
 pub(crate) const USER: &str = "keeper";
 
+/// Threads of a node.
+const WORKERS: usize = 2;
+
 /// An application with a runtime of its own: what it has begun ends with it, as with a process.
 pub(crate) struct Node {
     runtime: Option<Runtime>,
@@ -23,7 +26,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) async fn start(bed: &Bed, name: &str) -> Node {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(WORKERS)
             .enable_all()
             .build()
             .expect("a runtime");
@@ -49,6 +52,28 @@ impl Node {
         runtime.spawn(async move { app.run_olt_workers(CancellationToken::new()).await });
     }
 
+    /// As by `kill -STOP`: nothing of it moves until what is given back is dropped.
+    pub(crate) async fn freeze(&self) -> Frozen {
+        let runtime = self.runtime.as_ref().expect("it lives");
+        let (stopped, mut stops) = tokio::sync::mpsc::channel(WORKERS);
+        let thaw = (0..WORKERS)
+            .map(|_| {
+                let (thaw, frozen) = std::sync::mpsc::channel::<()>();
+                let stopped = stopped.clone();
+                // Not a yield: the worker thread itself stands still.
+                runtime.spawn(async move {
+                    stopped.try_send(()).expect("room for all");
+                    let _ends_when_dropped = frozen.recv();
+                });
+                thaw
+            })
+            .collect();
+        for _ in 0..WORKERS {
+            stops.recv().await.expect("a worker");
+        }
+        Frozen { _thaw: thaw }
+    }
+
     /// As by `kill -9`: nothing is finished, nothing is said.
     pub(crate) fn kill(mut self) {
         self.die();
@@ -67,10 +92,25 @@ impl Drop for Node {
     }
 }
 
+/// A node that stands still.
+pub(crate) struct Frozen {
+    _thaw: Vec<std::sync::mpsc::Sender<()>>,
+}
+
 /// A box that an engineer has prepared: everything it does it does at once.
 pub(crate) async fn sim_olt(bed: &Bed, protocol: OltProtocol, at: Option<SocketAddr>) -> SimOlt {
+    sim_olt_of(Model::default(), bed, protocol, at).await
+}
+
+pub(crate) async fn sim_olt_of(
+    model: Model,
+    bed: &Bed,
+    protocol: OltProtocol,
+    at: Option<SocketAddr>,
+) -> SimOlt {
     let any = at.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let spec = OltSpec {
+        model,
         users: vec![sim::olt::UserSpec { name: USER.to_owned(), password: Secret::new(OLT_PASSWORD) }],
         preset: Preset { acs_url: "http://127.0.0.1:7547/".to_owned(), ..Preset::default() },
         timing: Timing::immediate(),

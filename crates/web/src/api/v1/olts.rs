@@ -119,7 +119,7 @@ pub(super) struct Olt {
     observed: Value,
     /// `unknown`, `answering` or `silent`.
     observed_state: String,
-    /// Why it is silent.
+    /// Why it is silent, or what could not be read of it.
     observed_reason: Option<String>,
     /// It was last asked at.
     observed_at: Option<Time>,
@@ -235,6 +235,8 @@ pub(super) struct PonPort {
     observed_state: String,
     /// Read at.
     observed_at: Option<Time>,
+    /// What could not be read of it then, and why; null if everything was.
+    observed_problem: Option<String>,
     /// ONUs planned on it.
     onus: i64,
     /// Of these, in service.
@@ -249,6 +251,7 @@ fn pon_port(row: PonPortRow) -> PonPort {
         admin_state: row.admin_state,
         observed_state: row.observed_state,
         observed_at: time(row.observed_at),
+        observed_problem: row.observed_problem,
         onus: row.onus,
         onus_online: row.onus_online,
         detected: row.detected,

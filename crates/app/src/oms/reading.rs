@@ -1,0 +1,505 @@
+//! One reading of an OLT, PON by PON. What cannot be read of one PON, or of one ONU, costs nothing else: it is recorded
+//! at the PON as a sentence, and what was known before keeps its age. Only an ONU that a complete list does not name is
+//! no longer there.
+
+use super::{
+    address,
+    authorise::{presence, run_word},
+    registry::OltLine,
+};
+use crate::{App, AppError, Change};
+use olt::{
+    driver::{OltError, OnuState, PonReading},
+    model::{DetectedOnu, PonPort},
+    parser::Table,
+    plan::Facts,
+};
+use provisioning::Event;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use store::{
+    OltObservedState, Presence, StoreError, cpes, detected,
+    leases::{self, Lease},
+    olts, onus, rows, timeline,
+};
+use types::{OnuRowId, PonPath, Serial, UtcMs};
+
+/// Sessions lost in a row, one PON after the other, before an OLT counts as silent: each may cost minutes.
+const LOST_IN_A_ROW: u32 = 3;
+/// Characters kept of what could not be read.
+const LONGEST: usize = 900;
+
+/// What an OLT said, as far as it was understood.
+struct Reading {
+    facts: Option<Facts>,
+    /// None: the boards could not be read.
+    ports: Option<Vec<(PonPath, PonPort)>>,
+    /// None: the list could not be read.
+    sightings: Option<Table<DetectedOnu>>,
+    /// By PON with ONUs of ours: what it says, or why it could not be read.
+    pons: BTreeMap<PonPath, Result<PonReading, String>>,
+    /// What could not be read of the OLT itself.
+    problems: Vec<String>,
+    at: UtcMs,
+}
+
+/// What a reading says about an ONU of ours.
+#[derive(Debug, PartialEq)]
+enum Seen<'a> {
+    There(&'a OnuState),
+    NotThere,
+    /// It may be there and was not readable: nothing is concluded.
+    Unknown,
+}
+
+fn seen<'a>(onu: &rows::Onu, pon: Option<&'a Result<PonReading, String>>) -> Seen<'a> {
+    let Some(Ok(reading)) = pon else { return Seen::Unknown };
+    let at_place = reading.onus.iter().find(|state| i64::from(state.row.onu_id) == onu.onu_id);
+    match at_place {
+        Some(state) if state.row.serial == Some(onu.serial) => Seen::There(state),
+        // Something stands at its place, and what it is cannot be read.
+        Some(state) if state.row.serial.is_none() => Seen::Unknown,
+        Some(_) | None if reading.complete => Seen::NotThere,
+        Some(_) | None => Seen::Unknown,
+    }
+}
+
+/// Sentences as one, cut to a sane length.
+fn told(sentences: &[String]) -> Option<String> {
+    let text = sentences.join("; ");
+    let cut: String = text.chars().take(LONGEST).collect();
+    match (text.is_empty(), cut.len() < text.len()) {
+        (true, _) => None,
+        (false, false) => Some(format!("{cut}.")),
+        (false, true) => Some(format!("{cut}…")),
+    }
+}
+
+/// What could not be read of a PON, for people.
+fn problem(pon: &Result<PonReading, String>) -> Option<String> {
+    const NEXT: &str =
+        "What is known of ONUs that could not be read stays as it was; it is read again by itself.";
+    match pon {
+        Ok(reading) => {
+            let told = told(&reading.unread)?;
+            Some(format!("{} ONUs were read. Not readable: {told} {NEXT}", reading.onus.len()))
+        }
+        Err(why) => Some(format!("Its ONUs could not be read: {} {NEXT}", told(std::slice::from_ref(why))?)),
+    }
+}
+
+/// Whether an OLT that fails so can be asked the next thing.
+fn still_talks(error: &OltError) -> bool {
+    match error {
+        OltError::Parse { .. } | OltError::Refused { .. } | OltError::Template(_) => true,
+        OltError::Connect(_)
+        | OltError::Session(_)
+        | OltError::Setup(_)
+        | OltError::Queue(_)
+        | OltError::Fenced(_) => false,
+    }
+}
+
+impl App {
+    /// Reads an OLT and records what it said. The outer error is ours, the inner one the OLT's.
+    pub(super) async fn read_olt(
+        &self,
+        olt: &rows::Olt,
+        lease: &Lease,
+    ) -> Result<Result<(), OltError>, AppError> {
+        let planned = onus::of_olt(self.store(), olt.id, None).await?;
+        let line = self.olt_line(olt).await?;
+        let reading = match self.ask_olt(&line, &planned).await? {
+            Ok(reading) => reading,
+            Err(error) => return Ok(Err(error)),
+        };
+        let online = planned
+            .iter()
+            .filter(|onu| onu.service_id.is_some())
+            .filter_map(|onu| match seen(onu, reading.pons.get(&onu.pon)) {
+                Seen::There(state) if presence(state.row.run_state) == Presence::InService => {
+                    // As it will be stored: what was known of one that had been away may be void.
+                    let observed = observation_of(onu, Some(state), reading.at).observed.unwrap_or_default();
+                    Some(rows::Onu { observed, ..onu.clone() })
+                }
+                Seen::There(_) | Seen::NotThere | Seen::Unknown => None,
+            })
+            .collect();
+        self.store_reading(olt, reading, planned, lease.clone()).await?;
+        self.read_addresses(olt, &line, online).await?;
+        Ok(Ok(()))
+    }
+
+    async fn ask_olt(
+        &self,
+        line: &OltLine,
+        planned: &[rows::Onu],
+    ) -> Result<Result<Reading, OltError>, AppError> {
+        let mut problems = Vec::new();
+        // An answer that is not understood is an answer; silence ends the reading.
+        macro_rules! told {
+            ($asked:expr, $what:literal) => {
+                match $asked {
+                    Ok(answer) => Some(answer),
+                    Err(error) if still_talks(&error) => {
+                        problems.push(format!("{} could not be read: {error}", $what));
+                        None
+                    }
+                    Err(error) => return Ok(Err(error)),
+                }
+            };
+        }
+        let ports = told!(line.handle.pon_ports(0).await, "its boards");
+        let at = self.now();
+        let sightings = told!(line.handle.discover().await, "the list of detected ONUs");
+        if let Some(table) = &sightings {
+            problems.extend(table.missing.iter().map(|why| format!("a detected ONU is not shown: {why}")));
+        }
+        let wanted: BTreeSet<PonPath> = planned.iter().map(|onu| onu.pon).collect();
+        let mut pons = BTreeMap::new();
+        let mut lost = 0;
+        for pon in wanted {
+            let read = match line.handle.onu_states(pon).await {
+                Ok(reading) => Ok(reading),
+                Err(error @ OltError::Session(_)) if lost + 1 < LOST_IN_A_ROW => {
+                    lost += 1;
+                    pons.insert(pon, Err(error.to_string()));
+                    continue;
+                }
+                Err(error) if still_talks(&error) => Err(error.to_string()),
+                Err(error) => return Ok(Err(error)),
+            };
+            lost = 0;
+            pons.insert(pon, read);
+        }
+        // Last of all: the session may have been a new one by then, with an OLT that restarted.
+        let facts = told!(line.handle.facts().await, "its version");
+        if let Some(facts) = &facts
+            && let Some(product) = &facts.version.product
+            && !facts.dialect.product.is_match(product)
+        {
+            let known = &facts.dialect.title;
+            problems.push(format!(
+                "it says that it is a {product}, and is read as {known}: choose its CLI profile"
+            ));
+        }
+        Ok(Ok(Reading { facts, ports, sightings, pons, problems, at }))
+    }
+
+    async fn store_reading(
+        &self,
+        olt: &rows::Olt,
+        reading: Reading,
+        planned: Vec<rows::Onu>,
+        lease: Lease,
+    ) -> Result<(), AppError> {
+        let (id, at) = (olt.id, reading.at);
+        let acquaintance = reading.facts.as_ref().and_then(|facts| acquaintance(olt, facts, at));
+        let observation = olts::OltObservation {
+            state: OltObservedState::Answering,
+            reason: told(&reading.problems),
+            observed: acquaintance.as_ref().map(|new| new.observed.clone()),
+            at,
+        };
+        let mut news: Vec<rows::TimelineEntry> = acquaintance.and_then(|new| new.news).into_iter().collect();
+        if olt.observed_state == OltObservedState::Silent {
+            let text = format!("{} answers again.", olt.name);
+            news.push(olt_news(olt, at, store::Severity::Ok, "olt_answers", text));
+        }
+        let before = olts::pon_ports(self.store(), id).await?;
+        for (pon, read) in &reading.pons {
+            let known =
+                before.iter().find(|port| port.pon == *pon).and_then(|port| port.observed_problem.as_ref());
+            match (known, problem(read)) {
+                (None, Some(problem)) => {
+                    let text = format!("PON {pon} of {} cannot be read completely. {problem}", olt.name);
+                    news.push(olt_news(olt, at, store::Severity::Warn, "pon_not_readable", text));
+                }
+                (Some(_), None) => {
+                    let text = format!("PON {pon} of {} is read completely again.", olt.name);
+                    news.push(olt_news(olt, at, store::Severity::Ok, "pon_readable", text));
+                }
+                (None, None) | (Some(_), Some(_)) => {}
+            }
+        }
+        let ports = port_observations(&reading);
+        let complete = reading.sightings.as_ref().is_some_and(Table::complete);
+        let seen_now: Vec<detected::Sighting> = reading
+            .sightings
+            .map(|table| table.rows)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|onu| detected::Sighting {
+                olt_id: id,
+                pon: onu.pon,
+                serial: onu.serial,
+                vendor: onu.vendor.unwrap_or_default(),
+                equipment_id: onu.equipment_id.unwrap_or_default(),
+                software_version: onu.software_version.unwrap_or_default(),
+                hardware_version: onu.hardware_version.unwrap_or_default(),
+                at,
+            })
+            .collect();
+        let (mut events, mut changed) = (Vec::new(), Vec::new());
+        for onu in &planned {
+            let found = match seen(onu, reading.pons.get(&onu.pon)) {
+                Seen::There(state) => Some(state),
+                Seen::NotThere => None,
+                Seen::Unknown => continue,
+            };
+            let now = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
+            match (onu.presence, now) {
+                (Presence::InService, Presence::NotPresent) => events.push((onu.serial, Event::OnuOffline)),
+                (Presence::NotPresent, Presence::InService) => events.push((onu.serial, Event::OnuFlapped)),
+                _ => {}
+            }
+            if observation_of(onu, found, at).is_news(onu) {
+                changed.push(onu.id);
+            }
+        }
+        let places: HashMap<OnuRowId, (PonPath, i64)> =
+            planned.iter().map(|onu| (onu.id, (onu.pon, onu.onu_id))).collect();
+        let pons = reading.pons;
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    leases::require(tx, &lease).await?;
+                    olts::observe(tx, id, observation).await?;
+                    for entry in &news {
+                        timeline::append(tx, entry).await?;
+                    }
+                    for (pon, port) in ports {
+                        olts::observe_port(tx, id, pon, port).await?;
+                    }
+                    for sighting in seen_now {
+                        let known = onus::by_serial(tx, sighting.serial).await?;
+                        if known.is_some_and(|onu| onu.olt_id == id && onu.authorised_at >= Some(at)) {
+                            // Authorised after the list was read: it waits no longer.
+                            continue;
+                        }
+                        detected::saw(tx, sighting).await?;
+                    }
+                    if complete {
+                        detected::mark_gone(tx, id, at).await?;
+                    }
+                    // With what others have read of them meanwhile; who has moved is looked at next time.
+                    for onu in onus::of_olt(tx, id, None).await? {
+                        if places.get(&onu.id) != Some(&(onu.pon, onu.onu_id)) {
+                            continue;
+                        }
+                        let found = match seen(&onu, pons.get(&onu.pon)) {
+                            Seen::There(state) => Some(state),
+                            Seen::NotThere => None,
+                            Seen::Unknown => continue,
+                        };
+                        onus::observe(tx, onu.id, observation_of(&onu, found, at)).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Olt(id));
+        self.bus().say(Change::Detected(id));
+        for onu in changed {
+            self.bus().say(Change::Onu(onu));
+        }
+        self.tell_machines(events).await
+    }
+
+    async fn tell_machines(&self, events: Vec<(Serial, Event)>) -> Result<(), AppError> {
+        for (serial, event) in events {
+            for cpe in cpes::by_pon_serial(self.store(), serial).await? {
+                if let Some(service) = cpe.service_id {
+                    self.bus().say(Change::Service(service));
+                    if let Err(error) = self.feed(cpe.id, event.clone()).await {
+                        tracing::error!(cpe = %cpe.id, %error, "a CPE could not be told what its OLT saw");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an OLT says it is, when that is new.
+struct Acquaintance {
+    observed: serde_json::Value,
+    news: Option<rows::TimelineEntry>,
+}
+
+/// None: it is what it was.
+fn acquaintance(olt: &rows::Olt, facts: &Facts, at: UtcMs) -> Option<Acquaintance> {
+    const SOURCE: &str = "its version command, by CLI";
+    let version = &facts.version;
+    let is = [
+        ("dialect", Some(&facts.dialect.name)),
+        ("product", version.product.as_ref()),
+        ("version", Some(&version.version)),
+        ("patch", version.patch.as_ref()),
+    ];
+    let was = |key: &str| olt.observed[key].as_str();
+    if is.iter().all(|(key, value)| was(key) == value.map(String::as_str)) && !olt.observed["since"].is_null()
+    {
+        return None;
+    }
+    let mut observed = serde_json::Map::new();
+    for (key, value) in is {
+        observed.insert(key.to_owned(), serde_json::json!(value));
+    }
+    observed.insert("since".to_owned(), serde_json::json!(at.0));
+    observed.insert("source".to_owned(), serde_json::json!(SOURCE));
+    let changes: Vec<String> = is
+        .iter()
+        .filter(|(key, value)| was(key) != value.map(String::as_str))
+        .map(|(key, value)| {
+            format!("{key} {} → {}", was(key).unwrap_or("none"), value.map_or("none", |value| value.as_str()))
+        })
+        .collect();
+    let news = (!olt.observed.is_null() && !changes.is_empty()).then(|| rows::TimelineEntry {
+        next_text: Some(format!(
+            "It is read as {} as before. If its answers are not understood any more, look at its CLI profile.",
+            facts.dialect.title
+        )),
+        facts: serde_json::json!({ "before": olt.observed, "source": SOURCE }),
+        ..olt_news(
+            olt,
+            at,
+            store::Severity::Warn,
+            "olt_software_changed",
+            format!("{} is not what it was at the last look: {}.", olt.name, changes.join(", ")),
+        )
+    });
+    Some(Acquaintance { observed: serde_json::Value::Object(observed), news })
+}
+
+fn olt_news(
+    olt: &rows::Olt,
+    at: UtcMs,
+    severity: store::Severity,
+    code: &str,
+    text: String,
+) -> rows::TimelineEntry {
+    rows::TimelineEntry {
+        at,
+        kind: "olt".into(),
+        olt_id: Some(olt.id),
+        severity,
+        code: code.into(),
+        text,
+        actor: "system:oms".into(),
+        facts: serde_json::json!({}),
+        ..Default::default()
+    }
+}
+
+/// What was read of the ports: by the boards, and by the lists of their ONUs.
+fn port_observations(reading: &Reading) -> BTreeMap<PonPath, olts::PortObservation> {
+    let new = || olts::PortObservation { state: None, onu_count: None, problem: None, at: reading.at };
+    let mut ports: BTreeMap<PonPath, olts::PortObservation> = BTreeMap::new();
+    for (pon, port) in reading.ports.iter().flatten() {
+        let word = if port.optics_online { "up" } else { "down" };
+        ports.insert(
+            *pon,
+            olts::PortObservation { state: Some(word.to_owned()), onu_count: Some(0), ..new() },
+        );
+    }
+    for (pon, read) in &reading.pons {
+        let port = ports.entry(*pon).or_insert_with(new);
+        port.problem = problem(read);
+        // What was counted before stays while it cannot be counted.
+        port.onu_count = match read {
+            Ok(reading) if reading.complete => i64::try_from(reading.onus.len()).ok(),
+            Ok(_) | Err(_) => None,
+        };
+    }
+    ports
+}
+
+/// What the OLT says of an ONU; one that it no longer lists is not there.
+fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus::OnuObservation {
+    let presence = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
+    let summary = found.and_then(|state| state.summary.as_ref());
+    let gone = serde_json::json!({ "missing_on_olt": true });
+    onus::OnuObservation {
+        presence,
+        run_state: found.map_or("missing", |state| run_word(state.row.run_state)).to_owned(),
+        last_down_cause: summary.and_then(|s| s.last_down_cause.clone()),
+        rx_onu_cdbm: summary.and_then(|s| s.rx_power_cdbm).map(i64::from),
+        rx_olt_cdbm: None,
+        distance_m: summary.and_then(|s| s.distance_m).map(i64::from),
+        observed: match found {
+            Some(state) => {
+                let mut observed = onu.observed.as_object().cloned().unwrap_or_default();
+                observed.remove("missing_on_olt");
+                if presence != Presence::InService {
+                    address::forget(&mut observed, Some(at));
+                } else if onu.presence != Presence::InService {
+                    address::forget(&mut observed, onu.observed_at);
+                }
+                observed.insert("config_state".into(), serde_json::json!(state.row.config_state));
+                observed.insert("match_state".into(), serde_json::json!(state.row.match_state));
+                observed.insert("description".into(), serde_json::json!(state.row.description));
+                Some(serde_json::Value::Object(observed))
+            }
+            None => Some(gone),
+        },
+        at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use olt::model::{ConfigState, MatchState, OnuRow, RunState};
+    use types::OltId;
+
+    const PON: PonPath = PonPath { frame: 0, slot: 1, port: 3 };
+
+    fn state(onu_id: u16, serial_text: &str) -> OnuState {
+        let row = OnuRow {
+            pon: PON,
+            onu_id,
+            serial: serial_text.parse().ok(),
+            serial_text: serial_text.to_owned(),
+            active: true,
+            run_state: RunState::Online,
+            config_state: ConfigState::Normal,
+            match_state: MatchState::Match,
+            description: None,
+        };
+        OnuState { row, summary: None }
+    }
+
+    #[test]
+    fn only_a_complete_list_says_that_an_onu_is_gone() {
+        let serial: Serial = "HWTC7D4733C3".parse().expect("a serial");
+        let onu = rows::Onu::planned(OltId(1), PON, 4, serial, UtcMs(0));
+        let reading = |onus: Vec<OnuState>, complete| Ok(PonReading { onus, complete, unread: vec![] });
+        let word = |pon: Option<Result<PonReading, String>>| match seen(&onu, pon.as_ref()) {
+            Seen::There(_) => "there",
+            Seen::NotThere => "not there",
+            Seen::Unknown => "unknown",
+        };
+        assert_eq!(word(Some(reading(vec![state(4, "485754437D4733C3")], false))), "there");
+        assert_eq!(word(Some(reading(vec![state(4, "485754437D4733C4")], true))), "not there");
+        assert_eq!(word(Some(reading(vec![], true))), "not there");
+        assert_eq!(word(Some(reading(vec![], false))), "unknown");
+        assert_eq!(word(Some(reading(vec![state(4, "48575443????33C3")], true))), "unknown");
+        assert_eq!(word(Some(Err("the OLT refused".to_owned()))), "unknown");
+        assert_eq!(word(None), "unknown");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_told_and_bounded() {
+        let read =
+            |unread: Vec<String>| Ok(PonReading { onus: vec![state(1, "x")], complete: false, unread });
+        assert_eq!(problem(&read(vec![])), None);
+        let text = problem(&read(vec!["a row is torn".into(), "another".into()])).expect("a sentence");
+        assert!(
+            text.starts_with("1 ONUs were read. Not readable: a row is torn; another. What is known"),
+            "{text}"
+        );
+        let text = problem(&Err("no answer".to_owned())).expect("a sentence");
+        assert!(text.starts_with("Its ONUs could not be read: no answer. What is known"), "{text}");
+        assert!(problem(&read(vec!["x".repeat(5_000)])).expect("a sentence").len() < 1_200);
+    }
+}
