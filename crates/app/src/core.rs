@@ -6,7 +6,7 @@ use crate::{
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
-    settings::{ACS_POLICY, AcsPolicy, PolicyLimits},
+    settings::{ACS_POLICY, AcsPolicy, ClockWaiver, PolicyLimits, stored_waivers},
     tries::Tries,
 };
 use profiles::cpe::ProfileSet;
@@ -42,6 +42,7 @@ struct Inner {
     profiles: Arc<ProfileSet>,
     bus: Bus,
     policy: RwLock<Arc<AcsPolicy>>,
+    clock_waivers: RwLock<Arc<[ClockWaiver]>>,
     first_contact: RwLock<Option<Secret>>,
     settings_read_at: Mutex<UtcMs>,
     fingerprint_key: Secret,
@@ -77,6 +78,7 @@ impl App {
                 wrong.message
             );
         }
+        let clock_waivers = stored_waivers(&parts.store).await?.into();
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
         let profiles = ProfileSet::builtin();
@@ -86,6 +88,7 @@ impl App {
             profiles,
             bus: Bus::default(),
             policy: RwLock::new(Arc::new(policy)),
+            clock_waivers: RwLock::new(clock_waivers),
             first_contact: RwLock::new(first_contact),
             settings_read_at: Mutex::new(read_at),
             fingerprint_key,
@@ -167,6 +170,15 @@ impl App {
         Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Models that are let pass without a right clock.
+    pub fn clock_waivers(&self) -> Arc<[ClockWaiver]> {
+        Arc::clone(&self.0.clock_waivers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_clock_waivers(&self, waivers: Vec<ClockWaiver>) {
+        *self.0.clock_waivers.write().unwrap_or_else(PoisonError::into_inner) = waivers.into();
+    }
+
     /// Within what the ACS policy may be set here.
     pub fn policy_limits(&self) -> PolicyLimits {
         self.0.parts.limits
@@ -196,6 +208,7 @@ impl App {
     /// Reads again what another node may have changed.
     pub(crate) async fn reload_settings(&self) -> Result<(), AppError> {
         let stored = stored_policy(self.store()).await?;
+        self.set_clock_waivers(stored_waivers(self.store()).await?);
         self.set_policy(stored.made_safe(self.policy_limits(), self.now()).0);
         self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
         Ok(())

@@ -27,4 +27,6 @@ pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, PlanTraffic};
-pub use settings::{AcsPolicy, FirstContactPassword, PolicyBound, PolicyLimits, back_off_range};
+pub use settings::{
+    AcsPolicy, ClockWaiver, FirstContactPassword, NtpNetwork, PolicyBound, PolicyLimits, back_off_range,
+};

@@ -1,12 +1,16 @@
 //! Settings that live in the database and are changed on the Settings pages.
 
 mod bounds;
+mod clock;
 
 pub use bounds::{PolicyBound, PolicyLimits, back_off_range};
+pub use clock::ClockWaiver;
+pub(crate) use clock::stored_waivers;
 
 use crate::{Actor, App, AppError, Permission, core::FIRST_CONTACT, ports::Cidr};
-use provisioning::Policy;
+use provisioning::{Device, Event, Policy};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use store::{Slot, StoreError, settings};
 use types::{Secret, UtcMs};
 
@@ -26,6 +30,9 @@ pub struct AcsPolicy {
     /// address than they have. Only here may a ConnectionRequestURL name an address that we do not know as the
     /// device's; anywhere else one device could send our request, with its secret's digest, to another.
     pub nat_networks: Vec<Cidr>,
+    /// Time servers of parts of the management networks. A device is given those of the smallest network that it speaks
+    /// from, and `provisioning.ntp_servers` where none is named.
+    pub ntp_networks: Vec<NtpNetwork>,
     /// A device we do not know may inform without credentials (it gets nothing before it is confirmed). Off: it must
     /// show the shared first-contact credentials of the OLT's TR-069 profile.
     pub anonymous_first_contact: bool,
@@ -48,6 +55,7 @@ impl Default for AcsPolicy {
             provisioning: Policy::default(),
             management_networks: Vec::new(),
             nat_networks: Vec::new(),
+            ntp_networks: Vec::new(),
             anonymous_first_contact: true,
             first_contact_username: "lightkeeper".to_owned(),
             olt_word_valid_s: 900,
@@ -76,6 +84,46 @@ impl App {
         let kept = settings::get(self.store(), FIRST_CONTACT).await?;
         let kept = kept.filter(|setting| !setting.value["sealed"].is_null());
         Ok(kept.map(|setting| FirstContactPassword { since: setting.updated_at, by: setting.updated_by }))
+    }
+}
+
+/// The time servers of one management network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NtpNetwork {
+    /// Devices that speak from here …
+    pub network: Cidr,
+    /// … are given these, best first, one to five.
+    pub servers: Vec<String>,
+}
+
+impl AcsPolicy {
+    /// The time servers for a device that speaks from this address: of the smallest network that it is in, else the
+    /// default ones.
+    pub fn ntp_servers_at(&self, address: Option<IpAddr>) -> &[String] {
+        let inside = |named: &&NtpNetwork| address.is_some_and(|address| named.network.contains(address));
+        let nearest = self.ntp_networks.iter().filter(inside).max_by_key(|named| named.network.prefix());
+        nearest.map_or(&self.provisioning.ntp_servers, |named| &named.servers)
+    }
+}
+
+impl App {
+    /// The numbers for one device in one step: with the time servers of where it speaks from, and with whoever lets its
+    /// model pass without a clock.
+    pub(crate) fn policy_for(&self, device: &Device, event: &Event) -> Policy {
+        let policy = self.policy();
+        let known = (&device.identity.manufacturer, &device.identity.product_class);
+        let (address, (manufacturer, product_class)) = match event {
+            Event::InformReceived { inform, peer } => {
+                (Some(peer.address), (&inform.manufacturer, &inform.product_class))
+            }
+            _ => (device.connection.peer.as_deref().and_then(|peer| peer.parse().ok()), known),
+        };
+        Policy {
+            ntp_servers: policy.ntp_servers_at(address).to_vec(),
+            clock_waived_by: self.clock_waiver(manufacturer, product_class).map(|waiver| waiver.by),
+            ..policy.provisioning.clone()
+        }
     }
 
     /// Replaces the ACS policy. `first_contact_password`: absent keeps the one in force, empty removes it.

@@ -213,9 +213,13 @@ impl Work<'_> {
     fn clock_is_right(&mut self) -> Move {
         self.device.clock.ntp_pushes = 0;
         self.effect(Effect::StopTimer { timer: Timer::ClockCheck });
-        let reason = match &self.device.clock.overridden_by {
-            Some(by) if !self.device.clock.valid => sentences::clock_overridden(by),
-            _ => sentences::clock_valid(&self.device.clock.reported),
+        let clock = &self.device.clock;
+        let reason = match (&clock.overridden_by, &self.context.policy.clock_waived_by) {
+            (Some(by), _) if !clock.valid => sentences::clock_overridden(by),
+            (None, Some(by)) if !clock.valid => {
+                sentences::clock_waived(by, &self.device.identity.product_class)
+            }
+            (Some(_) | None, Some(_) | None) => sentences::clock_valid(&clock.reported),
         };
         self.goto(State::TimeSynced, reason);
         Move::Again

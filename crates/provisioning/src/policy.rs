@@ -33,8 +33,12 @@ pub struct Policy {
     pub inform_grace_s: u64,
     /// First year a clock may show.
     pub clock_floor_year: i32,
-    /// NTP servers of this management network, best first (at most five are used).
+    /// NTP servers of the management network that this device speaks from, best first (at most five are used).
     pub ntp_servers: Vec<String>,
+    /// Who lets every device of this model pass without a right clock, if anybody does. Never stored here: the
+    /// application looks it up for the device it asks about.
+    #[serde(skip)]
+    pub clock_waived_by: Option<String>,
     /// Offset for `LocalTimeZone` of TR-098 devices, e.g. `+05:30`.
     pub time_zone: String,
     /// POSIX zone for TR-181 devices, e.g. `IST-5:30`.
@@ -68,6 +72,7 @@ impl Default for Policy {
             inform_grace_s: 60,
             clock_floor_year: 2020,
             ntp_servers: vec!["pool.ntp.org".into()],
+            clock_waived_by: None,
             time_zone: "+00:00".into(),
             time_zone_posix: "UTC0".into(),
             ntp_pushes: 3,

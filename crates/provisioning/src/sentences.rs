@@ -159,6 +159,13 @@ pub(crate) fn clock_overridden(who: &str) -> Reason {
         .with("by", who)
 }
 
+pub(crate) fn clock_waived(who: &str, model: &str) -> Reason {
+    let model = &short(model);
+    Reason::new(Code::ClockOverridden, format!("{who} lets every {model} pass without a right clock"))
+        .with("by", who)
+        .with("model", model)
+}
+
 pub(crate) fn no_intent() -> Reason {
     Reason::new(Code::NoIntent, "Provision blocked: nothing is ordered for this service yet")
         .then("give the service a plan")

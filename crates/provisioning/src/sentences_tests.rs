@@ -43,6 +43,7 @@ fn samples() -> Vec<Reason> {
         s::clock_unreachable(Some(1981), 3, "10.20.0.2", "10.20.0.1"),
         s::clock_valid("2026-11-21T13:50:00Z"),
         s::clock_overridden("ana"),
+        s::clock_waived("ana", "HG8546M"),
         s::no_intent(),
         s::model_unknown("ACME RG-1 1.0"),
         s::profile_read_only(

@@ -141,6 +141,8 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/olts/{id}/refresh", P::WriteOlts, post(olts::refresh)),
         write("/olts/{id}/forget-key", P::WriteOlts, post(olts::forget_key)),
         write("/settings/policy", P::WriteSettings, post(settings::change_policy)),
+        write("/settings/clock-waivers", P::WriteSettings, post(settings::waive_clock)),
+        write("/settings/clock-waivers/withdraw", P::WriteSettings, post(settings::withdraw_clock_waiver)),
         read("/settings/users", Need::May(P::ManageUsers), get(settings::users)),
         write("/settings/users", P::ManageUsers, post(settings::create_user)),
         write("/settings/users/{id}", P::ManageUsers, post(settings::change_user)),

@@ -277,7 +277,7 @@ impl App {
             profiles: self.profiles(),
             learned: live.learned.clone(),
             family: None,
-            policy: self.policy().provisioning.clone(),
+            policy: self.policy_for(&live.device, event),
             credentials: live.credentials.clone(),
             fingerprint_key: self.fingerprint_key().clone(),
         };

@@ -371,6 +371,21 @@ impl AcsPolicy {
         }
         networks(checks, "management_networks", &self.management_networks);
         networks(checks, "nat_networks", &self.nat_networks);
+        let ntp: Vec<Cidr> = self.ntp_networks.iter().map(|named| named.network).collect();
+        networks(checks, "ntp_networks", &ntp);
+        for (index, named) in self.ntp_networks.iter().enumerate() {
+            let network = &named.network;
+            if !self.management_networks.iter().any(|n| n.covers(network)) {
+                checks.wrong(
+                    "ntp_networks",
+                    format!("{network} is in no management network; no CPE speaks from there."),
+                );
+            }
+            if ntp[..index].contains(network) {
+                checks.wrong("ntp_networks", format!("{network} is named twice."));
+            }
+            time_servers(checks, "ntp_networks", &named.servers);
+        }
         if let Some(outside) =
             self.nat_networks.iter().find(|inner| !self.management_networks.iter().any(|n| n.covers(inner)))
         {
@@ -431,6 +446,17 @@ impl AcsPolicy {
         let managed = self.management_networks.clone();
         self.nat_networks.retain(|inner| managed.iter().any(|network| network.covers(inner)));
         self.nat_networks.truncate(MOST_NETWORKS);
+        let mut named_before: Vec<Cidr> = Vec::new();
+        self.ntp_networks.retain(|named| {
+            let mut servers = Checks::default();
+            time_servers(&mut servers, "ntp_networks", &named.servers);
+            let fits = servers.done().is_ok()
+                && managed.iter().any(|network| network.covers(&named.network))
+                && !named_before.contains(&named.network);
+            named_before.push(named.network);
+            fits
+        });
+        self.ntp_networks.truncate(MOST_NETWORKS);
         let mut name = Checks::default();
         name.text("first_contact_username", &self.first_contact_username, 64);
         if name.done().is_err() || self.first_contact_username.contains([':', '"', '\\']) {

@@ -7,6 +7,7 @@ mod support;
 mod address;
 mod auth;
 mod calls;
+mod clock;
 mod crm;
 mod door;
 mod journey;

@@ -259,6 +259,27 @@ fn a_clock_that_never_comes_right_keeps_everything_else_away() {
 }
 
 #[test]
+fn a_model_may_pass_without_a_clock_until_that_is_withdrawn() {
+    let mut shell = huawei(Quirks { no_clock: true, ntp_unreachable: true, ..Quirks::default() });
+    shell.context.policy.clock_waived_by = Some("ana".into());
+    shell.run_until(State::Active, 3600);
+    let told = shell.reasons.iter().chain(shell.transitions.iter().map(|t| &t.reason));
+    let told: Vec<&str> =
+        told.filter(|r| r.code == ReasonCode::ClockOverridden).map(|r| r.text.as_str()).collect();
+    assert_eq!(told, ["ana lets every HG8546M pass without a right clock"]);
+    // Withdrawn: what is in force stays, and the next attempt waits for the clock again.
+    shell.context.policy.clock_waived_by = None;
+    shell.cpe.told_since();
+    let mut intents = shell.context.intents.clone().expect("a service");
+    intents.internet.as_mut().expect("Internet").vlan = Some(201);
+    shell.context.intents = Some(intents);
+    shell.feed(Event::IntentChanged);
+    shell.run(4 * 3600);
+    assert_eq!((shell.device.state(), code(&shell)), (State::Owned, ReasonCode::ClockUnreachable));
+    assert_eq!(shell.cpe.told_since(), [], "nothing but the time server was written");
+}
+
+#[test]
 fn a_call_that_is_too_big_is_cut_down() {
     for limit in [1, 2, 3] {
         let mut shell = huawei(Quirks { max_params: Some(limit), ..Quirks::default() });

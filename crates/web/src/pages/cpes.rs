@@ -82,6 +82,10 @@ struct Data {
     timers: Vec<TimerRow>,
     held: bool,
     clock_waits: bool,
+    /// Who answers for its clock, in a sentence.
+    clock_waived: Option<String>,
+    /// The reader may let the whole model pass.
+    may_waive: bool,
 }
 
 #[derive(Template)]
@@ -241,6 +245,22 @@ fn steps(row: &CpeRow, lines: &[TimelineRow], v: &View) -> Vec<Step> {
         .collect()
 }
 
+/// Who lets this device or its model pass without a right clock, in a sentence.
+pub(crate) fn clock_waived(ctx: &Ctx, row: &CpeRow, v: &View) -> Option<String> {
+    if let Some(waiver) = ctx.app().clock_waiver(&row.manufacturer, &row.product_class) {
+        return Some(format!(
+            "{} lets every {} pass without a right clock, since {}: {}",
+            waiver.by,
+            view::limited(&row.product_class, 64),
+            v.clock(waiver.since),
+            waiver.reason
+        ));
+    }
+    let machine: serde_json::Value = serde_json::from_str(&row.machine).ok()?;
+    let by = machine["clock"]["overridden_by"].as_str()?;
+    Some(format!("{by} lets this router pass without a right clock."))
+}
+
 async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
@@ -279,6 +299,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         evidence,
         timers: read.cpe_timers(id).await?,
         held: is_held(&row),
+        clock_waived: clock_waived(ctx, &row, &v),
+        may_waive: who.may(app::Permission::WriteSettings),
         clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),
         lines,
         now,

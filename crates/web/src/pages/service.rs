@@ -65,6 +65,8 @@ struct Data {
     may_cpe: bool,
     may_service: bool,
     takes_effect: String,
+    /// Who answers for the router's clock, in a sentence.
+    clock_waived: Option<String>,
     phone_digits: String,
     token: Html,
 }
@@ -443,6 +445,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         may_cpe: who.may(app::Permission::OperateCpe),
         may_service: who.may(app::Permission::WriteServices),
         takes_effect,
+        clock_waived: cpe.as_ref().and_then(|cpe| super::cpes::clock_waived(ctx, cpe, &v)),
         phone_digits: phone_digits(&row.customer_phone),
         token: who.token_field(),
         cause,

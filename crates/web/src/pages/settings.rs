@@ -1,12 +1,13 @@
 //! Settings: ACS policy, users, API keys. OLTs have pages of their own.
 
-use app::{AcsPolicy, Permission, PolicyBound, Role, ports::Cidr};
+use app::{AcsPolicy, ClockWaiver, NtpNetwork, Permission, PolicyBound, Role, ports::Cidr};
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::{IntoResponse, Redirect, Response},
 };
+use std::sync::Arc;
 use store::read::{ApiKeyRow, UserRow};
 use types::{ApiKeyId, Secret, UserId};
 
@@ -17,7 +18,7 @@ use crate::{
     form::Form,
     shell::Shell,
     state::Ctx,
-    view::{Status, View, Word},
+    view::{self, Status, View, Word},
     words,
 };
 
@@ -54,6 +55,9 @@ struct PolicyPage {
     changed: Option<String>,
     /// Since when there is a first-contact password, and by whom.
     first_contact: Option<String>,
+    v: View,
+    waivers: Arc<[ClockWaiver]>,
+    waiver: Form,
 }
 
 /// One number of the policy.
@@ -82,6 +86,28 @@ fn groups(ctx: &Ctx) -> Vec<(&'static str, Vec<PolicyField>)> {
     groups
 }
 
+/// `10.20.3.0/24 10.20.3.1 10.20.3.2`, one line per network.
+fn ntp_lines(networks: &[NtpNetwork]) -> String {
+    let line = |named: &NtpNetwork| format!("{} {}", named.network, named.servers.join(" "));
+    networks.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The inverse of [`ntp_lines`].
+fn read_ntp_lines(form: &mut Form) -> Vec<NtpNetwork> {
+    let mut found = Vec::new();
+    for line in form.val("ntp_networks").lines().map(str::to_owned).collect::<Vec<_>>() {
+        let mut words = line.split([' ', ',', '\t']).filter(|word| !word.is_empty());
+        let Some(network) = words.next() else { continue };
+        match network.parse() {
+            Ok(network) => {
+                found.push(NtpNetwork { network, servers: words.map(str::to_owned).collect() });
+            }
+            Err(error) => form.wrong("ntp_networks", error),
+        }
+    }
+    found
+}
+
 fn fill(policy: &AcsPolicy) -> Form {
     let p = &policy.provisioning;
     let lines = |networks: &[Cidr]| networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join("\n");
@@ -89,6 +115,7 @@ fn fill(policy: &AcsPolicy) -> Form {
     form.set("management_networks", lines(&policy.management_networks))
         .set("nat_networks", lines(&policy.nat_networks))
         .set("ntp_servers", p.ntp_servers.join("\n"))
+        .set("ntp_networks", ntp_lines(&policy.ntp_networks))
         .set("time_zone", &p.time_zone)
         .set("time_zone_posix", &p.time_zone_posix)
         .set("wan_label", &p.wan_label)
@@ -102,7 +129,13 @@ fn fill(policy: &AcsPolicy) -> Form {
     form
 }
 
-async fn draw_policy(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Result<PolicyPage, Fail> {
+async fn draw_policy(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    form: Form,
+    waiver: Form,
+) -> Result<PolicyPage, Fail> {
     let shell = Shell::new(ctx, who, headers, "settings", "ACS policy").await?.crumb("Settings", "/settings");
     let v = ctx.view();
     let changed = ctx.read().setting("acs.policy").await?;
@@ -119,12 +152,59 @@ async fn draw_policy(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> R
         back_off: format!("{low} to {high}"),
         changed,
         first_contact,
+        v,
+        waivers: ctx.app().clock_waivers(),
+        waiver,
     })
 }
 
-pub(crate) async fn policy(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
+pub(crate) async fn policy(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
     let form = fill(&ctx.app().policy());
-    page(&ctx, &headers, &draw_policy(&ctx, &who, &headers, form).await?)
+    // A router's page asks for its model.
+    let waiver = Form::parse(uri.query().unwrap_or_default());
+    page(&ctx, &headers, &draw_policy(&ctx, &who, &headers, form, waiver).await?)
+}
+
+/// Where models that pass without a right clock are listed.
+const WAIVERS: &str = "/settings/policy#clock-waivers";
+
+pub(crate) async fn waive_clock(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    let (maker, model) = (form.val("manufacturer").to_owned(), form.val("product_class").to_owned());
+    match ctx.app().waive_clock(&who.actor, &maker, &model, form.val("reason")).await {
+        Ok(waiver) => Ok(go(
+            &ctx,
+            WAIVERS,
+            Status::Ok,
+            format!("Every {} passes without a right clock", view::limited(&waiver.product_class, 64)),
+            "From each device's next contact on. Kept in the audit log.",
+        )),
+        Err(error) => {
+            form.take(error.into());
+            let policy = fill(&ctx.app().policy());
+            again(&draw_policy(&ctx, &who, &headers, policy, form).await?)
+        }
+    }
+}
+
+pub(crate) async fn withdraw_clock_waiver(
+    State(ctx): State<Ctx>,
+    who: Who,
+    form: Form,
+) -> Result<Response, Fail> {
+    let (maker, model) = (form.val("manufacturer"), form.val("product_class"));
+    let result = ctx.app().withdraw_clock_waiver(&who.actor, maker, model).await;
+    let done = "Nothing new is written to the model before it shows a right clock. What is in force stays.";
+    Ok(went(&ctx, WAIVERS, "Withdrawn", done, result))
 }
 
 pub(crate) async fn change_policy(
@@ -149,6 +229,7 @@ pub(crate) async fn change_policy(
     };
     policy.management_networks = networks("management_networks");
     policy.nat_networks = networks("nat_networks");
+    policy.ntp_networks = read_ntp_lines(&mut form);
     for bound in PolicyBound::all() {
         let value = form.number(bound.name());
         bound.set(&mut policy, value);
@@ -197,7 +278,7 @@ pub(crate) async fn change_policy(
         }
     }
     form.set("first_contact_password", "");
-    again(&draw_policy(&ctx, &who, &headers, form).await?)
+    again(&draw_policy(&ctx, &who, &headers, form, Form::default()).await?)
 }
 
 #[derive(Template)]

@@ -76,3 +76,43 @@ async fn the_page_of_the_policy_shows_its_bounds_and_keeps_them() {
     wanted.management_networks = vec!["10.20.0.0/16".parse().expect("a network")];
     assert_eq!(*bed.app.policy(), wanted, "and everything else came back as it was shown");
 }
+
+#[tokio::test]
+async fn a_model_is_let_pass_without_a_clock_and_its_pages_say_so() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, cpe, _) = bed.seeded().await;
+    let row: store::rows::Cpe = bed.app.store().get(cpe).await.expect("readable").expect("a CPE");
+    let fields = |reason: &'static str| {
+        [
+            ("manufacturer", row.manufacturer.as_str()),
+            ("product_class", row.product_class.as_str()),
+            ("reason", reason),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+    };
+    let post = async |admin: &mut super::bed::Browser, path: &str, fields: &[(&str, String)]| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        admin.post(&bed, path, &fields).await
+    };
+    let answer = post(&mut admin, "/settings/clock-waivers", &fields("")).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("id=\"e-reason\"") && bed.app.clock_waivers().is_empty());
+    let pages = [format!("/cpes/{cpe}"), format!("/services/{service}")];
+    for page in &pages {
+        assert!(!admin.get(&bed, page).await.text.contains("pass without a right clock, since"), "{page}");
+    }
+    let answer = post(&mut admin, "/settings/clock-waivers", &fields("it stands still")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    for page in &pages {
+        let text = admin.get(&bed, page).await.text;
+        assert!(
+            text.contains("pass without a right clock, since") && text.contains("it stands still"),
+            "{page}"
+        );
+    }
+    assert!(admin.get(&bed, "/settings/policy").await.text.contains("it stands still"));
+    let answer = post(&mut admin, "/settings/clock-waivers/withdraw", &fields("")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(bed.app.clock_waivers().is_empty(), "withdrawn");
+}

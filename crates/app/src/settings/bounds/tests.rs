@@ -101,7 +101,7 @@ fn lists_and_texts_are_refused_just_outside_their_edges() {
     let servers = |count: usize| json!(vec!["ntp.example"; count]);
     let long = |count: usize| json!("x".repeat(count));
     let nets = |count: u8| json!((0..count).map(|n| format!("10.{n}.0.0/16")).collect::<Vec<_>>());
-    let table: [(&str, Vec<Value>, Vec<Value>); 8] = [
+    let table: [(&str, Vec<Value>, Vec<Value>); 9] = [
         (
             "provisioning.back_off_s",
             vec![json!([60]), json!([604_800]), json!(vec![900; 12])],
@@ -170,6 +170,21 @@ fn lists_and_texts_are_refused_just_outside_their_edges() {
             vec![json!(["0.0.0.0/0"]), json!(["10.0.0.0/8"]), json!(["10.21.0.0/24"])],
         ),
         (
+            "ntp_networks",
+            vec![
+                json!([]),
+                json!([{ "network": "10.20.3.0/24", "servers": ["10.20.3.1"] }, { "network": "10.20.0.0/16", "servers": servers(5) }]),
+            ],
+            vec![
+                json!([{ "network": "10.0.0.0/8", "servers": servers(1) }]),
+                json!([{ "network": "0.0.0.0/0", "servers": servers(1) }]),
+                json!([{ "network": "10.20.3.0/24", "servers": [] }]),
+                json!([{ "network": "10.20.3.0/24", "servers": servers(6) }]),
+                json!([{ "network": "10.20.3.0/24", "servers": ["a b"] }]),
+                json!([{ "network": "10.20.3.0/24", "servers": servers(1) }, { "network": "10.20.3.0/24", "servers": servers(1) }]),
+            ],
+        ),
+        (
             "first_contact_username",
             vec![json!("x"), long(64)],
             vec![json!(""), json!("  "), long(65), json!("a:b"), json!("a\"b"), json!("a\u{7}b")],
@@ -229,6 +244,8 @@ fn what_an_older_version_accepted_is_made_safe_and_said() {
             "ntp_servers": [], "ntp_pushes": 0, "inform_interval_s": 60, "inform_spread_s": 4_000_000, "verify_grace_s": 0,
             "verify_delay_s": 300, "wan_label": "", "time_zone": "", "time_zone_posix": "" },
         "management_networks": ["0.0.0.0/0", "10.20.0.0/16"], "nat_networks": ["192.0.2.0/24", "10.20.3.0/24"],
+        "ntp_networks": [{ "network": "10.20.3.0/24", "servers": ["10.20.3.1"] }, { "network": "10.20.4.0/24", "servers": [] },
+            { "network": "192.0.2.0/24", "servers": ["a"] }, { "network": "10.20.3.0/24", "servers": ["b"] }],
         "first_contact_username": "", "olt_word_valid_s": 99_999_999, "quarantine_limit": 0, "autofind_interval_s": 0,
     });
     for limits in BOTH {
@@ -238,8 +255,30 @@ fn what_an_older_version_accepted_is_made_safe_and_said() {
         assert!(said.len() > 12 && said.iter().any(|f| f.field == "management_networks"), "{said:?}");
         assert_eq!(safe.management_networks, ["10.20.0.0/16".parse().expect("a network")]);
         assert_eq!(safe.nat_networks, ["10.20.3.0/24".parse().expect("a network")]);
+        let kept: Vec<&str> = safe.ntp_networks.iter().map(|named| named.servers[0].as_str()).collect();
+        assert_eq!(kept, ["10.20.3.1"]);
         assert_eq!(safe.provisioning.back_off_s[1], 900, "what was right stays");
     }
     let (same, said) = AcsPolicy::default().made_safe(PolicyLimits::Network, NOW);
     assert_eq!((same, said), (AcsPolicy::default(), Vec::new()));
+}
+
+#[test]
+fn the_smallest_network_names_the_time_servers() {
+    let policy = with(
+        "ntp_networks",
+        json!([
+            { "network": "10.20.0.0/16", "servers": ["wide"] },
+            { "network": "10.20.3.0/24", "servers": ["narrow", "second"] },
+            { "network": "10.20.3.128/25", "servers": ["narrowest"] },
+        ]),
+    );
+    let at = |address: &str| policy.ntp_servers_at(address.parse().ok())[0].clone();
+    assert_eq!(at("10.20.9.1"), "wide");
+    assert_eq!(at("10.20.3.9"), "narrow");
+    assert_eq!(at("10.20.3.200"), "narrowest");
+    assert_eq!(at("::ffff:10.20.3.9"), "narrow");
+    for elsewhere in ["10.21.0.1", "2001:db8::1", ""] {
+        assert_eq!(at(elsewhere), "pool.ntp.org", "the default, {elsewhere:?}");
+    }
 }

@@ -16,6 +16,7 @@ use super::{
     input::{Asked, Filter, Id, Nothing, Pages, list_query, one_of},
     output::{Answer, List, Named, Reply, ServiceRef, Time, found, named, serial, service_ref, time},
     overview::{TimelineLine, timeline_line},
+    settings::ClockWaiverShown,
 };
 use crate::{
     error::{ApiFail, Fail},
@@ -138,6 +139,8 @@ pub(super) struct ClockShown {
     ntp_pushes: u32,
     /// An operator lets it pass.
     overridden_by: Option<String>,
+    /// Every CPE of its model is let pass.
+    waived: Option<ClockWaiverShown>,
 }
 
 /// An operator's stop.
@@ -347,6 +350,10 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
             valid: device.clock.valid,
             ntp_pushes: device.clock.ntp_pushes,
             overridden_by: device.clock.overridden_by.clone(),
+            waived: ctx
+                .app()
+                .clock_waiver(&device.identity.manufacturer, &device.identity.product_class)
+                .map(ClockWaiverShown::from),
         }),
         hold: device
             .as_ref()

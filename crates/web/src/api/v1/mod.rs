@@ -170,6 +170,9 @@ fn table() -> Table {
         .may(ManageKeys, routes!(access::revoke_api_key))
         .read(routes!(settings::get_acs_settings))
         .may(WriteSettings, routes!(settings::set_acs_settings))
+        .read(routes!(settings::list_clock_waivers))
+        .order(WriteSettings, routes!(settings::waive_clock))
+        .order(WriteSettings, routes!(settings::withdraw_clock_waiver))
 }
 
 static KNOWN: LazyLock<(Vec<Row>, OpenApi)> = LazyLock::new(|| {

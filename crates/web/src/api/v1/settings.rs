@@ -1,16 +1,21 @@
 //! How CPEs are treated.
 
-use app::{AcsPolicy, AppError};
-use axum::{Json, extract::State};
+use app::{AcsPolicy, AppError, ClockWaiver};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use types::Secret;
 use utoipa::ToSchema;
 
 use super::{
+    idempotency::Order,
     input::Body,
-    output::{Answer, Time},
+    output::{Answer, Reply, Time},
 };
-use crate::{auth::Caller, error::Fail, state::Ctx};
+use crate::{
+    auth::Caller,
+    error::{ApiFail, Fail},
+    state::Ctx,
+};
 
 /// Every number of the provisioning machine.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -76,6 +81,62 @@ pub(super) struct ProvisioningPolicy {
     wan_label: String,
 }
 
+/// The time servers of one management network.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NtpNetworkShown {
+    /// CPEs that speak from here, e.g. `10.20.3.0/24` …
+    network: String,
+    /// … are given these, best first, one to five.
+    servers: Vec<String>,
+}
+
+/// A model whose CPEs may be configured without a right clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClockWaiverShown {
+    /// As the CPE names its maker; empty: any.
+    pub(super) manufacturer: String,
+    /// As the CPE names its model.
+    pub(super) product_class: String,
+    /// Why.
+    pub(super) reason: String,
+    /// Who decided it.
+    pub(super) by: String,
+    /// Since.
+    pub(super) since_at: Time,
+}
+
+impl From<ClockWaiver> for ClockWaiverShown {
+    fn from(waiver: ClockWaiver) -> Self {
+        let ClockWaiver { manufacturer, product_class, reason, by, since } = waiver;
+        ClockWaiverShown { manufacturer, product_class, reason, by, since_at: since.into() }
+    }
+}
+
+/// A model to let pass without a right clock.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewClockWaiver {
+    /// `DeviceId.Manufacturer` as the CPE tells it; empty: any.
+    #[serde(default)]
+    manufacturer: String,
+    /// `DeviceId.ProductClass` as the CPE tells it.
+    product_class: String,
+    /// Why, for colleagues.
+    reason: String,
+}
+
+/// A model that has to show a right clock again.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WithdrawnClockWaiver {
+    /// As it was given.
+    #[serde(default)]
+    manufacturer: String,
+    /// As it was given.
+    product_class: String,
+}
+
 /// How CPEs are treated.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +148,9 @@ pub(super) struct AcsSettings {
     /// Those of them, or parts of them, whose CPEs reach us through address translation. Only here may a
     /// ConnectionRequestURL name another address than the device speaks from; anywhere else such a device is not called.
     nat_networks: Vec<String>,
+    /// Time servers of parts of the management networks: of the smallest one that a CPE speaks from. Elsewhere
+    /// `provisioning.ntp_servers` count.
+    ntp_networks: Vec<NtpNetworkShown>,
     /// A device we do not know may inform without credentials.
     anonymous_first_contact: bool,
     /// User name of the shared first-contact credentials.
@@ -155,6 +219,42 @@ pub(super) async fn set_acs_settings(
     Ok(Json(in_force(&ctx).await?))
 }
 
+/// Models that may be configured without a right clock.
+#[utoipa::path(get, path = "/api/v1/settings/acs/clock-waivers", tag = "settings",
+    responses((status = 200, description = "The models, oldest first.", body = Vec<ClockWaiverShown>)))]
+pub(super) async fn list_clock_waivers(State(ctx): State<Ctx>) -> Answer<Vec<ClockWaiverShown>> {
+    Ok(Json(ctx.app().clock_waivers().iter().cloned().map(ClockWaiverShown::from).collect()))
+}
+
+/// Lets every CPE of a model be configured without a right clock, from its next contact on. Kept in the audit log.
+#[utoipa::path(post, path = "/api/v1/settings/acs/clock-waivers", tag = "settings", request_body = NewClockWaiver,
+    responses((status = 201, description = "The model passes.", body = ClockWaiverShown)))]
+pub(super) async fn waive_clock(order: Order<NewClockWaiver>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, new| async move {
+            let NewClockWaiver { manufacturer, product_class, reason } = new;
+            let waiver = ctx.app().waive_clock(&actor, &manufacturer, &product_class, &reason).await?;
+            Reply::new(StatusCode::CREATED, &ClockWaiverShown::from(waiver))
+        })
+        .await
+}
+
+/// Withdraws it: nothing new is written to CPEs of the model before they show a right clock. What is in force on them
+/// stays.
+#[utoipa::path(post, path = "/api/v1/settings/acs/clock-waivers/withdraw", tag = "settings",
+    request_body = WithdrawnClockWaiver,
+    responses((status = 200, description = "The models that still pass.", body = Vec<ClockWaiverShown>)))]
+pub(super) async fn withdraw_clock_waiver(order: Order<WithdrawnClockWaiver>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, old| async move {
+            ctx.app().withdraw_clock_waiver(&actor, &old.manufacturer, &old.product_class).await?;
+            let left: Vec<_> =
+                ctx.app().clock_waivers().iter().cloned().map(ClockWaiverShown::from).collect();
+            Reply::ok(&left)
+        })
+        .await
+}
+
 /// The policy is inside `settings` of the body; a password is beside it.
 fn as_in_the_body(error: AppError) -> AppError {
     let AppError::Invalid { mut fields } = error else { return error };
@@ -173,6 +273,10 @@ mod tests {
         let policy = AcsPolicy {
             management_networks: vec!["10.20.0.0/16".parse().expect("a network")],
             nat_networks: vec!["10.20.8.0/24".parse().expect("a network")],
+            ntp_networks: vec![app::NtpNetwork {
+                network: "10.20.9.0/24".parse().expect("a network"),
+                servers: vec!["10.20.9.1".into()],
+            }],
             ..AcsPolicy::default()
         };
         let shown: AcsSettings =

@@ -273,6 +273,30 @@ async fn settings_that_would_hurt_are_refused_field_by_field() {
 }
 
 #[tokio::test]
+async fn a_model_is_let_pass_without_a_clock_and_withdrawn() {
+    let bed = Bed::new().await;
+    let place = "/api/v1/settings/acs/clock-waivers";
+    assert_eq!(bed.get(place).await.json(), json!([]));
+    bed.post(place, json!({ "product_class": "HG8546M", "reason": "" }))
+        .await
+        .problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let made = bed.post(place, json!({ "product_class": "HG8546M", "reason": "stands still" })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let listed = bed.get(place).await.json();
+    assert_eq!(listed, json!([made.json()]));
+    assert_eq!((&listed[0]["manufacturer"], &listed[0]["by"]), (&json!(""), &json!("key:for a test")));
+    bed.post(place, json!({ "product_class": "hg8546m", "reason": "again" }))
+        .await
+        .problem(StatusCode::CONFLICT);
+    let withdraw = format!("{place}/withdraw");
+    let left = bed.post(&withdraw, json!({ "product_class": "HG8546M" })).await;
+    assert_eq!((left.status, left.json()), (StatusCode::OK, json!([])));
+    bed.post(&withdraw, json!({ "product_class": "HG8546M" })).await.problem(StatusCode::NOT_FOUND);
+    let audit = bed.get("/api/v1/audit?q=clock_waivers").await.json();
+    assert_eq!(audit["total"], 2, "{audit}");
+}
+
+#[tokio::test]
 async fn changes_are_told_as_they_happen() {
     let bed = Bed::new().await;
     let asked = request(&bed.key, Method::GET, "/api/v1/events?topics=customers", None);
