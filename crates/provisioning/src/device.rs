@@ -304,6 +304,32 @@ pub struct Ownership {
     pub reset_claimed: bool,
     /// The factory state was seen since the credentials were proven: a first contact again.
     pub first_contact: bool,
+    /// The device rounds or clamps its inform interval, and that is near enough.
+    pub kept_interval: Option<KeptInterval>,
+    /// A leaf that the device does not keep.
+    pub not_kept: Option<NotKept>,
+}
+
+/// A device that keeps another inform interval than it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptInterval {
+    /// Written, seconds.
+    pub written_s: u32,
+    /// Read back, seconds.
+    pub kept_s: u32,
+}
+
+/// A management setting that a device took and does not keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotKept {
+    /// The leaf.
+    pub path: String,
+    /// What was written; dots for a secret.
+    pub wanted: String,
+    /// Sessions in which it was not kept.
+    pub sessions: u32,
+    /// The last of them.
+    pub at: UtcMs,
 }
 
 /// Connection requests to the device.

@@ -303,6 +303,10 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
     work.done()
 }
 
+/// No request is sent in a session that is older. With the answer to the last one (a CPE may ask for five minutes) it is
+/// over within the quarter of an hour after which a session without an end counts as lost.
+const LONGEST_SESSION_S: u64 = 540;
+
 impl Work<'_> {
     fn session_ready(&mut self) {
         if !self.device.in_session() {
@@ -322,11 +326,17 @@ impl Work<'_> {
     fn advance(&mut self) {
         // Every turn changes the state, learns something or sends; the bound is far above any honest path.
         for _ in 0..64 {
-            let session = self.session();
-            if session.finished || session.requests >= self.context.policy.requests_per_session {
+            let (now, session) = (self.now, self.session());
+            let age_s = now.since(session.began_at).as_secs();
+            let too_long = age_s >= LONGEST_SESSION_S;
+            if session.finished || too_long || session.requests >= self.context.policy.requests_per_session {
                 if !self.session().finished {
                     let requests = self.session().requests;
-                    self.note(sentences::session_budget(requests));
+                    self.note(if too_long {
+                        sentences::session_too_long(age_s)
+                    } else {
+                        sentences::session_budget(requests)
+                    });
                     if matches!(self.device.state, State::Ready | State::Provisioning) {
                         self.device.follow_up = FollowUp::SeekSession;
                     }

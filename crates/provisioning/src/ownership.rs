@@ -1,8 +1,11 @@
 //! Making a device ours, and its clock right: the only writes before the gates open.
 
+use profiles::cpe::{CpeProfile, Variable};
+
 use crate::{
     Effect, Evidence, FaultClass, Layer, Proof, State, Timer,
     clock::read_clock,
+    device::{KeptInterval, NotKept},
     plan::{Item, LayerPlan, PlanStep},
     sentences,
     session::Purpose,
@@ -12,6 +15,8 @@ use crate::{
 
 /// Writes of one leaf in one session before we believe that the device does not keep it.
 const TRIES: u32 = 2;
+/// Sessions in which a leaf is not kept before it is written only as often as credentials are repaired, once a day.
+const STUBBORN: u32 = 3;
 
 impl Work<'_> {
     /// INFORMED: linked to exactly one service, vouched for, our settings confirmed by read-back.
@@ -62,25 +67,86 @@ impl Work<'_> {
                 return Err(Move::Finish);
             }
         };
-        let items = match plan.steps.into_iter().next() {
-            Some(PlanStep::Write { items, .. }) => items,
-            Some(PlanStep::Add { .. }) | None => {
-                self.ownership_confirmed(&plan.wanted, interval);
-                return Ok(());
-            }
+        let rounded = self.rounded_interval(&profile, &plan.wanted);
+        let stubborn = self.device.ownership.not_kept.clone().filter(|kept| kept.sessions >= STUBBORN);
+        let rests_until =
+            stubborn.as_ref().map(|kept| kept.at.plus_s(self.context.policy.credentials_rewrite_s));
+        let rests = |item: &Item| {
+            rests_until.is_some_and(|until| until > self.now)
+                && stubborn.as_ref().is_some_and(|k| k.path == item.path && k.wanted == item.value.masked())
         };
-        if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES) {
-            let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
-            let reason = sentences::ownership_not_kept(&item.path, &item.value.masked(), &observed);
+        let mut resting = None;
+        let mut items = Vec::new();
+        for step in plan.steps {
+            let PlanStep::Write { items: written, .. } = step else { continue };
+            for item in written {
+                match &rounded {
+                    Some((path, _)) if *path == item.path => {}
+                    _ if rests(&item) => resting = Some(item),
+                    _ => items.push(item),
+                }
+            }
+            if !items.is_empty() {
+                break;
+            }
+        }
+        if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES).cloned() {
+            let reason = self.remember_not_kept(&item);
             self.fault(FaultClass::Device, None, &reason.text, Some(item.path.clone()), None, &reason);
             self.say(reason);
             return Err(Move::Finish);
+        }
+        match (items.is_empty(), resting) {
+            (true, None) => {
+                self.ownership_confirmed(&plan.wanted, interval, rounded.map(|(_, kept)| kept));
+                return Ok(());
+            }
+            (true, Some(item)) => {
+                let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+                self.say(sentences::ownership_not_kept(
+                    &item.path,
+                    &item.value.masked(),
+                    &observed,
+                    rests_until,
+                ));
+                return Err(Move::Finish);
+            }
+            (false, _) => {}
         }
         let written = items.iter().map(Item::written).collect();
         Err(self.write(Purpose::WriteOwnership { items: written }, &items))
     }
 
-    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32) {
+    /// The leaf of the inform interval and what the device keeps there, if it rounds or clamps what was written and that
+    /// is near enough: it was written in this session or before, and is not written again.
+    fn rounded_interval(&mut self, profile: &CpeProfile, wanted: &[Item]) -> Option<(String, u32)> {
+        let mut settings = profile.management.phases.iter().flat_map(|phase| &phase.settings);
+        let setting = settings.find(|s| s.variable() == Some(Variable::InformInterval))?;
+        let tolerance = setting.kept_within?;
+        let item =
+            wanted.iter().find(|item| setting.set.iter().any(|leaf| item.path.ends_with(&leaf.leaf)))?;
+        let kept_s: u32 = self.session().tree.value(&item.path)?.trim().parse().ok()?;
+        let written_s: u32 = item.value.expose().parse().ok()?;
+        let known = self.device.ownership.kept_interval == Some(KeptInterval { written_s, kept_s });
+        let told = known || self.tried(&item.path) > 0;
+        let near = kept_s != written_s && tolerance.allows(written_s.into(), kept_s.into());
+        (told && near).then(|| (item.path.clone(), kept_s))
+    }
+
+    /// Remembers that a leaf is not kept, and says so.
+    fn remember_not_kept(&mut self, item: &Item) -> crate::Reason {
+        let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+        let (now, wanted) = (self.now, item.value.masked());
+        let before = self.device.ownership.not_kept.take();
+        let before = before.filter(|before| before.path == item.path && before.wanted == wanted);
+        let sessions = before.map_or(0, |before| before.sessions).saturating_add(1);
+        let again = (sessions >= STUBBORN).then(|| now.plus_s(self.context.policy.credentials_rewrite_s));
+        let reason = sentences::ownership_not_kept(&item.path, &wanted, &observed, again);
+        self.device.ownership.not_kept = Some(NotKept { path: item.path.clone(), wanted, sessions, at: now });
+        reason
+    }
+
+    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<u32>) {
         for item in wanted {
             let (observed, proof) = match &item.secret {
                 Some(_) => ("not readable".to_owned(), Proof::Accepted),
@@ -106,7 +172,13 @@ impl Work<'_> {
             ownership.repaired_at = Some(now);
             self.device.connection.unauthorized_since = None;
         }
-        self.device.inform_interval_s = Some(interval);
+        ownership.not_kept = None;
+        let rounded = kept.map(|kept_s| KeptInterval { written_s: interval, kept_s });
+        let news = std::mem::replace(&mut ownership.kept_interval, rounded) != rounded;
+        self.device.inform_interval_s = Some(kept.unwrap_or(interval));
+        if let Some(kept_s) = kept.filter(|_| news) {
+            self.note(sentences::interval_rounded(interval, kept_s));
+        }
     }
 
     fn tried(&mut self, path: &str) -> u32 {

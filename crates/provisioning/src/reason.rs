@@ -84,6 +84,8 @@ codes! {
     CredentialsMissing = "credentials_missing", Wait;
     /// Management settings were written and read back differently.
     OwnershipNotKept = "ownership_not_kept", Bad;
+    /// The device rounds or clamps its inform interval.
+    IntervalRounded = "interval_rounded", Info;
     /// Management settings are confirmed.
     Owned = "owned", Ok;
     /// An Inform was authenticated with the device's own secret.

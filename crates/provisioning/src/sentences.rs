@@ -90,14 +90,34 @@ pub(crate) fn credentials_missing() -> Reason {
         .then("the next Inform goes on")
 }
 
-pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str) -> Reason {
+/// `again`: it was not kept so often that it is left alone until then.
+pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str, again: Option<UtcMs>) -> Reason {
     let observed = short(observed);
+    let next = match again {
+        None => "tried again at the next Inform".to_owned(),
+        Some(again) => format!(
+            "not written again before {}: a device is not fought; let the policy ask for what it keeps",
+            at(again)
+        ),
+    };
     Reason::new(
         Code::OwnershipNotKept,
         format!("The device does not keep our management settings: {path} was set to {wanted} and reads {observed}"),
     )
-    .then("tried again at the next Inform")
+    .then(next)
     .with("path", path)
+}
+
+pub(crate) fn interval_rounded(written_s: u32, kept_s: u32) -> Reason {
+    Reason::new(
+        Code::IntervalRounded,
+        format!(
+            "The device was told to inform every {written_s} s and keeps {kept_s} s; that is near enough and not written \
+             again"
+        ),
+    )
+    .with("written_s", written_s)
+    .with("kept_s", kept_s)
 }
 
 pub(crate) fn owned(interval_s: u32) -> Reason {
@@ -630,6 +650,11 @@ pub(crate) fn unexpected_reply(rpc: &str) -> Reason {
 
 pub(crate) fn session_budget(requests: u32) -> Reason {
     Reason::new(Code::SessionBudget, format!("This session already had {requests} requests"))
+        .then("the rest follows in the next one")
+}
+
+pub(crate) fn session_too_long(seconds: u64) -> Reason {
+    Reason::new(Code::SessionBudget, format!("This session already took {}", duration(seconds)))
         .then("the rest follows in the next one")
 }
 

@@ -34,7 +34,15 @@ fn samples() -> Vec<Reason> {
             "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
             "900",
             "43200",
+            None,
         ),
+        s::ownership_not_kept(
+            "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
+            "900",
+            "43200",
+            Some(NOW.plus_s(24 * 3600)),
+        ),
+        s::interval_rounded(907, 900),
         s::owned(900),
         s::ownership_proven(),
         s::clock_invalid("1981-01-01T00:05:12", Some(1981), 0),
@@ -87,6 +95,7 @@ fn samples() -> Vec<Reason> {
         s::call_too_soon(NOW.plus_s(20)),
         s::unexpected_reply("AddObject"),
         s::session_budget(60),
+        s::session_too_long(560),
         s::not_undone(std::slice::from_ref(&left), 1, path),
     ];
     let outcomes = [

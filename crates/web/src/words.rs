@@ -259,6 +259,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "credentials_missing" => "Its own credentials are being made",
         "ownership_written" => "Our management settings were written",
         "ownership_not_kept" => "The router does not keep our management settings",
+        "interval_rounded" => "The router rounds its inform interval",
         "owned" | "ownership_proven" => "The router is ours",
         "clock_unknown" => "The router does not say what time it has",
         "clock_invalid" => "The router's clock is in the past",

@@ -208,6 +208,15 @@ impl Checker<'_> {
             let words = Variable::WORDS.join(", ");
             return self.wrong(at, format!("unknown variable ${word}; known are {words}"));
         }
+        if let Some(tolerance) = setting.kept_within {
+            if setting.variable() != Some(Variable::InformInterval) {
+                return self.wrong(at, "`kept_within` is for $inform_interval only");
+            }
+            // A device that informs twice as often or ten times more seldom was not told a number, it was ignored.
+            if tolerance.less_percent > 50 || tolerance.more_percent > 900 {
+                return self.wrong(at, "`kept_within` allows 50 per cent less and 900 more at most");
+            }
+        }
         if setting.or.is_empty() != setting.among.is_none() {
             return self.wrong(at, "`or` and `among` go together");
         }

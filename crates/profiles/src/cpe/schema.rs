@@ -292,6 +292,9 @@ pub struct Setting {
     /// Type to send when the device does not tell its own.
     #[serde(default)]
     pub kind: Kind,
+    /// The device may round or clamp the number: how far what it keeps may be from what was written.
+    #[serde(default)]
+    pub kept_within: Option<Tolerance>,
     /// Only under this condition.
     #[serde(default)]
     pub when: Option<Condition>,
@@ -300,6 +303,26 @@ pub struct Setting {
     pub required: bool,
     /// In words.
     pub label: String,
+}
+
+/// How far a number that a device keeps may be from the one that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// So much less, per cent of what was written.
+    pub less_percent: u64,
+    /// So much more, per cent of what was written.
+    pub more_percent: u64,
+}
+
+impl Tolerance {
+    /// What is kept counts as what was written. Zero never does: it switches a thing off.
+    pub fn allows(self, written: u64, kept: u64) -> bool {
+        let kept_percent = kept.saturating_mul(100);
+        let least = written.saturating_mul(100_u64.saturating_sub(self.less_percent));
+        let most = written.saturating_mul(self.more_percent.saturating_add(100));
+        kept > 0 && (least..=most).contains(&kept_percent)
+    }
 }
 
 pub(super) fn yes() -> bool {

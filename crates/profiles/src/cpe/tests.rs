@@ -286,3 +286,20 @@ fn wrong_files_are_refused_with_a_sentence() {
         "CPE profiles a and b both have the id \"std_tr098\""
     );
 }
+
+#[test]
+fn what_a_device_keeps_is_judged_by_what_was_written() {
+    let tolerance = Tolerance { less_percent: 25, more_percent: 300 };
+    for (written, kept, fits) in [
+        (900, 900, true),
+        (907, 900, true),
+        (900, 675, true),
+        (900, 674, false),
+        (900, 3600, true),
+        (900, 3601, false),
+        (900, 0, false),
+        (u64::MAX, u64::MAX, true),
+    ] {
+        assert_eq!(tolerance.allows(written, kept), fits, "{written} kept as {kept}");
+    }
+}

@@ -259,6 +259,93 @@ fn a_clock_that_never_comes_right_keeps_everything_else_away() {
 }
 
 #[test]
+fn nothing_is_asked_in_a_session_that_takes_too_long() {
+    for (age_s, asks) in [(539, true), (540, false)] {
+        let mut shell = huawei(Quirks::default());
+        let inform = shell.cpe.inform(shell.now, &["2 PERIODIC"]);
+        let peer =
+            provisioning::Peer { address: "10.20.0.2".parse().expect("an address"), auth: shell.cpe.auth() };
+        shell.feed(Event::InformReceived { inform, peer });
+        shell.feed(Event::LinkResolved(shell.link.clone()));
+        shell.now = shell.now.plus_s(age_s);
+        let step = shell.feed(Event::SessionReady);
+        let asked = step.effects.iter().any(|effect| matches!(effect, provisioning::Effect::Request(_)));
+        assert_eq!(asked, asks, "{age_s} s: {:?}", step.effects);
+        let said = step.reasons.iter().any(|reason| reason.text == "This session already took 9 min");
+        assert_eq!(said, !asks, "{age_s} s: {:?}", step.reasons);
+    }
+}
+
+/// What the device was told its inform interval should be, so far.
+fn told_intervals(shell: &Shell) -> Vec<u32> {
+    let told = shell.transcript.iter().flat_map(|line| line.split("PeriodicInformInterval = ").skip(1));
+    told.map(|rest| rest.split_whitespace().next().unwrap_or_default().parse().expect("a number")).collect()
+}
+
+#[test]
+fn a_device_that_rounds_its_inform_interval_is_believed_and_not_told_again() {
+    let roundings: [(fn(u64) -> u64, &str); 3] = [
+        (|_| 900, "to a quarter of an hour"),
+        (|seconds| seconds.max(1800), "to its own least"),
+        (|seconds| seconds / 60 * 60 + 60, "up to minutes"),
+    ];
+    for (keeps, how) in roundings {
+        let mut shell = huawei(Quirks { keeps_interval: Some(keeps), ..Quirks::default() });
+        shell.context.policy.inform_interval_s = 907;
+        shell.context.policy.inform_spread_s = 0;
+        shell.run_until(State::Active, 2 * 3600);
+        let kept = u32::try_from(keeps(907)).expect("small");
+        assert_eq!(
+            shell.device.inform_interval_s,
+            Some(kept),
+            "{how}: what it keeps is what is expected of it"
+        );
+        let said: Vec<&str> = shell.reasons.iter().map(|reason| reason.code.as_str()).collect();
+        assert_eq!(said.iter().filter(|code| **code == "interval_rounded").count(), 1, "{how}: {said:?}");
+        assert!(!said.contains(&"ownership_not_kept"), "{how}");
+        let (_, evidence) = shell
+            .evidence
+            .iter()
+            .find(|((_, setting), _)| setting == "Inform interval")
+            .expect("evidence of the interval");
+        assert_eq!(
+            (evidence.wanted.as_str(), evidence.observed.as_str()),
+            ("907", kept.to_string().as_str()),
+            "{how}"
+        );
+        assert!(evidence.verified, "{how}");
+        let told = told_intervals(&shell);
+        assert!(told.iter().all(|seconds| *seconds == 907), "{how}: never another one to hurry: {told:?}");
+        assert!(told.len() <= 2, "{how}: {told:?}");
+        // A repair of the credentials does not begin it anew.
+        shell.device.ownership.repair_due = true;
+        shell.run(4 * 3600);
+        assert_eq!(told_intervals(&shell), told, "{how}");
+    }
+}
+
+#[test]
+fn a_device_that_keeps_an_interval_of_its_own_is_not_fought_for_ever() {
+    let mut shell = huawei(Quirks { keeps_interval: Some(|_| 43_200), ..Quirks::default() });
+    shell.context.policy.inform_interval_s = 900;
+    shell.context.policy.inform_spread_s = 0;
+    shell.context.policy.credentials_rewrite_s = 86_400;
+    shell.run(40 * 3600);
+    assert_eq!((shell.device.state(), code(&shell)), (State::Informed, ReasonCode::OwnershipNotKept));
+    assert!(
+        sentence(&shell).contains("was set to 900 and reads 43200; not written again before "),
+        "{}",
+        sentence(&shell)
+    );
+    let told = told_intervals(&shell).len();
+    assert!((1..=6).contains(&told), "three sessions, twice each: {told}");
+    // The policy asks for what it keeps: that is another wish, and there is nothing to write for it.
+    shell.context.policy.inform_interval_s = 43_200;
+    shell.run_until(State::Active, 3 * 24 * 3600);
+    assert_eq!(told_intervals(&shell).len(), told);
+}
+
+#[test]
 fn a_model_may_pass_without_a_clock_until_that_is_withdrawn() {
     let mut shell = huawei(Quirks { no_clock: true, ntp_unreachable: true, ..Quirks::default() });
     shell.context.policy.clock_waived_by = Some("ana".into());

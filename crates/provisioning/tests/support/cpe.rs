@@ -25,6 +25,8 @@ pub struct Quirks {
     pub max_params: Option<usize>,
     /// Leaf names whose writes are accepted and ignored.
     pub deaf_leaves: Vec<&'static str>,
+    /// Keeps PeriodicInformInterval as this instead of what is written.
+    pub keeps_interval: Option<fn(u64) -> u64>,
     /// Leaf names that answer 9007.
     pub refused_leaves: Vec<&'static str>,
     /// Leaf name and value of writes that it does not want.
@@ -373,6 +375,11 @@ impl Cpe {
         if self.quirks.deaf_leaves.contains(&leaf) {
             return;
         }
+        let rounded = match (leaf, self.quirks.keeps_interval) {
+            ("PeriodicInformInterval", Some(keeps)) => Some(keeps(value.parse().unwrap_or(0)).to_string()),
+            _ => None,
+        };
+        let value = rounded.as_deref().unwrap_or(value);
         if secret || profiles::cpe::looks_secret(path) {
             self.secrets.insert(path.to_owned(), value.to_owned());
         } else {
