@@ -365,9 +365,16 @@ impl Edge {
         entry.touch();
         let next = match machine.received(input) {
             Output::Answer { request, reply, .. } => {
-                app.notice(convert::notice(&request)).await;
+                let stored = app.notice(convert::notice(&request)).await;
                 entry.touch();
-                return Reply::Envelope { envelope: reply, cookie: None };
+                let envelope = match stored {
+                    Ok(()) => reply,
+                    Err(error) => {
+                        tracing::error!(cpe = %entry.cpe, %error, "what the device told cannot be stored; it is to say it again");
+                        Box::new(machine.retry_later(&reply))
+                    }
+                };
+                return Reply::Envelope { envelope, cookie: None };
             }
             Output::Ask { finished: None } => app.ready().await,
             Output::Ask { finished: Some(Finished { method, outcome, id_differs }) } => {

@@ -25,11 +25,11 @@ fn ended(serial: &str, how: SessionEnd) -> Said {
     Said::Ended(serial.into(), how)
 }
 
-fn transfer_complete() -> Vec<u8> {
+fn transfer_complete(command_key: &str) -> Vec<u8> {
     message(
         "t-1",
         Body::TransferComplete(TransferComplete {
-            command_key: "fw-1".into(),
+            command_key: command_key.into(),
             fault: FaultStruct { code: 9010, text: "gone".into() },
             start_time: DateTime::unknown(),
             complete_time: DateTime::unknown(),
@@ -52,7 +52,11 @@ async fn a_session_from_inform_to_204() {
     let cookie = answer.cookie();
     assert_eq!(heard.next().await, began("S1"));
 
-    let answer = device.post(&[("Cookie", &cookie)], &transfer_complete()).await;
+    // What cannot be stored is not acknowledged: the device says it again (8005, A.5.1).
+    let refused = device.post(&[("Cookie", &cookie)], &transfer_complete(NOT_STORED)).await.envelope();
+    assert_eq!(refused.id.as_deref(), Some("t-1"));
+    assert!(matches!(refused.body, Body::Fault(fault) if fault.code == 8005));
+    let answer = device.post(&[("Cookie", &cookie)], &transfer_complete("fw-1")).await;
     assert_eq!(answer.envelope().body, Body::TransferCompleteResponse);
     assert_eq!(
         heard.next().await,
@@ -89,7 +93,7 @@ async fn a_session_from_inform_to_204() {
 
     // Devices of before Amendment 1 close with more empty messages; the session is over all the same.
     assert_eq!(device.post(&[("Cookie", &cookie)], b"").await.status, 204);
-    assert_eq!(device.post(&[("Cookie", &cookie)], &transfer_complete()).await.status, 400);
+    assert_eq!(device.post(&[("Cookie", &cookie)], &transfer_complete("fw-1")).await.status, 400);
     acs.stop().await;
     assert!(heard.nothing_more());
 }
@@ -202,7 +206,7 @@ async fn a_silent_session_times_out() {
     assert_eq!(heard.next().await, began("S1"));
     assert_eq!(heard.next().await, ended("S1", SessionEnd::TimedOut));
     assert_eq!((acs.stats)().sessions, 0);
-    assert_eq!(acs.device().await.post(&[("Cookie", &cookie)], &transfer_complete()).await.status, 400);
+    assert_eq!(acs.device().await.post(&[("Cookie", &cookie)], &transfer_complete("fw-1")).await.status, 400);
     acs.stop().await;
 }
 
@@ -246,7 +250,7 @@ async fn a_slow_application_costs_a_503_and_a_broken_one_its_own_session() {
     let mut broken = acs.device().await;
     let cookie = broken.post(&[], &inform("BROKEN")).await.cookie();
     assert_eq!(broken.post(&[("Cookie", &cookie)], b"").await.status, 500);
-    assert_eq!(acs.device().await.post(&[("Cookie", &cookie)], &transfer_complete()).await.status, 400);
+    assert_eq!(acs.device().await.post(&[("Cookie", &cookie)], &transfer_complete("fw-1")).await.status, 400);
     loop {
         if heard.next().await == ended("BROKEN", SessionEnd::Torn) {
             break;

@@ -13,6 +13,8 @@ use std::{
 };
 use types::{CpeId, Secret};
 
+use crate::AppError;
+
 /// An IPv4 network such as `10.20.0.0/16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -184,8 +186,12 @@ pub trait CpeSession: Send {
     async fn ready(&mut self) -> Next;
     /// The device answered the last request.
     async fn reply(&mut self, reply: DeviceReply) -> Next;
-    /// The device told us something by itself.
-    async fn notice(&mut self, notice: CpeNotice);
+    /// The device told us something by itself. It is acknowledged when this is stored, not before: a device says once
+    /// that a transfer ended, and only until it is acknowledged.
+    ///
+    /// # Errors
+    /// When it cannot be stored; the device is to say it again.
+    async fn notice(&mut self, notice: CpeNotice) -> Result<(), AppError>;
     /// The session is over.
     async fn end(self: Box<Self>, how: SessionEnd);
 }

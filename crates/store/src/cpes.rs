@@ -512,6 +512,25 @@ pub async fn end_session(
     })
 }
 
+/// Writes down what a session brought so far; an ended one stays as it is.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn note_session(
+    tx: &Tx,
+    session: CpeSessionId,
+    detail: &serde_json::Value,
+) -> Result<(), StoreError> {
+    use cpe_sessions::Column;
+    cpe_sessions::Entity::update_many()
+        .col_expr(Column::Detail, Expr::value(detail.to_string()))
+        .filter(Column::Id.eq(session.0))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
 /// Latest sessions of a CPE.
 ///
 /// # Errors

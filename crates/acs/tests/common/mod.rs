@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part")]
 
 use acs::{AcsConfig, AcsServer, AcsStats, PlainListener};
+use app::AppError;
 use app::ports::{
     AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply, DeviceRequest,
     InformFacts, Next, Peer, SessionEnd,
@@ -179,13 +180,20 @@ impl CpeSession for Session {
         let _ = self.said.send(Said::Replied(self.serial.clone(), reply));
         self.next()
     }
-    async fn notice(&mut self, notice: CpeNotice) {
+    async fn notice(&mut self, notice: CpeNotice) -> Result<(), AppError> {
+        if matches!(&notice, CpeNotice::TransferComplete { command_key, .. } if command_key == NOT_STORED) {
+            return Err(AppError::Unavailable("the database is away.".into()));
+        }
         let _ = self.said.send(Said::Noticed(self.serial.clone(), notice));
+        Ok(())
     }
     async fn end(self: Box<Self>, how: SessionEnd) {
         let _ = self.said.send(Said::Ended(self.serial.clone(), how));
     }
 }
+
+/// Key of a transfer whose end the application cannot store.
+pub const NOT_STORED: &str = "not-stored";
 
 /// A running server.
 pub struct Acs {

@@ -516,16 +516,29 @@ impl CpeSession for Session {
         self.feed(Event::ReplyReceived(reply)).await
     }
 
-    async fn notice(&mut self, notice: CpeNotice) {
-        let text = match notice {
+    async fn notice(&mut self, notice: CpeNotice) -> Result<(), AppError> {
+        let (text, said_once) = match notice {
             CpeNotice::TransferComplete { command_key, fault_code, fault_text } => {
-                format!("TransferComplete {command_key} {fault_code} {fault_text}")
+                (format!("TransferComplete {command_key} {fault_code} {fault_text}"), true)
             }
-            CpeNotice::Other { method } => format!("device asked {method}"),
+            CpeNotice::Other { method } => (format!("device asked {method}"), false),
         };
-        if self.detail.len() < LONGEST_DETAIL {
-            self.detail.push(text.chars().take(300).collect());
+        if self.detail.len() >= LONGEST_DETAIL {
+            return Ok(());
         }
+        self.detail.push(text.chars().take(300).collect());
+        if said_once {
+            let (id, detail) = (self.id, serde_json::json!(self.detail));
+            let stored = self
+                .app
+                .store()
+                .write(move |tx| Box::pin(async move { cpes::note_session(tx, id, &detail).await }));
+            if let Err(error) = stored.await {
+                self.detail.pop();
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 
     async fn end(self: Box<Self>, how: SessionEnd) {

@@ -27,7 +27,7 @@ const NEXT_ROUND: Duration = Duration::from_millis(500);
 const AT_ONCE: u32 = 16;
 /// Sessions ended in one unit of work.
 const ENDED_AT_ONCE: u32 = 1000;
-/// No session lasts longer; one that has no end by then although its process runs is a record that was not written.
+/// No session lasts longer: the machine asks nothing more after nine minutes, and an answer takes six at most. One that has no end by then although its process runs is a record that was not written.
 const LONGEST_SESSION_MS: i64 = 15 * 60 * 1000;
 
 const MIDWAY: Midway = Midway {

@@ -522,7 +522,26 @@ async fn a_new_inform_makes_the_old_session_void(bed: &Bed) {
     assert!(sessions.iter().all(|session| session.ended_at.is_some()), "{sessions:?}");
 }
 
+async fn the_end_of_a_transfer_is_stored_before_it_is_acknowledged(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let (_, _) = customer_with_onu(&app, "user@isp", serial()).await;
+    let facts = inform(serial(), &["1 BOOT"], INSIDE);
+    let mut session = accepted(app.begin(facts, anonymous(INSIDE)).await);
+    let notice = app::ports::CpeNotice::TransferComplete {
+        command_key: "fw-4711".into(),
+        fault_code: 0,
+        fault_text: String::new(),
+    };
+    session.notice(notice).await.expect("stored");
+    let stored = "SELECT COUNT(*) FROM cpe_sessions WHERE ended_at IS NULL AND detail LIKE '%TransferComplete fw-4711 0%'";
+    assert_eq!(bed.number(stored).await, 1, "whatever becomes of the process now");
+    session.end(SessionEnd::Clean).await;
+    let kept = "SELECT COUNT(*) FROM cpe_sessions WHERE outcome = 'clean' AND detail LIKE '%TransferComplete fw-4711 0%'";
+    assert_eq!(bed.number(kept).await, 1);
+}
+
 on_both!(
+    the_end_of_a_transfer_is_stored_before_it_is_acknowledged,
     an_unknown_device_gets_a_row_in_quarantine_and_nothing_else,
     the_first_contact_that_the_olt_confirms_becomes_ours,
     without_the_word_of_the_olt_nothing_is_told,

@@ -62,6 +62,18 @@ pub struct FaultGroup {
     pub last_at: i64,
 }
 
+/// How many faults of one class and reason, of whatever model.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct FaultCount {
+    pub class: String,
+    pub code: i64,
+    pub text: String,
+    pub faults: i64,
+    /// CPEs that are not active now.
+    pub open: i64,
+}
+
 const SELECT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.model, \
      f.software_version, f.reason_code, f.cpe_id, p.serial_number, p.state AS cpe_state, p.reason_text, \
      p.next_inform_by, s.id AS service_id, s.code AS service_code, c.name AS customer_name";
@@ -110,7 +122,24 @@ impl Read<'_> {
         .await
     }
 
-    /// Faults grouped, largest group first, 200 groups at most.
+    /// All faults counted by class and reason, largest first: what a verdict is made of. There are as many rows as reasons,
+    /// however many models and firmwares there are.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn fault_counts(&self, filter: &FaultFilter) -> Result<Vec<FaultCount>, StoreError> {
+        let mut sql = Sql::new(
+            "SELECT f.class, f.code, MAX(f.text) AS text, COUNT(*) AS faults, \
+             COUNT(DISTINCT CASE WHEN p.state <> 'ACTIVE' THEN f.cpe_id END) AS open",
+        );
+        sql.append(&conditions(filter));
+        sql.push(
+            "GROUP BY f.class, f.code, f.reason_code ORDER BY COUNT(*) DESC, f.class, f.code, f.reason_code",
+        );
+        self.all(sql).await
+    }
+
+    /// Faults grouped, largest group first, 200 groups at most: a list to look at, not to count by.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -25,7 +25,7 @@ pub use cpes::{
 };
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
-pub use faults::{FaultFilter, FaultGroup, FaultRow};
+pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};
 pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};

@@ -378,6 +378,27 @@ async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {
     let groups = store.read().fault_groups(&FaultFilter::default()).await.expect("groups");
     let shape: Vec<_> = groups.iter().map(|g| (g.class.as_str(), g.code, g.faults, g.cpes, g.open)).collect();
     assert_eq!(shape, [("provisioning_logic", 9007, 2, 1, 1), ("session_triggering", 0, 1, 1, 1)]);
+    let counts = store.read().fault_counts(&FaultFilter::default()).await.expect("counts");
+    let shape: Vec<_> = counts.iter().map(|c| (c.class.as_str(), c.code, c.faults, c.open)).collect();
+    assert_eq!(shape, [("provisioning_logic", 9007, 2, 1), ("session_triggering", 0, 1, 1)]);
+    // One reason on more models than the list of groups takes: the count is of all of them.
+    let mut values = String::new();
+    for number in 0..250 {
+        let comma = if number == 0 { "" } else { ", " };
+        values.push_str(&format!(
+            "{comma}(1, {}, 'device', 9002, 'Internal error', '', '', 'M{number}', '1', 'device_fault')",
+            START.0
+        ));
+    }
+    bed.sql(&format!(
+        "INSERT INTO cpe_faults (cpe_id, at, class, code, text, path, rpc, model, software_version, reason_code) VALUES {values}"
+    ))
+    .await;
+    assert_eq!(store.read().fault_groups(&FaultFilter::default()).await.expect("groups").len(), 200);
+    let counts = store.read().fault_counts(&FaultFilter::default()).await.expect("counts");
+    assert_eq!((counts[0].class.as_str(), counts[0].faults), ("device", 250));
+    assert_eq!(counts.iter().map(|count| count.faults).sum::<i64>(), 253);
+    bed.sql("DELETE FROM cpe_faults WHERE code = 9002").await;
     let one = FaultFilter { class: Some("session_triggering".into()), ..FaultFilter::default() };
     let rows = store.read().faults(&one, &Sort::parse("-time"), Page::default()).await.expect("rows");
     assert_eq!((rows.total, rows.rows[0].customer_name.as_deref()), (1, None));

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{FaultFilter, FaultGroup, FaultRow};
+use store::read::{FaultCount, FaultFilter, FaultGroup, FaultRow};
 
 use super::page;
 use crate::{
@@ -71,12 +71,12 @@ pub(crate) fn label(code: impl Number, text: &str) -> String {
     if code > 0 && !text.starts_with(&code.to_string()) { format!("{code} {text}") } else { text }
 }
 
-/// The verdict over groups.
-pub(crate) fn verdict(groups: &[FaultGroup]) -> Diagnosis {
-    let counts: Vec<(String, String, u64)> = groups
+/// The verdict over all of them.
+pub(crate) fn verdict(counts: &[FaultCount]) -> Diagnosis {
+    let counts: Vec<(String, String, u64)> = counts
         .iter()
-        .map(|group| {
-            (group.class.clone(), label(group.code, &group.text), u64::try_from(group.faults).unwrap_or(0))
+        .map(|count| {
+            (count.class.clone(), label(count.code, &count.text), u64::try_from(count.faults).unwrap_or(0))
         })
         .collect();
     diagnose(&counts)
@@ -94,8 +94,9 @@ pub(crate) async fn list(
     let shell = Shell::new(&ctx, &who, &headers, "faults", "Faults").await?.watch(["cpes".to_owned()]);
     let groups = ctx.read().fault_groups(&wanted).await?;
     let found = ctx.read().faults(&wanted, &query.sort(), query.page()).await?;
-    let verdict = verdict(&groups);
-    let verdict_s = if groups.iter().all(|group| group.open == 0) { Status::Info } else { Status::Warn };
+    let counts = ctx.read().fault_counts(&wanted).await?;
+    let verdict = verdict(&counts);
+    let verdict_s = if counts.iter().all(|count| count.open == 0) { Status::Info } else { Status::Warn };
     let cpes = groups.iter().map(|group| group.cpes).max().unwrap_or(0);
     let shown = FaultsPage {
         shell,

@@ -1,6 +1,6 @@
 //! Faults: every one of them, and what a heap of them means.
 
-use app::faults::{class_of, diagnose};
+use app::faults::class_of;
 use axum::{
     Json,
     extract::State,
@@ -280,14 +280,7 @@ pub(super) async fn summarise_faults(
         q: asked.q.unwrap_or_default(),
     };
     let groups = ctx.read().fault_groups(&filter).await?;
-    let counts: Vec<(String, String, u64)> = groups
-        .iter()
-        .map(|group| {
-            let reason = crate::pages::faults::label(group.code, &group.text);
-            (group.class.clone(), reason, u64::try_from(group.faults).unwrap_or(0))
-        })
-        .collect();
-    let verdict = diagnose(&counts);
+    let verdict = crate::pages::faults::verdict(&ctx.read().fault_counts(&filter).await?);
     let shares = verdict.shares.into_iter().map(|share| Share {
         class: share.class,
         title: share.title,
