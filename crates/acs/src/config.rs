@@ -73,7 +73,7 @@ pub struct AcsConfig {
     pub limits: Limits,
     /// Bytes of a first message, which anyone may send.
     pub max_inform_bytes: usize,
-    /// How a device is written to.
+    /// How a device is written to, as far as neither its own Inform shows nor its family says how it wants it.
     pub encode: EncodeOptions,
     /// A session ends after this long without a message (a CPE may ask for longer, up to `max_session_idle`).
     pub session_idle: Duration,

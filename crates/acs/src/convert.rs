@@ -1,8 +1,10 @@
 //! CWMP messages to the words of `app`, and back.
 
-use app::ports::{CpeNotice, DeviceReply, DeviceRequest, InformFacts};
+use app::ports::{
+    CpeNotice, DeviceReply, DeviceRequest, InformFacts, SoapPrefix, SoapSpelling, SoapVersion, Truth,
+};
 use cwmp::{
-    Body, CwmpVersion,
+    Body, BooleanLiteral, CwmpVersion, EncodeOptions,
     codec::{
         AddObject, Fault, GetParameterNames, GetParameterValues, Inform, ParameterValue, SetParameterValues,
         Status, Value, ValueType,
@@ -74,6 +76,35 @@ fn param_value(parameter: ParameterValue) -> ParamValue {
         ValueType::String | ValueType::Unspecified | ValueType::Other(_) => ValueKind::String,
     };
     ParamValue { path: parameter.name, value: parameter.value.text, kind }
+}
+
+/// How a device is written to: as its Inform is spelled, and as its family wants it.
+pub(crate) fn encode_options(base: EncodeOptions, inform: &[u8], family: SoapSpelling) -> EncodeOptions {
+    let truth = |word: Truth| match word {
+        Truth::Digit => BooleanLiteral::Digit,
+        Truth::Word => BooleanLiteral::Word,
+    };
+    let mirrored = base.like(inform);
+    EncodeOptions {
+        xml_declaration: family.xml_declaration.unwrap_or(mirrored.xml_declaration),
+        prefix: family.prefix.map_or(mirrored.prefix, |prefix| match prefix {
+            SoapPrefix::SoapDashEnv => cwmp::SoapPrefix::SoapDashEnv,
+            SoapPrefix::UpperSoapDashEnv => cwmp::SoapPrefix::UpperSoapDashEnv,
+            SoapPrefix::Soapenv => cwmp::SoapPrefix::Soapenv,
+            SoapPrefix::Soap => cwmp::SoapPrefix::Soap,
+        }),
+        version: family.version.map_or(mirrored.version, |version| {
+            Some(match version {
+                SoapVersion::V1_0 => CwmpVersion::V1_0,
+                SoapVersion::V1_1 => CwmpVersion::V1_1,
+                SoapVersion::V1_2 => CwmpVersion::V1_2,
+            })
+        }),
+        must_understand: family.must_understand.unwrap_or(mirrored.must_understand),
+        boolean: family.boolean.map_or(mirrored.boolean, truth),
+        next_level: family.next_level.map_or(mirrored.next_level, truth),
+        fractional_seconds: family.fractional_seconds.unwrap_or(mirrored.fractional_seconds),
+    }
 }
 
 pub(crate) fn request_body(request: DeviceRequest) -> Body {

@@ -13,7 +13,7 @@ use crate::{
 use app::ports::{AuthLevel, Begin, CpeFrontDoor, Identity, Next, Peer, SessionEnd};
 use bytes::Bytes;
 use cwmp::{
-    Body, Envelope, Input, Limits, Outcome, Output, SessionMachine,
+    Body, EncodeOptions, Envelope, Input, Limits, Outcome, Output, SessionMachine,
     digest::DigestServer,
     machine::{Finished, Refusal},
 };
@@ -67,7 +67,7 @@ struct Message {
 
 /// What is answered. Statuses carry no detail: a device needs none, and an attacker gets none.
 enum Reply {
-    Envelope { envelope: Box<Envelope>, cookie: Option<Token> },
+    Envelope { envelope: Box<Envelope>, encode: EncodeOptions, cookie: Option<Token> },
     NoContent,
     Challenge { stale: bool },
     Status(StatusCode),
@@ -322,15 +322,17 @@ impl Edge {
             app.end(SessionEnd::Torn).await;
             return Reply::Status(StatusCode::INTERNAL_SERVER_ERROR);
         };
+        let encode = convert::encode_options(self.config.encode, &message.bytes, app.spelling());
         let asked = machine.session_timeout_s().map_or(Duration::ZERO, |s| Duration::from_secs(s.into()));
         self.sessions.insert(NewSession {
             token: token.clone(),
             origin: message.origin,
             username,
             idle: asked.min(self.config.max_session_idle).max(self.config.session_idle),
+            encode,
             live: Live { machine, app },
         });
-        Reply::Envelope { envelope: reply, cookie: Some(token) }
+        Reply::Envelope { envelope: reply, encode, cookie: Some(token) }
     }
 
     /// A message that is no Inform and names no session.
@@ -374,7 +376,7 @@ impl Edge {
                         Box::new(machine.retry_later(&reply))
                     }
                 };
-                return Reply::Envelope { envelope, cookie: None };
+                return Reply::Envelope { envelope, encode: entry.encode, cookie: None };
             }
             Output::Ask { finished: None } => app.ready().await,
             Output::Ask { finished: Some(Finished { method, outcome, id_differs }) } => {
@@ -406,7 +408,9 @@ impl Edge {
         entry.touch();
         match next {
             Next::Request(request) => match machine.request(convert::request_body(request)) {
-                Some(envelope) => Reply::Envelope { envelope: Box::new(envelope), cookie: None },
+                Some(envelope) => {
+                    Reply::Envelope { envelope: Box::new(envelope), encode: entry.encode, cookie: None }
+                }
                 None => self.end(entry, SessionEnd::Torn),
             },
             Next::Done => {
@@ -426,13 +430,13 @@ impl Edge {
         let mut answer = Response::new(Full::default());
         let headers = answer.headers_mut();
         let status = match reply {
-            Reply::Envelope { envelope, cookie } => {
+            Reply::Envelope { envelope, encode, cookie } => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=\"utf-8\""));
                 if let Some(value) = cookie.and_then(|token| HeaderValue::from_str(&token.set_cookie()).ok())
                 {
                     headers.insert(SET_COOKIE, value);
                 }
-                *answer.body_mut() = Full::new(cwmp::encode(&envelope, &self.config.encode).into());
+                *answer.body_mut() = Full::new(cwmp::encode(&envelope, &encode).into());
                 StatusCode::OK
             }
             Reply::NoContent => StatusCode::NO_CONTENT,

@@ -2,7 +2,7 @@
 
 use crate::{cookie::Token, rate::lock};
 use app::ports::{CpeSession, SessionEnd};
-use cwmp::SessionMachine;
+use cwmp::{EncodeOptions, SessionMachine};
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     tls: bool,
     username: Option<String>,
     idle: Duration,
+    /// How this device is written to.
+    pub(crate) encode: EncodeOptions,
     last_seen: Mutex<Instant>,
     /// `None` once it is over. Held while a message is worked on.
     pub(crate) live: Arc<AsyncMutex<Option<Live>>>,
@@ -90,6 +92,7 @@ pub(crate) struct NewSession {
     pub(crate) origin: Origin,
     pub(crate) username: Option<String>,
     pub(crate) idle: Duration,
+    pub(crate) encode: EncodeOptions,
     pub(crate) live: Live,
 }
 
@@ -139,6 +142,7 @@ impl Sessions {
             tls: new.origin.tls,
             username: new.username,
             idle: new.idle,
+            encode: new.encode,
             last_seen: Mutex::new(Instant::now()),
             live: Arc::new(AsyncMutex::new(Some(new.live))),
         });

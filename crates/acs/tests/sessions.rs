@@ -38,6 +38,42 @@ fn transfer_complete(command_key: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_device_is_written_to_as_it_speaks_and_as_its_family_wants_it() {
+    let (door, _heard) = Door::new();
+    door.script("S1", [get_names()]);
+    door.script(FUSSY, [get_names()]);
+    let acs = Acs::start(door).await;
+    // As this device spells it: other prefix, nothing in front.
+    let spelled = |serial: &str| {
+        let text = String::from_utf8(inform(serial)).expect("text");
+        let at = text.find("<soap-env:Envelope").expect("an envelope");
+        text[at..].replace("soap-env", "SOAP-ENV")
+    };
+    let text = |answer: &Answer| String::from_utf8(answer.body.clone()).expect("text");
+    for (serial, begins, version, next_level, understood) in [
+        ("S1", "<SOAP-ENV:Envelope ", "cwmp-1-2\"", "<NextLevel>1<", true),
+        (
+            FUSSY,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<SOAP-ENV:Envelope ",
+            "cwmp-1-0\"",
+            "<NextLevel>true<",
+            false,
+        ),
+    ] {
+        let mut device = acs.device().await;
+        let first = device.post(&[], spelled(serial).as_bytes()).await;
+        let cookie = first.cookie();
+        let request = device.post(&[("Cookie", &cookie)], b"").await;
+        for said in [text(&first), text(&request)] {
+            assert!(said.starts_with(begins) && said.contains(version), "{serial}: {said}");
+            assert_eq!(said.contains("SOAP-ENV:mustUnderstand=\"1\""), understood, "{serial}: {said}");
+        }
+        assert!(text(&request).contains(next_level), "{serial}: {}", text(&request));
+    }
+    acs.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_from_inform_to_204() {
     let (door, mut heard) = Door::new();
     door.script("S1", [get_names(), DeviceRequest::AddObject { path: "A.".into(), key: "k".into() }]);

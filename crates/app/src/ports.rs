@@ -2,6 +2,7 @@
 //! an edge translates its protocol into these words.
 
 use async_trait::async_trait;
+pub use profiles::cpe::{SoapPrefix, SoapSpelling, SoapVersion, Truth};
 pub use provisioning::{
     AuthLevel, ConnectionRequestOutcome, DeviceReply, DeviceRequest, InformFacts, SessionEnd,
 };
@@ -182,6 +183,10 @@ pub trait CpeFrontDoor: Send + Sync {
 pub trait CpeSession: Send {
     /// Whose session it is.
     fn cpe(&self) -> CpeId;
+    /// How the family of this device wants its messages spelled. What is not said is spelled as the device does.
+    fn spelling(&self) -> SoapSpelling {
+        SoapSpelling::default()
+    }
     /// The device has nothing more to say and listens.
     async fn ready(&mut self) -> Next;
     /// The device answered the last request.

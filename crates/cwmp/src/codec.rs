@@ -9,6 +9,7 @@ mod field;
 mod rpc;
 #[cfg(test)]
 mod sample;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -17,6 +18,7 @@ mod value;
 
 pub use body::{Body, Fault, ParameterFault, Role};
 pub use rpc::*;
+pub use spelling::{BooleanLiteral, EncodeOptions, SoapPrefix};
 pub use value::{DateTime, Value, ValueType, names_a_secret};
 
 use crate::{CodecError, Limits};
@@ -97,51 +99,6 @@ impl Envelope {
     }
 }
 
-/// How truth is spelt. Some devices accept one spelling only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BooleanLiteral {
-    /// `0` and `1`: accepted by every device seen.
-    #[default]
-    Digit,
-    /// `false` and `true`.
-    Word,
-}
-
-impl BooleanLiteral {
-    fn text(self, value: bool) -> &'static str {
-        match (self, value) {
-            (BooleanLiteral::Digit, false) => "0",
-            (BooleanLiteral::Digit, true) => "1",
-            (BooleanLiteral::Word, false) => "false",
-            (BooleanLiteral::Word, true) => "true",
-        }
-    }
-}
-
-/// What differs from model to model in what we send. The default is what the most devices accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncodeOptions {
-    /// `<?xml version="1.0" encoding="UTF-8"?>` in front; breaks a few clients, and a few want it.
-    pub xml_declaration: bool,
-    /// Booleans in values and members.
-    pub boolean: BooleanLiteral,
-    /// `NextLevel` of GetParameterNames.
-    pub next_level: BooleanLiteral,
-    /// Fractions of seconds in times; several devices reject them.
-    pub fractional_seconds: bool,
-}
-
-impl Default for EncodeOptions {
-    fn default() -> Self {
-        EncodeOptions {
-            xml_declaration: true,
-            boolean: BooleanLiteral::Digit,
-            next_level: BooleanLiteral::Digit,
-            fractional_seconds: false,
-        }
-    }
-}
-
 /// True for the body of an empty POST. A few CPEs send a line break or a NUL as "nothing".
 pub fn is_empty_body(bytes: &[u8]) -> bool {
     bytes.len() <= 64 && bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
@@ -188,8 +145,7 @@ pub fn decode(bytes: &[u8], content_type: Option<&str>, limits: &Limits) -> Resu
     })
 }
 
-const SOAP_OPEN: &str = "<soap-env:Envelope xmlns:soap-env=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-     xmlns:soap-enc=\"http://schemas.xmlsoap.org/soap/encoding/\" \
+const OTHER_NAMESPACES: &str = "xmlns:soap-enc=\"http://schemas.xmlsoap.org/soap/encoding/\" \
      xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" \
      xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:cwmp=\"urn:dslforum-org:cwmp-";
 
@@ -199,17 +155,20 @@ pub fn encode(envelope: &Envelope, options: &EncodeOptions) -> Vec<u8> {
     if options.xml_declaration {
         out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     }
-    out.push_str(SOAP_OPEN);
-    out.push_str(envelope.version.suffix());
-    out.push_str("\"><soap-env:Header>");
+    let soap = options.prefix.as_str();
+    out.push_str(&format!(
+        "<{soap}:Envelope xmlns:{soap}=\"http://schemas.xmlsoap.org/soap/envelope/\" {OTHER_NAMESPACES}"
+    ));
+    out.push_str(options.version.unwrap_or(envelope.version).suffix());
+    out.push_str(&format!("\"><{soap}:Header>"));
     let mut header = |name: &str, must_understand: bool, text: &str| {
-        let attribute = if must_understand { " soap-env:mustUnderstand=\"1\"" } else { "" };
+        let attribute = if must_understand { format!(" {soap}:mustUnderstand=\"1\"") } else { String::new() };
         out.push_str(&format!("<cwmp:{name}{attribute}>"));
         text::escape_into(&mut out, text);
         out.push_str(&format!("</cwmp:{name}>"));
     };
     if let Some(id) = &envelope.id {
-        header("ID", true, id);
+        header("ID", options.must_understand, id);
     }
     if envelope.hold_requests {
         header("HoldRequests", true, "1");
@@ -223,8 +182,8 @@ pub fn encode(envelope: &Envelope, options: &EncodeOptions) -> Vec<u8> {
     if let Some(version) = &envelope.use_version {
         header("UseCWMPVersion", false, version);
     }
-    out.push_str("</soap-env:Header><soap-env:Body>");
+    out.push_str(&format!("</{soap}:Header><{soap}:Body>"));
     let mut out = envelope.body.write_all(options, out);
-    out.push_str("</soap-env:Body></soap-env:Envelope>");
+    out.push_str(&format!("</{soap}:Body></{soap}:Envelope>"));
     out.into_bytes()
 }

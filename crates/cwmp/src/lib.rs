@@ -18,7 +18,9 @@ pub mod fault;
 mod limits;
 pub mod machine;
 
-pub use codec::{Body, CwmpVersion, EncodeOptions, Envelope, decode, encode, is_empty_body};
+pub use codec::{
+    Body, BooleanLiteral, CwmpVersion, EncodeOptions, Envelope, SoapPrefix, decode, encode, is_empty_body,
+};
 pub use error::CodecError;
 pub use event::EventCode;
 pub use fault::{FaultClass, FaultInfo};

@@ -6,7 +6,7 @@ use acs::{AcsConfig, AcsServer, AcsStats, PlainListener};
 use app::AppError;
 use app::ports::{
     AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply, DeviceRequest,
-    InformFacts, Next, Peer, SessionEnd,
+    InformFacts, Next, Peer, SessionEnd, SoapSpelling, SoapVersion, Truth,
 };
 use async_trait::async_trait;
 use cwmp::{
@@ -166,6 +166,18 @@ impl CpeSession for Session {
     fn cpe(&self) -> CpeId {
         self.cpe
     }
+    fn spelling(&self) -> SoapSpelling {
+        if self.serial != FUSSY {
+            return SoapSpelling::default();
+        }
+        SoapSpelling {
+            version: Some(SoapVersion::V1_0),
+            next_level: Some(Truth::Word),
+            must_understand: Some(false),
+            xml_declaration: Some(true),
+            ..SoapSpelling::default()
+        }
+    }
     async fn ready(&mut self) -> Next {
         let _ = self.said.send(Said::Ready(self.serial.clone()));
         let panics = self.rules.lock().expect("rules").panics_on_ready.as_ref() == Some(&self.serial);
@@ -191,6 +203,9 @@ impl CpeSession for Session {
         let _ = self.said.send(Said::Ended(self.serial.clone(), how));
     }
 }
+
+/// Serial number of a device whose family wants its messages spelled in a way of its own.
+pub const FUSSY: &str = "FUSSY";
 
 /// Key of a transfer whose end the application cannot store.
 pub const NOT_STORED: &str = "not-stored";

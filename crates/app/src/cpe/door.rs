@@ -8,6 +8,7 @@ use crate::{
     App, AppError,
     ports::{
         AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, Identity, Next, Peer,
+        SoapSpelling,
     },
 };
 use async_trait::async_trait;
@@ -129,6 +130,7 @@ impl App {
             .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
             .await?;
         let bootstrap = inform.bootstrap();
+        let spelling = self.spelling_for(&device, &inform);
         let heard = provisioning::Peer { address: peer.address, auth };
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
         // By what it was let in is told once, not with every session of a first contact; again after a reset.
@@ -152,7 +154,26 @@ impl App {
             requests: 0,
             faults: 0,
             detail: Vec::new(),
+            spelling,
         })))
+    }
+
+    /// How the family of this device wants its messages spelled: of the profile in use, else of the one that its identity
+    /// speaks for most, if any does.
+    fn spelling_for(&self, device: &Device, inform: &InformFacts) -> SoapSpelling {
+        let profiles = self.profiles();
+        if let Some(profile) = device.profile.as_ref().and_then(|chosen| profiles.get(&chosen.id)) {
+            return profile.soap;
+        }
+        let identity = profiles::cpe::Identity {
+            manufacturer: inform.manufacturer.clone(),
+            oui: inform.oui.clone(),
+            product_class: inform.product_class.clone(),
+            software_version: inform.parameter("DeviceInfo.SoftwareVersion").unwrap_or_default().to_owned(),
+            root: inform.root().unwrap_or_default().to_owned(),
+        };
+        let nominee = profiles.nominate(&identity, None).into_iter().next().filter(|first| first.score > 0);
+        nominee.map_or_else(SoapSpelling::default, |first| first.profile.soap)
     }
 
     /// May it speak, and for whom?
@@ -460,6 +481,7 @@ struct Session {
     requests: i64,
     faults: i64,
     detail: Vec<String>,
+    spelling: SoapSpelling,
 }
 
 impl Session {
@@ -498,6 +520,10 @@ impl Session {
 
 #[async_trait]
 impl CpeSession for Session {
+    fn spelling(&self) -> SoapSpelling {
+        self.spelling
+    }
+
     fn cpe(&self) -> CpeId {
         self.cpe
     }
@@ -542,7 +568,7 @@ impl CpeSession for Session {
     }
 
     async fn end(self: Box<Self>, how: SessionEnd) {
-        let Session { app, cpe, number, id, requests, faults, detail } = *self;
+        let Session { app, cpe, number, id, requests, faults, detail, spelling: _ } = *self;
         let cell = app.live().cell(cpe);
         {
             let mut slot = cell.lock().await;

@@ -269,7 +269,8 @@ impl Fault {
     }
 
     fn write(&self, w: &mut Writer<'_>) {
-        w.open("soap-env:Fault");
+        let fault = format!("{}:Fault", w.options.prefix.as_str());
+        w.open(&fault);
         w.leaf("faultcode", if self.client { "Client" } else { "Server" });
         w.leaf("faultstring", "CWMP fault");
         w.open("detail");
@@ -285,7 +286,7 @@ impl Fault {
         }
         w.close("cwmp:Fault");
         w.close("detail");
-        w.close("soap-env:Fault");
+        w.close(&fault);
     }
 }
 

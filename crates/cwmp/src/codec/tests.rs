@@ -47,6 +47,7 @@ fn what_devices_are_sent() {
         boolean: BooleanLiteral::Word,
         next_level: BooleanLiteral::Word,
         fractional_seconds: true,
+        ..EncodeOptions::default()
     };
     golden("set_parameter_values.xml", &encode(&from_acs(set_values()), &options));
     golden("set_parameter_values_words.xml", &encode(&from_acs(set_values()), &words));
@@ -384,4 +385,36 @@ fn mixed_text_costs_no_more_than_its_length() {
     let text = in_body(&format!("<c:Reboot>{}</c:Reboot>", "x<b/>".repeat(200_000)));
     let envelope = read(&text).expect("tolerated");
     assert_eq!(envelope.body, Body::Reboot(Reboot { command_key: String::new() }));
+}
+
+#[test]
+fn each_spelling_of_an_envelope_is_as_written_and_reads_the_same() {
+    let own = EncodeOptions::default();
+    let spellings = [
+        ("upper", EncodeOptions { prefix: SoapPrefix::UpperSoapDashEnv, xml_declaration: false, ..own }),
+        (
+            "soapenv_old",
+            EncodeOptions { prefix: SoapPrefix::Soapenv, version: Some(CwmpVersion::V1_0), ..own },
+        ),
+        ("soap_lenient", EncodeOptions { prefix: SoapPrefix::Soap, must_understand: false, ..own }),
+    ];
+    for (name, options) in spellings {
+        for (what, envelope) in [
+            (
+                "names",
+                from_acs(Body::GetParameterNames(GetParameterNames {
+                    path: "Device.".into(),
+                    next_level: true,
+                })),
+            ),
+            ("fault", from_acs(Body::Fault(Fault::new(8005)))),
+        ] {
+            let bytes = encode(&envelope, &options);
+            golden(&format!("spelling_{name}_{what}.xml"), &bytes);
+            let read = decode(&bytes, None, &Limits::default()).expect("our own");
+            let version = options.version.unwrap_or(envelope.version);
+            assert_eq!(read, Envelope { version, ..envelope }, "{name} {what}");
+            assert_eq!(EncodeOptions::default().like(&bytes).prefix, options.prefix, "{name} {what}");
+        }
+    }
 }

@@ -45,6 +45,9 @@ pub struct CpeProfile {
     pub foreign: Vec<ForeignMark>,
     /// How it may be written.
     pub write: WritePolicy,
+    /// How our envelopes are to be spelled.
+    #[serde(default)]
+    pub soap: SoapSpelling,
     /// Ownership settings.
     pub management: Group,
     /// Clock.
@@ -67,6 +70,63 @@ pub struct CpeProfile {
     pub(crate) patterns: HashSet<String>,
     #[serde(skip)]
     pub(crate) secrets: HashSet<String>,
+}
+
+/// How a family wants its SOAP. What is not said here is spelled as the device's own Inform is, or in the way that most
+/// devices take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SoapSpelling {
+    /// Prefix of the envelope's namespace, for devices that compare names with their prefix.
+    pub prefix: Option<SoapPrefix>,
+    /// The CWMP namespace, for devices that understand another one than they use.
+    pub version: Option<SoapVersion>,
+    /// `<?xml version="1.0" encoding="UTF-8"?>` in front.
+    pub xml_declaration: Option<bool>,
+    /// Booleans in values.
+    pub boolean: Option<Truth>,
+    /// `NextLevel` of GetParameterNames.
+    pub next_level: Option<Truth>,
+    /// Fractions of seconds in times.
+    pub fractional_seconds: Option<bool>,
+    /// `mustUnderstand="1"` on `cwmp:ID`; a few stacks refuse the whole message for it.
+    pub must_understand: Option<bool>,
+}
+
+/// A prefix that devices use for the SOAP envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub enum SoapPrefix {
+    #[serde(rename = "soap-env")]
+    SoapDashEnv,
+    #[serde(rename = "SOAP-ENV")]
+    UpperSoapDashEnv,
+    #[serde(rename = "soapenv")]
+    Soapenv,
+    #[serde(rename = "soap")]
+    Soap,
+}
+
+/// A CWMP namespace of the standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub enum SoapVersion {
+    #[serde(rename = "1-0")]
+    V1_0,
+    #[serde(rename = "1-1")]
+    V1_1,
+    #[serde(rename = "1-2")]
+    V1_2,
+}
+
+/// How truth is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    /// `0` and `1`.
+    Digit,
+    /// `false` and `true`.
+    Word,
 }
 
 /// An identity rule; every given field must match.

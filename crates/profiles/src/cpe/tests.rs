@@ -303,3 +303,18 @@ fn what_a_device_keeps_is_judged_by_what_was_written() {
         assert_eq!(tolerance.allows(written, kept), fits, "{written} kept as {kept}");
     }
 }
+
+#[test]
+fn a_family_says_how_its_soap_is_spelled_and_no_family_has_to() {
+    let soap: SoapSpelling = toml::from_str(
+        "prefix = \"SOAP-ENV\"\nversion = \"1-0\"\nxml_declaration = false\nboolean = \"word\"\nmust_understand = false",
+    )
+    .expect("a table");
+    assert_eq!((soap.prefix, soap.version), (Some(SoapPrefix::UpperSoapDashEnv), Some(SoapVersion::V1_0)));
+    assert_eq!((soap.xml_declaration, soap.must_understand), (Some(false), Some(false)));
+    assert_eq!((soap.boolean, soap.next_level), (Some(Truth::Word), None));
+    for bad in ["prefix = \"SOAP\"", "version = \"1-3\"", "colour = 1", "boolean = \"yes\""] {
+        assert!(toml::from_str::<SoapSpelling>(bad).is_err(), "{bad}");
+    }
+    assert_eq!(toml::from_str::<SoapSpelling>("").expect("nothing said"), SoapSpelling::default());
+}
