@@ -387,6 +387,8 @@ fn mixed_text_costs_no_more_than_its_length() {
     assert_eq!(envelope.body, Body::Reboot(Reboot { command_key: String::new() }));
 }
 
+/// spelling_upper_names.xml, spelling_upper_fault.xml, spelling_soapenv_old_names.xml, spelling_soapenv_old_fault.xml,
+/// spelling_soap_lenient_names.xml, spelling_soap_lenient_fault.xml
 #[test]
 fn each_spelling_of_an_envelope_is_as_written_and_reads_the_same() {
     let own = EncodeOptions::default();
