@@ -284,7 +284,8 @@ fn told_intervals(shell: &Shell) -> Vec<u32> {
 
 #[test]
 fn a_device_that_rounds_its_inform_interval_is_believed_and_not_told_again() {
-    let roundings: [(fn(u64) -> u64, &str); 3] = [
+    type Rounding = fn(u64) -> u64;
+    let roundings: [(Rounding, &str); 3] = [
         (|_| 900, "to a quarter of an hour"),
         (|seconds| seconds.max(1800), "to its own least"),
         (|seconds| seconds / 60 * 60 + 60, "up to minutes"),
