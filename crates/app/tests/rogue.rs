@@ -634,6 +634,12 @@ async fn a_full_quarantine_keeps_nobody_out_who_belongs_here() {
     network.online(service, serial(), 1).await;
     let facts = inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
     assert!(network.spoken_to(facts, stranger(HOME)).await.1, "the OLT confirms it");
+    let rows = network.app.store().count::<rows::Cpe>().await.expect("counts");
+    for n in 0..3 {
+        let twin = inform(&format!("BAD{n:03}"), &serial().hex16(), "0 BOOTSTRAP");
+        assert_eq!(network.spoken_to(twin, stranger(HOME)).await, (None, false), "there is one already");
+    }
+    assert_eq!(network.app.store().count::<rows::Cpe>().await.expect("counts"), rows);
     network.clock.advance(std::time::Duration::from_secs(2 * 3600));
     assert_eq!(strangers(100).await, 4, "the silent ones made room; the device stays");
     assert!(network.cpe_of(service).await.is_some());

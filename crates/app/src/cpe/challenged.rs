@@ -21,6 +21,8 @@ pub(crate) struct Challenged {
     reported: Lately<(CpeId, &'static str)>,
     reported_onus: Lately<(OnuRowId, &'static str)>,
     homes: Lately<IpAddr, CpeId>,
+    /// Where each was last.
+    last_homes: Lately<CpeId, IpAddr>,
     /// Since when the OLT's word is missing on who informs as an ONU from this address. By address too: a stranger's
     /// waiting uses up nothing of the real one's.
     awaited: Lately<(Serial, IpAddr), UtcMs>,
@@ -81,9 +83,17 @@ impl Challenged {
         self.awaited.map().remove(&(serial, address.to_canonical()));
     }
 
-    /// A device showed its own secret from this address.
+    /// A device showed its own secret from this address. Where it did so before is free for others.
     pub(super) fn lives_at(&self, address: IpAddr, cpe: CpeId, now: UtcMs) {
-        self.homes.put(address, cpe, now, Duration::from_secs(24 * 3600));
+        const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+        if let Some(old) = self.last_homes.get(&cpe, now, REMEMBERED).filter(|old| *old != address) {
+            let mut homes = self.homes.map();
+            if homes.get(&old).is_some_and(|(_, who)| *who == cpe) {
+                homes.remove(&old);
+            }
+        }
+        self.last_homes.put(cpe, address, now, REMEMBERED);
+        self.homes.put(address, cpe, now, REMEMBERED);
     }
 
     /// Who showed it there last, and when.
@@ -94,5 +104,24 @@ impl Challenged {
         within: Duration,
     ) -> Option<(CpeId, UtcMs)> {
         self.homes.entry(&address, now, within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_moved_leaves_its_address_to_others() {
+        let (memory, now) = (Challenged::default(), UtcMs(1_795_271_400_000));
+        let (old, new) = (IpAddr::from([10, 20, 3, 9]), IpAddr::from([10, 20, 3, 10]));
+        let home = |address| memory.who_lives_at(address, now, CHALLENGE_REMEMBERED).map(|(who, _)| who);
+        memory.lives_at(old, CpeId(1), now);
+        memory.lives_at(new, CpeId(1), now);
+        assert_eq!((home(old), home(new)), (None, Some(CpeId(1))));
+        // Another has it since: it stays that other's, wherever the first goes.
+        memory.lives_at(new, CpeId(2), now);
+        memory.lives_at(old, CpeId(1), now);
+        assert_eq!((home(old), home(new)), (Some(CpeId(1)), Some(CpeId(2))));
     }
 }

@@ -16,6 +16,19 @@ pub(super) const IDENTITY: &str = "identity";
 /// A word younger than this is not asked for again before something is refused by it.
 const YOUNG: Duration = Duration::from_secs(10);
 
+/// A word that lets somebody in who has not shown its own secret, or says who somebody is by the address alone, is not
+/// older than this: leases change hands.
+pub(super) const CERTAIN: Duration = Duration::from_secs(30);
+
+/// Whether an OLT is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// What is known is enough, or changes nothing.
+    Nothing,
+    /// If that may change the answer, and if a word that counts is older than [`CERTAIN`].
+    Certain,
+}
+
 /// What the OLT says of somebody who informs as an ONU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
@@ -74,13 +87,13 @@ impl App {
         self.policy().management_networks.iter().any(|network| network.contains(address))
     }
 
-    /// What the OLT says of a peer that informs as this ONU. `may_ask`: the OLT is asked if that may change the answer.
+    /// What the OLT says of a peer that informs as this ONU.
     pub(super) async fn olts_word(
         &self,
         onu: &rows::Onu,
         cpe: CpeId,
         peer: &Peer,
-        may_ask: bool,
+        ask: Ask,
     ) -> Result<Word, AppError> {
         if !self.is_inside(peer.address) {
             return Ok(Word::Outside);
@@ -95,9 +108,11 @@ impl App {
             Word::Nowhere { read_at } | Word::Elsewhere { read_at, .. } => now.since(*read_at) >= YOUNG,
             // Leases change hands.
             Word::Taken => matches!(self.judged(onu, peer.address), Word::Here { .. }),
-            Word::Outside | Word::Here { .. } | Word::Somewhere { .. } => false,
+            // Whoever lets the lease of another lapse, and has it then, would be that other for a while.
+            Word::Here { read_at } => now.since(*read_at) > CERTAIN,
+            Word::Outside | Word::Somewhere { .. } => false,
         };
-        if may_ask && worth_asking {
+        if ask == Ask::Certain && worth_asking {
             word = match self.ask_address(onu).await? {
                 Asked::Answered(asked) => {
                     let said = self.judged(&asked, peer.address);

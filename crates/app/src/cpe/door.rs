@@ -2,6 +2,7 @@
 
 use super::{
     challenged::CHALLENGE_REMEMBERED,
+    confirm::Ask,
     identity::{Resolved, claimed_serials},
 };
 use crate::{
@@ -83,12 +84,20 @@ impl App {
         };
         let cpe = row.id;
         let cell = self.live().cell(cpe);
+        let ahead = self.ask_ahead(&row, &inform, &peer).await?;
         let mut slot = cell.lock().await;
         let device = match slot.as_ref() {
             Some(live) => live.device.durable(),
             None => self.load(cpe).await?.device,
         };
-        let Resolved { link, onu, pin } = match self.admit(&row, &device, &inform, &peer).await? {
+        let ahead = match ahead {
+            Some((seen, _)) if !decides_alike(&seen, &device) => {
+                // Something happened to it while its OLT was asked.
+                return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S });
+            }
+            ahead => ahead.map(|(_, resolved)| resolved),
+        };
+        let Resolved { link, onu, pin } = match self.admit(&row, &device, &inform, &peer, ahead).await? {
             Admission::Admitted(resolved) => *resolved,
             Admission::Challenge => return Ok(Begin::Challenge),
             Admission::Later => return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
@@ -176,6 +185,41 @@ impl App {
         nominee.map_or_else(SoapSpelling::default, |first| first.profile.soap)
     }
 
+    /// What its OLT says of somebody whom that may let in, before anything waits for this device: an OLT may be slow,
+    /// and whoever guesses a serial number must not keep the real device waiting.
+    async fn ask_ahead(
+        &self,
+        row: &rows::Cpe,
+        inform: &InformFacts,
+        peer: &Peer,
+    ) -> Result<Option<(Device, Resolved)>, AppError> {
+        let held = self.live().cell(row.id).lock().await.as_ref().map(|live| live.device.durable());
+        let device = match held {
+            Some(device) => device,
+            None => self.load(row.id).await?.device,
+        };
+        if !self.is_worth_asking(row, &device, inform, peer) {
+            return Ok(None);
+        }
+        let resolved = self.resolve(row, &device, inform, peer, Ask::Certain).await?;
+        Ok(Some((device, resolved)))
+    }
+
+    /// The OLT's word may let it in. Devices of ours that show their secret, or are asked for it anyway, leave the OLT
+    /// alone: its few answers are for first contacts.
+    fn is_worth_asking(&self, row: &rows::Cpe, device: &Device, inform: &InformFacts, peer: &Peer) -> bool {
+        let own = &device.ownership;
+        match peer.identity.level {
+            AuthLevel::Own => peer.identity.cpe == Some(row.id) && row.service_id.is_none(),
+            AuthLevel::Anonymous if self.is_strict() => false,
+            AuthLevel::Anonymous | AuthLevel::Bootstrap => {
+                let asked =
+                    self.challenged().recently(row.id, peer.address, self.now(), CHALLENGE_REMEMBERED);
+                own.written_at.is_none() || (asked && (own.proven_at.is_none() || inform.bootstrap()))
+            }
+        }
+    }
+
     /// May it speak, and for whom?
     async fn admit(
         &self,
@@ -183,6 +227,7 @@ impl App {
         device: &Device,
         inform: &InformFacts,
         peer: &Peer,
+        ahead: Option<Resolved>,
     ) -> Result<Admission, AppError> {
         let Identity { level, cpe, username } = &peer.identity;
         if *level == AuthLevel::Own && *cpe != Some(row.id) {
@@ -207,7 +252,10 @@ impl App {
             }
             return Ok(Admission::Challenge);
         }
-        let resolved = self.resolve(row, device, inform, peer, true).await?;
+        let resolved = match ahead {
+            Some(resolved) => resolved,
+            None => self.resolve(row, device, inform, peer, Ask::Nothing).await?,
+        };
         if *level == AuthLevel::Own {
             self.challenged().forget(row.id, peer.address);
             self.challenged().lives_at(peer.address, row.id, now);
@@ -335,7 +383,8 @@ impl App {
             let known = cpes::by_pon_serial(self.store(), *pon_serial).await?;
             let placeholder = known.into_iter().find(cpes::is_placeholder);
             let who = placeholder.as_ref().map_or(CpeId(0), |row| row.id);
-            let word = self.olts_word(&onu, who, peer, onu.service_id.is_some()).await?;
+            let ask = if onu.service_id.is_some() { Ask::Certain } else { Ask::Nothing };
+            let word = self.olts_word(&onu, who, peer, ask).await?;
             if onu.service_id.is_some() && self.comes_back(&onu, &word, peer.address) {
                 return Ok(Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }));
             }
@@ -445,6 +494,12 @@ enum Found {
     Row(Box<rows::Cpe>),
     /// No row, and this answer.
     Not(Begin),
+}
+
+/// What the door decides by is the same of both.
+fn decides_alike(one: &Device, other: &Device) -> bool {
+    let peer = |device: &Device| device.connection.peer.clone();
+    one.link == other.link && one.ownership == other.ownership && peer(one) == peer(other)
 }
 
 enum Admission {

@@ -2,19 +2,16 @@
 //! address as the OLT reports it, then by an operator's claim. An Inform proves nothing by itself; what it claims counts
 //! with the OLT's word only.
 
-use super::confirm::Word;
+use super::confirm::{Ask, CERTAIN, Word};
 use crate::{
     App, AppError,
     oms::Asked,
     ports::{AuthLevel, Peer},
 };
 use provisioning::{Device, InformFacts, Link};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use store::{cpes, onus, rows, services};
 use types::{Serial, ServiceId};
-
-/// An address alone says who somebody is only while the OLT's word is so young: leases change hands.
-const YOUNG_ADDRESS: Duration = Duration::from_secs(30);
 
 /// Vendor leaves that hold the PON serial number, by their last segments. Standard CWMP has none: the number is
 /// either DeviceId.SerialNumber itself or one of these.
@@ -81,7 +78,7 @@ impl App {
         device: &Device,
         inform: &InformFacts,
         peer: &Peer,
-        may_ask: bool,
+        ask: Ask,
     ) -> Result<Resolved, AppError> {
         if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
             let (service_id, claimed_by) = (*service_id, Some(by.clone()));
@@ -111,7 +108,7 @@ impl App {
             let word = if named.is_empty() {
                 Word::Away { asked: false }
             } else {
-                self.olts_word(&onu, row.id, peer, may_ask && !at_home).await?
+                self.olts_word(&onu, row.id, peer, if at_home { Ask::Nothing } else { ask }).await?
             };
             for service in named {
                 found.insert(service, Some((onu.clone(), word.clone())));
@@ -128,7 +125,7 @@ impl App {
         }
         let (mut pin, mut no_address) = (None, None);
         if found.is_empty() && known_onu.is_none() && row.service_id.is_none() {
-            match self.by_address(row, peer).await? {
+            match self.by_address(row, peer, ask).await? {
                 ByAddress::Onu(onu, service, word) => {
                     pin = Some(onu.serial);
                     found.insert(service, Some((*onu, word)));
@@ -175,7 +172,7 @@ impl App {
     /// The one ONU that an OLT has at the address of a peer whose serial number says nothing. A MAC address is no key:
     /// what a CPE says of its own is as easily guessed as a serial number, and OLTs show that of the management host,
     /// which need not be the one on the label.
-    async fn by_address(&self, row: &rows::Cpe, peer: &Peer) -> Result<ByAddress, AppError> {
+    async fn by_address(&self, row: &rows::Cpe, peer: &Peer, ask: Ask) -> Result<ByAddress, AppError> {
         if !self.is_inside(peer.address) {
             return Ok(ByAddress::Not(None));
         }
@@ -188,16 +185,17 @@ impl App {
             };
             return Ok(ByAddress::Not(Some(why)));
         };
-        let mut word = self.olts_word(&onu, row.id, peer, false).await?;
+        let mut word = self.olts_word(&onu, row.id, peer, Ask::Nothing).await?;
         let is_old = |word: &Word| match word {
-            Word::Here { read_at } => self.now().since(*read_at) > YOUNG_ADDRESS,
+            Word::Here { read_at } => self.now().since(*read_at) > CERTAIN,
             _ => true,
         };
-        if is_old(&word)
+        if ask == Ask::Certain
+            && is_old(&word)
             && let Asked::Answered(asked) = self.ask_address(&onu).await?
         {
             onu = *asked;
-            word = self.olts_word(&onu, row.id, peer, false).await?;
+            word = self.olts_word(&onu, row.id, peer, Ask::Nothing).await?;
         }
         if is_old(&word) {
             let why = format!("that ONU {} has its address {address} is not certain now", onu.serial);
@@ -215,18 +213,32 @@ impl App {
             || !services::for_serial(self.store(), serial).await?.is_empty())
     }
 
-    /// The OLT confirms that whoever informs with one of these serial numbers, or from this address, is an ONU of ours:
-    /// nobody knows yet which row it will be.
+    /// The OLT confirms that whoever informs with one of these serial numbers, or from this address, is an ONU of ours
+    /// whose service has no CPE yet: nobody knows yet which row it will be. Whoever has one already can fill quarantine
+    /// with as many names as anybody else.
     pub(super) async fn is_expected(&self, serials: &[Serial], peer: &Peer) -> Result<bool, AppError> {
         for serial in serials {
             // No device has this number: nobody's address is taken for another's by it.
             if let Some(onu) = onus::by_serial(self.store(), *serial).await?
-                && self.olts_word(&onu, types::CpeId(0), peer, true).await?.confirms()
+                && self.awaits_cpe(onu.service_id).await?
+                && self.olts_word(&onu, types::CpeId(0), peer, Ask::Certain).await?.confirms()
             {
                 return Ok(true);
             }
         }
-        Ok(matches!(self.by_address(&rows::Cpe::default(), peer).await?, ByAddress::Onu(..)))
+        match self.by_address(&rows::Cpe::default(), peer, Ask::Certain).await? {
+            ByAddress::Onu(_, service, _) => self.awaits_cpe(Some(service)).await,
+            ByAddress::Not(_) => Ok(false),
+        }
+    }
+
+    /// There is such a service, and no CPE has spoken for it yet.
+    async fn awaits_cpe(&self, service: Option<ServiceId>) -> Result<bool, AppError> {
+        let Some(service) = service else { return Ok(false) };
+        let Some(service) = self.store().get::<rows::Service>(service).await? else { return Ok(false) };
+        let Some(cpe) = service.cpe_id else { return Ok(true) };
+        let cpe: Option<rows::Cpe> = self.store().get(cpe).await?;
+        Ok(cpe.as_ref().is_none_or(cpes::is_placeholder))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A second look at CPEs that were not believed: the OLT's word may have come after their Inform, and the next one may
 //! be an hour away. A reconciler: it asks no OLT, and lets in only whom the door would let in now.
 
+use super::confirm::Ask;
 use crate::{
     App, AppError,
     ports::{AuthLevel, Identity, Peer},
@@ -91,7 +92,7 @@ impl App {
         let nobody = Identity { level: AuthLevel::Anonymous, username: None, cpe: None };
         let peer = Peer { address, tls: false, identity: nobody };
         let inform = InformFacts { serial_number: row.serial_number.clone(), ..InformFacts::default() };
-        let resolved = self.resolve(&row, &device, &inform, &peer, false).await?;
+        let resolved = self.resolve(&row, &device, &inform, &peer, Ask::Nothing).await?;
         let (Some(service), true) = (resolved.link.service(), resolved.link.confirmed()) else {
             return Ok(());
         };

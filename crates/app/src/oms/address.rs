@@ -158,6 +158,7 @@ pub(crate) struct Questions {
     silent: Lately<OltId>,
     doors: Mutex<HashMap<OltId, Door>>,
     directory: Mutex<Option<(UtcMs, Arc<Directory>)>>,
+    making: tokio::sync::Mutex<()>,
     /// Rings when an OLT has said something.
     said: tokio::sync::Notify,
 }
@@ -219,23 +220,25 @@ impl App {
         let valid = Duration::from_secs(self.policy().olt_word_valid_s);
         let not_ours = [State::Discovered.as_str(), State::Informed.as_str()];
         let ours = onus::services_with_cpe_beyond(self.store(), olt.id, &not_ours).await?;
+        let mut first: Vec<(UtcMs, rows::Onu)> = Vec::new();
         let mut due: Vec<(UtcMs, rows::Onu)> = Vec::new();
         for onu in online {
             let read_at = Kept::of(&onu.observed).map(|kept| kept.read_at);
-            let again = match onu.service_id {
-                Some(service) if ours.contains(&service) => valid,
-                _ => NOT_OURS_AGAIN,
-            };
+            let is_ours = onu.service_id.is_some_and(|service| ours.contains(&service));
+            let again = if is_ours { valid } else { NOT_OURS_AGAIN };
             // Whoever gave no answer that could be read goes to the end of the row, too.
             let tried_at = questions.tried.entry(&onu.id, now, valid).map(|((), at)| at);
             let wait = tried_at.is_some_and(|at| now.since(at) < NOT_OURS_AGAIN);
             if !wait && read_at.is_none_or(|at| now.since(at) >= again) {
-                due.push((read_at.max(tried_at).unwrap_or_default(), onu));
+                let list = if is_ours { &mut due } else { &mut first };
+                list.push((read_at.max(tried_at).unwrap_or_default(), onu));
             }
         }
-        due.sort_by_key(|(last, onu)| (*last, onu.id.0));
+        for list in [&mut first, &mut due] {
+            list.sort_by_key(|(last, onu)| (*last, onu.id.0));
+        }
         let mut answers = Vec::new();
-        for (_, onu) in due.into_iter().take(PER_READING) {
+        for (_, onu) in share(first, due) {
             questions.tried.put(onu.id, (), self.now(), valid);
             let Some(place) = place(&onu) else { continue };
             match line.handle.management_word(place).await {
@@ -301,7 +304,10 @@ impl App {
         let word = match word {
             Ok(word) => word,
             Err(error) => {
-                questions.silent.put(olt.id, (), now, REST);
+                // An answer about one ONU that cannot be read says nothing of the others.
+                if error.is_transport() || matches!(error, OltError::Queue(_)) {
+                    questions.silent.put(olt.id, (), now, REST);
+                }
                 tracing::warn!(olt = %olt.name, serial = %onu.serial, %error, "the OLT cannot be asked for an address now");
                 return Ok(Asked::NotNow);
             }
@@ -336,6 +342,8 @@ impl App {
     /// Made anew at most every few seconds, so that strangers who inform cost the database nothing.
     async fn directory(&self) -> Result<Arc<Directory>, AppError> {
         let (now, questions) = (self.now(), &self.olts().questions);
+        // Made by one; the others wait for it.
+        let _making = questions.making.lock().await;
         {
             let kept = questions.directory.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((made_at, directory)) = kept.as_ref()
@@ -357,6 +365,15 @@ impl App {
         *questions.directory.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&made)));
         Ok(made)
     }
+}
+
+/// Whom to ask about with one reading: half of it is for those who wait to be let in, as far as there are any, and half
+/// for the others, so that neither starves the other.
+fn share<T>(mut first: Vec<T>, mut others: Vec<T>) -> Vec<T> {
+    first.truncate(PER_READING - others.len().min(PER_READING / 2));
+    others.truncate(PER_READING - first.len());
+    first.append(&mut others);
+    first
 }
 
 fn place(onu: &rows::Onu) -> Option<OnuRef> {
@@ -404,6 +421,20 @@ mod tests {
         assert_eq!(kept(&onu, ManagementWord::NotThere, NOW), None);
         onu.observed = serde_json::json!({ KEY: { "read_at": "yesterday" } });
         assert_eq!(AddressWord::on(&onu, NOW, 900), AddressWord::Unread);
+    }
+
+    #[test]
+    fn those_who_wait_to_be_let_in_have_half_of_every_reading() {
+        let first = |n: usize| vec!["first"; n];
+        let others = |n: usize| vec!["other"; n];
+        for (waiting, rest, want) in
+            [(20, 100, (8, 8)), (20, 3, (13, 3)), (2, 100, (2, 14)), (20, 0, (16, 0))]
+        {
+            let got = share(first(waiting), others(rest));
+            let count = got.iter().filter(|one| **one == "first").count();
+            assert_eq!((count, got.len() - count), want, "{waiting} and {rest}");
+            assert!(got[..count].iter().all(|one| *one == "first"), "first of all");
+        }
     }
 
     #[test]

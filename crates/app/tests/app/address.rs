@@ -220,6 +220,52 @@ async fn the_door_asks_the_olt_when_it_has_not_said(bed: &Bed) {
     assert!(sim.handle().record().tally().internet_by_omci.is_empty(), "it was asked, and told nothing");
 }
 
+async fn a_device_of_ours_leaves_the_olt_alone(bed: &Bed) {
+    let (node, sim, service) = fresh_onu(bed).await;
+    let at = address_of(&sim, serial());
+    let (facts, place) = (inform(serial(), &["0 BOOTSTRAP"], &at), at.clone());
+    let (id, spoken) = node.run(move |app| async move { asked(&app, facts, &place).await }).await;
+    assert!(spoken && service_row(&node.app, service).await.cpe_id == Some(id));
+    let mut row = cpe_row(&node.app, id).await;
+    let mut device: provisioning::Device = serde_json::from_value(row.machine.clone()).expect("a machine");
+    device.ownership.written_at = Some(node.app.now());
+    row.machine = serde_json::to_value(&device).expect("json");
+    node.app
+        .store()
+        .write(move |tx| Box::pin(async move { tx.update(&row).await?.or_overtaken("the CPE") }))
+        .await
+        .expect("written");
+    // What the OLT said is long void when it informs again, at first without its secret as every digest client.
+    bed.advance_s(node.app.policy().olt_word_valid_s + 1);
+    let (_, before) = questions(&sim, 0);
+    let (facts, place) = (inform(serial(), &["2 PERIODIC"], &at), at.clone());
+    let begin = node.run(move |app| async move { app.begin(facts, anonymous(&place)).await }).await;
+    assert!(matches!(begin, Begin::Challenge), "{begin:?}");
+    let own = Identity { level: AuthLevel::Own, username: Some("its own".into()), cpe: Some(id) };
+    let (facts, own) = (inform(serial(), &["2 PERIODIC"], &at), peer(&at, own));
+    node.run(move |app| async move { accepted(app.begin(facts, own).await).end(SessionEnd::Clean).await })
+        .await;
+    assert_eq!(questions(&sim, before).0, 0, "its answers are for first contacts");
+}
+
+async fn an_old_word_lets_nobody_in(bed: &Bed) {
+    let (node, sim, _) = fresh_onu(bed).await;
+    let at = address_of(&sim, serial());
+    let begin = |facts: InformFacts, address: &str| {
+        let address = address.to_owned();
+        node.run(move |app| async move { app.begin(facts, anonymous(&address)).await })
+    };
+    // Somebody else makes the OLT say where it is.
+    let rogue = InformFacts { oui: "BADBAD".into(), ..inform(serial(), &["0 BOOTSTRAP"], ELSEWHERE) };
+    begin(rogue, ELSEWHERE).await;
+    bed.advance_s(31);
+    let wrong = FaultKind::WrongReply { text: "  ONT-ID : garbled".into() };
+    sim.handle().inject(Fault::times("^display ont", 0, wrong)).expect("pattern");
+    let facts = || inform(serial(), &["0 BOOTSTRAP"], &at);
+    let first = begin(facts(), &at).await;
+    assert!(matches!(first, Begin::Busy { retry_after_s: 10 }), "leases change hands: {first:?}");
+}
+
 async fn a_cpe_that_speaks_before_its_onu_was_seen_online_need_not_wait(bed: &Bed) {
     let (node, sim, service) = fresh_onu(bed).await;
     let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
@@ -472,6 +518,8 @@ on_both!(
     a_box_without_a_pon_serial_is_known_by_its_address,
     an_address_counts_for_one_onu_and_only_while_it_is_certain,
     the_door_asks_the_olt_when_it_has_not_said,
+    a_device_of_ours_leaves_the_olt_alone,
+    an_old_word_lets_nobody_in,
     a_cpe_that_speaks_before_its_onu_was_seen_online_need_not_wait,
     a_word_that_comes_later_lets_the_cpe_in,
     a_word_that_comes_too_late_says_nothing_of_who_spoke_then,
