@@ -177,7 +177,7 @@ impl Edge {
     /// or if the CPE may not speak plain HTTP.
     fn speaks_for(&self, peer: Origin, headers: &HeaderMap) -> Option<Origin> {
         let lines =
-            |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            |name: &str| ForwardedHeaders::lines(headers.get_all(name).iter().map(|value| value.as_bytes()));
         let said = ForwardedHeaders {
             x_forwarded_for: lines("x-forwarded-for"),
             x_forwarded_proto: lines("x-forwarded-proto"),

@@ -199,7 +199,8 @@ const SETTINGS: &[Setting] = &[
         environment: "LIGHTKEEPER_ACS_TRUSTED_PROXIES",
         meaning: "Addresses or IPv4 networks of the proxies between CPEs and the ACS, comma between; empty for most. Where a \
                   CPE speaks from is a part of who it is: a proxy named here decides that, so it must set \
-                  X-Forwarded-For (or Forwarded) itself, and is refused where it does not. Behind it only the management \
+                  X-Forwarded-For (or Forwarded) itself, and is refused where it does not. It must overwrite \
+                  X-Forwarded-Proto too, never hand on what a CPE wrote. Behind it only the management \
                   networks may speak plain HTTP, as without it. Never name a network that CPEs are in.",
         get: |c| show_networks(&c.acs_trusted_proxies),
         set: |c, v| {

@@ -20,6 +20,14 @@ pub struct ForwardedHeaders<'h> {
     pub forwarded: Vec<&'h str>,
 }
 
+impl<'h> ForwardedHeaders<'h> {
+    /// The lines of one header. One that is no text stands for itself as an empty line: left out, the address that a
+    /// proxy added to it would be gone, and what the client wrote into another header would be believed instead.
+    pub fn lines(values: impl Iterator<Item = &'h [u8]>) -> Vec<&'h str> {
+        values.map(|value| std::str::from_utf8(value).unwrap_or_default()).collect()
+    }
+}
+
 /// Who made a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
@@ -222,6 +230,17 @@ mod tests {
         assert_eq!(said(&both("for=192.0.2.9;proto=https")), is("192.0.2.9", Some(true)));
         assert_eq!(said(&both("for=203.0.113.1")), Speaker::Contradiction);
         assert_eq!(said(&both("for=unknown")), Speaker::Contradiction);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_hides_nothing() {
+        let spoilt = ForwardedHeaders {
+            x_forwarded_for: ForwardedHeaders::lines([&b"\xff, 192.0.2.9"[..]].into_iter()),
+            ..standard("for=203.0.113.1")
+        };
+        assert_eq!(said(&spoilt), Speaker::Contradiction);
+        let alone = ForwardedHeaders { forwarded: Vec::new(), ..spoilt };
+        assert_eq!(said(&alone), Speaker::Unsaid(ip("10.0.0.1")));
     }
 
     #[test]

@@ -149,7 +149,8 @@ fn client(
     trusted: &[Cidr],
 ) -> Result<Option<Client>, Fail> {
     let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return Ok(None) };
-    let lines = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines =
+        |name: &str| ForwardedHeaders::lines(headers.get_all(name).iter().map(|value| value.as_bytes()));
     let said = ForwardedHeaders {
         x_forwarded_for: lines("x-forwarded-for"),
         x_forwarded_proto: lines("x-forwarded-proto"),
