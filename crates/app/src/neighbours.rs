@@ -79,14 +79,17 @@ impl App {
     }
 
     async fn tell(&self, mut own: Receiver<Change>) {
-        // What could not be told is told as missed with the next word.
+        // What could not be told is told as missed a little later.
         let mut missed = false;
         loop {
             let mut changes = HashSet::new();
-            match own.recv().await {
-                Ok(change) => drop(changes.insert(change)),
-                Err(RecvError::Lagged(_)) => missed = true,
-                Err(RecvError::Closed) => return,
+            // What could not be told must not wait for the next change here, which may be hours away.
+            let limit = if missed { AGAIN } else { Duration::MAX };
+            match tokio::time::timeout(limit, own.recv()).await {
+                Ok(Ok(change)) => drop(changes.insert(change)),
+                Ok(Err(RecvError::Lagged(_))) => missed = true,
+                Ok(Err(RecvError::Closed)) => return,
+                Err(_) => {}
             }
             tokio::time::sleep(GATHER).await;
             loop {

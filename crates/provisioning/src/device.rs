@@ -278,6 +278,8 @@ pub struct ClockFacts {
     pub valid: bool,
     /// NTP was set this often since the clock was last right.
     pub ntp_pushes: u32,
+    /// To these servers; others are worth another try.
+    pub ntp_servers: Vec<String>,
     /// An operator lets it pass.
     pub overridden_by: Option<String>,
 }
@@ -307,7 +309,7 @@ pub struct Ownership {
     /// The device rounds or clamps its inform interval, and that is near enough.
     pub kept_interval: Option<KeptInterval>,
     /// A leaf that the device does not keep.
-    pub not_kept: Option<NotKept>,
+    pub not_kept: Vec<NotKept>,
 }
 
 /// A device that keeps another inform interval than it was told.

@@ -158,7 +158,7 @@ impl Work<'_> {
         device.ownership.confirmed_at = None;
         device.ownership.repair_due = false;
         device.ownership.kept_interval = None;
-        device.ownership.not_kept = None;
+        device.ownership.not_kept.clear();
         device.ownership.first_contact = proven;
         device.connection.unauthorized_since = None;
         device.clock.ntp_pushes = 0;

@@ -17,6 +17,8 @@ use crate::{
 const TRIES: u32 = 2;
 /// Sessions in which a leaf is not kept before it is written only as often as credentials are repaired, once a day.
 const STUBBORN: u32 = 3;
+/// Leaves that are remembered as not kept; more than the settings of any family.
+const MOST_NOT_KEPT: usize = 32;
 
 impl Work<'_> {
     /// INFORMED: linked to exactly one service, vouched for, our settings confirmed by read-back.
@@ -68,12 +70,13 @@ impl Work<'_> {
             }
         };
         let rounded = self.rounded_interval(&profile, &plan.wanted);
-        let stubborn = self.device.ownership.not_kept.clone().filter(|kept| kept.sessions >= STUBBORN);
-        let rests_until =
-            stubborn.as_ref().map(|kept| kept.at.plus_s(self.context.policy.credentials_rewrite_s));
-        let rests = |item: &Item| {
-            rests_until.is_some_and(|until| until > self.now)
-                && stubborn.as_ref().is_some_and(|k| k.path == item.path && k.wanted == item.value.masked())
+        let rest_s = self.context.policy.credentials_rewrite_s;
+        let stubborn: Vec<NotKept> =
+            self.device.ownership.not_kept.iter().filter(|kept| kept.sessions >= STUBBORN).cloned().collect();
+        let now = self.now;
+        let rests_until = |item: &Item| {
+            let known = stubborn.iter().find(|k| k.path == item.path && k.wanted == item.value.masked())?;
+            Some(known.at.plus_s(rest_s)).filter(|until| *until > now)
         };
         let mut resting = None;
         let mut items = Vec::new();
@@ -82,7 +85,7 @@ impl Work<'_> {
             for item in written {
                 match &rounded {
                     Some((path, _)) if *path == item.path => {}
-                    _ if rests(&item) => resting = Some(item),
+                    _ if rests_until(&item).is_some() => resting = Some(item),
                     _ => items.push(item),
                 }
             }
@@ -107,7 +110,7 @@ impl Work<'_> {
                     &item.path,
                     &item.value.masked(),
                     &observed,
-                    rests_until,
+                    rests_until(&item),
                 ));
                 return Err(Move::Finish);
             }
@@ -137,13 +140,16 @@ impl Work<'_> {
     fn remember_not_kept(&mut self, item: &Item) -> crate::Reason {
         let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
         let (now, wanted) = (self.now, item.value.masked());
-        let before = self.device.ownership.not_kept.take();
-        let before = before.filter(|before| before.path == item.path && before.wanted == wanted);
+        let known = &mut self.device.ownership.not_kept;
+        let place = known.iter().position(|before| before.path == item.path);
+        let before = place.map(|place| known.remove(place)).filter(|before| before.wanted == wanted);
         let sessions = before.map_or(0, |before| before.sessions).saturating_add(1);
+        known.push(NotKept { path: item.path.clone(), wanted: wanted.clone(), sessions, at: now });
+        if known.len() > MOST_NOT_KEPT {
+            known.remove(0);
+        }
         let again = (sessions >= STUBBORN).then(|| now.plus_s(self.context.policy.credentials_rewrite_s));
-        let reason = sentences::ownership_not_kept(&item.path, &wanted, &observed, again);
-        self.device.ownership.not_kept = Some(NotKept { path: item.path.clone(), wanted, sessions, at: now });
-        reason
+        sentences::ownership_not_kept(&item.path, &wanted, &observed, again)
     }
 
     fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<u32>) {
@@ -172,7 +178,7 @@ impl Work<'_> {
             ownership.repaired_at = Some(now);
             self.device.connection.unauthorized_since = None;
         }
-        ownership.not_kept = None;
+        ownership.not_kept.clear();
         let rounded = kept.map(|kept_s| KeptInterval { written_s: interval, kept_s });
         let news = std::mem::replace(&mut ownership.kept_interval, rounded) != rounded;
         self.device.inform_interval_s = Some(kept.unwrap_or(interval));
@@ -196,15 +202,22 @@ impl Work<'_> {
 
     // ---- clock ---------------------------------------------------------------------------------
 
+    /// How often the device was given the servers that its network has now. Others say nothing of these.
+    fn ntp_pushes(&self) -> u32 {
+        let clock = &self.device.clock;
+        if clock.ntp_servers == self.context.policy.ntp_servers { clock.ntp_pushes } else { 0 }
+    }
+
     pub(crate) fn clock_reason(&self) -> crate::Reason {
         let clock = &self.device.clock;
         let policy = &self.context.policy;
-        if clock.ntp_pushes >= policy.ntp_pushes && policy.ntp_pushes > 0 {
+        let pushes = self.ntp_pushes();
+        if pushes >= policy.ntp_pushes && policy.ntp_pushes > 0 {
             let address = self.device.connection.peer.clone().unwrap_or_default();
             let server = policy.ntp_servers.first().cloned().unwrap_or_default();
-            return sentences::clock_unreachable(clock.year, clock.ntp_pushes, &address, &server);
+            return sentences::clock_unreachable(clock.year, pushes, &address, &server);
         }
-        sentences::clock_invalid(&clock.reported, clock.year, clock.ntp_pushes)
+        sentences::clock_invalid(&clock.reported, clock.year, pushes)
     }
 
     /// OWNED: until the clock is right, nothing is written but NTP and the time zone.
@@ -248,7 +261,7 @@ impl Work<'_> {
         }
         let policy = &self.context.policy;
         if self.session().time_written
-            || self.device.clock.ntp_pushes >= policy.ntp_pushes
+            || self.ntp_pushes() >= policy.ntp_pushes
             || policy.ntp_servers.is_empty()
         {
             let reason = self.clock_reason();
@@ -312,7 +325,8 @@ impl Work<'_> {
             }));
         }
         self.session().time_written = true;
-        self.device.clock.ntp_pushes += 1;
+        self.device.clock.ntp_pushes = self.ntp_pushes() + 1;
+        self.device.clock.ntp_servers = self.context.policy.ntp_servers.clone();
         let at = self.now.plus_s(self.context.policy.clock_check_s);
         self.effect(Effect::StartTimer { timer: Timer::ClockCheck, at });
         let clock = &self.device.clock;

@@ -512,22 +512,26 @@ pub async fn end_session(
     })
 }
 
-/// Writes down what a session brought so far; an ended one stays as it is.
+/// Writes down what a session brought so far.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::Overtaken`] if the session has ended (elsewhere it may be taken for lost): nothing is written then. Or when
+/// the database cannot be written.
 pub async fn note_session(
     tx: &Tx,
     session: CpeSessionId,
     detail: &serde_json::Value,
 ) -> Result<(), StoreError> {
     use cpe_sessions::Column;
-    cpe_sessions::Entity::update_many()
+    let noted = cpe_sessions::Entity::update_many()
         .col_expr(Column::Detail, Expr::value(detail.to_string()))
         .filter(Column::Id.eq(session.0))
         .filter(Column::EndedAt.is_null())
         .exec(tx.db())
         .await?;
+    if noted.rows_affected == 0 {
+        return Err(StoreError::Overtaken { what: "the session", found: "ended".into() });
+    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use crate::{
     body,
     error::Fail,
     list::form_pairs,
-    pages::go,
+    pages::{NotDone, go},
     state::Ctx,
     view::Status,
 };
@@ -228,9 +228,13 @@ async fn carry_out(ctx: Ctx, request: Request, next: Next) -> Result<Response, F
     })
 }
 
-/// What is kept of an answer: where it led, with its message. A refused form was not carried out and is not kept; of a
-/// page that was shown at once it is kept that it was shown, because what it showed is shown once.
-fn kept(response: &Response) -> Option<Value> {
+/// What is kept of an answer: where it led, with its message. What was refused or failed was not carried out and is not
+/// kept, so the same form may be sent again; of a page that was shown at once it is kept that it was shown, because what
+/// it showed is shown once.
+pub(crate) fn kept(response: &Response) -> Option<Value> {
+    if response.extensions().get::<NotDone>().is_some() {
+        return None;
+    }
     if response.status().is_redirection() {
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let to = response.headers().get(header::LOCATION).and_then(text)?;

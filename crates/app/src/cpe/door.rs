@@ -605,7 +605,11 @@ impl CpeSession for Session {
             CpeNotice::Other { method } => (format!("device asked {method}"), false),
         };
         if self.detail.len() >= LONGEST_DETAIL {
-            return Ok(());
+            if !said_once {
+                return Ok(());
+            }
+            // It is never said again: it takes the place of the latest.
+            self.detail.pop();
         }
         self.detail.push(text.chars().take(300).collect());
         if said_once {

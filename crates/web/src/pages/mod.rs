@@ -84,12 +84,19 @@ pub(crate) fn go(
     text: impl Into<String>,
 ) -> Response {
     let mut response = Redirect::to(to).into_response();
+    if s == Status::Bad {
+        response.extensions_mut().insert(NotDone);
+    }
     let flash = Flash { s, title: title.into(), text: text.into() };
     if let Some(value) = flash.cookie(ctx.web.secure_cookies) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
 }
+
+/// Marks an answer that says that nothing was done, so that the same form may be sent again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotDone;
 
 /// Back to where the button was, with what came of it.
 pub(crate) fn went(

@@ -8,7 +8,13 @@ use store::{
 use types::Secret;
 
 use super::bed::{Bed, Browser, PASSWORD, between};
-use crate::{WebState, once::Remembered, state::Ctx};
+use crate::{
+    WebState,
+    once::{Remembered, kept},
+    pages::go,
+    state::Ctx,
+    view::Status,
+};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -75,6 +81,14 @@ async fn a_form_that_was_refused_may_be_sent_again() {
         assert_ne!(between(&refused.text, "name=\"_once\" value=\"", "\""), KEY, "a new key for a new try");
     }
     assert_eq!(customers(&bed).await, 0);
+}
+
+#[tokio::test]
+async fn a_button_that_failed_may_be_pressed_again() {
+    let bed = Bed::new().await;
+    let ctx = Ctx::new(WebState::new(bed.app.clone()));
+    assert_eq!(kept(&go(&ctx, "/services", Status::Bad, "Failed", "The OLT does not answer.")), None);
+    assert!(kept(&go(&ctx, "/services", Status::Ok, "Done", "It is so.")).is_some());
 }
 
 #[tokio::test]
