@@ -5,7 +5,7 @@
 use crate::{App, AppError, cpe::CONNECTION_REQUEST};
 use futures::{StreamExt, stream::FuturesUnordered};
 use provisioning::{Event, Timer};
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use store::{cpes, jobs};
 use tokio_util::sync::CancellationToken;
 use types::CpeId;
@@ -97,7 +97,15 @@ impl App {
             let room = PARALLEL.saturating_sub(under_way.len());
             let goes_on = trouble.is_none() && !stop.is_cancelled();
             if room > 0 && goes_on {
-                match self.lease_jobs(room).await {
+                let mut taking = pin!(self.lease_jobs(room));
+                // What is under way goes on meanwhile: it may hold the very connection that taking more waits for.
+                let taken = loop {
+                    tokio::select! {
+                        taken = &mut taking => break taken,
+                        Some(()) = under_way.next() => {}
+                    }
+                };
+                match taken {
                     Ok(taken) => under_way.extend(taken.into_iter().map(|job| self.run_job(job))),
                     Err(error) => trouble = Some(error),
                 }
