@@ -212,6 +212,20 @@ pub async fn link_onu(tx: &Tx, service: ServiceId, onu: Option<OnuRowId>) -> Res
     must_exist::<Service>(linked.rows_affected, service.0)
 }
 
+/// Takes the row of a service for the rest of this unit of work: whoever else wants to change who belongs to it waits, and
+/// then sees what came of this.
+///
+/// # Errors
+/// [`StoreError::Missing`].
+pub async fn take(tx: &Tx, service: ServiceId) -> Result<(), StoreError> {
+    let taken = services::Entity::update_many()
+        .col_expr(services::Column::Version, Expr::col(services::Column::Version))
+        .filter(services::Column::Id.eq(service.0))
+        .exec(tx.db())
+        .await?;
+    must_exist::<Service>(taken.rows_affected, service.0)
+}
+
 /// Puts a CPE under a service, on both sides; as [`link_onu`]. The versions of the CPEs concerned count up, so a step
 /// of the provisioning machine that is under way must look again.
 ///

@@ -685,6 +685,8 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
         services::link_cpe(tx, service, None).await?;
     }
     if let Some(service) = write.link_to {
+        // Two that are claimed for it at once must not both find it free.
+        services::take(tx, service).await?;
         let row: rows::Service = tx.require(service).await?;
         let before: Option<rows::Cpe> = match row.cpe_id.filter(|other| *other != cpe) {
             Some(other) => tx.get(other).await?,
