@@ -26,7 +26,9 @@ pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
-pub use oms::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, PlanTraffic};
+pub use oms::{
+    AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic,
+};
 pub use settings::{
     AcsPolicy, ClockWaiver, FirstContactPassword, NtpNetwork, PolicyBound, PolicyLimits, back_off_range,
 };

@@ -722,9 +722,14 @@ impl Driver {
     /// [`OltError`]; nothing was changed.
     pub async fn snapshot(&mut self, operation: &Operation) -> Result<Snapshot, OltError> {
         let existing = self.existing(operation.serial()).await?;
+        let replaced = match operation {
+            Operation::Replace(spec) => self.existing(spec.from.serial).await?,
+            Operation::Authorise(_) | Operation::Deauthorise(_) | Operation::Move(_) => None,
+        };
         let pon = operation.pon();
         let mut snapshot = Snapshot {
             existing,
+            replaced,
             onus: self.onus(pon).await?,
             ids_with_service_ports: self.service_ports(pon).await?.iter().filter_map(|p| p.onu_id).collect(),
             detected_on: None,
@@ -737,7 +742,7 @@ impl Driver {
             Operation::Authorise(_) if snapshot.existing.is_some() => return Ok(snapshot),
             Operation::Deauthorise(_) => return Ok(snapshot),
             Operation::Authorise(spec) => spec,
-            Operation::Move(spec) => &spec.to,
+            Operation::Move(spec) | Operation::Replace(spec) => &spec.to,
         };
         snapshot.detected_on =
             self.discover().await?.rows.into_iter().find(|d| d.serial == spec.serial).map(|d| d.pon);

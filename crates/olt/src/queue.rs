@@ -489,6 +489,9 @@ impl OltHandle {
             Operation::Move(spec) => {
                 format!("move {} from {} to {}", spec.to.serial, spec.from.onu, spec.to.pon)
             }
+            Operation::Replace(spec) => {
+                format!("replace {} by {} at {}", spec.from.serial, spec.to.serial, spec.from.onu)
+            }
         };
         let mut journal = journal;
         self.ask(&title, true, move |w| {

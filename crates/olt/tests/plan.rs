@@ -43,6 +43,7 @@ fn row(onu_id: u16) -> OnuRow {
 fn before() -> Snapshot {
     Snapshot {
         existing: None,
+        replaced: None,
         onus: vec![row(0), row(1), row(3)],
         ids_with_service_ports: BTreeSet::from([0, 1, 3]),
         detected_on: Some(pon()),

@@ -106,7 +106,7 @@ pub async fn transition(
     })
 }
 
-/// Names the planned ONU that a task made.
+/// Names the planned ONU that a task changes or made.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -160,6 +160,19 @@ pub async fn open_for(db: &Db, olt: OltId, serial: Serial) -> Result<Option<OltT
         Condition::all()
             .add(olt_tasks::Column::OltId.eq(olt.0))
             .add(olt_tasks::Column::Serial.eq(serial.hex16()))
+            .add(olt_tasks::Column::FinishedAt.is_null()),
+    )
+    .await
+}
+
+/// The open task that changes a planned ONU, if any.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_on(db: &Db, onu: OnuRowId) -> Result<Option<OltTask>, StoreError> {
+    db.find_one(
+        Condition::all()
+            .add(olt_tasks::Column::OnuRowId.eq(onu.0))
             .add(olt_tasks::Column::FinishedAt.is_null()),
     )
     .await

@@ -392,7 +392,8 @@ impl App {
                 return Err(AppError::Conflict(format!("Service {} is suspended already.", service.code)));
             }
             (ServiceState::Suspended, false) => {
-                let back = if service.activated_at.is_some() {
+                let built = service.onu_id.is_some() || service.cpe_id.is_some();
+                let back = if built && service.activated_at.is_some() {
                     ServiceState::Active
                 } else {
                     ServiceState::Reserved
@@ -532,14 +533,42 @@ impl App {
         user_vlan: Option<u16>,
         actor: &str,
     ) -> Result<Option<types::CpeId>, AppError> {
+        let side = user_vlan.map_or_else(|| "no VLAN tag".to_owned(), |vlan| format!("VLAN {vlan}"));
+        let text = format!("uses {side} now, as its service port on the OLT does.");
+        self.set_vlan(tx, id, user_vlan, actor, &text).await
+    }
+
+    /// Leaves in the Internet intent what is the service's own when its ONU has gone: a VLAN that somebody chose, or
+    /// none, so that the OLT of the next ONU gives its default.
+    pub(crate) async fn vlan_without_onu(
+        &self,
+        tx: &Tx,
+        id: ServiceId,
+        vlan: Option<u16>,
+        actor: &str,
+    ) -> Result<(), AppError> {
+        let text = match vlan {
+            Some(vlan) => format!("keeps VLAN {vlan} for its next ONU."),
+            None => "takes its VLAN from the OLT of its next ONU.".to_owned(),
+        };
+        self.set_vlan(tx, id, vlan, actor, &text).await.map(|_| ())
+    }
+
+    async fn set_vlan(
+        &self,
+        tx: &Tx,
+        id: ServiceId,
+        vlan: Option<u16>,
+        actor: &str,
+        text: &str,
+    ) -> Result<Option<types::CpeId>, AppError> {
         let intents = App::intents_in(tx, id).await?.unwrap_or_default();
-        let Some(internet) = intents.internet.filter(|internet| internet.vlan != user_vlan) else {
+        let Some(internet) = intents.internet.filter(|internet| internet.vlan != vlan) else {
             return Ok(None);
         };
-        let internet = Some(InternetIntent { vlan: user_vlan, ..internet });
+        let internet = Some(InternetIntent { vlan, ..internet });
         self.put_intents(tx, id, &Intents { version: 0, internet, access: None }, actor).await?;
         let service: rows::Service = tx.require(id).await?;
-        let side = user_vlan.map_or_else(|| "no VLAN tag".to_owned(), |vlan| format!("VLAN {vlan}"));
         let entry = rows::TimelineEntry {
             at: self.now(),
             kind: "intent".into(),
@@ -547,12 +576,9 @@ impl App {
             cpe_id: service.cpe_id,
             customer_id: Some(service.customer_id),
             code: "intent_changed".into(),
-            text: format!(
-                "Internet of service {} uses {side} now, as its service port on the OLT does.",
-                service.code
-            ),
+            text: format!("Internet of service {} {text}", service.code),
             actor: actor.to_owned(),
-            facts: serde_json::json!({ "vlan": user_vlan }),
+            facts: serde_json::json!({ "vlan": vlan }),
             ..Default::default()
         };
         timeline::append(tx, &entry).await?;

@@ -72,6 +72,13 @@ impl Default for OltDefaults {
     }
 }
 
+impl OltDefaults {
+    /// Whether a router in ONUs of this type has no setting for a VLAN.
+    pub(crate) fn cannot_tag(&self, equipment_id: &str) -> bool {
+        self.untagged_models.iter().any(|id| id.eq_ignore_ascii_case(equipment_id))
+    }
+}
+
 /// An OLT to add, or new settings for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,6 +202,28 @@ impl AuthoriseRequest {
     }
 }
 
+/// What is to become of an ONU that we authorised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OnuChange {
+    /// Taken off its OLT. Its service has no ONU then, and its CPE is released.
+    Remove,
+    /// Taken to another port of its OLT, where it announces itself; everything else stays as it is.
+    Move {
+        /// The port.
+        pon: PonPath,
+    },
+    /// Its place, with everything it was given, goes to another ONU. The old CPE is released, the new one begins anew.
+    Replace {
+        /// The new ONU.
+        serial: Serial,
+        /// True: the new router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its
+        /// model, or as it was where the model is not known yet.
+        #[serde(default)]
+        untagged: Option<bool>,
+    },
+}
+
 /// One line of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryLine {
@@ -209,14 +238,14 @@ pub struct DryLine {
 pub struct DryCheck {
     /// What was looked at, as a sentence.
     pub text: String,
-    /// `ok`, `warn` or `bad`; `bad` forbids the authorisation.
+    /// `ok`, `warn` or `bad`; `bad` forbids it.
     pub status: String,
 }
 
-/// What an authorisation would do. Nothing has been sent that changes anything.
+/// What an order would do. Nothing has been sent that changes anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryRun {
-    /// The ONU id it would get.
+    /// The ONU id it would get, or has if it is only taken off.
     pub onu_id: u16,
     /// The lines, in order.
     pub lines: Vec<DryLine>,

@@ -1,10 +1,13 @@
-//! The task row is the journal of an authorisation: what will be done is stored before the first line, and how far it
+//! The task row is the journal of what is done on an OLT: what will be done is stored before the first line, and how far it
 //! is before each line.
 
 use super::tape::Tape;
 use crate::{App, Change};
 use async_trait::async_trait;
-use olt::saga::{Journal, JournalError, Outcome, TaskRecord, TaskState};
+use olt::{
+    plan::Operation,
+    saga::{Journal, JournalError, Outcome, TaskRecord, TaskState},
+};
 use std::sync::Arc;
 use store::{
     OltTaskState, Slot, Tx,
@@ -140,13 +143,27 @@ async fn store_record(
 }
 
 /// How a saga ended, in the words of a task's row.
-pub(crate) fn ended(outcome: &Outcome) -> (OltTaskState, String) {
+pub(crate) fn ended(operation: &Operation, outcome: &Outcome) -> (OltTaskState, String) {
     match outcome {
         Outcome::Done(report) => {
-            let mut text = if report.already {
-                format!("Was authorised as {} already; nothing was written", report.onu)
-            } else {
-                format!("Authorised as {} and read back from the OLT", report.onu)
+            let onu = report.onu;
+            let mut text = match (operation, report.already) {
+                (Operation::Deauthorise(_), true) => {
+                    format!("Was no longer registered as {onu}; nothing was written")
+                }
+                (_, true) => format!("Was authorised as {onu} already; nothing was written"),
+                (Operation::Authorise(_), false) => {
+                    format!("Authorised as {onu} and read back from the OLT")
+                }
+                (Operation::Deauthorise(_), false) => {
+                    format!("Taken off {onu} with its service ports; the OLT was read back without them")
+                }
+                (Operation::Move(spec), false) => {
+                    format!("Moved from {} to {onu} and read back from the OLT", spec.from.onu)
+                }
+                (Operation::Replace(spec), false) => {
+                    format!("Has the place of {} as {onu}, read back from the OLT", spec.from.serial)
+                }
             };
             for remark in &report.remarks {
                 text.push_str("; ");

@@ -3,6 +3,8 @@
 mod address;
 mod ask;
 mod authorise;
+mod carry;
+mod change;
 mod input;
 mod journal;
 mod lease;
@@ -15,7 +17,7 @@ mod spec;
 mod tape;
 
 pub(crate) use address::{AddressWord, Asked, seen_online};
-pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, PlanTraffic};
+pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic};
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;
 pub(crate) use spec::internet_port_of;

@@ -4,7 +4,9 @@
 //! here, and goes into the service's Internet intent when the authorisation is done.
 
 use super::{AuthoriseRequest, OltDefaults};
+use crate::AppError;
 use olt::plan::{AuthoriseSpec, ManagementAddress, ManagementSpec, ServicePortSpec, TagTransform};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use store::rows;
 
@@ -17,6 +19,89 @@ pub(crate) struct ForService<'a> {
     pub(crate) vlan: Option<u16>,
 }
 
+/// Where the Internet VLAN of an authorisation came from. It decides what becomes of it when the ONU goes: a choice of
+/// somebody stays with the service, the default of an OLT stays with that OLT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum VlanFrom {
+    /// Named in the order.
+    Order,
+    /// The service's own.
+    Service,
+    /// The plan's.
+    Plan,
+    /// The default of the OLT.
+    Olt,
+}
+
+/// The key under which [`VlanFrom`] stands beside what an ONU was given.
+const VLAN_FROM: &str = "internet_vlan_from";
+
+/// What an ONU is given, as it is kept with the task and with the ONU.
+pub(crate) fn given(spec: &AuthoriseSpec, from: VlanFrom) -> Result<serde_json::Value, AppError> {
+    let internal = |error: serde_json::Error| AppError::Internal(error.to_string());
+    let mut value = serde_json::to_value(spec).map_err(internal)?;
+    value[VLAN_FROM] = serde_json::to_value(from).map_err(internal)?;
+    Ok(value)
+}
+
+/// The same for an ONU that takes over what another one, or itself at another place, had.
+pub(crate) fn given_like(
+    spec: &AuthoriseSpec,
+    before: &serde_json::Value,
+) -> Result<serde_json::Value, AppError> {
+    let mut value = serde_json::to_value(spec).map_err(|error| AppError::Internal(error.to_string()))?;
+    if let Some(from) = before.get(VLAN_FROM) {
+        value[VLAN_FROM] = from.clone();
+    }
+    Ok(value)
+}
+
+/// What an ONU of ours was given; none for one that we did not authorise.
+pub(crate) fn given_to(onu: &rows::Onu) -> Option<AuthoriseSpec> {
+    serde_json::from_value(onu.desired.clone()).ok()
+}
+
+/// The VLAN that stays with a service when this ONU of it goes: `Some(None)` = whichever the next OLT has. `None` =
+/// nobody wrote down where it came from, so it is left as it is.
+pub(crate) fn vlan_that_stays(onu: &rows::Onu) -> Option<Option<u16>> {
+    let from: VlanFrom = serde_json::from_value(onu.desired.get(VLAN_FROM)?.clone()).ok()?;
+    let port = internet_port_of(onu)?;
+    Some(match from {
+        VlanFrom::Olt => None,
+        VlanFrom::Order | VlanFrom::Service | VlanFrom::Plan => Some(port.vlan),
+    })
+}
+
+/// The VLAN of the Internet on the network side, and whose word it is.
+pub(crate) fn internet_vlan(
+    request: &AuthoriseRequest,
+    defaults: &OltDefaults,
+    service: Option<&ForService<'_>>,
+) -> (u16, VlanFrom) {
+    let of_plan = || service.and_then(|of| of.plan.vlan).and_then(|vlan| u16::try_from(vlan).ok());
+    if let Some(vlan) = request.internet_vlan {
+        (vlan, VlanFrom::Order)
+    } else if let Some(vlan) = service.and_then(|of| of.vlan) {
+        (vlan, VlanFrom::Service)
+    } else if let Some(vlan) = of_plan() {
+        (vlan, VlanFrom::Plan)
+    } else {
+        (defaults.internet_vlan, VlanFrom::Olt)
+    }
+}
+
+/// Lets the router behind the Internet service port tag, or the OLT for it.
+pub(crate) fn set_side(spec: &mut AuthoriseSpec, untagged: bool) {
+    let management = spec.management.as_ref().map(|management| management.vlan);
+    if let Some(port) = spec.service_ports.iter_mut().find(|port| Some(port.vlan) != management)
+        && port.user_vlan.is_none() != untagged
+    {
+        port.user_vlan = (!untagged).then_some(port.vlan);
+        port.tag_transform = if untagged { TagTransform::Default } else { TagTransform::Translate };
+    }
+}
+
 /// The service port that carries the customer's Internet.
 pub(crate) fn internet_port(spec: &AuthoriseSpec) -> Option<&ServicePortSpec> {
     let management = spec.management.as_ref().map(|management| management.vlan);
@@ -25,8 +110,7 @@ pub(crate) fn internet_port(spec: &AuthoriseSpec) -> Option<&ServicePortSpec> {
 
 /// The same of an ONU that was authorised; none of one that we did not authorise.
 pub(crate) fn internet_port_of(onu: &rows::Onu) -> Option<ServicePortSpec> {
-    let spec: AuthoriseSpec = serde_json::from_value(onu.desired.clone()).ok()?;
-    internet_port(&spec).cloned()
+    internet_port(&given_to(onu)?).cloned()
 }
 
 /// Everything an ONU gets on its OLT. `equipment_id` is what the ONU announced itself as; `reserved_ids` are ONU ids
@@ -39,18 +123,12 @@ pub(crate) fn authorise_spec(
     reserved_ids: BTreeSet<u16>,
 ) -> AuthoriseSpec {
     let plan = service.as_ref().map(|service| service.plan);
-    let internet_vlan = request
-        .internet_vlan
-        .or_else(|| service.as_ref().and_then(|service| service.vlan))
-        .or_else(|| plan.and_then(|plan| plan.vlan).and_then(|vlan| u16::try_from(vlan).ok()))
-        .unwrap_or(defaults.internet_vlan);
+    let (internet_vlan, _) = internet_vlan(request, defaults, service.as_ref());
     let traffic = plan
         .and_then(|plan| defaults.plan_traffic.iter().find(|traffic| traffic.plan_id == plan.id.0))
         .map(|traffic| (traffic.up_table, traffic.down_table))
         .or(defaults.default_traffic);
-    let untagged = request
-        .untagged
-        .unwrap_or_else(|| defaults.untagged_models.iter().any(|id| id.eq_ignore_ascii_case(equipment_id)));
+    let untagged = request.untagged.unwrap_or_else(|| defaults.cannot_tag(equipment_id));
     let description = match (&request.description, &service) {
         (Some(text), _) => text.clone(),
         (None, Some(of)) => format!("{} {}", of.service.code, of.customer.name),
@@ -94,7 +172,7 @@ pub(crate) fn authorise_spec(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{OltId, PlanId};
+    use types::{OltId, PlanId, UtcMs};
 
     fn request() -> AuthoriseRequest {
         AuthoriseRequest {
@@ -132,7 +210,13 @@ mod tests {
         assert_eq!((of_plan.line_profile_id, of_plan.service_profile_id), (12, 10));
         assert_eq!(of_plan.description, "S-10001 Amina Otieno");
 
+        let from = |request: &AuthoriseRequest, of: Option<ForService<'_>>| {
+            internet_vlan(request, &defaults, of.as_ref()).1
+        };
         let asked = AuthoriseRequest { internet_vlan: Some(300), ..request() };
+        assert_eq!(from(&asked, of(Some(250))), VlanFrom::Order);
+        assert_eq!(from(&request(), of(Some(250))), VlanFrom::Service);
+        assert_eq!((from(&request(), of(None)), from(&request(), None)), (VlanFrom::Plan, VlanFrom::Olt));
         assert_eq!(made(&asked, of(Some(250))).service_ports[0].vlan, 300);
         // What somebody set on the service beats the plan it once came from.
         assert_eq!(made(&request(), of(Some(250))).service_ports[0].vlan, 250);
@@ -158,5 +242,28 @@ mod tests {
         assert_eq!(internet_port(&plain).map(|port| (port.vlan, port.user_vlan)), Some((100, None)));
         assert_eq!(sides(&made(Some(false), "GENERIC098")), [Some(100), Some(40)]);
         assert_eq!(sides(&made(Some(true), "EG8145V5")), [None, Some(40)]);
+        // A box that takes over what another one had.
+        let mut spec = made(None, "EG8145V5");
+        set_side(&mut spec, true);
+        assert_eq!(spec.service_ports, plain.service_ports);
+        set_side(&mut spec, false);
+        assert_eq!(spec.service_ports, made(None, "EG8145V5").service_ports);
+    }
+
+    #[test]
+    fn what_somebody_chose_stays_with_the_service_and_the_default_of_an_olt_with_the_olt() {
+        let spec = authorise_spec(&request(), &OltDefaults::default(), None, "GENERIC098", BTreeSet::new());
+        let mut onu = rows::Onu::planned(OltId(1), spec.pon, 0, spec.serial, UtcMs(0));
+        onu.desired = given(&spec, VlanFrom::Olt).expect("JSON");
+        assert_eq!(given_to(&onu), Some(spec.clone()));
+        assert_eq!(vlan_that_stays(&onu), Some(None));
+        for from in [VlanFrom::Order, VlanFrom::Service, VlanFrom::Plan] {
+            onu.desired = given(&spec, from).expect("JSON");
+            assert_eq!(vlan_that_stays(&onu), Some(Some(100)), "{from:?}");
+        }
+        onu.desired = given_like(&spec, &onu.desired).expect("JSON");
+        assert_eq!(vlan_that_stays(&onu), Some(Some(100)), "a replacement keeps whose word it was");
+        onu.desired = serde_json::to_value(&spec).expect("JSON");
+        assert_eq!(vlan_that_stays(&onu), None, "written before anybody noted it");
     }
 }

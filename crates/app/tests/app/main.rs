@@ -14,6 +14,8 @@ mod journey;
 mod lost;
 mod neighbours;
 mod oms;
+mod oms_change;
+mod oms_change_trouble;
 mod oms_trouble;
 mod oms_vlan;
 mod placeholder;

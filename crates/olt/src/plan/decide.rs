@@ -43,6 +43,7 @@ pub fn plan(operation: &Operation, facts: &Facts, before: &Snapshot) -> Result<P
         Operation::Authorise(spec) => authorise(spec, facts, before),
         Operation::Deauthorise(spec) => deauthorise(spec, facts, before),
         Operation::Move(spec) => relocate(spec, facts, before),
+        Operation::Replace(spec) => replace(spec, facts, before),
     }
 }
 
@@ -464,26 +465,63 @@ fn relocate(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, P
         // Registered nowhere, or at some place that is not ours to clear: as for any other ONU.
         return Ok(Plan { operation, ..authorise(&spec.to, facts, before)? });
     };
-    let already = Plan { operation: operation.clone(), ..authorise_anew(&spec.to, facts, before)? };
-    let Some(made) = &spec.from.made else {
+    let anew = Plan { operation, ..authorise_anew(&spec.to, facts, before)? };
+    let mut plan = after_clearing(&spec.from, existing, facts, anew)?;
+    plan.prechecks.retain(|check| !matches!(check, Check::SerialAbsent { .. }));
+    Ok(plan)
+}
+
+/// Another ONU at the same place. Where the old one is no longer registered anywhere the new one simply comes.
+fn replace(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
+    let operation = Operation::Replace(Box::new(spec.clone()));
+    let (old, place) = (spec.from.serial, spec.from.onu);
+    if old == spec.to.serial {
+        return Err(bad(format!("{old} cannot be replaced by itself")));
+    }
+    if (spec.to.pon, spec.to.onu_id) != (place.pon, Some(place.onu_id)) {
+        return Err(bad(format!("{} is to have the place of {old}, which is {place}", spec.to.serial)));
+    }
+    let Some(existing) = &before.replaced else {
+        return Ok(Plan { operation, ..authorise(&spec.to, facts, before)? });
+    };
+    if existing.at() != place {
+        return Err(PlanRefusal::Elsewhere { serial: old, expected: place, existing: existing.at() });
+    }
+    let mut freed = before.clone();
+    freed.onus.retain(|onu| onu.onu_id != place.onu_id);
+    freed.ids_with_service_ports.remove(&place.onu_id);
+    let anew = Plan { operation, ..authorise(&spec.to, facts, &freed)? };
+    let mut plan = after_clearing(&spec.from, existing, facts, anew)?;
+    plan.prechecks.retain(|check| !matches!(check, Check::IdFree { .. }));
+    Ok(plan)
+}
+
+/// A plan that clears a place before anything else, and knows the way back to how it was.
+fn after_clearing(
+    from: &DeauthoriseSpec,
+    existing: &Existing,
+    facts: &Facts,
+    anew: Plan,
+) -> Result<Plan, PlanRefusal> {
+    let Some(made) = &from.made else {
         return Err(bad(format!(
             "what {} had at {} is not known, so it could not be put back there",
-            spec.from.serial, spec.from.onu
+            from.serial, from.onu
         )));
     };
-    let removal = removal(&spec.from, &facts.dialect, existing)?;
+    let removal = removal(from, &facts.dialect, existing)?;
     let spec_before = as_it_was(made, existing);
-    let steps = wanted(&spec_before, spec.from.onu)
+    let steps = wanted(&spec_before, from.onu)
         .iter()
-        .map(|check| step(&spec_before, &facts.dialect, spec.from.onu, check))
+        .map(|check| step(&spec_before, &facts.dialect, from.onu, check))
         .collect::<Result<_, _>>()?;
-    let mut prechecks = vec![registered_as(existing, &spec.from)];
-    prechecks.extend(already.prechecks.into_iter().filter(|c| !matches!(c, Check::SerialAbsent { .. })));
+    let mut prechecks = vec![registered_as(existing, from)];
+    prechecks.extend(anew.prechecks.iter().cloned());
     Ok(Plan {
         prechecks,
         removal,
-        restore: Some(Restore { spec: spec_before, onu: spec.from.onu, steps }),
-        ..already
+        restore: Some(Restore { spec: spec_before, onu: from.onu, steps }),
+        ..anew
     })
 }
 

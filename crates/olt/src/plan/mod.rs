@@ -205,8 +205,9 @@ impl DeauthoriseSpec {
     }
 }
 
-/// The wish to take an ONU from one place of an OLT to another. OLTs know no such thing: it is removed and registered
-/// anew, and if the second half fails the first is taken back.
+/// The wish to take an ONU from one place of an OLT to another, or to give its place to another ONU. OLTs know no such
+/// thing: what is there is removed, what is to be is registered anew, and if the second half fails the first is taken
+/// back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveSpec {
     /// Where it is.
@@ -225,6 +226,8 @@ pub enum Operation {
     Deauthorise(DeauthoriseSpec),
     /// Take an ONU to another place of the same OLT.
     Move(Box<MoveSpec>),
+    /// Register another ONU at the place of one that goes.
+    Replace(Box<MoveSpec>),
 }
 
 impl Operation {
@@ -233,7 +236,7 @@ impl Operation {
         match self {
             Operation::Authorise(spec) => spec.serial,
             Operation::Deauthorise(spec) => spec.serial,
-            Operation::Move(spec) => spec.to.serial,
+            Operation::Move(spec) | Operation::Replace(spec) => spec.to.serial,
         }
     }
 
@@ -242,7 +245,25 @@ impl Operation {
         match self {
             Operation::Authorise(spec) => spec.pon,
             Operation::Deauthorise(spec) => spec.onu.pon,
-            Operation::Move(spec) => spec.to.pon,
+            Operation::Move(spec) | Operation::Replace(spec) => spec.to.pon,
+        }
+    }
+
+    /// What stands on the OLT afterwards; nothing after a removal.
+    pub fn wanted(&self) -> Option<&AuthoriseSpec> {
+        match self {
+            Operation::Authorise(spec) => Some(spec),
+            Operation::Deauthorise(_) => None,
+            Operation::Move(spec) | Operation::Replace(spec) => Some(&spec.to),
+        }
+    }
+
+    /// What is taken off first.
+    pub fn taken_off(&self) -> Option<&DeauthoriseSpec> {
+        match self {
+            Operation::Authorise(_) => None,
+            Operation::Deauthorise(spec) => Some(spec),
+            Operation::Move(spec) | Operation::Replace(spec) => Some(&spec.from),
         }
     }
 }
@@ -291,6 +312,9 @@ impl Existing {
 pub struct Snapshot {
     /// The ONU, if it is registered anywhere on this OLT.
     pub existing: Option<Existing>,
+    /// Of a replacement: the ONU that goes, if it is registered anywhere on this OLT.
+    #[serde(default)]
+    pub replaced: Option<Existing>,
     /// All ONUs of the PON.
     pub onus: Vec<OnuRow>,
     /// ONU ids of the PON that have service ports (also without an ONU).
@@ -641,8 +665,19 @@ impl From<TemplateError> for PlanRefusal {
 pub struct Sent {
     /// The exact line; secrets are dots.
     pub text: String,
-    /// False for a line that only moves between the modes of the command line.
-    pub changes: bool,
+    /// What it does.
+    pub kind: SentKind,
+}
+
+/// What a line does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentKind {
+    /// Moves between the modes of the command line only.
+    Moves,
+    /// Makes something.
+    Adds,
+    /// Takes something off.
+    Removes,
 }
 
 impl Plan {
@@ -661,11 +696,13 @@ impl Plan {
     fn sent_from(&self, at: &[ModeStep], dialect: &Dialect) -> Vec<Sent> {
         let mut out = Vec::new();
         let mut at = at.to_vec();
-        for step in self.removal.iter().chain(&self.steps) {
+        let kind = if self.operation.wanted().is_some() { SentKind::Adds } else { SentKind::Removes };
+        let removal = self.removal.iter().map(|step| (step, SentKind::Removes));
+        for (step, kind) in removal.chain(self.steps.iter().map(|step| (step, kind))) {
             let moves = moves(&at, &step.context.steps, &dialect.leave);
-            out.extend(moves.into_iter().map(|text| Sent { text, changes: false }));
+            out.extend(moves.into_iter().map(|text| Sent { text, kind: SentKind::Moves }));
             at.clone_from(&step.context.steps);
-            out.push(Sent { text: step.line.text.clone(), changes: true });
+            out.push(Sent { text: step.line.text.clone(), kind });
         }
         out
     }

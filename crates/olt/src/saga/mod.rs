@@ -17,7 +17,8 @@ use crate::{
     driver::{Driver, OltError},
     model::{ConfigState, MatchState, RunState},
     plan::{
-        Check, DeauthoriseSpec, Existing, Facts, OnuRef, Operation, Plan, PlanRefusal, Snapshot, holds, plan,
+        Check, DeauthoriseSpec, Existing, Facts, Line, OnuRef, Operation, Plan, PlanRefusal, Snapshot, Step,
+        holds, plan,
     },
 };
 use attempt::{Attempt, Stop, persist, read_back};
@@ -41,7 +42,7 @@ pub struct TaskRecord {
 pub enum TaskState {
     /// Journalled, nothing sent.
     Planned,
-    /// The ONU is being taken from its old place.
+    /// The ONU is being taken from its place: off the OLT, or to make room for what comes.
     Removing,
     /// The line of that step may have been sent.
     Applying {
@@ -215,14 +216,15 @@ async fn proceed(
 ) -> Result<Outcome, SagaError> {
     let spec = match &record.plan.operation {
         Operation::Authorise(spec) => spec,
-        Operation::Move(spec) => &spec.to,
+        Operation::Move(spec) | Operation::Replace(spec) => &spec.to,
         // Removing is what compensation does; there is no way back to go.
         Operation::Deauthorise(spec) => return remove(driver, record, spec, journal).await,
     };
     let first = matches!(record.state, TaskState::Planned | TaskState::Removing);
-    if let (true, Operation::Move(moving)) =
-        (first && !record.plan.removal.is_empty(), &record.plan.operation)
-        && let Some(end) = clear_old_place(driver, record, &moving.from, journal).await?
+    if first
+        && !record.plan.removal.is_empty()
+        && let Some(old) = record.plan.operation.taken_off()
+        && let Some(end) = clear_old_place(driver, record, old, journal).await?
     {
         return Ok(end);
     }
@@ -252,7 +254,7 @@ async fn proceed(
             }
             // It is registered, and not by us: there is nothing of ours to take back, and no way back for it either.
             Err(Stop::NotOurs(reason)) if record.plan.restore.is_some() => {
-                let reason = format!("{reason} It was taken from its old place before");
+                let reason = format!("{reason} What was at {} before is taken off", old_place(record));
                 return finish(journal, Outcome::NeedsOperator { reason, left: vec![] }).await;
             }
             Err(Stop::NotOurs(reason)) => return finish(journal, Outcome::Undone { reason }).await,
@@ -269,6 +271,11 @@ async fn proceed(
         }
         Err(Stop::Interrupted(error)) => Err(SagaError::Interrupted(error)),
     }
+}
+
+/// The place that was to be cleared; the ONU's own where nothing was.
+fn old_place(record: &TaskRecord) -> OnuRef {
+    record.plan.operation.taken_off().map_or(record.plan.onu, |old| old.onu)
 }
 
 fn one_line(text: &str) -> String {
@@ -343,7 +350,7 @@ async fn compensate(
     journal.advance(&TaskState::Compensating { reason: reason.clone(), registered }).await?;
     let spec = match &record.plan.operation {
         Operation::Authorise(spec) => spec,
-        Operation::Move(spec) => &spec.to,
+        Operation::Move(spec) | Operation::Replace(spec) => &spec.to,
         Operation::Deauthorise(_) => return finish(journal, Outcome::Undone { reason }).await,
     };
     let Some(first) = record.plan.steps.first() else {
@@ -367,25 +374,33 @@ async fn compensate(
             let reason = format!("{reason}. Undoing it failed, too: {obstacle}");
             finish(journal, Outcome::NeedsOperator { reason, left: lines }).await
         }
-        Err(error) => stuck(record, &reason, error, journal).await,
+        Err(error) => {
+            let left = record.plan.steps.iter().rev().flat_map(|s| s.undo.clone()).collect();
+            stuck(&reason, error, left, journal).await
+        }
     }
 }
 
 /// An error while undoing. An OLT that cannot be reached is tried again later; anything else needs a person.
 async fn stuck(
-    record: &TaskRecord,
     reason: &str,
     error: OltError,
+    left: Vec<String>,
     journal: &mut dyn Journal,
 ) -> Result<Outcome, SagaError> {
     match Stop::from(error) {
         Stop::Interrupted(error) => Err(SagaError::Interrupted(error)),
         Stop::Failed(obstacle) | Stop::NotOurs(obstacle) => {
-            let left = record.plan.steps.iter().rev().flat_map(|s| s.undo.clone()).collect();
             let reason = format!("{reason}. What is left of it cannot be read: {obstacle}");
             finish(journal, Outcome::NeedsOperator { reason, left }).await
         }
     }
+}
+
+/// The lines of these steps as an operator would send them.
+fn by_hand(driver: &Driver, steps: &[Step]) -> Vec<String> {
+    let lines: Vec<Line> = steps.iter().map(|step| step.line.clone()).collect();
+    undo::script(&lines, &driver.dialect().leave)
 }
 
 async fn remove(
@@ -402,11 +417,13 @@ async fn remove(
         Ok(Undoing::Left { lines, reason }) => {
             finish(journal, Outcome::NeedsOperator { reason, left: lines }).await
         }
-        Err(error) => stuck(record, "It was to be removed", error, journal).await,
+        Err(error) => {
+            stuck("It was to be removed", error, by_hand(driver, &record.plan.steps), journal).await
+        }
     }
 }
 
-/// Takes an ONU that is to be moved from its old place. `Some`: that failed, and this is how the task ended.
+/// Takes an ONU that is to be moved or replaced from its place. `Some`: that failed, and this is how the task ended.
 async fn clear_old_place(
     driver: &mut Driver,
     record: &TaskRecord,
@@ -417,10 +434,14 @@ async fn clear_old_place(
     match undo(driver, from.serial, from.onu, &Ownership::Asked { removal: from }).await {
         Ok(Undoing::Gone | Undoing::NotOurs(_)) => Ok(None),
         Ok(Undoing::Left { reason, .. }) => {
-            let reason = format!("it could not be taken from {}: {reason}", from.onu);
+            let reason = format!("{} could not be taken from {}: {reason}", from.serial, from.onu);
             restore(driver, record, reason, journal).await.map(Some)
         }
-        Err(error) => stuck(record, "It was to be moved", error, journal).await.map(Some),
+        Err(error) => {
+            stuck("Its place was to be cleared", error, by_hand(driver, &record.plan.removal), journal)
+                .await
+                .map(Some)
+        }
     }
 }
 
@@ -441,16 +462,18 @@ async fn restore(
             Ok(()) => {}
             Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
             Err(Stop::Failed(obstacle) | Stop::NotOurs(obstacle)) => {
-                let lines: Vec<_> = back.steps[position..].iter().map(|step| step.line.clone()).collect();
-                let left = undo::script(&lines, &driver.dialect().leave.clone());
-                let reason = format!("{reason}. It could not be put back at {}: {obstacle}", back.onu);
+                let left = by_hand(driver, &back.steps[position..]);
+                let reason = format!(
+                    "{reason}. {} could not be put back at {}: {obstacle}",
+                    back.spec.serial, back.onu
+                );
                 return finish(journal, Outcome::NeedsOperator { reason, left }).await;
             }
         }
     }
     let found = match read_back(driver, back.spec.serial).await {
         Ok(found) => found,
-        Err(error) => return stuck(record, &reason, error, journal).await,
+        Err(error) => return stuck(&reason, error, by_hand(driver, &back.steps), journal).await,
     };
     let wrong: Vec<String> = back
         .steps
@@ -459,7 +482,7 @@ async fn restore(
         .map(|step| step.expect.to_string())
         .collect();
     if wrong.is_empty() {
-        let reason = format!("{reason}. It is back at {}", back.onu);
+        let reason = format!("{reason}. {} is back at {}", back.spec.serial, back.onu);
         return finish(journal, Outcome::Undone { reason }).await;
     }
     let reason = format!("{reason}. Put back at {}, it is not so that {}", back.onu, wrong.join("; "));

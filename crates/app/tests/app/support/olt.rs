@@ -1,13 +1,13 @@
 //! Nodes that can be killed, and simulated OLTs for them to speak to.
 
 use super::{bed::Bed, eventually, world::Calls};
-use app::{App, AuthoriseRequest, NewOlt, OltDefaults};
+use app::{App, AppError, AuthoriseRequest, DryRun, NewOlt, OltDefaults, OnuChange};
 use sim::olt::{Listen, Model, OltSpec, Onu, Preset, SimOlt, Timing};
 use std::{future::Future, net::SocketAddr, sync::Arc};
-use store::{OltProtocol, OltTaskState, rows};
+use store::{OltProtocol, OltTaskState, onus, rows};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use types::{OltId, OltTaskId, PonPath, Secret, Serial};
+use types::{OltId, OltTaskId, OnuRowId, PonPath, Secret, Serial};
 
 pub(crate) const PON: PonPath = PonPath { frame: 0, slot: 1, port: 3 };
 pub(crate) const OLT_PASSWORD: &str = "olt-cli-Kestrel-55";
@@ -216,4 +216,18 @@ pub(crate) async fn authorised(node: &Node, sim: &SimOlt, olt: OltId, serial: Se
 pub(crate) fn address_of(sim: &SimOlt, serial: Serial) -> String {
     let managed = sim.handle().managed();
     managed.iter().find(|onu| onu.serial == serial).expect("it has an address").ip.to_string()
+}
+
+/// The ONU that the application has with this serial.
+pub(crate) async fn onu_of(node: &Node, serial: Serial) -> rows::Onu {
+    let found = onus::by_serial(node.app.store(), serial).await.expect("readable");
+    found.unwrap_or_else(|| panic!("{serial} is planned"))
+}
+
+pub(crate) async fn dry_run(node: &Node, onu: OnuRowId, change: OnuChange) -> Result<DryRun, AppError> {
+    node.run(move |app| async move { app.dry_run_change(&super::world::admin(), onu, &change).await }).await
+}
+
+pub(crate) async fn change(node: &Node, onu: OnuRowId, change: OnuChange) -> Result<OltTaskId, AppError> {
+    node.run(move |app| async move { app.change_onu(&super::world::admin(), onu, &change).await }).await
 }

@@ -1,0 +1,509 @@
+//! Carrying tasks on OLTs: from wherever they are to their end, and everything that follows from it.
+//!
+//! The saga journals itself into the task's row. When it has ended, one unit of work records the end and what follows
+//! for the ONU and its service; what was taken off the OLT is taken from its service before that, and doing so twice
+//! does no harm. A process that dies anywhere in between goes on from the journal.
+
+use super::{
+    authorise::{AUTHORISE, presence, run_word},
+    journal::{TaskJournal, ended},
+    registry::OltLine,
+    saves::mark_unsaved,
+    spec::{given_like, internet_port, vlan_that_stays},
+};
+use crate::{Actor, App, AppError, Change, Permission};
+use olt::{
+    plan::{AuthoriseSpec, Operation},
+    saga::{Outcome, Report, SagaError},
+};
+use provisioning::Event;
+use store::{
+    DetectedState, Guarded, OltTaskState, ServiceState, StoreError, SyncState, Tx, cpes, detected,
+    leases::{self, Lease},
+    onus, rows, services, tasks, timeline,
+};
+use types::{CpeId, OltTaskId, OnuRowId, Serial, ServiceId, UtcMs};
+
+/// What a task is to do on its OLT.
+fn operation_of(task: &rows::OltTask) -> Result<Operation, AppError> {
+    let plan = task.plan.clone();
+    let read = if task.kind == AUTHORISE {
+        serde_json::from_value(plan).map(Operation::Authorise)
+    } else {
+        serde_json::from_value(plan)
+    };
+    read.map_err(|error| AppError::Internal(format!("task {} cannot be read: {error}", task.id)))
+}
+
+impl App {
+    /// Carries a task on from wherever it is, to its end if the OLT lets us. False: it is to be tried again.
+    pub(crate) async fn carry_on(&self, task: rows::OltTask) -> Result<bool, AppError> {
+        let olt: rows::Olt = self.found(task.olt_id, "OLT").await?;
+        let Some(lease) = self.lease_on(olt.id) else { return Ok(false) };
+        let line = self.olt_line(&olt).await?;
+        let handle = line.handle.under(self.leave_under(&lease));
+        let journal = || Box::new(TaskJournal::new(self.clone(), lease.clone(), task.id, line.tape.clone()));
+        let operation = operation_of(&task)?;
+        let begun = task.journal_sealed.is_some();
+        let result = if begun {
+            handle.resume(journal()).await
+        } else {
+            handle.execute(operation.clone(), journal()).await.map(Some)
+        };
+        line.tape.stop();
+        match result {
+            Ok(Some(outcome)) => {
+                if matches!(outcome, Outcome::Done(_)) {
+                    self.let_go(&task, &operation, &lease).await?;
+                }
+                self.record_outcome(&olt, task.id, operation, outcome, &line, lease).await.map(|()| true)
+            }
+            Ok(None) => Err(AppError::Internal(format!("task {} has lost its journal", task.id))),
+            Err(error) => self.interrupted(&olt, &task, error, lease).await.map(|()| false),
+        }
+    }
+
+    /// The OLT or the database does not let a task go on now. It stays open and is tried again.
+    async fn interrupted(
+        &self,
+        olt: &rows::Olt,
+        task: &rows::OltTask,
+        error: SagaError,
+        lease: Lease,
+    ) -> Result<(), AppError> {
+        let text = match &error {
+            SagaError::NotStarted(why) => {
+                format!(
+                    "{} could not be used, nothing was sent: {why}. It is tried again by itself.",
+                    olt.name
+                )
+            }
+            SagaError::Interrupted(why) => {
+                format!(
+                    "Interrupted: {why}. It goes on by itself from reading back when {} answers.",
+                    olt.name
+                )
+            }
+            SagaError::Journal(why) => format!("{why}. It goes on by itself."),
+        };
+        tracing::warn!(task = %task.id, olt = %olt.name, %error, "a task is interrupted");
+        let (id, now) = (task.id, self.now());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    leases::require(tx, &lease).await?;
+                    let row: rows::OltTask = tx.require(id).await?;
+                    let stay =
+                        tasks::TaskMove { from: row.state, to: row.state, step: &row.step, reason: &text };
+                    // Overtaken: somebody else says how it stands.
+                    let _stays: Guarded = tasks::transition(tx, id, stay, now).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Task(id));
+        Ok(())
+    }
+
+    /// Closes a task that needed somebody, after somebody has put the OLT right. Nothing is sent to the OLT; the ONU may
+    /// be ordered again then, and is looked at afresh.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Conflict`] when the task does not wait for anybody.
+    pub async fn close_task(&self, actor: &Actor, id: OltTaskId) -> Result<(), AppError> {
+        actor.require(Permission::AuthoriseOnu)?;
+        let task: rows::OltTask = self.found(id, "task").await?;
+        if task.state != OltTaskState::NeedsOperator {
+            return Err(AppError::Conflict(format!(
+                "Task {id} is {}; only one that needs somebody is closed by hand.",
+                task.state
+            )));
+        }
+        let now = self.now();
+        let reason: String =
+            format!("Closed by {}. Before: {}", actor.label(), task.reason).chars().take(2000).collect();
+        let entry = rows::TimelineEntry {
+            at: now,
+            kind: "task".into(),
+            olt_id: Some(task.olt_id),
+            service_id: task.service_id,
+            code: "task_closed".into(),
+            text: format!(
+                "Task {id} on {} closed by hand; what is on the OLT is as somebody left it.",
+                task.serial
+            ),
+            actor: actor.label(),
+            facts: serde_json::json!({ "task": id }),
+            ..Default::default()
+        };
+        let audit = self.audit_row(actor, "task.close", &format!("task:{id}"), None, None);
+        let (olt, serial) = (task.olt_id, task.serial);
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let closed = tasks::TaskMove {
+                        from: OltTaskState::NeedsOperator,
+                        to: OltTaskState::Undone,
+                        step: "",
+                        reason: &reason,
+                    };
+                    tasks::transition(tx, id, closed, now).await?.or_overtaken("the task")?;
+                    if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
+                        // If it waits no longer, the next look says so.
+                        let _moved: Guarded = detected::transition(
+                            tx,
+                            seen.id,
+                            DetectedState::Authorising,
+                            DetectedState::Waiting,
+                        )
+                        .await?;
+                    }
+                    timeline::append(tx, &entry).await?;
+                    tx.insert(&audit).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Task(id));
+        self.bus().say(Change::Detected(olt));
+        Ok(())
+    }
+
+    async fn record_outcome(
+        &self,
+        olt: &rows::Olt,
+        id: OltTaskId,
+        operation: Operation,
+        outcome: Outcome,
+        line: &OltLine,
+        lease: Lease,
+    ) -> Result<(), AppError> {
+        let now = self.now();
+        let (olt, lines) = (olt.clone(), line.tape.take(id, now));
+        let needs_save = matches!(&outcome, Outcome::Done(report) if report.needs_save)
+            || matches!(outcome, Outcome::Undone { .. });
+        let (app, olt_id, olt_name) = (self.clone(), olt.id, olt.name.clone());
+        let recorded = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    leases::require(tx, &lease).await?;
+                    for line in lines {
+                        tasks::journal_line(tx, line).await?;
+                    }
+                    if needs_save {
+                        mark_unsaved(tx, olt.id, now).await?;
+                    }
+                    record(&app, tx, &olt, id, &operation, &outcome, now).await
+                })
+            })
+            .await;
+        let follows = match recorded {
+            Ok(follows) => follows,
+            Err(AppError::Store(StoreError::Overtaken { .. })) => return Ok(()),
+            Err(other) => return Err(other),
+        };
+        self.bus().say(Change::Task(id));
+        self.bus().say(Change::Detected(olt_id));
+        self.bus().say(Change::Olt(olt_id));
+        if let Some(onu) = follows.onu {
+            self.bus().say(Change::Onu(onu));
+        }
+        if let Some(service) = follows.service {
+            self.bus().say(Change::Service(service));
+        }
+        if let Some(cpe) = follows.expected {
+            self.feed(cpe, Event::OnuKnown).await?;
+        }
+        self.intent_changed(follows.told_otherwise).await?;
+        tracing::info!(task = %id, olt = %olt_name, "task ended");
+        Ok(())
+    }
+
+    /// An ONU that the OLT was read back without leaves its service, and the CPE that was behind it is released: its
+    /// history stays, what it was given for this service counts no more. Whoever comes next begins anew.
+    async fn let_go(&self, task: &rows::OltTask, operation: &Operation) -> Result<(), AppError> {
+        let (text, replaced) = match operation {
+            Operation::Authorise(_) | Operation::Move(_) => return Ok(()),
+            Operation::Deauthorise(spec) => (format!("its ONU {} was taken off the OLT", spec.serial), false),
+            Operation::Replace(spec) => {
+                (format!("its ONU {} was replaced by {}", spec.from.serial, spec.to.serial), true)
+            }
+        };
+        let Some(onu) = task.onu_row_id else { return Ok(()) };
+        let (app, service, actor, now) = (self.clone(), task.service_id, task.actor.clone(), self.now());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let row: rows::Onu = tx.require(onu).await?;
+                    if row.removed_at.is_some() {
+                        // The process died after this and before the rest.
+                        return Ok(());
+                    }
+                    onus::remove(tx, onu, now).await?.or_overtaken("the ONU")?;
+                    match service {
+                        Some(service) => app.lost_its_onu(tx, service, &row, replaced, &actor).await,
+                        None => Ok(()),
+                    }
+                })
+            })
+            .await?;
+        self.bus().say(Change::Onu(onu));
+        let Some(service) = task.service_id else { return Ok(()) };
+        self.bus().say(Change::Service(service));
+        let row: rows::Service = self.store().require(service).await?;
+        let Some(cpe) = row.cpe_id else { return Ok(()) };
+        let device: rows::Cpe = self.found(cpe, "CPE").await?;
+        if cpes::is_placeholder(&device) {
+            // Nobody has come yet, and nobody will: it stood for a CPE that was expected.
+            self.store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        services::link_cpe(tx, service, None).await?;
+                        tx.delete::<rows::Cpe>(cpe).await?;
+                        Ok::<_, StoreError>(())
+                    })
+                })
+                .await?;
+        } else {
+            self.feed(cpe, Event::Released { why: text }).await?;
+        }
+        self.bus().say(Change::Cpe(cpe));
+        Ok(())
+    }
+
+    /// What a service is without the ONU that it had: nothing is built for it any more, or not yet in use.
+    async fn lost_its_onu(
+        &self,
+        tx: &Tx,
+        id: ServiceId,
+        onu: &rows::Onu,
+        replaced: bool,
+        actor: &str,
+    ) -> Result<(), AppError> {
+        let service: rows::Service = tx.require(id).await?;
+        let to = if replaced { ServiceState::Inactive } else { ServiceState::Reserved };
+        // Suspended and terminated are somebody's word, whatever is built.
+        if matches!(service.state, ServiceState::Active | ServiceState::Inactive) && service.state != to {
+            services::transition(tx, id, service.state, service.version, to, self.now())
+                .await?
+                .or_overtaken("the service")?;
+        }
+        if !replaced && let Some(vlan) = vlan_that_stays(onu) {
+            self.vlan_without_onu(tx, id, vlan, actor).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Machines that must hear of the end of a task.
+#[derive(Debug, Default)]
+struct Follows {
+    /// The CPE that is expected now.
+    expected: Option<CpeId>,
+    /// A CPE that is there already and whose service wants something else now.
+    told_otherwise: Option<CpeId>,
+    /// The ONU as it is now.
+    onu: Option<OnuRowId>,
+    /// Its service.
+    service: Option<ServiceId>,
+}
+
+/// The end of a task and everything that follows from it, in one unit.
+async fn record(
+    app: &App,
+    tx: &Tx,
+    olt: &rows::Olt,
+    id: OltTaskId,
+    operation: &Operation,
+    outcome: &Outcome,
+    now: UtcMs,
+) -> Result<Follows, AppError> {
+    let task: rows::OltTask = tx.require(id).await?;
+    let (mut state, mut text) = ended(operation, outcome);
+    let mut follows = Follows { onu: task.onu_row_id, service: task.service_id, ..Follows::default() };
+    let elsewhere = onus::by_serial(tx, task.serial).await?.filter(|other| other.olt_id != task.olt_id);
+    if let (Outcome::Done(report), Some(other)) = (outcome, &elsewhere) {
+        state = OltTaskState::NeedsOperator;
+        text = format!(
+            "Needs an operator: registered as {} here, and the database has it on another OLT at {} ONU {}. One of the \
+             two must go.",
+            report.onu, other.pon, other.onu_id
+        );
+    } else if let (Outcome::Done(report), Some(spec)) = (outcome, operation.wanted()) {
+        let given = match task.onu_row_id {
+            // Moved, or in place of another one: whose word its VLAN was is known from there.
+            Some(before) => given_like(spec, &tx.require::<rows::Onu>(before).await?.desired)?,
+            None => task.plan.clone(),
+        };
+        let row = place_onu(tx, &task, spec, given, report, now).await?;
+        follows.onu = Some(row);
+        if let Some(service) = task.service_id {
+            if let Some(old) = operation.taken_off() {
+                expect_instead(tx, service, old.serial, task.serial).await?;
+            }
+            services::link_onu(tx, service, Some(row)).await?;
+            if let Some(port) = internet_port(spec) {
+                follows.told_otherwise = app.agree_on_vlan(tx, service, port.user_vlan, &task.actor).await?;
+            }
+            follows.expected = expect_cpe(tx, service, task.serial, now).await?;
+        }
+    }
+    if state == OltTaskState::NeedsOperator
+        && let Some(onu) = task.onu_row_id
+        && let Some(row) = tx.get::<rows::Onu>(onu).await?
+        && row.sync_state != SyncState::Failed
+    {
+        let _noted: Guarded = onus::transition_sync(tx, onu, row.sync_state, SyncState::Failed).await?;
+    }
+    // What was only taken off is detected again by the next look.
+    if operation.wanted().is_some()
+        && let Some(seen) = detected::by_serial(tx, task.olt_id, task.serial).await?
+    {
+        let to = match state {
+            OltTaskState::Done => Some(DetectedState::Authorised),
+            OltTaskState::Undone | OltTaskState::Refused => Some(DetectedState::Waiting),
+            _ => None,
+        };
+        if let Some(to) = to.filter(|to| *to != seen.state) {
+            let _moved: Guarded = detected::transition(tx, seen.id, seen.state, to).await?;
+        }
+    }
+    if text.chars().count() > 2000 {
+        text = text.chars().take(2000).collect();
+    }
+    let ended = tasks::TaskMove { from: task.state, to: state, step: "", reason: &text };
+    tasks::transition(tx, id, ended, now).await?.or_overtaken("the task")?;
+    let severity = match state {
+        OltTaskState::Done => store::Severity::Ok,
+        OltTaskState::NeedsOperator => store::Severity::Bad,
+        _ => store::Severity::Warn,
+    };
+    let entry = rows::TimelineEntry {
+        at: now,
+        kind: "task".into(),
+        olt_id: Some(olt.id),
+        onu_row_id: follows.onu,
+        service_id: task.service_id,
+        severity,
+        code: format!("{}_{}", verb(operation), state.as_str()),
+        text: format!("{} on {} {}: {text}", task.serial, olt.name, task.pon),
+        next_text: (state == OltTaskState::Done).then(|| what_comes(operation).to_owned()),
+        actor: task.actor.clone(),
+        facts: serde_json::json!({ "task": id }),
+        ..Default::default()
+    };
+    timeline::append(tx, &entry).await?;
+    Ok(follows)
+}
+
+/// The word that names an operation in codes.
+fn verb(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Authorise(_) => "authorise",
+        Operation::Deauthorise(_) => "remove",
+        Operation::Move(_) => "move",
+        Operation::Replace(_) => "replace",
+    }
+}
+
+/// What happens after an operation that is done.
+fn what_comes(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Authorise(_) | Operation::Replace(_) => {
+            "Its CPE gets a management address from the OLT and should inform within minutes."
+        }
+        Operation::Deauthorise(_) => "While it has light, the OLT lists it among the detected ones again.",
+        Operation::Move(_) => "Its CPE keeps its settings and should inform again within minutes.",
+    }
+}
+
+/// A service that waited for the old serial number waits for the new one.
+async fn expect_instead(tx: &Tx, service: ServiceId, old: Serial, new: Serial) -> Result<(), StoreError> {
+    let row: rows::Service = tx.require(service).await?;
+    if old != new && row.expected_serial == Some(old) {
+        let row = rows::Service { expected_serial: Some(new), ..row };
+        tx.update(&row).await?.or_overtaken("the service")?;
+    }
+    Ok(())
+}
+
+/// The planned ONU, as read back from the OLT.
+async fn place_onu(
+    tx: &Tx,
+    task: &rows::OltTask,
+    spec: &AuthoriseSpec,
+    given: serde_json::Value,
+    report: &Report,
+    now: UtcMs,
+) -> Result<types::OnuRowId, StoreError> {
+    let (pon, onu_id) = (report.onu.pon, i64::from(report.onu.onu_id));
+    if let Some(stale) = onus::by_place(tx, task.olt_id, pon, onu_id).await?
+        && stale.serial != task.serial
+    {
+        // The OLT has just shown that this place holds our ONU; whatever we thought was there is not.
+        onus::remove(tx, stale.id, now).await?.or_overtaken("the ONU that was there")?;
+    }
+    let observation = onus::OnuObservation {
+        presence: presence(report.run_state),
+        run_state: run_word(report.run_state).to_owned(),
+        last_down_cause: None,
+        rx_onu_cdbm: None,
+        rx_olt_cdbm: None,
+        distance_m: None,
+        observed: Some(serde_json::json!({
+            "config_state": report.config_state, "match_state": report.match_state,
+            "service_ports": report.service_port_indexes, "remarks": report.remarks,
+        })),
+        at: now,
+    };
+    let wanted = |onu: rows::Onu| rows::Onu {
+        description: spec.description.chars().take(64).collect(),
+        sync_state: SyncState::InSync,
+        line_profile_id: Some(i64::from(spec.line_profile_id)),
+        service_profile_id: Some(i64::from(spec.service_profile_id)),
+        desired: given.clone(),
+        task_id: Some(task.id),
+        authorised_at: Some(now),
+        ..onu
+    };
+    let row = match onus::by_serial(tx, task.serial).await? {
+        Some(old) if old.olt_id == task.olt_id => {
+            let row = wanted(rows::Onu { pon, onu_id, ..old });
+            tx.update(&row).await?.or_overtaken("the ONU")?;
+            row.id
+        }
+        Some(_) | None => {
+            tx.insert(&wanted(rows::Onu::planned(task.olt_id, pon, onu_id, task.serial, now))).await?
+        }
+    };
+    onus::observe(tx, row, observation).await?;
+    tasks::set_onu(tx, task.id, row).await?;
+    Ok(row)
+}
+
+/// A row for the CPE that should speak to us soon, so that its absence can be seen too.
+async fn expect_cpe(
+    tx: &Tx,
+    service: types::ServiceId,
+    serial: Serial,
+    now: UtcMs,
+) -> Result<Option<CpeId>, StoreError> {
+    let row: rows::Service = tx.require(service).await?;
+    if row.cpe_id.is_some() || !cpes::by_pon_serial(tx, serial).await?.is_empty() {
+        return Ok(None);
+    }
+    let placeholder = rows::Cpe {
+        serial_number: serial.hex16(),
+        pon_serial: Some(serial),
+        state: provisioning::State::Discovered.as_str().to_owned(),
+        state_since: now,
+        reason_code: "onu_known".into(),
+        reason_text: "Authorised; its CPE has not spoken to us yet.".into(),
+        created_at: now,
+        ..Default::default()
+    };
+    let id = tx.insert(&placeholder).await?;
+    services::link_cpe(tx, service, Some(id)).await?;
+    Ok(Some(id))
+}

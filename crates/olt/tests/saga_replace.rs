@@ -1,0 +1,260 @@
+//! Giving the place of an ONU to another one: cut or killed at every command and every write of the journal, the new
+//! one stands there, or the old one exactly as it was. And a removal that is killed at any command ends removed.
+
+mod common;
+
+use common::{Blow, FakeOlt, JournalBlow, MemoryJournal, Port, facts, other_serial, pon, serial, spec};
+use olt::{
+    plan::{AuthoriseSpec, DeauthoriseSpec, MoveSpec, OnuRef, Operation, PlanRefusal, SentKind, plan},
+    saga::{Outcome, SagaError, execute, resume},
+};
+use types::Serial;
+
+fn new_box() -> Serial {
+    "HWTC00000077".parse().expect("a serial")
+}
+
+fn place() -> OnuRef {
+    OnuRef { pon: pon(), onu_id: 1 }
+}
+
+fn removal() -> DeauthoriseSpec {
+    DeauthoriseSpec { onu: place(), serial: serial(), made: Some(Box::new(spec())) }
+}
+
+fn removing() -> Operation {
+    Operation::Deauthorise(removal())
+}
+
+fn replacing() -> Operation {
+    let to = AuthoriseSpec { serial: new_box(), onu_id: Some(1), ..spec() };
+    Operation::Replace(Box::new(MoveSpec { from: removal(), to }))
+}
+
+async fn run(olt: &FakeOlt, operation: &Operation) -> Result<Outcome, SagaError> {
+    execute(&mut olt.driver(), operation, &facts(), &mut MemoryJournal::default()).await
+}
+
+/// The old box is registered with a speed that an engineer gave it; the new one lights up on its port.
+async fn a_new_box_on_the_old_fibre() -> FakeOlt {
+    let olt = FakeOlt::new();
+    let outcome = run(&olt, &Operation::Authorise(spec())).await;
+    assert!(matches!(outcome, Ok(Outcome::Done(_))), "{outcome:?}");
+    let mut world = olt.world();
+    world.ports.values_mut().filter(|port| port.gem == 1 && port.ont == 1).for_each(|port| {
+        port.traffic = Some((8, 9));
+    });
+    world.autofind.insert(new_box(), pon());
+    world.log.clear();
+    drop(world);
+    olt
+}
+
+/// Who has the place, with everything on it, without the indexes that the OLT chooses.
+fn at_place(olt: &FakeOlt) -> (Option<common::Ont>, Vec<Port>) {
+    let world = olt.world();
+    let mut ports: Vec<Port> = world.ports.values().filter(|port| port.ont == 1).cloned().collect();
+    ports.sort_by_key(|port| port.gem);
+    (world.onts.get(&(pon(), 1)).cloned(), ports)
+}
+
+/// The new one has the place with everything, nobody else is on the OLT but the neighbour.
+fn is_replaced(olt: &FakeOlt) -> bool {
+    let (ont, ports) = at_place(olt);
+    let world = olt.world();
+    world.onts.len() == 2
+        && world.ports.len() == 3
+        && ports.len() == 2
+        && ont.is_some_and(|ont| ont.serial == new_box() && ont.acs == Some(3) && ont.ipconfig.is_some())
+}
+
+async fn killed_and_resumed(
+    olt: &FakeOlt,
+    operation: &Operation,
+    journal: &MemoryJournal,
+) -> Option<Outcome> {
+    let first = {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        tokio::select! {
+            outcome = async { execute(&mut driver, operation, &facts(), &mut own).await } => Some(outcome.expect("an outcome")),
+            () = olt.killed.notified() => None,
+            () = journal.killed.notified() => None,
+        }
+    };
+    match first {
+        Some(outcome) => Some(outcome),
+        None => {
+            olt.world().process_dead = false;
+            resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed")
+        }
+    }
+}
+
+async fn commands(operation: &Operation) -> usize {
+    let olt = a_new_box_on_the_old_fibre().await;
+    let before = olt.world().commands;
+    run(&olt, operation).await.expect("an outcome");
+    olt.world().commands - before
+}
+
+#[tokio::test]
+async fn the_new_box_has_the_place_and_the_old_one_is_off() {
+    let olt = a_new_box_on_the_old_fibre().await;
+    let before = olt.driver().snapshot(&replacing()).await.expect("a snapshot");
+    let planned = plan(&replacing(), &facts(), &before).expect("a plan");
+    let kinds: Vec<SentKind> = planned.sent(&common::dialect()).iter().map(|line| line.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == SentKind::Removes).count(), 3);
+    assert_eq!(kinds.iter().filter(|kind| **kind == SentKind::Adds).count(), 5);
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    let Outcome::Done(report) = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.onu, place(), "the same place");
+    assert!(is_replaced(&olt), "{:?}", olt.world());
+    let log = olt.world().log.clone();
+    assert_eq!(log[..3], ["undo service-port 5", "undo service-port 6", "ont delete 6 1"]);
+    assert!(log[3].starts_with(r#"ont add 6 1 sn-auth "4857544300000077""#), "{log:?}");
+    let again = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(matches!(&again, Outcome::Done(report) if report.already), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_cut_or_a_kill_at_any_command_of_a_replacement_ends_with_the_new_box_or_untouched() {
+    let all = commands(&replacing()).await;
+    assert!(all > 40, "only {all} commands: the sweep would be empty");
+    for blow in [Blow::CutBefore, Blow::CutAfter, Blow::KillBefore, Blow::KillAfter] {
+        for at in 1..=all {
+            let olt = a_new_box_on_the_old_fibre().await;
+            let before = at_place(&olt);
+            olt.arm(at, blow);
+            match killed_and_resumed(&olt, &replacing(), &MemoryJournal::default()).await {
+                Some(Outcome::Done(_)) => assert!(is_replaced(&olt), "{blow:?} at {at}: {:?}", olt.world()),
+                None => {
+                    assert_eq!(at_place(&olt), before, "{blow:?} at {at}");
+                    assert!(olt.world().log.is_empty());
+                }
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+    for blow in [JournalBlow::KillBefore, JournalBlow::KillAfter] {
+        // begin, removing, two per step, verifying, finished
+        for at in 1..=14 {
+            let olt = a_new_box_on_the_old_fibre().await;
+            let before = at_place(&olt);
+            let journal = MemoryJournal::default();
+            *journal.blow.lock().expect("blow") = Some((at, blow));
+            match killed_and_resumed(&olt, &replacing(), &journal).await {
+                Some(Outcome::Done(_)) => assert!(is_replaced(&olt), "{blow:?} at {at}: {:?}", olt.world()),
+                None => assert!(at == 1 && at_place(&olt) == before, "{blow:?} at {at}"),
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_box_that_is_refused_leaves_the_old_one_as_it_was() {
+    for (refusal, first) in
+        [(r#"ont add 6 1 sn-auth "4857544300000077""#, 20), ("ont tr069-server-config 6 1", 30)]
+    {
+        let arrange = async || {
+            let olt = a_new_box_on_the_old_fibre().await;
+            olt.world().refuse.push((refusal.into(), "  Failure: The board does not support it".into()));
+            olt
+        };
+        let olt = arrange().await;
+        let before = at_place(&olt);
+        let outcome = run(&olt, &replacing()).await.expect("an outcome");
+        if refusal.starts_with("ont tr069") {
+            // The way back needs the same command: somebody is told the exact lines.
+            let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{outcome:?}") };
+            assert!(reason.contains("HWTC-7D4733C3 could not be put back at 0/1/6 ONU 1"), "{reason}");
+            assert_eq!(left.last().map(String::as_str), Some("ont tr069-server-config 6 1 profile-id 3"));
+            continue;
+        }
+        let Outcome::Undone { reason } = &outcome else { panic!("{refusal}: {outcome:?}") };
+        assert!(reason.contains("HWTC-7D4733C3 is back at 0/1/6 ONU 1"), "{reason}");
+        assert_eq!(at_place(&olt), before, "speed and description included");
+        let all = { olt.world().commands };
+        for blow in [Blow::KillBefore, Blow::KillAfter] {
+            for at in first..=all {
+                let olt = arrange().await;
+                olt.arm(at, blow);
+                let outcome = killed_and_resumed(&olt, &replacing(), &MemoryJournal::default()).await;
+                let ended = matches!(outcome, Some(Outcome::Undone { .. }) | None);
+                assert!(ended, "{refusal}, {blow:?} at {at}: {outcome:?}");
+                assert_eq!(at_place(&olt), before, "{refusal}, {blow:?} at {at}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_takes_nobody_elses_place_and_nobody_elses_service_port() {
+    // Somebody registered the new box already.
+    let olt = a_new_box_on_the_old_fibre().await;
+    let theirs = { olt.world().onts[&(pon(), 0)].clone() };
+    olt.world().onts.insert((pon(), 7), common::Ont { serial: new_box(), ..theirs });
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(
+        matches!(&outcome, Outcome::Refused { refusal: PlanRefusal::Duplicate { existing, .. } } if existing.onu_id == 7),
+        "{outcome:?}"
+    );
+    // The old one is at another place than we know.
+    let olt = a_new_box_on_the_old_fibre().await;
+    {
+        let mut world = olt.world();
+        let ont = world.onts.remove(&(pon(), 1)).expect("registered");
+        world.onts.insert((pon(), 9), ont);
+    }
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(matches!(&outcome, Outcome::Refused { refusal: PlanRefusal::Elsewhere { .. } }), "{outcome:?}");
+    // Something on it is not ours.
+    let olt = a_new_box_on_the_old_fibre().await;
+    let foreign = Port { pon: pon(), ont: 1, vlan: 300, user_vlan: 300, gem: 1, traffic: None };
+    olt.world().ports.insert(77, foreign);
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(matches!(&outcome, Outcome::Refused { refusal: PlanRefusal::NotOurs { .. } }), "{outcome:?}");
+    assert!(olt.world().log.is_empty());
+    // Another ONU sits at the place and the old one is nowhere.
+    let olt = a_new_box_on_the_old_fibre().await;
+    {
+        let mut world = olt.world();
+        world.onts.get_mut(&(pon(), 1)).expect("registered").serial = other_serial();
+        world.onts.remove(&(pon(), 0));
+    }
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(matches!(&outcome, Outcome::Refused { refusal: PlanRefusal::IdTaken { .. } }), "{outcome:?}");
+    assert!(olt.world().log.is_empty());
+}
+
+#[tokio::test]
+async fn a_cut_or_a_kill_at_any_command_of_a_removal_ends_removed_or_untouched() {
+    let all = commands(&removing()).await;
+    assert!(all > 12, "only {all} commands: the sweep would be empty");
+    for blow in [Blow::CutBefore, Blow::CutAfter, Blow::KillBefore, Blow::KillAfter] {
+        for at in 1..=all {
+            let olt = a_new_box_on_the_old_fibre().await;
+            let before = at_place(&olt);
+            olt.arm(at, blow);
+            match killed_and_resumed(&olt, &removing(), &MemoryJournal::default()).await {
+                Some(Outcome::Done(_)) => assert!(olt.is_untouched(), "{blow:?} at {at}: {:?}", olt.world()),
+                None => assert_eq!(at_place(&olt), before, "{blow:?} at {at}"),
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+    for blow in [JournalBlow::KillBefore, JournalBlow::KillAfter] {
+        // begin, removing, finished
+        for at in 1..=3 {
+            let olt = a_new_box_on_the_old_fibre().await;
+            let before = at_place(&olt);
+            let journal = MemoryJournal::default();
+            *journal.blow.lock().expect("blow") = Some((at, blow));
+            match killed_and_resumed(&olt, &removing(), &journal).await {
+                Some(Outcome::Done(_)) => assert!(olt.is_untouched(), "{blow:?} at {at}: {:?}", olt.world()),
+                None => assert!(at == 1 && at_place(&olt) == before, "{blow:?} at {at}"),
+                other => panic!("{blow:?} at {at}: {other:?}"),
+            }
+        }
+    }
+}
