@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { noOverflow } from "./lib/checks.mjs";
 import { DEVICE_MS, live, shows } from "./lib/journey.mjs";
+import { pathOf } from "./lib/pages.mjs";
 import { test } from "./lib/runner.mjs";
 
 test("forms: a customer and a service that waits for its ONU", async ({ newPage }) => {
@@ -80,4 +81,30 @@ test("forms: an OLT with a wrong password says so in words and is left alone whe
   const phone = await newPage({ signedIn: true, width: 390 });
   await phone.goto(new URL(page.url()).pathname);
   await noOverflow(phone);
+});
+
+test("forms: an ONU goes only after every line was shown and its serial was typed", async ({ newPage }) => {
+  const page = await newPage({ signedIn: true, tolerate: [/status of 422/] });
+  await page.goto(await pathOf(page, { name: "onu", from: "/onus", link: /^\/onus\/\d+$/ }));
+  const serial = (await page.locator("h1 .mono").innerText()).trim();
+  await page.locator("#a-remove").click();
+  await page.waitForURL(/\/change\?do=remove$/);
+  const lines = page.locator('.lk-dry li[data-k="del"]');
+  await lines.last().waitFor({ timeout: 60_000 });
+  assert.match(await lines.last().innerText(), /ont delete \d+ \d+$/);
+  const button = page.locator("#change button[data-armed]");
+  assert.ok(await button.isDisabled(), "nothing was typed");
+  await page.locator("#f-confirm").fill("HWTC-00000000");
+  assert.ok(await button.isDisabled(), "another serial was typed");
+  await page.locator("#f-confirm").fill(serial);
+  assert.ok(await button.isEnabled(), "its serial was typed");
+  // Looked at, and left alone.
+  await page.locator("#change a.btn", { hasText: "Back" }).click();
+  await page.waitForURL(/\/onus\/\d+$/);
+  // Moving and replacing ask for what they need before they ask the OLT.
+  await page.locator("#a-replace").click();
+  await page.locator("#f-serial").fill("not a serial");
+  await page.locator("#dry-run", { hasText: "A field is not acceptable" }).waitFor({ timeout: 60_000 });
+  await page.locator("#change button.btn-danger").click();
+  await page.locator("#e-serial", { hasText: "is no PON serial number" }).waitFor();
 });

@@ -7,7 +7,9 @@ import { PAGES, pathOf, ROUTES } from "./lib/pages.mjs";
 import { test } from "./lib/runner.mjs";
 
 test("pages: every page of the product is walked", { app: false }, async () => {
-  assert.deepEqual(PAGES.map((page) => page.route).sort(), [...ROUTES].sort(), "lib/pages.mjs and the route table differ");
+  // One route may be several pages.
+  const walked = [...new Set(PAGES.map((page) => page.route))];
+  assert.deepEqual(walked.sort(), [...ROUTES].sort(), "lib/pages.mjs and the route table differ");
 });
 
 for (const wanted of PAGES) {

@@ -110,10 +110,10 @@
     q("input", box).setAttribute("aria-activedescendant", hits[to].id);
   });
 
-  // A dangerous dialog is armed by typing the name it shows.
+  // A dangerous form is armed by typing the name it shows.
   document.addEventListener("input", function (e) {
     var want = e.target.dataset && e.target.dataset.confirm;
-    if (want) q("[data-armed]", e.target.closest("dialog")).disabled = e.target.value.trim() !== want;
+    if (want) q("[data-armed]", e.target.closest("form")).disabled = e.target.value.trim() !== want;
   });
 
   document.addEventListener("change", function (e) {

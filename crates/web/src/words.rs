@@ -109,6 +109,9 @@ pub fn task_runs(state: &str) -> bool {
 pub fn task_kind(kind: &str) -> String {
     match kind {
         "authorise_onu" | "authorise" => "Authorise".to_owned(),
+        "remove_onu" => "Remove".to_owned(),
+        "move_onu" => "Move".to_owned(),
+        "replace_onu" => "Replace by".to_owned(),
         "autofind" | "refresh" => "Read the OLT".to_owned(),
         other => {
             let mut text = other.replace('_', " ");

@@ -37,21 +37,42 @@ pub struct DetectedRow {
     pub customer_name: Option<String>,
     /// The ONU row that already has this serial.
     pub onu_row_id: Option<i64>,
+    pub onu_olt_id: Option<i64>,
     pub onu_olt_name: Option<String>,
     pub onu_pon: Option<String>,
+    /// ONUs of services on the same port that the OLT sees no light of, of those that we authorised.
+    pub missing_onus: i64,
+    /// The first of them.
+    pub missing_onu_id: Option<i64>,
+    pub missing_serial: Option<String>,
+    pub missing_service_code: Option<String>,
+}
+
+impl DetectedRow {
+    /// It is authorised already, at another place of the OLT that sees it.
+    pub fn is_known_here(&self) -> bool {
+        self.onu_olt_id == Some(self.olt_id)
+    }
 }
 
 const SELECT: &str = "SELECT d.id, d.olt_id, t.name AS olt_name, d.pon, d.serial, d.vendor, d.equipment_id, \
      d.software_version, d.hardware_version, d.state, d.first_seen_at, d.last_seen_at, \
      s.id AS service_id, s.code AS service_code, c.name AS customer_name, \
-     o.id AS onu_row_id, t2.name AS onu_olt_name, o.pon AS onu_pon";
+     o.id AS onu_row_id, o.olt_id AS onu_olt_id, t2.name AS onu_olt_name, o.pon AS onu_pon, \
+     (SELECT COUNT(*) FROM onus n WHERE n.olt_id = d.olt_id AND n.pon = d.pon AND n.removed_at IS NULL \
+        AND n.presence = 'not_present' AND n.authorised_at IS NOT NULL AND n.service_id IS NOT NULL) AS missing_onus, \
+     m.id AS missing_onu_id, m.serial AS missing_serial, ms.code AS missing_service_code";
 
 const FROM: &str = "FROM detected_onus d JOIN olts t ON t.id = d.olt_id \
      LEFT JOIN services s ON s.id = (SELECT MIN(x.id) FROM services x WHERE x.expected_serial = d.serial \
         AND x.onu_id IS NULL AND x.state <> 'terminated') \
      LEFT JOIN customers c ON c.id = s.customer_id \
      LEFT JOIN onus o ON o.id = (SELECT MAX(y.id) FROM onus y WHERE y.serial = d.serial AND y.removed_at IS NULL) \
-     LEFT JOIN olts t2 ON t2.id = o.olt_id";
+     LEFT JOIN olts t2 ON t2.id = o.olt_id \
+     LEFT JOIN onus m ON m.id = (SELECT MIN(z.id) FROM onus z WHERE z.olt_id = d.olt_id AND z.pon = d.pon \
+        AND z.removed_at IS NULL AND z.presence = 'not_present' AND z.authorised_at IS NOT NULL \
+        AND z.service_id IS NOT NULL) \
+     LEFT JOIN services ms ON ms.id = m.service_id";
 
 const SORTS: &[(&str, &str)] = &[
     ("serial", "d.serial"),

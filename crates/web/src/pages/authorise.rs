@@ -44,12 +44,24 @@ struct Line {
 
 #[derive(Template)]
 #[template(path = "dry_run.html")]
-struct DryRunPart {
+pub(super) struct DryRunPart {
     dry: Option<DryRun>,
     sent: usize,
     lines: Vec<Line>,
     s: Status,
     problem: String,
+}
+
+impl DryRunPart {
+    /// Why there is none.
+    pub(super) fn problem(s: Status, problem: &str) -> Self {
+        DryRunPart { dry: None, sent: 0, lines: Vec::new(), s, problem: problem.to_owned() }
+    }
+
+    pub(super) fn of(dry: DryRun) -> Self {
+        let (sent, lines) = (sent(&dry), lines(&dry));
+        DryRunPart { dry: Some(dry), sent, lines, s: Status::Ok, problem: String::new() }
+    }
 }
 
 /// Customers and services offered in the form; the rest is found by its page.
@@ -138,31 +150,21 @@ pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Resul
     let mut form = Form::parse(uri.query().unwrap_or_default());
     let row = detected(&ctx, &form).await?;
     let request = request(&row, &mut form)?;
-    let part = |s, problem: &str| DryRunPart {
-        dry: None,
-        sent: 0,
-        lines: Vec::new(),
-        s,
-        problem: problem.to_owned(),
-    };
     if form.val("for") == "service" && request.service_id.is_none() {
-        return Ok(no_store(html(&part(
+        return Ok(no_store(html(&DryRunPart::problem(
             Status::Info,
             "Pick a service; the dry run then shows every line.",
         ))?));
     }
     if form.has_errors() {
-        return Ok(no_store(html(&part(
+        return Ok(no_store(html(&DryRunPart::problem(
             Status::Warn,
             "A field is not acceptable; the dry run follows when it is.",
         ))?));
     }
     Ok(no_store(match ctx.app().dry_run_authorise(&who.actor, &request).await {
-        Ok(dry) => {
-            let (sent, lines) = (sent(&dry), lines(&dry));
-            html(&DryRunPart { dry: Some(dry), sent, lines, s: Status::Ok, problem: String::new() })?
-        }
-        Err(error) => html(&part(Status::Bad, &Fail::from(error).detail))?,
+        Ok(dry) => html(&DryRunPart::of(dry))?,
+        Err(error) => html(&DryRunPart::problem(Status::Bad, &Fail::from(error).detail))?,
     }))
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod customers;
 pub(crate) mod detected;
 pub(crate) mod faults;
 pub(crate) mod olts;
+pub(crate) mod onu_change;
 pub(crate) mod onus;
 pub(crate) mod overview;
 pub(crate) mod search;

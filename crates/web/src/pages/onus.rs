@@ -56,6 +56,8 @@ struct OnuPage {
     row: OnuRow,
     lines: Vec<TimelineRow>,
     triggers: String,
+    /// It is ours, and the person may.
+    changeable: bool,
 }
 
 const VIEWS: [(&str, &str); 5] = [
@@ -145,7 +147,10 @@ pub(crate) async fn show(
     let topics = [format!("olt-{}", row.olt_id), format!("onu-{id}")];
     let shell = shell.watch(topics.iter().cloned());
     let lines = ctx.read().timeline(TimelineSubject::Onu(id), None, Page::first(60)).await?.rows;
-    page(&ctx, &headers, &OnuPage { shell, v: ctx.view(), row, lines, triggers: triggers(&topics) })
+    let changeable =
+        row.authorised_at.is_some() && row.removed_at.is_none() && who.may(app::Permission::AuthoriseOnu);
+    let triggers = triggers(&topics);
+    page(&ctx, &headers, &OnuPage { shell, v: ctx.view(), row, lines, triggers, changeable })
 }
 
 pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {

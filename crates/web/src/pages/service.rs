@@ -64,6 +64,8 @@ struct Data {
     held: bool,
     may_cpe: bool,
     may_service: bool,
+    /// Its ONU is ours, and the person may replace it.
+    may_replace: bool,
     takes_effect: String,
     /// Who answers for the router's clock, in a sentence.
     clock_waived: Option<String>,
@@ -430,6 +432,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         Some(_) => "It reaches the router at its next contact.".to_owned(),
         None => "It is kept until a router is tied to this service.".to_owned(),
     };
+    let may_replace = who.may(app::Permission::AuthoriseOnu)
+        && onu.as_ref().is_some_and(|onu| onu.authorised_at.is_some() && onu.removed_at.is_none());
     Ok(Data {
         oob,
         every,
@@ -444,6 +448,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         held: cpe.as_ref().is_some_and(is_held),
         may_cpe: who.may(app::Permission::OperateCpe),
         may_service: who.may(app::Permission::WriteServices),
+        may_replace,
         takes_effect,
         clock_waived: cpe.as_ref().and_then(|cpe| super::cpes::clock_waived(ctx, cpe, &v)),
         phone_digits: phone_digits(&row.customer_phone),

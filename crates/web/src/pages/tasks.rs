@@ -159,7 +159,7 @@ pub(crate) fn planned(plan: &str) -> Vec<(String, String)> {
 }
 
 /// What a state means for the ONU, and what happens next.
-fn meaning(state: &str) -> (&'static str, &'static str) {
+fn meaning(kind: &str, state: &str) -> (&'static str, &'static str) {
     match state {
         "pending" => {
             ("It waits for its turn on the OLT", "One writer at a time; this page follows by itself.")
@@ -170,19 +170,24 @@ fn meaning(state: &str) -> (&'static str, &'static str) {
         }
         "compensating" => (
             "A line failed; what was sent before it is being undone",
-            "In reverse, line by line; afterwards the ONU is back in the list.",
+            "In reverse, line by line; afterwards the OLT is as it was before.",
+        ),
+        "done" if kind == "remove_onu" => (
+            "Done and read back from the OLT",
+            "While the ONU has light, the Detected page lists it again within a minute.",
         ),
         "done" => ("Done and read back from the OLT", "The router calls us next, usually within a minute."),
-        "undone" => {
+        "undone" if kind == "authorise_onu" => {
             ("Undone completely", "The OLT is as it was before; the ONU is back on the Detected page.")
         }
+        "undone" => ("Undone completely", "The OLT is as it was before, and so are the service and its CPE."),
         "needs_operator" => (
             "Stopped halfway; somebody has to look",
             "The journal shows every line that was sent. Nothing more is sent by itself.",
         ),
         "refused" => (
             "Refused before anything was sent",
-            "Nothing changed on the OLT. Put right what the reason says and authorise again.",
+            "Nothing changed on the OLT. Put right what the reason says and order it again.",
         ),
         _ => ("In a state this version does not know", ""),
     }
@@ -200,7 +205,7 @@ pub(crate) async fn show(
         .crumb("Tasks", "/tasks")
         .watch([format!("task-{id}")]);
     let lines = ctx.read().task_lines(id).await?;
-    let (headline, next) = meaning(&task.state);
+    let (headline, next) = meaning(&task.kind, &task.state);
     let planned = planned(&task.plan);
     page(&ctx, &headers, &TaskPage { shell, v: ctx.view(), task, lines, planned, headline, next })
 }

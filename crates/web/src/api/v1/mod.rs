@@ -125,6 +125,8 @@ fn table() -> Table {
         .read(routes!(onus::get_onu))
         .may(AuthoriseOnu, routes!(tasks::dry_run_authorisation))
         .order(AuthoriseOnu, routes!(tasks::authorise_onu))
+        .may(AuthoriseOnu, routes!(tasks::dry_run_change))
+        .order(AuthoriseOnu, routes!(tasks::change_onu))
         .read(routes!(tasks::list_tasks))
         .read(routes!(tasks::get_task))
         .order(AuthoriseOnu, routes!(tasks::close_task))

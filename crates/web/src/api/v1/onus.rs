@@ -145,6 +145,8 @@ pub(super) struct Onu {
     distance_m: Option<i64>,
     observed_at: Option<Time>,
     authorised_at: Option<Time>,
+    /// When it was taken off its OLT; null while it is there.
+    removed_at: Option<Time>,
     /// The task that authorised it.
     task_id: Option<i64>,
     service: Option<ServiceRef>,
@@ -185,6 +187,7 @@ fn onu(row: OnuRow) -> Onu {
         distance_m: row.distance_m,
         observed_at: time(row.observed_at),
         authorised_at: time(row.authorised_at),
+        removed_at: time(row.removed_at),
         task_id: row.task_id,
         service: service_ref(row.service_id, row.service_code),
         service_state: row.service_state,

@@ -1,6 +1,6 @@
-//! Authorising ONUs, and the tasks that do it.
+//! Authorising ONUs and changing those that were, and the tasks that do it.
 
-use app::AuthoriseRequest;
+use app::{AuthoriseRequest, OnuChange};
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use store::{
     OltTaskState,
     read::{TaskFilter, TaskLineRow, TaskRow},
 };
-use types::{OltId, OltTaskId, PonPath, Serial, ServiceId};
+use types::{OltId, OltTaskId, OnuRowId, PonPath, Serial, ServiceId};
 use utoipa::ToSchema;
 
 use super::{
@@ -83,6 +83,39 @@ impl AuthorisationInput {
     }
 }
 
+/// What is to become of an ONU that Lightkeeper authorised.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum OnuChangeInput {
+    /// Taken off its OLT. Its service has no ONU then, and its CPE is released.
+    Remove,
+    /// Taken to another port of its OLT, where it announces itself; everything else stays as it is.
+    Move {
+        /// The port, frame/slot/port.
+        #[schema(value_type = String, example = "0/1/5")]
+        pon: PonPath,
+    },
+    /// Its place, with everything it was given, goes to another ONU. The old CPE is released, the new one begins anew.
+    Replace {
+        /// PON serial number of the new ONU in any notation.
+        #[schema(value_type = String, example = "HWTC-7D4733C3")]
+        serial: Serial,
+        /// True: the new router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its
+        /// model, or as it was where the model is not known yet.
+        untagged: Option<bool>,
+    },
+}
+
+impl OnuChangeInput {
+    fn into_change(self) -> OnuChange {
+        match self {
+            OnuChangeInput::Remove => OnuChange::Remove,
+            OnuChangeInput::Move { pon } => OnuChange::Move { pon },
+            OnuChangeInput::Replace { serial, untagged } => OnuChange::Replace { serial, untagged },
+        }
+    }
+}
+
 /// One line of a dry run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DryLine {
@@ -97,16 +130,16 @@ pub(super) struct DryLine {
 pub(super) struct DryCheck {
     /// What was looked at, as a sentence.
     text: String,
-    /// `ok`, `warn` or `bad`; `bad` forbids the authorisation.
+    /// `ok`, `warn` or `bad`; `bad` forbids it.
     status: String,
 }
 
-/// What an authorisation would send. Nothing that changes anything has been sent.
+/// What an order would send. Nothing that changes anything has been sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DryRun {
     /// Nothing speaks against it.
     allowed: bool,
-    /// The ONU id it would get.
+    /// The ONU id it would get, or has if it is only taken off.
     onu_id: u16,
     /// The lines, in order.
     lines: Vec<DryLine>,
@@ -118,7 +151,7 @@ pub(super) struct DryRun {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Task {
     id: i64,
-    /// What it does, e.g. `authorise_onu`.
+    /// What it does: `authorise_onu`, `remove_onu`, `move_onu` or `replace_onu`.
     kind: String,
     olt: Named,
     /// Where, frame/slot/port.
@@ -127,7 +160,7 @@ pub(super) struct Task {
     serial: String,
     /// The same in 16 hex digits.
     serial_hex: String,
-    /// The ONU it made.
+    /// The ONU that it changes, or has made.
     onu_id: Option<i64>,
     service: Option<ServiceRef>,
     /// `pending`, `applying`, `verifying`, `compensating`, `done`, `undone`, `needs_operator` or `refused`.
@@ -201,11 +234,46 @@ pub(super) async fn dry_run_authorisation(
     Caller(actor): Caller,
     Body(input): Body<AuthorisationInput>,
 ) -> Answer<DryRun> {
-    let dry = ctx.app().dry_run_authorise(&actor, &input.into_request()?).await?;
+    Ok(Json(shown(ctx.app().dry_run_authorise(&actor, &input.into_request()?).await?)))
+}
+
+fn shown(dry: app::DryRun) -> DryRun {
     let allowed = dry.allowed();
     let lines = dry.lines.into_iter().map(|l| DryLine { text: l.text, kind: l.kind });
     let checks = dry.checks.into_iter().map(|c| DryCheck { text: c.text, status: c.status });
-    Ok(Json(DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }))
+    DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }
+}
+
+/// Shows the exact lines that removing, moving or replacing an ONU would send, and what speaks for and against it. Reads
+/// from the OLT, writes nothing.
+#[utoipa::path(post, path = "/api/v1/onus/{id}/change/dry-run", tag = "authorisations", request_body = OnuChangeInput,
+    params(("id" = i64, Path, description = "The ONU.")),
+    responses((status = 200, description = "What would be sent.", body = DryRun)))]
+pub(super) async fn dry_run_change(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    Body(input): Body<OnuChangeInput>,
+) -> Answer<DryRun> {
+    Ok(Json(shown(ctx.app().dry_run_change(&actor, OnuRowId(id), &input.into_change()).await?)))
+}
+
+/// Orders that an ONU is removed, moved to another port of its OLT, or replaced by another one. Only ONUs that
+/// Lightkeeper authorised, and only what it made for them. It is carried out in the background: the task says how it
+/// stands, and only `done` means that the OLT was read back and agrees.
+#[utoipa::path(post, path = "/api/v1/onus/{id}/change", tag = "authorisations", request_body = OnuChangeInput,
+    params(("id" = i64, Path, description = "The ONU.")),
+    responses((status = 202, description = "Ordered.", body = Task,
+        headers(("Location" = String, description = "The task.")))))]
+pub(super) async fn change_onu(Id(onu): Id, order: Order<OnuChangeInput>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, input| async move {
+            let id = ctx.app().change_onu(&actor, OnuRowId(onu), &input.into_change()).await?.0;
+            let ordered = found(ctx.read().task(id).await?, "task", id).map(task)?;
+            let location = Some(format!("/api/v1/tasks/{id}"));
+            Ok(Reply { location, ..Reply::new(StatusCode::ACCEPTED, &ordered)? })
+        })
+        .await
 }
 
 /// Orders the authorisation of a detected ONU. It is carried out in the background: the task says how it stands, and
