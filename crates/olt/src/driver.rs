@@ -455,6 +455,28 @@ impl Driver {
         Ok(onus.into_iter().filter(|o| o.pon == pon).collect())
     }
 
+    /// Whether a place is free of an ONU for certain: the OLT lists the whole PON, and it is not in the list. That it knows
+    /// no such ONU is not enough: it says so of a failed board, too.
+    ///
+    /// # Errors
+    /// [`OltError`]; [`OltError::Refused`] when the list is not complete, so that nothing can be told from it.
+    pub async fn is_off(&mut self, onu: OnuRef, serial: Serial) -> Result<bool, OltError> {
+        let list = self.table("onus_of_pon", &place(onu), |p, t| p.onus_of_pon(t)).await?;
+        let there =
+            |row: &OnuRow| row.pon == onu.pon && row.onu_id == onu.onu_id && row.serial == Some(serial);
+        if list.rows.iter().any(there) {
+            return Ok(false);
+        }
+        if list.complete() {
+            return Ok(true);
+        }
+        Err(OltError::Refused {
+            command: format!("the list of ONUs on {}", onu.pon),
+            class: ErrorClass::Unknown,
+            message: format!("it is not complete, so it does not show that {serial} is off {onu}"),
+        })
+    }
+
     /// State, cause, distance and light of the ONUs on a PON, as far as they can be read.
     ///
     /// # Errors

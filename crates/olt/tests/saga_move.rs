@@ -61,7 +61,7 @@ fn at_old_place(olt: &FakeOlt) -> (Option<common::Ont>, Vec<Port>) {
 }
 
 fn is_moved(olt: &FakeOlt) -> bool {
-    olt.is_complete() && at_old_place(olt) == (None, vec![])
+    olt.is_complete_with((8, 9)) && at_old_place(olt) == (None, vec![])
 }
 
 #[tokio::test]
@@ -77,8 +77,9 @@ async fn an_onu_moves_and_its_old_place_is_free() {
     assert!(log[3].starts_with("ont add 6 1 sn-auth"), "{log:?}");
     let states = journal.states.lock().expect("states").clone();
     assert!(states.contains(&TaskState::Removing), "{states:?}");
-    // Again: as wanted already.
-    let again = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    // Again what was planned, with the speed that an engineer gave it: as wanted already.
+    let planned = journal.record.lock().expect("record").clone().expect("begun").plan.operation;
+    let again = run(&olt, &planned, &mut MemoryJournal::default()).await.expect("an outcome");
     assert!(matches!(&again, Outcome::Done(report) if report.already), "{again:?}");
 }
 

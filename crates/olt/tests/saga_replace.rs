@@ -112,7 +112,7 @@ async fn the_new_box_has_the_place_and_the_old_one_is_off() {
     let log = olt.world().log.clone();
     assert_eq!(log[..3], ["undo service-port 5", "undo service-port 6", "ont delete 6 1"]);
     assert!(log[3].starts_with(r#"ont add 6 1 sn-auth "4857544300000077""#), "{log:?}");
-    let again = run(&olt, &replacing()).await.expect("an outcome");
+    let again = run(&olt, &planned.operation).await.expect("an outcome");
     assert!(matches!(&again, Outcome::Done(report) if report.already), "{again:?}");
 }
 
@@ -225,6 +225,72 @@ async fn a_replacement_takes_nobody_elses_place_and_nobody_elses_service_port() 
     let outcome = run(&olt, &replacing()).await.expect("an outcome");
     assert!(matches!(&outcome, Outcome::Refused { refusal: PlanRefusal::IdTaken { .. } }), "{outcome:?}");
     assert!(olt.world().log.is_empty());
+}
+
+/// What somebody configured for it would go with the ONU, and could not be put back as it was.
+#[tokio::test]
+async fn nothing_is_taken_off_with_management_that_is_not_ours() {
+    let foreign: [(&str, fn(&mut common::Ont)); 3] = [
+        ("management IP index 0 (DHCP, VLAN 4001)", |ont| ont.ipconfig = Some(("dhcp".into(), 4001, 2))),
+        ("management IP index 0 (fixed address, VLAN 4000)", |ont| {
+            ont.ipconfig = Some(("static".into(), 4000, 2));
+        }),
+        ("ACS profile 9", |ont| ont.acs = Some(9)),
+    ];
+    for (named, change) in foreign {
+        for operation in [removing(), replacing()] {
+            let olt = a_new_box_on_the_old_fibre().await;
+            change(olt.world().onts.get_mut(&(pon(), 1)).expect("registered"));
+            let outcome = run(&olt, &operation).await.expect("an outcome");
+            let Outcome::Refused { refusal: PlanRefusal::NotOurs { what, .. } } = &outcome else {
+                panic!("{named}: {outcome:?}")
+            };
+            assert_eq!(what, &[named]);
+            assert!(olt.world().log.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_engineer_changed_goes_along() {
+    let olt = a_new_box_on_the_old_fibre().await;
+    {
+        let mut world = olt.world();
+        let ont = world.onts.get_mut(&(pon(), 1)).expect("registered");
+        (ont.line, ont.description) = (11, "second floor".into());
+    }
+    let before = olt.driver().snapshot(&replacing()).await.expect("a snapshot");
+    let planned = plan(&replacing(), &facts(), &before).expect("a plan");
+    let wanted = planned.operation.wanted().expect("something");
+    assert_eq!((wanted.line_profile_id, wanted.description.as_str()), (11, "second floor"));
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    let (ont, ports) = at_place(&olt);
+    let ont = ont.expect("registered");
+    assert_eq!((ont.serial, ont.line, ont.description.as_str()), (new_box(), 11, "second floor"));
+    assert_eq!(ports[0].traffic, Some((8, 9)), "the speed that an engineer gave it");
+}
+
+#[tokio::test]
+async fn a_new_box_that_is_registered_already_leaves_the_old_one_as_it_was() {
+    let olt = a_new_box_on_the_old_fibre().await;
+    let before = at_place(&olt);
+    let refusal = (r#"ont add 6 1 sn-auth "4857544300000077""#.into(), "  Failure: SN already exists".into());
+    olt.world().refuse.push(refusal);
+    let outcome = run(&olt, &replacing()).await.expect("an outcome");
+    let Outcome::Undone { reason } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("SN already exists") && reason.contains("is back at 0/1/6 ONU 1"), "{reason}");
+    assert_eq!(at_place(&olt), before, "speed and description included");
+}
+
+/// A failed board knows no ONU either.
+#[tokio::test]
+async fn an_onu_is_not_off_because_its_olt_knows_nothing_of_it() {
+    let olt = a_new_box_on_the_old_fibre().await;
+    olt.world().board_fails_at = Some("ont delete 6 1".into());
+    let outcome = run(&olt, &removing()).await.expect("an outcome");
+    let Outcome::NeedsOperator { reason, .. } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("is not complete"), "{reason}");
 }
 
 #[tokio::test]

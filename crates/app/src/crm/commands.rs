@@ -392,11 +392,18 @@ impl App {
                 return Err(AppError::Conflict(format!("Service {} is suspended already.", service.code)));
             }
             (ServiceState::Suspended, false) => {
+                // What was in use once may have another router since; only that one's own proof counts.
+                let device: Option<rows::Cpe> = match service.cpe_id {
+                    Some(cpe) => self.store().get(cpe).await?,
+                    None => None,
+                };
+                let proved =
+                    device.is_some_and(|device| device.state == provisioning::State::Active.as_str());
                 let built = service.onu_id.is_some() || service.cpe_id.is_some();
-                let back = if built && service.activated_at.is_some() {
-                    ServiceState::Active
-                } else {
-                    ServiceState::Reserved
+                let back = match (proved, built) {
+                    (true, _) => ServiceState::Active,
+                    (false, true) => ServiceState::Inactive,
+                    (false, false) => ServiceState::Reserved,
                 };
                 (ServiceState::Suspended, back)
             }

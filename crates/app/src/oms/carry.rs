@@ -14,11 +14,11 @@ use super::{
 use crate::{Actor, App, AppError, Change, Permission};
 use olt::{
     plan::{AuthoriseSpec, Operation},
-    saga::{Outcome, Report, SagaError},
+    saga::{Outcome, Report, SagaError, TaskRecord},
 };
 use provisioning::Event;
 use store::{
-    DetectedState, Guarded, OltTaskState, ServiceState, StoreError, SyncState, Tx, cpes, detected,
+    DetectedState, Guarded, OltTaskState, ServiceState, Slot, StoreError, SyncState, Tx, cpes, detected,
     leases::{self, Lease},
     onus, rows, services, tasks, timeline,
 };
@@ -53,6 +53,7 @@ impl App {
         line.tape.stop();
         match result {
             Ok(Some(outcome)) => {
+                let operation = self.as_planned(task.id).await?.unwrap_or(operation);
                 if matches!(outcome, Outcome::Done(_)) {
                     self.let_go(&task, &operation, &lease).await?;
                 }
@@ -61,6 +62,16 @@ impl App {
             Ok(None) => Err(AppError::Internal(format!("task {} has lost its journal", task.id))),
             Err(error) => self.interrupted(&olt, &task, error, lease).await.map(|()| false),
         }
+    }
+
+    /// The operation of a task as it was planned on its OLT: what goes along with an ONU is only known there. None when
+    /// nothing was to be written.
+    async fn as_planned(&self, task: OltTaskId) -> Result<Option<Operation>, AppError> {
+        let Some(text) = self.store().secret(Slot::TaskJournal(task)).await? else { return Ok(None) };
+        let record: TaskRecord = serde_json::from_str(text.expose()).map_err(|error| {
+            AppError::Internal(format!("the journal of task {task} cannot be read: {error}"))
+        })?;
+        Ok(Some(record.plan.operation))
     }
 
     /// The OLT or the database does not let a task go on now. It stays open and is tried again.
@@ -148,6 +159,8 @@ impl App {
                         reason: &reason,
                     };
                     tasks::transition(tx, id, closed, now).await?.or_overtaken("the task")?;
+                    // Whoever put it right may not have saved it.
+                    mark_unsaved(tx, olt, now).await?;
                     if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
                         // If it waits no longer, the next look says so.
                         let _moved: Guarded = detected::transition(
@@ -181,7 +194,7 @@ impl App {
         let now = self.now();
         let (olt, lines) = (olt.clone(), line.tape.take(id, now));
         let needs_save = matches!(&outcome, Outcome::Done(report) if report.needs_save)
-            || matches!(outcome, Outcome::Undone { .. });
+            || matches!(outcome, Outcome::Undone { .. } | Outcome::NeedsOperator { .. });
         let (app, olt_id, olt_name) = (self.clone(), olt.id, olt.name.clone());
         let recorded = self
             .store()
@@ -222,7 +235,12 @@ impl App {
 
     /// An ONU that the OLT was read back without leaves its service, and the CPE that was behind it is released: its
     /// history stays, what it was given for this service counts no more. Whoever comes next begins anew.
-    async fn let_go(&self, task: &rows::OltTask, operation: &Operation) -> Result<(), AppError> {
+    async fn let_go(
+        &self,
+        task: &rows::OltTask,
+        operation: &Operation,
+        lease: &Lease,
+    ) -> Result<(), AppError> {
         let (text, replaced) = match operation {
             Operation::Authorise(_) | Operation::Move(_) => return Ok(()),
             Operation::Deauthorise(spec) => (format!("its ONU {} was taken off the OLT", spec.serial), false),
@@ -231,45 +249,63 @@ impl App {
             }
         };
         let Some(onu) = task.onu_row_id else { return Ok(()) };
-        let (app, service, actor, now) = (self.clone(), task.service_id, task.actor.clone(), self.now());
-        self.store()
+        let leaving = Leaving {
+            onu,
+            service: task.service_id,
+            noted: serde_json::from_value(task.plan[CPE_NOTED].clone()).ok(),
+            comes: operation.wanted().map(|spec| spec.serial),
+            replaced,
+            actor: task.actor.clone(),
+        };
+        let (app, lease) = (self.clone(), lease.clone());
+        let gone = self
+            .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    let row: rows::Onu = tx.require(onu).await?;
-                    if row.removed_at.is_some() {
-                        // The process died after this and before the rest.
-                        return Ok(());
-                    }
-                    onus::remove(tx, onu, now).await?.or_overtaken("the ONU")?;
-                    match service {
-                        Some(service) => app.lost_its_onu(tx, service, &row, replaced, &actor).await,
-                        None => Ok(()),
-                    }
+                    leases::require(tx, &lease).await?;
+                    app.leave_service(tx, &leaving).await
                 })
             })
             .await?;
         self.bus().say(Change::Onu(onu));
-        let Some(service) = task.service_id else { return Ok(()) };
-        self.bus().say(Change::Service(service));
-        let row: rows::Service = self.store().require(service).await?;
-        let Some(cpe) = row.cpe_id else { return Ok(()) };
-        let device: rows::Cpe = self.found(cpe, "CPE").await?;
+        if let Some(service) = task.service_id {
+            self.bus().say(Change::Service(service));
+        }
+        match gone {
+            Gone::Nobody => {}
+            Gone::Expected(cpe) => self.bus().say(Change::Cpe(cpe)),
+            Gone::ToRelease(cpe) => {
+                self.feed(cpe, Event::Released { why: text }).await?;
+                self.bus().say(Change::Cpe(cpe));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an ONU from its service, in one unit with the decision which CPE goes with it. What a process that died did
+    /// already is not done again.
+    async fn leave_service(&self, tx: &Tx, leaving: &Leaving) -> Result<Gone, AppError> {
+        let row: rows::Onu = tx.require(leaving.onu).await?;
+        if row.removed_at.is_none() {
+            onus::remove(tx, leaving.onu, self.now()).await?.or_overtaken("the ONU")?;
+            if let Some(service) = leaving.service {
+                self.lost_its_onu(tx, service, &row, leaving.replaced, &leaving.actor).await?;
+            }
+        }
+        let Some(service) = leaving.service else { return Ok(Gone::Nobody) };
+        let now: rows::Service = tx.require(service).await?;
+        let Some(cpe) = now.cpe_id else { return Ok(Gone::Nobody) };
+        let device: rows::Cpe = tx.require(cpe).await?;
+        if !leaving.takes(&device, row.serial) {
+            return Ok(Gone::Nobody);
+        }
         if cpes::is_placeholder(&device) {
             // Nobody has come yet, and nobody will: it stood for a CPE that was expected.
-            self.store()
-                .write(move |tx| {
-                    Box::pin(async move {
-                        services::link_cpe(tx, service, None).await?;
-                        tx.delete::<rows::Cpe>(cpe).await?;
-                        Ok::<_, StoreError>(())
-                    })
-                })
-                .await?;
-        } else {
-            self.feed(cpe, Event::Released { why: text }).await?;
+            services::link_cpe(tx, service, None).await?;
+            tx.delete::<rows::Cpe>(cpe).await?;
+            return Ok(Gone::Expected(cpe));
         }
-        self.bus().say(Change::Cpe(cpe));
-        Ok(())
+        Ok(Gone::ToRelease(cpe))
     }
 
     /// What a service is without the ONU that it had: nothing is built for it any more, or not yet in use.
@@ -294,6 +330,39 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Where the order notes, beside the plan of its task, which CPE was behind the ONU then.
+pub(super) const CPE_NOTED: &str = "cpe";
+
+/// An ONU that leaves its service.
+#[derive(Clone)]
+struct Leaving {
+    onu: OnuRowId,
+    service: Option<ServiceId>,
+    /// The CPE of the service when this was ordered.
+    noted: Option<CpeId>,
+    /// The ONU that comes instead.
+    comes: Option<Serial>,
+    replaced: bool,
+    actor: String,
+}
+
+impl Leaving {
+    /// Whether a CPE is the one behind the ONU that goes. Whoever was put there meanwhile stays.
+    fn takes(&self, device: &rows::Cpe, old: Serial) -> bool {
+        device.pon_serial == Some(old)
+            || (self.noted == Some(device.id) && device.pon_serial.is_none_or(|own| Some(own) != self.comes))
+    }
+}
+
+/// Who goes with an ONU.
+enum Gone {
+    Nobody,
+    /// Only an expectation, and it is deleted.
+    Expected(CpeId),
+    /// Its machine must hear of it.
+    ToRelease(CpeId),
 }
 
 /// Machines that must hear of the end of a task.
@@ -339,9 +408,7 @@ async fn record(
         let row = place_onu(tx, &task, spec, given, report, now).await?;
         follows.onu = Some(row);
         if let Some(service) = task.service_id {
-            if let Some(old) = operation.taken_off() {
-                expect_instead(tx, service, old.serial, task.serial).await?;
-            }
+            expect_instead(tx, service, task.serial).await?;
             services::link_onu(tx, service, Some(row)).await?;
             if let Some(port) = internet_port(spec) {
                 follows.told_otherwise = app.agree_on_vlan(tx, service, port.user_vlan, &task.actor).await?;
@@ -418,10 +485,11 @@ fn what_comes(operation: &Operation) -> &'static str {
     }
 }
 
-/// A service that waited for the old serial number waits for the new one.
-async fn expect_instead(tx: &Tx, service: ServiceId, old: Serial, new: Serial) -> Result<(), StoreError> {
+/// A service that waited for another serial number, of the ONU before or of one that was taken off long ago, waits for
+/// the one that it has.
+async fn expect_instead(tx: &Tx, service: ServiceId, new: Serial) -> Result<(), StoreError> {
     let row: rows::Service = tx.require(service).await?;
-    if old != new && row.expected_serial == Some(old) {
+    if row.expected_serial.is_some_and(|expected| expected != new) {
         let row = rows::Service { expected_serial: Some(new), ..row };
         tx.update(&row).await?.or_overtaken("the service")?;
     }

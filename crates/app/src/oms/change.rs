@@ -6,6 +6,7 @@
 use super::{
     DryCheck, DryRun, OltDefaults, OnuChange,
     authorise::{dry_lines, nobody_is_at, unproved},
+    carry::CPE_NOTED,
     spec::{given_to, set_side},
 };
 use crate::{Actor, App, AppError, Change, Permission};
@@ -265,7 +266,8 @@ impl App {
     ) -> Result<OltTaskId, AppError> {
         actor.require(Permission::AuthoriseOnu)?;
         let Wish { olt, onu, service, operation, .. } = self.wish_for_change(onu, change).await?;
-        let plan = serde_json::to_value(&operation).map_err(|e| AppError::Internal(e.to_string()))?;
+        let mut plan = serde_json::to_value(&operation).map_err(|e| AppError::Internal(e.to_string()))?;
+        plan[CPE_NOTED] = serde_json::json!(service.as_ref().and_then(|service| service.cpe_id));
         let (old, new) = (onu.serial, operation.serial());
         let place = |pon: PonPath| format!("{} {pon} ONU {}", olt.name, onu.onu_id);
         let (code, text) = change.ordered(old, &place(onu.pon));
@@ -299,11 +301,19 @@ impl App {
             idempotency_key: None,
         };
         let (id, service, olt_id, now) = (onu.id, onu.service_id, olt.id, self.now());
+        let version = onu.version;
         let appears = operation.wanted().is_some();
         let task = self
             .store()
             .write(move |tx| {
                 Box::pin(async move {
+                    // What was looked at may be another thing by now.
+                    let still: rows::Onu = tx.require(id).await?;
+                    if still.version != version || still.removed_at.is_some() {
+                        return Err(AppError::Conflict(format!(
+                            "{old} was changed by somebody in the meantime. Nothing was ordered; look at it again."
+                        )));
+                    }
                     nobody_is_at(tx, &[old, new], Some(id), service).await?;
                     let task = tasks::begin(tx, task, now).await?;
                     tasks::set_onu(tx, task, id).await?;

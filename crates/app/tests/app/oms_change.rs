@@ -139,6 +139,27 @@ async fn an_onu_is_removed_and_its_service_is_free_again(bed: &Bed) {
     assert_eq!((again, service_row(&node.app, service).await.cpe_id), (cpe, Some(cpe)));
 }
 
+/// Its ONU was taken off long ago: the service waits for the one that it gets, and not for the old one any more.
+async fn a_service_whose_onu_is_gone_waits_for_the_one_it_gets(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let service = ordered(&node).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    authorised(&node, &sim, olt, serial()).await;
+    let onu = onu_of(&node, serial()).await;
+    let task = change(&node, onu.id, OnuChange::Remove).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+    assert_eq!(service_row(&node.app, service).await.expected_serial, Some(serial()));
+    sim.handle().unplug(serial());
+    detected(&node, &sim, new_box()).await;
+    let mut order = request(olt, new_box());
+    order.service_id = Some(service);
+    let task = authorise(&node, order).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+    let row = service_row(&node.app, service).await;
+    assert_eq!(row.expected_serial, Some(new_box()));
+    assert_eq!(row.onu_id, Some(onu_of(&node, new_box()).await.id));
+}
+
 async fn what_was_not_authorised_by_us_is_not_ours_to_change(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (_sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -209,6 +230,13 @@ async fn a_new_box_takes_over_and_nothing_of_the_old_one_counts(bed: &Bed) {
     );
     let kept = cpes::evidence(node.app.store(), old_cpe).await.expect("readable");
     assert!(kept.iter().all(|item| item.layer == "core"), "nothing of this service: {kept:?}");
+    // Suspended and resumed meanwhile: that the old one was in use counts no more.
+    node.run(move |app| async move {
+        app.suspend_service(&admin(), service, "unpaid").await.expect("suspended");
+        app.resume_service(&admin(), service).await.expect("resumed");
+    })
+    .await;
+    assert_eq!(service_row(&node.app, service).await.state, ServiceState::Inactive);
     let sent = changes(&sim).len();
     let again = change(&node, row.id, order).await;
     assert!(matches!(&again, Err(AppError::Conflict(text)) if text.contains("already")), "{again:?}");
@@ -385,6 +413,7 @@ async fn the_default_vlan_of_an_olt_does_not_follow_a_service_to_another(bed: &B
 }
 
 on_both!(
+    a_service_whose_onu_is_gone_waits_for_the_one_it_gets,
     an_onu_is_removed_and_its_service_is_free_again,
     what_was_not_authorised_by_us_is_not_ours_to_change,
     a_new_box_takes_over_and_nothing_of_the_old_one_counts,

@@ -9,7 +9,7 @@ use crate::support::{
 use app::{AppError, OnuChange};
 use sim::olt::{Fault, FaultKind, Onu, SimOlt};
 use std::collections::BTreeMap;
-use store::{OltTaskState, SyncState, onus, rows};
+use store::{OltTaskState, StoreError, SyncState, onus, rows, services, settings};
 use types::{PonPath, Serial};
 
 const OTHER: PonPath = PonPath { port: 5, ..PON };
@@ -141,6 +141,47 @@ async fn a_process_that_dies_between_olt_and_cpe_goes_on_too(bed: &Bed) {
     assert!(registered(&sim).is_empty());
 }
 
+/// Somebody gave the service another CPE while the order was under way: that one stays.
+async fn whoever_is_on_the_service_by_then_is_not_released(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let service = node
+        .run(|app| async move {
+            with_policy(&app).await;
+            world::service(&app, "user@isp", Some(serial())).await
+        })
+        .await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    authorised(&node, &sim, olt, serial()).await;
+    let onu = onu_of(&node, serial()).await;
+    let fault = sim.handle().inject(Fault::once("^ont delete", FaultKind::Hang)).expect("a pattern");
+    let task = change(&node, onu.id, OnuChange::Remove).await.expect("ordered");
+    eventually("the OLT hangs", || async { (sim.handle().struck(fault) > 0).then_some(()) }).await;
+    node.kill();
+    sim.handle().clear_faults();
+    bed.advance_s(121);
+    let node = Node::start(bed, "node-2").await;
+    let other = node
+        .run(move |app| async move {
+            let (_, _, other) = world::announced(&app, "other@isp", world::serial("HWTC00000042")).await;
+            app.store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        services::link_cpe(tx, service, Some(other)).await?;
+                        Ok::<_, StoreError>(())
+                    })
+                })
+                .await
+                .expect("linked");
+            other
+        })
+        .await;
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    assert_eq!(service_row(&node.app, service).await.cpe_id, Some(other));
+    assert!(world::told(&node.app, other, "released").await.is_empty());
+    assert!(registered(&sim).is_empty());
+}
+
 async fn what_cannot_be_taken_off_names_the_lines_that_are_left(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -155,6 +196,12 @@ async fn what_cannot_be_taken_off_names_the_lines_that_are_left(bed: &Bed) {
         "{}",
         row.reason
     );
+    let unsaved = || async {
+        let all = settings::all(node.app.store()).await.expect("readable");
+        all.into_iter().find(|setting| setting.key.ends_with(".unsaved_since")).map(|setting| setting.version)
+    };
+    let noted = unsaved().await;
+    assert!(noted.is_some(), "the service ports are gone: that is to be saved, too");
     // The OLT still has it, and so has the database.
     let now = onu_of(&node, serial()).await;
     assert_eq!((now.id, now.sync_state), (onu.id, SyncState::Failed));
@@ -167,6 +214,7 @@ async fn what_cannot_be_taken_off_names_the_lines_that_are_left(bed: &Bed) {
     // Somebody looks, closes it and orders it again.
     sim.handle().clear_faults();
     node.run(move |app| async move { app.close_task(&world::admin(), task).await }).await.expect("closed");
+    assert!(unsaved().await > noted, "and what somebody did by hand");
     let task = change(&node, onu.id, OnuChange::Remove).await.expect("ordered");
     ends_as(&node, task, OltTaskState::Done).await;
     assert!(registered(&sim).is_empty());
@@ -205,6 +253,7 @@ async fn a_replacement_or_move_that_is_refused_leaves_everything_as_it_was(bed: 
 on_both!(
     a_change_goes_on_after_the_process_died_at_any_line,
     a_process_that_dies_between_olt_and_cpe_goes_on_too,
+    whoever_is_on_the_service_by_then_is_not_released,
     what_cannot_be_taken_off_names_the_lines_that_are_left,
     a_replacement_or_move_that_is_refused_leaves_everything_as_it_was,
 );

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     dialect::{Dialect, ErrorClass, ModeStep},
+    model::AddressKind,
     sanitise,
     template::{Parameter, Parameters, TemplateError, parameters},
 };
@@ -422,11 +423,10 @@ fn registered_as(existing: &Existing, spec: &DeauthoriseSpec) -> Check {
     }
 }
 
-/// The writes that take an ONU off: its service ports first, or the OLT refuses.
+/// The writes that take an ONU off: its service ports first, or the OLT refuses. Nothing is taken off that we did not
+/// make: it would go with the ONU, and nobody could put it back.
 fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Result<Vec<Step>, PlanRefusal> {
-    let foreign = existing.service_ports.iter().filter(|row| !spec.made_it(row));
-    let what: Vec<String> =
-        foreign.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
+    let what = foreign(spec, existing);
     if !what.is_empty() {
         return Err(PlanRefusal::NotOurs { onu: spec.onu, what });
     }
@@ -455,6 +455,33 @@ fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Re
     Ok(steps)
 }
 
+/// What stands on an ONU and is not what we made for it, in words.
+fn foreign(spec: &DeauthoriseSpec, existing: &Existing) -> Vec<String> {
+    // A person says that all of it may go.
+    let Some(made) = &spec.made else { return Vec::new() };
+    let ports = existing.service_ports.iter().filter(|row| !spec.made_it(row));
+    let mut what: Vec<String> =
+        ports.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
+    let configured = existing.management.iter().filter(|row| row.vlan.is_some());
+    for row in configured.filter(|row| !made.management.as_ref().is_some_and(|management| management.is(row)))
+    {
+        let kind = match row.kind {
+            AddressKind::Static => "fixed address",
+            AddressKind::Dhcp => "DHCP",
+            AddressKind::Pppoe => "PPPoE",
+            AddressKind::Other => "of another kind",
+        };
+        let vlan = row.vlan.map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
+        what.push(format!("management IP index {} ({kind}{vlan})", row.ip_index));
+    }
+    if let Some(id) = existing.record.acs_profile_id
+        && made.acs_profile_id != Some(id)
+    {
+        what.push(format!("ACS profile {id}"));
+    }
+    what
+}
+
 /// From one place of an OLT to another. What is no longer registered anywhere is simply registered anew.
 fn relocate(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, PlanRefusal> {
     let operation = Operation::Move(Box::new(spec.clone()));
@@ -465,7 +492,10 @@ fn relocate(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, P
         // Registered nowhere, or at some place that is not ours to clear: as for any other ONU.
         return Ok(Plan { operation, ..authorise(&spec.to, facts, before)? });
     };
-    let anew = Plan { operation, ..authorise_anew(&spec.to, facts, before)? };
+    let to = as_it_goes(spec, existing, &facts.dialect);
+    let operation = Operation::Move(Box::new(MoveSpec { to: to.clone(), ..spec.clone() }));
+    let known = looked_up_for(&spec.to, &to, before);
+    let anew = Plan { operation, ..authorise_anew(&to, facts, &known)? };
     let mut plan = after_clearing(&spec.from, existing, facts, anew)?;
     plan.prechecks.retain(|check| !matches!(check, Check::SerialAbsent { .. }));
     Ok(plan)
@@ -487,10 +517,12 @@ fn replace(spec: &MoveSpec, facts: &Facts, before: &Snapshot) -> Result<Plan, Pl
     if existing.at() != place {
         return Err(PlanRefusal::Elsewhere { serial: old, expected: place, existing: existing.at() });
     }
-    let mut freed = before.clone();
+    let to = as_it_goes(spec, existing, &facts.dialect);
+    let operation = Operation::Replace(Box::new(MoveSpec { to: to.clone(), ..spec.clone() }));
+    let mut freed = looked_up_for(&spec.to, &to, before);
     freed.onus.retain(|onu| onu.onu_id != place.onu_id);
     freed.ids_with_service_ports.remove(&place.onu_id);
-    let anew = Plan { operation, ..authorise(&spec.to, facts, &freed)? };
+    let anew = Plan { operation, ..authorise(&to, facts, &freed)? };
     let mut plan = after_clearing(&spec.from, existing, facts, anew)?;
     plan.prechecks.retain(|check| !matches!(check, Check::IdFree { .. }));
     Ok(plan)
@@ -523,6 +555,40 @@ fn after_clearing(
         restore: Some(Restore { spec: spec_before, onu: from.onu, steps }),
         ..anew
     })
+}
+
+/// What goes along from one place, or one box, to the other: profiles, speed and description as they are on the OLT now.
+/// Only place, serial and the customer's side are as the wish has them.
+fn as_it_goes(spec: &MoveSpec, existing: &Existing, dialect: &Dialect) -> AuthoriseSpec {
+    let Some(made) = &spec.from.made else { return spec.to.clone() };
+    let record = &existing.record;
+    let mut to = spec.to.clone();
+    to.line_profile_id = record.line_profile_id.unwrap_or(to.line_profile_id);
+    to.service_profile_id = record.service_profile_id.unwrap_or(to.service_profile_id);
+    // Folded over lines, or cut, it is still ours: the whole of it is known better here.
+    let squash = |text: &str| text.split_whitespace().collect::<String>();
+    let ours = squash(&sanitise::description(&made.description, dialect.description_max));
+    if let Some(now) = record.description.as_ref().filter(|now| !ours.starts_with(&squash(now))) {
+        to.description.clone_from(now);
+    }
+    for (port, before) in to.service_ports.iter_mut().zip(&made.service_ports) {
+        if let Some(row) = existing.service_ports.iter().find(|row| before.is_flow(row)) {
+            (port.traffic_in, port.traffic_out) = (row.traffic_in, row.traffic_out);
+        }
+    }
+    to
+}
+
+/// What was read, for a wish that has other profiles than the one it was read for: this OLT has them, an ONU uses them.
+fn looked_up_for(asked: &AuthoriseSpec, to: &AuthoriseSpec, before: &Snapshot) -> Snapshot {
+    let mut known = before.clone();
+    if to.line_profile_id != asked.line_profile_id {
+        known.line_profile = Lookup::Unknown;
+    }
+    if to.service_profile_id != asked.service_profile_id {
+        known.service_profile = Lookup::Unknown;
+    }
+    known
 }
 
 /// What was made for an ONU, as the OLT has it now: an engineer may have changed profiles, speed or description.

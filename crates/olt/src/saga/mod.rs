@@ -252,10 +252,16 @@ async fn proceed(
                 let reason = format!("`{}`: {reason}", step.line.text);
                 return compensate(driver, record, reason, registered, journal).await;
             }
+            // The new box is registered, and not by us. The place of the old one is still free for it.
+            Err(Stop::NotOurs(reason)) if matches!(record.plan.operation, Operation::Replace(_)) => {
+                let reason = format!("`{}`: {reason}", step.line.text);
+                return restore(driver, record, reason, journal).await;
+            }
             // It is registered, and not by us: there is nothing of ours to take back, and no way back for it either.
             Err(Stop::NotOurs(reason)) if record.plan.restore.is_some() => {
                 let reason = format!("{reason} What was at {} before is taken off", old_place(record));
-                return finish(journal, Outcome::NeedsOperator { reason, left: vec![] }).await;
+                return finish(journal, Outcome::NeedsOperator { reason, left: way_back(driver, record) })
+                    .await;
             }
             Err(Stop::NotOurs(reason)) => return finish(journal, Outcome::Undone { reason }).await,
             Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
@@ -368,7 +374,7 @@ async fn compensate(
             let reason = format!(
                 "{reason}. At {at} there is now something that this task did not make; it was left alone"
             );
-            finish(journal, Outcome::NeedsOperator { reason, left: vec![] }).await
+            finish(journal, Outcome::NeedsOperator { reason, left: way_back(driver, record) }).await
         }
         Ok(Undoing::Left { lines, reason: obstacle }) => {
             let reason = format!("{reason}. Undoing it failed, too: {obstacle}");
@@ -401,6 +407,11 @@ async fn stuck(
 fn by_hand(driver: &Driver, steps: &[Step]) -> Vec<String> {
     let lines: Vec<Line> = steps.iter().map(|step| step.line.clone()).collect();
     undo::script(&lines, &driver.dialect().leave)
+}
+
+/// The lines that put an ONU back where it was, for whoever clears what is in the way.
+fn way_back(driver: &Driver, record: &TaskRecord) -> Vec<String> {
+    record.plan.restore.as_ref().map(|back| by_hand(driver, &back.steps)).unwrap_or_default()
 }
 
 async fn remove(

@@ -60,12 +60,19 @@ async fn left_lines(
             }
         }
     }
+    if lines.is_empty()
+        && !persist(driver, move |driver: &mut Driver| Box::pin(driver.is_off(onu, serial))).await?
+    {
+        return Ok(Left::Listed);
+    }
     Ok(if lines.is_empty() { Left::Nothing } else { Left::Lines(lines) })
 }
 
 enum Left {
     Nothing,
     Lines(Vec<Line>),
+    /// The OLT knows nothing of it when asked by serial, and lists it nevertheless.
+    Listed,
     NotOurs(OnuRef),
 }
 
@@ -131,6 +138,11 @@ pub(super) async fn undo(
             Left::Nothing => return Ok(Undoing::Gone),
             Left::NotOurs(at) => return Ok(Undoing::NotOurs(at)),
             Left::Lines(lines) => lines,
+            // Whose it is cannot be told from a list, so nothing is sent.
+            Left::Listed => {
+                reason = format!("the OLT lists {serial} as {onu} and says nothing of it when asked for it");
+                Vec::new()
+            }
         };
         if attempt == driver.patience.undo_attempts {
             let leave = driver.dialect().leave.clone();

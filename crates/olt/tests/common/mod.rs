@@ -83,6 +83,9 @@ pub struct World {
     pub busy: usize,
     /// Refuses commands that start so, with these words.
     pub refuse: Vec<(String, String)>,
+    /// The board with the ONUs fails at the command that starts so: the OLT knows nothing of them then.
+    pub board_fails_at: Option<String>,
+    pub board_failed: bool,
     /// Swallows the verdict of `ont add`.
     pub silent_add: bool,
     /// Executes `service-port` without effect but without refusal.
@@ -245,6 +248,11 @@ impl FakeOlt {
 
     /// Exactly what the wish says is there, once.
     pub fn is_complete(&self) -> bool {
+        self.is_complete_with((6, 7))
+    }
+
+    /// The same, with another speed.
+    pub fn is_complete_with(&self, traffic: (u32, u32)) -> bool {
         let world = self.world();
         let spec = spec();
         let description = olt::sanitise::description(&spec.description, 64);
@@ -258,7 +266,7 @@ impl FakeOlt {
             && ont.ipconfig == Some(("dhcp".into(), 4000, 2))
             && ont.acs == Some(3)
             && ports.len() == 2
-            && ports.iter().any(|p| p.vlan == 100 && p.gem == 1 && p.traffic == Some((6, 7)))
+            && ports.iter().any(|p| p.vlan == 100 && p.gem == 1 && p.traffic == Some(traffic))
             && ports.iter().any(|p| p.vlan == 4000 && p.gem == 2 && p.traffic.is_none())
     }
 

@@ -244,6 +244,15 @@ impl Shell {
                 Some(&("enable" | "config" | "interface" | "quit" | "scroll" | "infoswitch")) | None
             )
             && command != "undo smart";
+        {
+            let mut world = self.olt.world();
+            let fails = world.board_fails_at.as_ref().is_some_and(|at| command.starts_with(at));
+            world.board_failed |= fails;
+            let about_it = ["display ont info", "display service-port", "display ont ipconfig"];
+            if world.board_failed && (fails || about_it.iter().any(|words| command.starts_with(words))) {
+                return "  Failure: The board does not exist".into();
+            }
+        }
         if writes {
             let mut world = self.olt.world();
             world.log.push(command.to_owned());
