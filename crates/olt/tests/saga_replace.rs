@@ -230,7 +230,8 @@ async fn a_replacement_takes_nobody_elses_place_and_nobody_elses_service_port() 
 /// What somebody configured for it would go with the ONU, and could not be put back as it was.
 #[tokio::test]
 async fn nothing_is_taken_off_with_management_that_is_not_ours() {
-    let foreign: [(&str, fn(&mut common::Ont)); 3] = [
+    type Change = fn(&mut common::Ont);
+    let foreign: [(&str, Change); 3] = [
         ("management IP index 0 (DHCP, VLAN 4001)", |ont| ont.ipconfig = Some(("dhcp".into(), 4001, 2))),
         ("management IP index 0 (fixed address, VLAN 4000)", |ont| {
             ont.ipconfig = Some(("static".into(), 4000, 2));
