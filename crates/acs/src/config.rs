@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use types::ProxyNetwork;
 
 /// Who may come in. Asked at each connection, so that a changed setting counts at once.
 #[derive(Clone)]
@@ -17,6 +18,11 @@ impl Networks {
     /// As the closure says.
     pub fn new(contains: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Networks(Arc::new(contains))
+    }
+
+    /// The proxies that somebody named, and nobody else.
+    pub fn of_proxies(proxies: Vec<ProxyNetwork>) -> Self {
+        Networks::new(move |address| proxies.iter().any(|proxy| proxy.contains(address)))
     }
 
     /// True if the address may come in.
@@ -114,7 +120,7 @@ impl Default for AcsConfig {
         AcsConfig {
             plain: None,
             tls: None,
-            trusted_proxies: Networks::from(Vec::new()),
+            trusted_proxies: Networks::of_proxies(Vec::new()),
             realm: "Lightkeeper".into(),
             digest: ServerPolicy::default(),
             limits: Limits::default(),

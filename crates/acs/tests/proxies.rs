@@ -2,11 +2,11 @@
 
 mod common;
 
-use acs::{AcsConfig, PlainListener};
+use acs::{AcsConfig, Networks, PlainListener};
 use common::*;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// `127.0.0.2` is our proxy; CPEs are in `10.20.0.0/16`, and `127.0.0.1` stands in the management network too.
+/// `127.0.0.2` is our proxy, named as a socket of both families has it; CPEs are in `10.20.0.0/16`, and `127.0.0.1` stands in the management network too.
 fn behind_a_proxy() -> AcsConfig {
     let networks =
         |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect::<Vec<_>>();
@@ -15,7 +15,7 @@ fn behind_a_proxy() -> AcsConfig {
             allowed_from: networks(&["10.20.0.0/16", "127.0.0.1/32"]).into(),
             ..loopback()
         }),
-        trusted_proxies: networks(&["127.0.0.2/32"]).into(),
+        trusted_proxies: Networks::of_proxies(vec!["::ffff:127.0.0.2".parse().expect("a proxy")]),
         max_connections_per_address: 2,
         ..AcsConfig::default()
     }

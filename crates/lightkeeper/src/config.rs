@@ -5,9 +5,9 @@
 //! does not become a default in silence.
 
 use anyhow::{Context, bail};
-use app::ports::Cidr;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
+use types::ProxyNetwork;
 
 /// One setting: where it is, what it does. [`SETTINGS`] is the only list; file, environment and `config show` follow it.
 struct Setting {
@@ -26,12 +26,12 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     pub(crate) web_listen: SocketAddr,
     pub(crate) web_secure_cookies: bool,
-    pub(crate) web_trusted_proxies: Vec<Cidr>,
+    pub(crate) web_trusted_proxies: Vec<ProxyNetwork>,
     pub(crate) acs_listen: SocketAddr,
     pub(crate) acs_tls_listen: Option<SocketAddr>,
     pub(crate) acs_tls_certificate: Option<PathBuf>,
     pub(crate) acs_tls_key: Option<PathBuf>,
-    pub(crate) acs_trusted_proxies: Vec<Cidr>,
+    pub(crate) acs_trusted_proxies: Vec<ProxyNetwork>,
     pub(crate) sntp_listen: Option<SocketAddr>,
     pub(crate) roles: Vec<String>,
     pub(crate) log_format: String,
@@ -64,20 +64,17 @@ fn address(text: &str) -> anyhow::Result<SocketAddr> {
     text.parse().with_context(|| format!("{text:?} is not an address and port, e.g. 0.0.0.0:7547"))
 }
 
-/// `10.0.0.5, 172.18.0.0/16`: an address alone is that one host.
-fn networks(text: &str) -> anyhow::Result<Vec<Cidr>> {
+/// `10.0.0.5, 172.18.0.0/16, 2001:db8::5`: an address alone is that one host.
+fn proxies(text: &str) -> anyhow::Result<Vec<ProxyNetwork>> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
-        .map(|part| {
-            let whole = if part.contains('/') { part.to_owned() } else { format!("{part}/32") };
-            whole.parse().map_err(|error: String| anyhow::anyhow!("{part:?}: {error}"))
-        })
+        .map(|part| part.parse().map_err(|error: String| anyhow::anyhow!(error)))
         .collect()
 }
 
-fn show_networks(networks: &[Cidr]) -> String {
-    networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(",")
+fn show_proxies(proxies: &[ProxyNetwork]) -> String {
+    proxies.iter().map(ProxyNetwork::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn maybe<T>(text: &str, parse: impl Fn(&str) -> anyhow::Result<T>) -> anyhow::Result<Option<T>> {
@@ -144,13 +141,13 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "web_trusted_proxies",
         environment: "LIGHTKEEPER_WEB_TRUSTED_PROXIES",
-        meaning: "Addresses or IPv4 networks of the proxies in front of the pages and the API, comma between. Only they are \
-                  believed who asks and whether by https (X-Forwarded-For, X-Forwarded-Proto or Forwarded): for the audit \
+        meaning: "Addresses or networks of the proxies in front of the pages and the API, comma between: IPv4 or IPv6, as \
+                  10.0.0.5, 172.18.0.0/16, 2001:db8::5 or fd00:10::/64. Only they are believed who asks and whether by https (X-Forwarded-For, X-Forwarded-Proto or Forwarded): for the audit \
                   log, the limits on signing in, and cookies. Empty: nobody is. Name the proxies themselves, never a \
                   network that people sit in.",
-        get: |c| show_networks(&c.web_trusted_proxies),
+        get: |c| show_proxies(&c.web_trusted_proxies),
         set: |c, v| {
-            c.web_trusted_proxies = networks(v)?;
+            c.web_trusted_proxies = proxies(v)?;
             Ok(())
         },
     },
@@ -197,14 +194,15 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "acs_trusted_proxies",
         environment: "LIGHTKEEPER_ACS_TRUSTED_PROXIES",
-        meaning: "Addresses or IPv4 networks of the proxies between CPEs and the ACS, comma between; empty for most. Where a \
+        meaning: "Addresses or networks of the proxies between CPEs and the ACS, comma between, IPv4 or IPv6 as above; empty \
+                  for most. Where a \
                   CPE speaks from is a part of who it is: a proxy named here decides that, so it must set \
                   X-Forwarded-For (or Forwarded) itself, and is refused where it does not. It must overwrite \
                   X-Forwarded-Proto too, never hand on what a CPE wrote. Behind it only the management \
                   networks may speak plain HTTP, as without it. Never name a network that CPEs are in.",
-        get: |c| show_networks(&c.acs_trusted_proxies),
+        get: |c| show_proxies(&c.acs_trusted_proxies),
         set: |c, v| {
-            c.acs_trusted_proxies = networks(v)?;
+            c.acs_trusted_proxies = proxies(v)?;
             Ok(())
         },
     },
@@ -408,9 +406,17 @@ mod tests {
         let env = |text: &'static str| {
             move |name: &str| (name == "LIGHTKEEPER_WEB_TRUSTED_PROXIES").then(|| text.to_owned())
         };
-        let config = Config::load(None, env("10.0.0.5, 172.18.0.0/16")).expect("good");
-        assert_eq!(show_networks(&config.web_trusted_proxies), "10.0.0.5/32,172.18.0.0/16");
-        assert!(config.documented().contains("web_trusted_proxies = \"10.0.0.5/32,172.18.0.0/16\""));
+        let config =
+            Config::load(None, env("10.0.0.5, 172.18.0.0/16,2001:db8::5 , fd00:10::/64,::ffff:10.9.0.1"))
+                .expect("good");
+        let shown = "10.0.0.5/32,172.18.0.0/16,2001:db8::5/128,fd00:10::/64,10.9.0.1/32";
+        assert_eq!(show_proxies(&config.web_trusted_proxies), shown);
+        let documented = config.documented();
+        assert!(documented.contains(&format!("web_trusted_proxies = \"{shown}\"")), "{documented}");
+        assert!(documented.contains("fd00:10::/64. Only they are"), "{documented}");
+        let mut again = Config::default();
+        again.apply_toml(&documented).expect("its own output");
+        assert_eq!(again.web_trusted_proxies, config.web_trusted_proxies);
         assert!(config.acs_trusted_proxies.is_empty(), "those of the pages say nothing of CPEs");
         let error = format!("{:#}", Config::load(None, env("proxy.example")).expect_err("a name"));
         assert!(

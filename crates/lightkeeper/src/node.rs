@@ -173,7 +173,7 @@ async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
     let server_config = AcsConfig {
         plain: Some(PlainListener { address: config.acs_listen, allowed_from: management_networks(app) }),
         tls,
-        trusted_proxies: Networks::from(config.acs_trusted_proxies.clone()),
+        trusted_proxies: Networks::of_proxies(config.acs_trusted_proxies.clone()),
         ..AcsConfig::default()
     };
     Ok(AcsServer::bind(server_config, Arc::new(app.clone()), Arc::new(SystemClock)).await?)

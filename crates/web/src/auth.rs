@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::{Actor, Permission, Role, ports::Cidr};
+use app::{Actor, Permission, Role};
 use axum::{
     body::Body,
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -17,7 +17,7 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use types::{ForwardedHeaders, Secret, Speaker};
+use types::{ForwardedHeaders, ProxyNetwork, Secret, Speaker};
 
 use crate::{
     backend, body,
@@ -146,7 +146,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PeerAddress {
 fn client(
     extensions: &http::Extensions,
     headers: &HeaderMap,
-    trusted: &[Cidr],
+    trusted: &[ProxyNetwork],
 ) -> Result<Option<Client>, Fail> {
     let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return Ok(None) };
     let lines =

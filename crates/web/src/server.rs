@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use app::ports::Cidr;
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -26,6 +25,7 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 use tower::ServiceExt;
+use types::ProxyNetwork;
 
 use crate::{WebState, body::BodyWithin};
 
@@ -72,7 +72,7 @@ pub struct WebServer {
     listener: TcpListener,
     router: Router,
     limits: WebLimits,
-    trusted: Vec<Cidr>,
+    trusted: Vec<ProxyNetwork>,
 }
 
 /// True when the server is about to stop; streams end then.

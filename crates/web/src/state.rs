@@ -21,7 +21,7 @@ pub struct WebState {
     pub secure_cookies: bool,
     /// Networks whose members speak for others: TLS proxies in front of the pages. Only what these say of a client in
     /// `X-Forwarded-For`, `X-Forwarded-Proto` or `Forwarded` counts.
-    pub trusted_proxies: Vec<app::ports::Cidr>,
+    pub trusted_proxies: Vec<types::ProxyNetwork>,
     /// Name of the operator, shown beside the reader's name; may be empty.
     pub operator: String,
 }

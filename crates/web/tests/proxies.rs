@@ -3,6 +3,7 @@
 mod common;
 
 use common::Served;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use store::read::{AuditFilter, Page, Sort};
 use types::Secret;
 use web::WebLimits;
@@ -10,7 +11,10 @@ use web::WebLimits;
 const PASSWORD: &str = "a long sentence to test with";
 
 async fn served(trusted_proxies: &[&str]) -> Served {
-    let served = Served::start(WebLimits::default(), trusted_proxies).await;
+    with_password(Served::start(WebLimits::default(), trusted_proxies).await).await
+}
+
+async fn with_password(served: Served) -> Served {
     let first = served.app.first_run().await.expect("first run").expect("a password");
     let entered = served.app.login("admin", first.clone(), None).await.expect("the first login");
     let new = Secret::new(PASSWORD);
@@ -104,5 +108,34 @@ async fn two_headers_that_contradict_each_other_are_refused() {
     let api = format!("GET /api/v1/me HTTP/1.1\r\nHost: lk\r\nConnection: close\r\n{both}\r\n");
     let answer = served.ask(&api).await;
     assert!(answer.contains("application/problem+json") && answer.contains("HTTP/1.1 400"), "{answer:.300}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_is_named_by_ipv6_too_and_a_mapped_peer_is_ipv4() {
+    // A socket of both families: IPv4 peers come as ::ffff:127.0.0.1.
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let named = ["::1", "127.0.0.1"];
+    let mut served = match Served::start_at(both, WebLimits::default(), &named).await {
+        Ok(served) => with_password(served).await,
+        Err(error) => return println!("skipped: no IPv6 here: {error}"),
+    };
+    for (proxy, client) in
+        [(IpAddr::from(Ipv6Addr::LOCALHOST), "2001:db8::7"), (Ipv4Addr::LOCALHOST.into(), "192.0.2.9")]
+    {
+        served.address.set_ip(proxy);
+        let answer = served.sign_in(PASSWORD, &format!("X-Forwarded-For: {client}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 303"), "{proxy}: {answer:.300}");
+        assert_eq!(served.audited("login").await, client, "said by {proxy}");
+    }
+    served.stop().await;
+    // By IPv4 alone the peer that speaks IPv6 is a stranger.
+    let mut served = match Served::start_at(both, WebLimits::default(), &["127.0.0.0/8"]).await {
+        Ok(served) => with_password(served).await,
+        Err(error) => return println!("skipped: no IPv6 here: {error}"),
+    };
+    served.address.set_ip(Ipv6Addr::LOCALHOST.into());
+    served.sign_in(PASSWORD, "X-Forwarded-For: 192.0.2.9\r\n").await;
+    assert_eq!(served.audited("login").await, "::1");
     served.stop().await;
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use app::{
     App, AppParts,
-    ports::{Cidr, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use store::{KeySource, Store, StoreConfig};
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use types::SystemClock;
+use types::{ProxyNetwork, SystemClock};
 use web::{WebLimits, WebServer, WebState};
 
 /// Far above anything that works.
@@ -41,6 +41,16 @@ pub struct Served {
 
 impl Served {
     pub async fn start(limits: WebLimits, trusted_proxies: &[&str]) -> Served {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Served::start_at(any, limits, trusted_proxies).await.expect("a port")
+    }
+
+    /// As [`Served::start`], at an address that this machine may not have.
+    pub async fn start_at(
+        at: SocketAddr,
+        limits: WebLimits,
+        trusted_proxies: &[&str],
+    ) -> std::io::Result<Served> {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}", folder.path().join("lightkeeper.db").display());
         let config = StoreConfig::new(&url, KeySource::File(folder.path().join("secret.key")));
@@ -52,15 +62,14 @@ impl Served {
             limits: app::PolicyLimits::Network,
         };
         let app = Arc::new(App::new(parts).await.expect("the application starts"));
-        let trusted_proxies =
-            trusted_proxies.iter().map(|text| text.parse::<Cidr>().expect("a network")).collect();
+        let trusted_proxies: Vec<ProxyNetwork> =
+            trusted_proxies.iter().map(|text| text.parse().expect("a network")).collect();
         let state = WebState { trusted_proxies, ..WebState::new(app.clone()) };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = WebServer::bind(any, state, limits).await.expect("a port");
+        let server = WebServer::bind(at, state, limits).await?;
         let address = server.address().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
-        Served { _folder: folder, app, address, stop, running }
+        Ok(Served { _folder: folder, app, address, stop, running })
     }
 
     pub async fn connect(&self) -> TcpStream {
