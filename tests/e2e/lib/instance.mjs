@@ -1,6 +1,6 @@
 // A demo instance of its own: temporary data folder, free port, stopped at the end whatever happens.
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +8,7 @@ import readline from "node:readline";
 
 const START_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 15_000;
+const WORLD_LIMIT_MS = 15_000;
 
 /** A TCP port on 127.0.0.1 that was free a moment ago. */
 export function freePort() {
@@ -41,14 +42,16 @@ export function parseReady(line) {
  * Starts `lightkeeper demo` and waits until it says READY. The result has
  *   url, user, password
  *   line(pattern, limit_ms)  the next or an earlier line of output that matches; null after the limit
+ *   world(order)             hands in the simulated world, `plug SERIAL PON` or `unplug SERIAL`; throws when refused
+ *   olt()                    what the simulated OLT has and was told: { state, record }, from its own files
  *   stop()                   ends the process and removes its data
  */
 export async function startDemo({ binary, output, extra = [] }) {
   if (!binary) throw new Error("no binary to start: set LIGHTKEEPER_BIN, or give --url of a running instance");
   const data = mkdtempSync(path.join(tmpdir(), "lightkeeper-e2e-"));
   const port = await freePort();
-  const child = spawn(binary, ["demo", "--data", data, "--web", `127.0.0.1:${port}`, ...extra], {
-    stdio: ["ignore", "pipe", "pipe"],
+  const child = spawn(binary, ["demo", "--data", data, "--web", `127.0.0.1:${port}`, "--hands", ...extra], {
+    stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1" },
   });
   const log = createWriteStream(path.join(output, "instance.log"));
@@ -86,6 +89,26 @@ export async function startDemo({ binary, output, extra = [] }) {
       waiting.add(waiter);
     });
 
+  const world = async (order) => {
+    const known = new RegExp(`^WORLD (refused ")?${order}`);
+    // The same order may be given twice: the answer is the one that comes after it.
+    const before = lines.filter((text) => known.test(text)).length;
+    let said = 0;
+    const answer = line({ test: (text) => known.test(text) && ++said > before }, WORLD_LIMIT_MS);
+    child.stdin.write(`${order}\n`);
+    const heard = await answer;
+    if (heard === null || heard.startsWith("WORLD refused")) throw new Error(`${order}: ${heard ?? "no answer"}`);
+  };
+
+  const olt = () => {
+    const box = path.join(data, "network", "olts", readdirSync(path.join(data, "network", "olts")).sort()[0]);
+    const record = readFileSync(path.join(box, "record.jsonl"), "utf8").split("\n").filter((entry) => entry !== "");
+    return {
+      state: JSON.parse(readFileSync(path.join(box, "state.json"), "utf8")).state,
+      record: record.map((entry) => JSON.parse(entry)),
+    };
+  };
+
   const stop = async () => {
     process.removeListener("exit", killHard);
     child.kill("SIGTERM");
@@ -103,5 +126,5 @@ export async function startDemo({ binary, output, extra = [] }) {
     await stop();
     throw new Error(`lightkeeper demo ${why}; its last words:\n  ${tail}`);
   }
-  return { ...parseReady(ready), line, stop };
+  return { ...parseReady(ready), line, world, olt, stop };
 }

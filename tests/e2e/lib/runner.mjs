@@ -10,7 +10,8 @@ const registered = [];
 
 /**
  * Registers a test. `body` gets
- *   app       { url, user, password } of the instance under test
+ *   app       { url, user, password } of the instance under test; of a demo of its own also { world, olt }, see
+ *             lib/instance.mjs
  *   newPage   ({ width, scheme, signedIn, tolerate, reducedMotion }) → a watched page; see lib/browser.mjs
  *   skip      (why) → ends the test as skipped, with its reason in the list at the end
  * Options: `app: false` for a test that needs no instance; `limit_ms` for its own time limit.
@@ -83,7 +84,8 @@ async function runOne(one, browser, instance, output) {
     throw new Skipped(why);
   };
   try {
-    const app = instance && { url: instance.url, user: instance.user, password: instance.password };
+    const { url, user, password, world, olt } = instance ?? {};
+    const app = instance && { url, user, password, world, olt };
     await within(one.limit_ms, one.body({ app, newPage, skip }));
     const complaints = pages.flatMap((page) => page.complaints());
     if (complaints.length > 0) throw new Error(`the page complained:\n${complaints.join("\n")}`);

@@ -1,5 +1,6 @@
 //! `lightkeeper demo`: the whole product against a simulated network, on this machine, with an embedded database.
 
+mod hands;
 pub(crate) mod network;
 mod operator;
 mod seed;
@@ -47,6 +48,10 @@ pub(crate) struct DemoArgs {
     /// Start the product alone: the network is a process of its own, `lightkeeper sim --demo FOLDER`.
     #[arg(long)]
     without_network: bool,
+    /// Take orders to the simulated world from standard input, one per line: `plug SERIAL PON` brings an ONU or moves one to
+    /// another port, `unplug SERIAL` takes its fibre out.
+    #[arg(long, conflicts_with = "without_network")]
+    hands: bool,
     /// Another scenario (TOML); the built-in one is printed by `lightkeeper sim --print-scenario`.
     #[arg(long)]
     scenario: Option<PathBuf>,
@@ -126,6 +131,7 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
         let watched = watch(&app, &plans);
         tokio::select! {
             result = watched => result?,
+            () = hands::run(network.as_ref()), if args.hands => {}
             () = asked_to_stop() => {}
         }
         ExitCode::SUCCESS

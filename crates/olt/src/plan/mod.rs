@@ -540,10 +540,7 @@ pub enum PlanRefusal {
         differs: Vec<String>,
     },
     /// Not announced where it is wanted.
-    #[error(
-        "{serial} does not announce itself on PON {pon}{}. Check the fibre and the serial number, or authorise it ahead of its arrival.",
-        seen_text(seen_on)
-    )]
+    #[error("{serial} does not announce itself on PON {pon}{}", seen_text(seen_on))]
     NotDetected {
         /// The ONU.
         serial: Serial,
@@ -647,7 +644,11 @@ fn differs_text(differs: &[String]) -> String {
 }
 
 fn seen_text(seen_on: &Option<PonPath>) -> String {
-    seen_on.map_or(String::new(), |pon| format!("; it is seen on PON {pon}"))
+    match seen_on {
+        Some(other) => format!("; it is seen on PON {other}. Name that port, or check the fibre."),
+        None => ". Check the fibre and the serial number; a new one can be registered ahead of its arrival."
+            .to_owned(),
+    }
 }
 
 fn by_text(by: &Option<String>) -> String {
@@ -686,11 +687,14 @@ impl Plan {
         self.sent_from(&[], dialect).into_iter().map(|line| line.text).collect()
     }
 
-    /// The same lines, starting where the first step's own mode is entered: a session that has just checked everything
-    /// stands there already.
+    /// The same lines, starting where a session stands that has just checked everything: in front of the first step's own
+    /// mode, or in it, where other steps go deeper from there.
     pub fn sent(&self, dialect: &Dialect) -> Vec<Sent> {
-        let first = self.removal.iter().chain(&self.steps).next().map_or(&[][..], |step| &step.context.steps);
-        self.sent_from(first.split_last().map_or(&[][..], |(_, above)| above), dialect)
+        let mut modes = self.removal.iter().chain(&self.steps).map(|step| step.context.steps.as_slice());
+        let first = modes.next().unwrap_or_default();
+        let leads_on = modes.any(|mode| mode.len() > first.len() && mode.starts_with(first));
+        let above = first.split_last().map_or(&[][..], |(_, above)| above);
+        self.sent_from(if leads_on { first } else { above }, dialect)
     }
 
     fn sent_from(&self, at: &[ModeStep], dialect: &Dialect) -> Vec<Sent> {

@@ -120,7 +120,11 @@ async fn draw(
         }
         What::Replace => {
             let mut seen = read.detected_onus(&here, &Sort::default(), Page::first(OFFERED)).await?.rows;
-            seen.retain(|found| found.pon == row.pon && found.onu_row_id.is_none());
+            // One that another service waits for is not offered: it would be refused.
+            seen.retain(|found| {
+                let is_free = found.service_id.is_none_or(|service| Some(service) == row.service_id);
+                found.pon == row.pon && found.onu_row_id.is_none() && is_free
+            });
             seen
         }
     };
@@ -251,8 +255,14 @@ pub(crate) async fn submit(
     mut form: Form,
 ) -> Result<Response, Fail> {
     let row = onu(&ctx, id).await?;
-    let what = What::of(&form);
-    if what == What::Remove && form.val("confirm").trim().parse::<Serial>().ok() != row.serial.parse().ok() {
+    // What is moved goes on as it is; what is removed or replaced is named, so that it is the right one.
+    let named = match What::of(&form) {
+        What::Move => true,
+        What::Remove | What::Replace => {
+            form.val("confirm").trim().parse::<Serial>().ok() == row.serial.parse().ok()
+        }
+    };
+    if !named {
         form.wrong("confirm", format!("is not {}.", view::serial(&row.serial)));
     }
     let ordered = match change(&mut form).filter(|_| !form.has_errors()) {
