@@ -6,7 +6,9 @@ use crate::{
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
-    settings::{ACS_POLICY, AcsPolicy, ClockWaiver, PolicyLimits, stored_waivers},
+    settings::{
+        ACS_POLICY, AcsPolicy, ClockWaiver, KeptInterval, PolicyLimits, stored_intervals, stored_waivers,
+    },
     tries::Tries,
 };
 use profiles::cpe::ProfileSet;
@@ -43,6 +45,7 @@ struct Inner {
     bus: Bus,
     policy: RwLock<Arc<AcsPolicy>>,
     clock_waivers: RwLock<Arc<[ClockWaiver]>>,
+    kept_intervals: RwLock<Arc<[KeptInterval]>>,
     first_contact: RwLock<Option<Secret>>,
     settings_read_at: Mutex<UtcMs>,
     fingerprint_key: Secret,
@@ -79,16 +82,18 @@ impl App {
             );
         }
         let clock_waivers = stored_waivers(&parts.store).await?.into();
+        let kept_intervals = stored_intervals(&parts.store).await?.into();
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
         let profiles = ProfileSet::builtin();
         let process = format!("{}/{}", parts.node, random_secret(8)?.expose());
-        Ok(App(Arc::new(Inner {
+        let app = App(Arc::new(Inner {
             parts,
             profiles,
             bus: Bus::default(),
             policy: RwLock::new(Arc::new(policy)),
             clock_waivers: RwLock::new(clock_waivers),
+            kept_intervals: RwLock::new(kept_intervals),
             first_contact: RwLock::new(first_contact),
             settings_read_at: Mutex::new(read_at),
             fingerprint_key,
@@ -101,7 +106,9 @@ impl App {
             wake: Notify::new(),
             heavy: tokio::sync::Semaphore::new(2),
             requests: Mutex::new(0),
-        })))
+        }));
+        app.name_makers().await?;
+        Ok(app)
     }
 
     /// The database, for read models.
@@ -179,6 +186,15 @@ impl App {
         *self.0.clock_waivers.write().unwrap_or_else(PoisonError::into_inner) = waivers.into();
     }
 
+    /// Models that keep an inform interval of their own, accepted.
+    pub fn kept_intervals(&self) -> Arc<[KeptInterval]> {
+        Arc::clone(&self.0.kept_intervals.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_kept_intervals(&self, kept: Vec<KeptInterval>) {
+        *self.0.kept_intervals.write().unwrap_or_else(PoisonError::into_inner) = kept.into();
+    }
+
     /// Within what the ACS policy may be set here.
     pub fn policy_limits(&self) -> PolicyLimits {
         self.0.parts.limits
@@ -209,6 +225,7 @@ impl App {
     pub(crate) async fn reload_settings(&self) -> Result<(), AppError> {
         let stored = stored_policy(self.store()).await?;
         self.set_clock_waivers(stored_waivers(self.store()).await?);
+        self.set_kept_intervals(stored_intervals(self.store()).await?);
         self.set_policy(stored.made_safe(self.policy_limits(), self.now()).0);
         self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
         Ok(())

@@ -30,5 +30,6 @@ pub use oms::{
     AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic,
 };
 pub use settings::{
-    AcsPolicy, ClockWaiver, FirstContactPassword, NtpNetwork, PolicyBound, PolicyLimits, back_off_range,
+    AcsPolicy, ClockWaiver, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork, PolicyBound,
+    PolicyLimits, back_off_range,
 };

@@ -2,13 +2,18 @@
 
 mod bounds;
 mod clock;
+mod intervals;
+mod models;
 
 pub use bounds::{PolicyBound, PolicyLimits, back_off_range};
 pub use clock::ClockWaiver;
 pub(crate) use clock::stored_waivers;
+pub use intervals::KeptInterval;
+pub(crate) use intervals::stored_intervals;
+pub use models::ModelOf;
 
 use crate::{Actor, App, AppError, Permission, core::FIRST_CONTACT, ports::Cidr};
-use provisioning::{Device, Event, Policy};
+use provisioning::{AcceptedInterval, Device, Event, Policy};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use store::{Slot, StoreError, settings};
@@ -108,20 +113,27 @@ impl AcsPolicy {
 }
 
 impl App {
-    /// The numbers for one device in one step: with the time servers of where it speaks from, and with whoever lets its
-    /// model pass without a clock.
+    /// The numbers for one device in one step: with the time servers of where it speaks from, and with what somebody
+    /// decided for its model.
     pub(crate) fn policy_for(&self, device: &Device, event: &Event) -> Policy {
         let policy = self.policy();
-        let known = (&device.identity.manufacturer, &device.identity.product_class);
-        let (address, (manufacturer, product_class)) = match event {
+        let known = &device.identity;
+        let (address, [manufacturer, oui, product_class]) = match event {
             Event::InformReceived { inform, peer } => {
-                (Some(peer.address), (&inform.manufacturer, &inform.product_class))
+                (Some(peer.address), [&inform.manufacturer, &inform.oui, &inform.product_class])
             }
-            _ => (device.connection.peer.as_deref().and_then(|peer| peer.parse().ok()), known),
+            _ => (
+                device.connection.peer.as_deref().and_then(|peer| peer.parse().ok()),
+                [&known.manufacturer, &known.oui, &known.product_class],
+            ),
         };
+        let model = ModelOf { manufacturer, oui, product_class };
         Policy {
             ntp_servers: policy.ntp_servers_at(address).to_vec(),
-            clock_waived_by: self.clock_waiver(manufacturer, product_class).map(|waiver| waiver.by),
+            clock_waived_by: self.clock_waiver(model).map(|waiver| waiver.by),
+            accepted_interval: self
+                .kept_interval(model)
+                .map(|kept| AcceptedInterval { interval_s: kept.interval_s, by: kept.by }),
             ..policy.provisioning.clone()
         }
     }

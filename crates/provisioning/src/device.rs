@@ -306,7 +306,7 @@ pub struct Ownership {
     pub reset_claimed: bool,
     /// The factory state was seen since the credentials were proven: a first contact again.
     pub first_contact: bool,
-    /// The device rounds or clamps its inform interval, and that is near enough.
+    /// The device rounds or clamps its inform interval, and that is near enough, or accepted of its model.
     pub kept_interval: Option<KeptInterval>,
     /// A leaf that the device does not keep.
     pub not_kept: Vec<NotKept>,

@@ -56,6 +56,11 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// That is withdrawn: the device has to show a right clock again.
+    ClockGateRestored {
+        /// Who.
+        by: String,
+    },
     /// The device no longer belongs to the service (ONU replaced, service terminated).
     Released {
         /// For the record.

@@ -65,7 +65,7 @@ pub use intent::{
     WifiSecurity,
 };
 pub use machine::{Context, step};
-pub use policy::{OwnershipCredentials, Policy};
+pub use policy::{AcceptedInterval, OwnershipCredentials, Policy};
 pub use reason::{Reason, ReasonCode, Severity};
 pub use talk::{
     DeviceFault, DeviceReply, DeviceRequest, NameInfo, ParamValue, ParameterFault, SetValue, ValueKind,

@@ -270,6 +270,24 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             work.note(sentences::clock_overridden(by));
         }
 
+        // What is in force on the device stays; the next look at its clock finds the gate closed where it is wrong.
+        (
+            S::Discovered
+            | S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::ClockGateRestored { by },
+        ) => {
+            if work.device.clock.overridden_by.take().is_some() {
+                work.note(sentences::clock_override_withdrawn(by));
+            }
+        }
+
         // ---- the line: a flapping ONU does not start anything again ------------------------------------------
         (
             S::Discovered

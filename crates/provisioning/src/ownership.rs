@@ -1,6 +1,6 @@
 //! Making a device ours, and its clock right: the only writes before the gates open.
 
-use profiles::cpe::{CpeProfile, Variable};
+use profiles::cpe::{CpeProfile, Setting, Variable};
 
 use crate::{
     Effect, Evidence, FaultClass, Layer, Proof, State, Timer,
@@ -19,6 +19,25 @@ const TRIES: u32 = 2;
 const STUBBORN: u32 = 3;
 /// Leaves that are remembered as not kept; more than the settings of any family.
 const MOST_NOT_KEPT: usize = 32;
+
+/// An inform interval that is not the one that was written, and passes.
+struct Kept {
+    path: String,
+    kept_s: u32,
+    /// Who accepts it of this model; none: it is near enough.
+    accepted_by: Option<String>,
+}
+
+/// The setting of the inform interval.
+fn interval_setting(profile: &CpeProfile) -> Option<&Setting> {
+    let mut settings = profile.management.phases.iter().flat_map(|phase| &phase.settings);
+    settings.find(|setting| setting.variable() == Some(Variable::InformInterval))
+}
+
+/// This leaf is where the setting is written.
+fn sets(setting: &Setting, path: &str) -> bool {
+    setting.set.iter().any(|leaf| path.ends_with(&leaf.leaf))
+}
 
 impl Work<'_> {
     /// INFORMED: linked to exactly one service, vouched for, our settings confirmed by read-back.
@@ -69,7 +88,7 @@ impl Work<'_> {
                 return Err(Move::Finish);
             }
         };
-        let rounded = self.rounded_interval(&profile, &plan.wanted);
+        let kept = self.kept_interval(&profile, &plan.wanted);
         let rest_s = self.context.policy.credentials_rewrite_s;
         let stubborn: Vec<NotKept> =
             self.device.ownership.not_kept.iter().filter(|kept| kept.sessions >= STUBBORN).cloned().collect();
@@ -83,8 +102,8 @@ impl Work<'_> {
         for step in plan.steps {
             let PlanStep::Write { items: written, .. } = step else { continue };
             for item in written {
-                match &rounded {
-                    Some((path, _)) if *path == item.path => {}
+                match &kept {
+                    Some(kept) if kept.path == item.path => {}
                     _ if rests_until(&item).is_some() => resting = Some(item),
                     _ => items.push(item),
                 }
@@ -94,23 +113,25 @@ impl Work<'_> {
             }
         }
         if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES).cloned() {
-            let reason = self.remember_not_kept(&item);
+            let reason = self.remember_not_kept(&profile, &item);
             self.fault(FaultClass::Device, None, &reason.text, Some(item.path.clone()), None, &reason);
             self.say(reason);
             return Err(Move::Finish);
         }
         match (items.is_empty(), resting) {
             (true, None) => {
-                self.ownership_confirmed(&plan.wanted, interval, rounded.map(|(_, kept)| kept));
+                self.ownership_confirmed(&plan.wanted, interval, kept);
                 return Ok(());
             }
             (true, Some(item)) => {
                 let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+                let own = self.own_interval(&profile, &item);
                 self.say(sentences::ownership_not_kept(
                     &item.path,
                     &item.value.masked(),
                     &observed,
                     rests_until(&item),
+                    own,
                 ));
                 return Err(Move::Finish);
             }
@@ -120,24 +141,41 @@ impl Work<'_> {
         Err(self.write(Purpose::WriteOwnership { items: written }, &items))
     }
 
-    /// The leaf of the inform interval and what the device keeps there, if it rounds or clamps what was written and that
-    /// is near enough: it was written in this session or before, and is not written again.
-    fn rounded_interval(&mut self, profile: &CpeProfile, wanted: &[Item]) -> Option<(String, u32)> {
-        let mut settings = profile.management.phases.iter().flat_map(|phase| &phase.settings);
-        let setting = settings.find(|s| s.variable() == Some(Variable::InformInterval))?;
-        let tolerance = setting.kept_within?;
-        let item =
-            wanted.iter().find(|item| setting.set.iter().any(|leaf| item.path.ends_with(&leaf.leaf)))?;
+    /// The inform interval that the device keeps, if it is not the one that was written and passes all the same: because it
+    /// is near enough, or because somebody accepts it of this model. It was written in this session or before, and is
+    /// not written again.
+    fn kept_interval(&mut self, profile: &CpeProfile, wanted: &[Item]) -> Option<Kept> {
+        let setting = interval_setting(profile)?;
+        let item = wanted.iter().find(|item| sets(setting, &item.path))?;
         let kept_s: u32 = self.session().tree.value(&item.path)?.trim().parse().ok()?;
         let written_s: u32 = item.value.expose().parse().ok()?;
-        let known = self.device.ownership.kept_interval == Some(KeptInterval { written_s, kept_s });
+        if kept_s == written_s {
+            return None;
+        }
+        let ownership = &self.device.ownership;
+        let known = ownership.kept_interval == Some(KeptInterval { written_s, kept_s })
+            || ownership.not_kept.iter().any(|k| k.path == item.path && k.wanted == item.value.masked());
         let told = known || self.tried(&item.path) > 0;
-        let near = kept_s != written_s && tolerance.allows(written_s.into(), kept_s.into());
-        (told && near).then(|| (item.path.clone(), kept_s))
+        let near = setting.kept_within.is_some_and(|within| within.allows(written_s.into(), kept_s.into()));
+        let accepted = self.context.policy.accepted_interval.as_ref().filter(|_| !near);
+        let accepted_by = accepted.filter(|accepted| accepted.interval_s == kept_s).map(|a| a.by.clone());
+        (told && (near || accepted_by.is_some())).then(|| Kept {
+            path: item.path.clone(),
+            kept_s,
+            accepted_by,
+        })
+    }
+
+    /// What the device keeps, if this is its inform interval and it keeps one: that can be accepted.
+    fn own_interval(&mut self, profile: &CpeProfile, item: &Item) -> Option<u32> {
+        let is_interval = interval_setting(profile).is_some_and(|setting| sets(setting, &item.path));
+        let kept_s = self.session().tree.value(&item.path)?.trim().parse().ok()?;
+        (is_interval && kept_s > 0).then_some(kept_s)
     }
 
     /// Remembers that a leaf is not kept, and says so.
-    fn remember_not_kept(&mut self, item: &Item) -> crate::Reason {
+    fn remember_not_kept(&mut self, profile: &CpeProfile, item: &Item) -> crate::Reason {
+        let own = self.own_interval(profile, item);
         let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
         let (now, wanted) = (self.now, item.value.masked());
         let known = &mut self.device.ownership.not_kept;
@@ -149,11 +187,13 @@ impl Work<'_> {
             known.remove(0);
         }
         let again = (sessions >= STUBBORN).then(|| now.plus_s(self.context.policy.credentials_rewrite_s));
-        sentences::ownership_not_kept(&item.path, &wanted, &observed, again)
+        sentences::ownership_not_kept(&item.path, &wanted, &observed, again, own)
     }
 
-    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<u32>) {
+    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<Kept>) {
         for item in wanted {
+            let accepted = kept.as_ref().filter(|kept| kept.path == item.path);
+            let accepted = accepted.and_then(|kept| Some((kept.kept_s, kept.accepted_by.as_ref()?)));
             let (observed, proof) = match &item.secret {
                 Some(_) => ("not readable".to_owned(), Proof::Accepted),
                 None => {
@@ -164,7 +204,10 @@ impl Work<'_> {
                 layer: Layer::Core,
                 setting: item.label.clone(),
                 path: item.path.clone(),
-                wanted: item.value.masked(),
+                wanted: match accepted {
+                    Some((kept_s, by)) => format!("{}; {kept_s} accepted by {by}", item.value.masked()),
+                    None => item.value.masked(),
+                },
                 observed,
                 verified: true,
                 proof,
@@ -179,12 +222,17 @@ impl Work<'_> {
             self.device.connection.unauthorized_since = None;
         }
         ownership.not_kept.clear();
-        let rounded = kept.map(|kept_s| KeptInterval { written_s: interval, kept_s });
-        let news = std::mem::replace(&mut ownership.kept_interval, rounded) != rounded;
-        self.device.inform_interval_s = Some(kept.unwrap_or(interval));
-        if let Some(kept_s) = kept.filter(|_| news) {
-            self.note(sentences::interval_rounded(interval, kept_s));
-        }
+        let known = kept.as_ref().map(|kept| KeptInterval { written_s: interval, kept_s: kept.kept_s });
+        let news = std::mem::replace(&mut ownership.kept_interval, known) != known;
+        self.device.inform_interval_s = Some(kept.as_ref().map_or(interval, |kept| kept.kept_s));
+        let Some(Kept { kept_s, accepted_by, .. }) = kept.filter(|_| news) else { return };
+        self.note(match accepted_by {
+            Some(by) => {
+                let model = self.device.identity.product_class.clone();
+                sentences::interval_accepted(interval, kept_s, &by, &model)
+            }
+            None => sentences::interval_rounded(interval, kept_s),
+        });
     }
 
     fn tried(&mut self, path: &str) -> u32 {

@@ -39,6 +39,9 @@ pub struct Policy {
     /// application looks it up for the device it asks about.
     #[serde(skip)]
     pub clock_waived_by: Option<String>,
+    /// The inform interval of its own that a device of this model may keep. Never stored here either.
+    #[serde(skip)]
+    pub accepted_interval: Option<AcceptedInterval>,
     /// Offset for `LocalTimeZone` of TR-098 devices, e.g. `+05:30`.
     pub time_zone: String,
     /// POSIX zone for TR-181 devices, e.g. `IST-5:30`.
@@ -53,6 +56,15 @@ pub struct Policy {
     pub requests_per_session: u32,
     /// Connection is named so that we know our own: `Name` of TR-098, `Alias` of TR-181.
     pub wan_label: String,
+}
+
+/// An inform interval that the devices of a model keep whatever they are told, and who accepts that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedInterval {
+    /// Seconds; exactly this, nothing near it.
+    pub interval_s: u32,
+    /// Who accepts it.
+    pub by: String,
 }
 
 impl Default for Policy {
@@ -73,6 +85,7 @@ impl Default for Policy {
             clock_floor_year: 2020,
             ntp_servers: vec!["pool.ntp.org".into()],
             clock_waived_by: None,
+            accepted_interval: None,
             time_zone: "+00:00".into(),
             time_zone_posix: "UTC0".into(),
             ntp_pushes: 3,

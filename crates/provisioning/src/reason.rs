@@ -86,6 +86,8 @@ codes! {
     OwnershipNotKept = "ownership_not_kept", Bad;
     /// The device rounds or clamps its inform interval.
     IntervalRounded = "interval_rounded", Info;
+    /// The device keeps an inform interval of its own, and an operator accepts that for its model.
+    IntervalAccepted = "interval_accepted", Warn;
     /// Management settings are confirmed.
     Owned = "owned", Ok;
     /// An Inform was authenticated with the device's own secret.
@@ -100,6 +102,8 @@ codes! {
     ClockValid = "clock_valid", Ok;
     /// An operator lets the device pass without a clock.
     ClockOverridden = "clock_overridden", Warn;
+    /// An operator no longer lets the device pass without a clock.
+    ClockOverrideWithdrawn = "clock_override_withdrawn", Info;
     /// No intent for the service.
     NoIntent = "no_intent", Wait;
     /// No profile fits.

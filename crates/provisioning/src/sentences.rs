@@ -90,22 +90,33 @@ pub(crate) fn credentials_missing() -> Reason {
         .then("the next Inform goes on")
 }
 
-/// `again`: it was not kept so often that it is left alone until then.
-pub(crate) fn ownership_not_kept(path: &str, wanted: &str, observed: &str, again: Option<UtcMs>) -> Reason {
+/// `again`: it was not kept so often that it is left alone until then. `own_interval_s`: what is not kept is the inform
+/// interval, and this is the device's own, which somebody may accept.
+pub(crate) fn ownership_not_kept(
+    path: &str,
+    wanted: &str,
+    observed: &str,
+    again: Option<UtcMs>,
+    own_interval_s: Option<u32>,
+) -> Reason {
     let observed = short(observed);
-    let next = match again {
+    let mut next = match again {
         None => "tried again at the next Inform".to_owned(),
-        Some(again) => format!(
-            "not written again before {}: a device is not fought; let the policy ask for what it keeps",
-            at(again)
-        ),
+        Some(again) => format!("not written again before {}: a device is not fought", at(again)),
     };
-    Reason::new(
+    if let Some(kept_s) = own_interval_s {
+        next.push_str(&format!(", and goes on where {kept_s} s is accepted for its model"));
+    }
+    let reason = Reason::new(
         Code::OwnershipNotKept,
         format!("The device does not keep our management settings: {path} was set to {wanted} and reads {observed}"),
     )
     .then(next)
-    .with("path", path)
+    .with("path", path);
+    match own_interval_s {
+        Some(kept_s) => reason.with("kept_s", kept_s),
+        None => reason,
+    }
 }
 
 pub(crate) fn interval_rounded(written_s: u32, kept_s: u32) -> Reason {
@@ -118,6 +129,21 @@ pub(crate) fn interval_rounded(written_s: u32, kept_s: u32) -> Reason {
     )
     .with("written_s", written_s)
     .with("kept_s", kept_s)
+}
+
+pub(crate) fn interval_accepted(written_s: u32, kept_s: u32, who: &str, model: &str) -> Reason {
+    let model = short(model);
+    Reason::new(
+        Code::IntervalAccepted,
+        format!(
+            "The device was told to inform every {written_s} s and keeps {kept_s} s; {who} accepts that of every {model}, and \
+             it is not written again"
+        ),
+    )
+    .then(format!("where it cannot be called, what is wanted reaches it within {}", duration(kept_s.into())))
+    .with("written_s", written_s)
+    .with("kept_s", kept_s)
+    .with("by", who)
 }
 
 pub(crate) fn owned(interval_s: u32) -> Reason {
@@ -177,6 +203,15 @@ pub(crate) fn clock_valid(reported: &str) -> Reason {
 pub(crate) fn clock_overridden(who: &str) -> Reason {
     Reason::new(Code::ClockOverridden, format!("{who} lets this device pass without a right clock"))
         .with("by", who)
+}
+
+pub(crate) fn clock_override_withdrawn(who: &str) -> Reason {
+    Reason::new(
+        Code::ClockOverrideWithdrawn,
+        format!("{who} no longer lets this device pass without a right clock"),
+    )
+    .then("nothing new is written to it before it shows one; what is in force stays")
+    .with("by", who)
 }
 
 pub(crate) fn clock_waived(who: &str, model: &str) -> Reason {

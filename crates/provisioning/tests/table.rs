@@ -118,6 +118,10 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("RetryRequested", vec![Event::RetryRequested { by: by() }]),
         ("CallRequested", vec![Event::CallRequested { by: by() }]),
         ("ClockGateOverridden", vec![Event::ClockGateOverridden { by: by() }]),
+        (
+            "ClockGateOverridden, ClockGateRestored",
+            vec![Event::ClockGateOverridden { by: by() }, Event::ClockGateRestored { by: by() }],
+        ),
         ("Released", vec![Event::Released { why: "terminated".into() }]),
         ("OnuFlapped", vec![Event::OnuFlapped]),
         ("OnuOffline", vec![Event::OnuOffline]),

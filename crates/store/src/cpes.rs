@@ -18,7 +18,7 @@ use crate::{
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict, Query},
+    sea_query::{Expr, Func, OnConflict, Query},
 };
 use std::collections::BTreeMap;
 use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
@@ -45,6 +45,34 @@ pub async fn by_identity(
             .add(cpes::Column::SerialNumber.eq(serial_number)),
     )
     .await
+}
+
+/// Who makes the CPEs that are known by this product class, in any spelling of it: by name, or by OUI where they tell no
+/// name. At most a hundred.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn makers_of(db: &Db, product_class: &str) -> Result<Vec<String>, StoreError> {
+    use cpes::Column;
+    let same = Expr::expr(Func::lower(Expr::col(Column::ProductClass))).eq(product_class.to_lowercase());
+    let found: Vec<(String, String)> = cpes::Entity::find()
+        .select_only()
+        .columns([Column::Manufacturer, Column::Oui])
+        .distinct()
+        .filter(same)
+        .order_by_asc(Column::Manufacturer)
+        .limit(100)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut makers: Vec<String> = Vec::new();
+    for (name, oui) in found {
+        let maker = if name.trim().is_empty() { oui } else { name.trim().to_owned() };
+        if !maker.is_empty() && !makers.iter().any(|known| known.eq_ignore_ascii_case(&maker)) {
+            makers.push(maker);
+        }
+    }
+    Ok(makers)
 }
 
 /// The CPE that authenticates with this user name.

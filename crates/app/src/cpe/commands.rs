@@ -56,6 +56,25 @@ impl App {
             .await
     }
 
+    /// Withdraws that: the device has to show a right clock before anything new is written to it. What is in force on it
+    /// stays.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`]; [`AppError::Conflict`] when nobody lets this one device pass.
+    pub async fn restore_clock_gate(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        if row.machine["clock"]["overridden_by"].is_null() {
+            return Err(AppError::Conflict(
+                "Nobody lets this one CPE pass without a right clock, so there is nothing to withdraw. Where its whole model \
+                 passes, that is withdrawn under Settings, ACS policy."
+                    .to_owned(),
+            ));
+        }
+        self.operate(actor, cpe, "cpe.restore_clock", Event::ClockGateRestored { by: actor.label() }, "")
+            .await
+    }
+
     /// Takes a device from its service, which is free for another one then. Nothing is written to the device. Where the
     /// serial number of an ONU says that it is this service's, the device comes back with its next Inform.
     ///
@@ -115,7 +134,19 @@ impl App {
         actor.require(Permission::OperateCpe)?;
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
         let given = (!why.is_empty()).then(|| serde_json::json!({ "reason": why }));
-        let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), None, given);
+        let clock = &row.machine["clock"]["overridden_by"];
+        let (before, given) = match &event {
+            Event::ClockGateOverridden { by } => (
+                Some(serde_json::json!({ "overridden_by": clock })),
+                Some(serde_json::json!({ "overridden_by": by })),
+            ),
+            Event::ClockGateRestored { .. } => (
+                Some(serde_json::json!({ "overridden_by": clock })),
+                Some(serde_json::json!({ "overridden_by": null })),
+            ),
+            _ => (None, given),
+        };
+        let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), before, given);
         let entry = rows::TimelineEntry {
             at: self.now(),
             kind: "operator".into(),
@@ -129,6 +160,9 @@ impl App {
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),
                 Event::ClockGateOverridden { .. } => "Allowed to pass without a clock.".to_owned(),
+                Event::ClockGateRestored { .. } => {
+                    "No longer allowed to pass without a clock. What is in force on it stays.".to_owned()
+                }
                 Event::Released { .. } => "Released from its service by hand.".to_owned(),
                 _ => "Claimed for a service by hand.".to_owned(),
             },

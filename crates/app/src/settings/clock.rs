@@ -1,20 +1,16 @@
 //! Models that are let pass without a right clock: some CPEs never report one. A decision of a person, with a reason, that
 //! can be withdrawn.
 
+use super::models::{self, ModelOf, OfModel};
 use crate::{Actor, App, AppError, Permission, error::Checks};
 use serde::{Deserialize, Serialize};
-use store::{Store, StoreError, settings};
+use store::{Store, StoreError, cpes};
 use types::UtcMs;
-
-/// Key of the list in the settings table.
-const CLOCK_WAIVERS: &str = "acs.clock_waivers";
-/// Most models that are let pass.
-const MOST: usize = 100;
 
 /// Every CPE of one model may be configured without a right clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockWaiver {
-    /// `DeviceId.Manufacturer` as the CPE tells it; empty: whoever made it.
+    /// `DeviceId.Manufacturer` as the CPE tells it, or its `DeviceId.OUI`.
     pub manufacturer: String,
     /// `DeviceId.ProductClass` as the CPE tells it.
     pub product_class: String,
@@ -26,31 +22,29 @@ pub struct ClockWaiver {
     pub since: UtcMs,
 }
 
-impl ClockWaiver {
-    fn is_for(&self, manufacturer: &str, product_class: &str) -> bool {
-        let same_maker =
-            self.manufacturer.is_empty() || self.manufacturer.eq_ignore_ascii_case(manufacturer.trim());
-        same_maker && self.product_class.eq_ignore_ascii_case(product_class.trim())
+impl OfModel for ClockWaiver {
+    const KEY: &'static str = "acs.clock_waivers";
+    const LIST: &'static str = "the list of models without a clock";
+
+    fn model(&self) -> (&str, &str) {
+        (&self.manufacturer, &self.product_class)
     }
 }
 
 pub(crate) async fn stored_waivers(store: &Store) -> Result<Vec<ClockWaiver>, AppError> {
-    let Some(setting) = settings::get(store, CLOCK_WAIVERS).await? else { return Ok(Vec::new()) };
-    serde_json::from_value(setting.value).map_err(|error| {
-        AppError::Internal(format!("the stored list of models without a clock cannot be read: {error}"))
-    })
+    models::stored(store).await
 }
 
 impl App {
     /// Who lets CPEs of this model pass without a right clock, if anybody does.
-    pub fn clock_waiver(&self, manufacturer: &str, product_class: &str) -> Option<ClockWaiver> {
-        self.clock_waivers().iter().find(|waiver| waiver.is_for(manufacturer, product_class)).cloned()
+    pub fn clock_waiver(&self, model: ModelOf<'_>) -> Option<ClockWaiver> {
+        self.clock_waivers().iter().find(|waiver| model.is(*waiver)).cloned()
     }
 
     /// Lets every CPE of a model pass without a right clock, from its next contact on.
     ///
     /// # Errors
-    /// [`AppError::Invalid`], [`AppError::Conflict`] when the model is let pass already.
+    /// [`AppError::Invalid`], also without a maker; [`AppError::Conflict`] when the model is let pass already.
     pub async fn waive_clock(
         &self,
         actor: &Actor,
@@ -60,9 +54,7 @@ impl App {
     ) -> Result<ClockWaiver, AppError> {
         actor.require(Permission::WriteSettings)?;
         let mut checks = Checks::default();
-        checks.optional("manufacturer", manufacturer, 64);
-        checks.text("product_class", product_class, 64);
-        checks.text("reason", reason, 200);
+        models::check(&mut checks, manufacturer, product_class, reason);
         checks.done()?;
         let waiver = ClockWaiver {
             manufacturer: manufacturer.trim().to_owned(),
@@ -72,26 +64,12 @@ impl App {
             since: self.now(),
         };
         let new = waiver.clone();
-        self.change_waivers(actor, "settings.waive_clock", move |waivers| {
-            let same = |old: &&ClockWaiver| {
-                old.manufacturer.eq_ignore_ascii_case(&new.manufacturer)
-                    && old.product_class.eq_ignore_ascii_case(&new.product_class)
-            };
-            if let Some(old) = waivers.iter().find(same) {
-                return Err(AppError::Conflict(format!(
-                    "{} lets every {} pass already.",
-                    old.by, old.product_class
-                )));
-            }
-            if waivers.len() >= MOST {
-                return Err(AppError::Conflict(format!(
-                    "{MOST} models pass without a clock already; withdraw some first."
-                )));
-            }
-            waivers.push(new);
-            Ok(())
-        })
-        .await?;
+        let waivers = self
+            .change_models(actor, "settings.waive_clock", |waivers| {
+                models::add(waivers, new, |old| old.by.clone())
+            })
+            .await?;
+        self.set_clock_waivers(waivers);
         Ok(waiver)
     }
 
@@ -107,75 +85,54 @@ impl App {
         product_class: &str,
     ) -> Result<(), AppError> {
         actor.require(Permission::WriteSettings)?;
-        let (manufacturer, product_class) = (manufacturer.trim().to_owned(), product_class.trim().to_owned());
-        self.change_waivers(actor, "settings.withdraw_clock_waiver", move |waivers| {
-            let before = waivers.len();
-            waivers.retain(|old| {
-                !(old.manufacturer.eq_ignore_ascii_case(&manufacturer)
-                    && old.product_class.eq_ignore_ascii_case(&product_class))
-            });
-            if waivers.len() == before {
-                let shown: String = product_class.chars().take(64).collect();
-                return Err(AppError::NotFound(format!(
-                    "{shown:?} is no model that passes without a clock."
-                )));
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn change_waivers(
-        &self,
-        actor: &Actor,
-        action: &str,
-        change: impl FnOnce(&mut Vec<ClockWaiver>) -> Result<(), AppError>,
-    ) -> Result<(), AppError> {
-        let stored = settings::get(self.store(), CLOCK_WAIVERS).await?;
-        let seen = stored.as_ref().map_or(0, |setting| setting.version);
-        let mut waivers = stored_waivers(self.store()).await?;
-        let json = |waivers: &[ClockWaiver]| {
-            serde_json::to_value(waivers).map_err(|error| AppError::Internal(error.to_string()))
-        };
-        let before = json(&waivers)?;
-        change(&mut waivers)?;
-        let after = json(&waivers)?;
-        let subject = format!("setting:{CLOCK_WAIVERS}");
-        let audit = self.audit_row(actor, action, &subject, Some(before), Some(after.clone()));
-        let label = actor.label();
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    settings::put(tx, CLOCK_WAIVERS, after, seen, &label)
-                        .await?
-                        .or_overtaken("the list of models without a clock")?;
-                    tx.insert(&audit).await?;
-                    Ok::<_, StoreError>(())
-                })
+        let (maker, model) = (manufacturer.trim(), product_class.trim());
+        let waivers = self
+            .change_models(actor, "settings.withdraw_clock_waiver", |waivers| {
+                models::withdraw(waivers, maker, model)
             })
             .await?;
         self.set_clock_waivers(waivers);
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_is_who_made_it_and_what_it_calls_itself() {
-        let waiver = |manufacturer: &str| ClockWaiver {
-            manufacturer: manufacturer.into(),
-            product_class: "HG8546M".into(),
-            reason: "its clock stands still".into(),
-            by: "ana".into(),
-            since: UtcMs(0),
-        };
-        assert!(waiver("Huawei").is_for("huawei ", "hg8546m"));
-        assert!(!waiver("Huawei").is_for("Other", "HG8546M"), "another maker's model of the same name");
-        assert!(waiver("").is_for("anybody", "HG8546M"));
-        assert!(!waiver("").is_for("anybody", "HG8546M5"));
-        assert!(!waiver("").is_for("anybody", ""));
+    /// Earlier versions took models without a maker, and let every maker's pass. Such an entry becomes one for each
+    /// maker whose CPEs of that name are known, in the words and since the day of whoever decided it; where none is
+    /// known it goes. Both stand in the audit log.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn name_makers(&self) -> Result<(), AppError> {
+        let waivers = self.clock_waivers();
+        let nameless: Vec<ClockWaiver> =
+            waivers.iter().filter(|waiver| waiver.manufacturer.is_empty()).cloned().collect();
+        if nameless.is_empty() {
+            return Ok(());
+        }
+        let mut named = Vec::new();
+        for waiver in &nameless {
+            for maker in cpes::makers_of(self.store(), &waiver.product_class).await? {
+                named.push(ClockWaiver { manufacturer: maker, ..waiver.clone() });
+            }
+            let (model, by) = (&waiver.product_class, &waiver.by);
+            tracing::warn!(%model, %by, "was let pass without a clock whoever made it; now by the makers that are known");
+        }
+        let actor = Actor::System("settings");
+        let changed = self.change_models(&actor, "settings.name_clock_waiver_makers", |waivers| {
+            waivers.retain(|waiver: &ClockWaiver| !waiver.manufacturer.is_empty());
+            for waiver in named {
+                // One that is there already says the same.
+                let _known = models::add(waivers, waiver, |old| old.by.clone());
+            }
+            Ok(())
+        });
+        match changed.await {
+            Ok(waivers) => self.set_clock_waivers(waivers),
+            // Another node was quicker.
+            Err(AppError::Store(StoreError::Overtaken { .. })) => {
+                self.set_clock_waivers(stored_waivers(self.store()).await?)
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
     }
 }

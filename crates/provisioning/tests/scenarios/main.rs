@@ -2,6 +2,7 @@
 //! the invariants (`support/invariants.rs`).
 
 mod changes;
+mod intervals;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -256,6 +257,24 @@ fn a_clock_that_never_comes_right_keeps_everything_else_away() {
     shell.feed(Event::ClockGateOverridden { by: "ana".into() });
     shell.run_until(State::Active, 3600);
     assert!(shell.codes().contains(&"clock_overridden"));
+
+    // Withdrawn, what is in force stays, and nothing new goes to the device.
+    shell.feed(Event::ClockGateRestored { by: "tariq".into() });
+    assert_eq!(shell.device.clock.overridden_by, None);
+    assert!(shell.codes().contains(&"clock_override_withdrawn"));
+    shell.run(2 * 3600);
+    assert_eq!(shell.device.state(), State::Active);
+    shell.cpe.told_since();
+    let mut intents = shell.context.intents.clone().expect("a service");
+    intents.internet.as_mut().expect("Internet").vlan = Some(201);
+    shell.context.intents = Some(intents);
+    shell.feed(Event::IntentChanged);
+    shell.run(4 * 3600);
+    assert_eq!((shell.device.state(), code(&shell)), (State::Owned, ReasonCode::ClockUnreachable));
+    assert_eq!(shell.cpe.told_since(), [], "something was written with a wrong clock");
+    // Once is enough: a second withdrawal says nothing.
+    let step = shell.feed(Event::ClockGateRestored { by: "tariq".into() });
+    assert!(step.reasons.is_empty(), "{:?}", step.reasons);
 }
 
 #[test]
@@ -274,76 +293,6 @@ fn nothing_is_asked_in_a_session_that_takes_too_long() {
         let said = step.reasons.iter().any(|reason| reason.text == "This session already took 9 min");
         assert_eq!(said, !asks, "{age_s} s: {:?}", step.reasons);
     }
-}
-
-/// What the device was told its inform interval should be, so far.
-fn told_intervals(shell: &Shell) -> Vec<u32> {
-    let told = shell.transcript.iter().flat_map(|line| line.split("PeriodicInformInterval = ").skip(1));
-    told.map(|rest| rest.split_whitespace().next().unwrap_or_default().parse().expect("a number")).collect()
-}
-
-#[test]
-fn a_device_that_rounds_its_inform_interval_is_believed_and_not_told_again() {
-    type Rounding = fn(u64) -> u64;
-    let roundings: [(Rounding, &str); 3] = [
-        (|_| 900, "to a quarter of an hour"),
-        (|seconds| seconds.max(1800), "to its own least"),
-        (|seconds| seconds / 60 * 60 + 60, "up to minutes"),
-    ];
-    for (keeps, how) in roundings {
-        let mut shell = huawei(Quirks { keeps_interval: Some(keeps), ..Quirks::default() });
-        shell.context.policy.inform_interval_s = 907;
-        shell.context.policy.inform_spread_s = 0;
-        shell.run_until(State::Active, 2 * 3600);
-        let kept = u32::try_from(keeps(907)).expect("small");
-        assert_eq!(
-            shell.device.inform_interval_s,
-            Some(kept),
-            "{how}: what it keeps is what is expected of it"
-        );
-        let said: Vec<&str> = shell.reasons.iter().map(|reason| reason.code.as_str()).collect();
-        assert_eq!(said.iter().filter(|code| **code == "interval_rounded").count(), 1, "{how}: {said:?}");
-        assert!(!said.contains(&"ownership_not_kept"), "{how}");
-        let (_, evidence) = shell
-            .evidence
-            .iter()
-            .find(|((_, setting), _)| setting == "Inform interval")
-            .expect("evidence of the interval");
-        assert_eq!(
-            (evidence.wanted.as_str(), evidence.observed.as_str()),
-            ("907", kept.to_string().as_str()),
-            "{how}"
-        );
-        assert!(evidence.verified, "{how}");
-        let told = told_intervals(&shell);
-        assert!(told.iter().all(|seconds| *seconds == 907), "{how}: never another one to hurry: {told:?}");
-        assert!(told.len() <= 2, "{how}: {told:?}");
-        // A repair of the credentials does not begin it anew.
-        shell.device.ownership.repair_due = true;
-        shell.run(4 * 3600);
-        assert_eq!(told_intervals(&shell), told, "{how}");
-    }
-}
-
-#[test]
-fn a_device_that_keeps_an_interval_of_its_own_is_not_fought_for_ever() {
-    let mut shell = huawei(Quirks { keeps_interval: Some(|_| 43_200), ..Quirks::default() });
-    shell.context.policy.inform_interval_s = 900;
-    shell.context.policy.inform_spread_s = 0;
-    shell.context.policy.credentials_rewrite_s = 86_400;
-    shell.run(40 * 3600);
-    assert_eq!((shell.device.state(), code(&shell)), (State::Informed, ReasonCode::OwnershipNotKept));
-    assert!(
-        sentence(&shell).contains("was set to 900 and reads 43200; not written again before "),
-        "{}",
-        sentence(&shell)
-    );
-    let told = told_intervals(&shell).len();
-    assert!((1..=6).contains(&told), "three sessions, twice each: {told}");
-    // The policy asks for what it keeps: that is another wish, and there is nothing to write for it.
-    shell.context.policy.inform_interval_s = 43_200;
-    shell.run_until(State::Active, 3 * 24 * 3600);
-    assert_eq!(told_intervals(&shell).len(), told);
 }
 
 #[test]

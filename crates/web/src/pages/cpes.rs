@@ -82,10 +82,19 @@ struct Data {
     timers: Vec<TimerRow>,
     held: bool,
     clock_waits: bool,
-    /// Who answers for its clock, in a sentence.
-    clock_waived: Option<String>,
-    /// The reader may let the whole model pass.
+    /// What somebody answers for.
+    answered: Vec<Answered>,
+    /// It keeps this inform interval, seconds, and waits because of that.
+    own_interval_s: Option<u32>,
+    /// The reader may decide for the whole model.
     may_waive: bool,
+}
+
+impl Data {
+    /// Who makes it: by name, or by OUI where it tells none.
+    fn maker(&self) -> &str {
+        if self.row.manufacturer.trim().is_empty() { &self.row.oui } else { &self.row.manufacturer }
+    }
 }
 
 #[derive(Template)]
@@ -245,20 +254,64 @@ fn steps(row: &CpeRow, lines: &[TimelineRow], v: &View) -> Vec<Step> {
         .collect()
 }
 
-/// Who lets this device or its model pass without a right clock, in a sentence.
-pub(crate) fn clock_waived(ctx: &Ctx, row: &CpeRow, v: &View) -> Option<String> {
-    if let Some(waiver) = ctx.app().clock_waiver(&row.manufacturer, &row.product_class) {
-        return Some(format!(
-            "{} lets every {} pass without a right clock, since {}: {}",
-            waiver.by,
-            view::limited(&row.product_class, 64),
-            v.clock(waiver.since),
-            waiver.reason
-        ));
+/// Something that a person answers for, so that a router goes on all the same.
+pub(crate) struct Answered {
+    /// In a sentence.
+    pub(crate) text: String,
+    /// Where it is listed, if it is for a whole model.
+    pub(crate) list: &'static str,
+    /// What that list is called.
+    pub(crate) listed: &'static str,
+}
+
+/// Who lets this device or its model pass without a right clock or with an inform interval of its own.
+pub(crate) fn answered(ctx: &Ctx, row: &CpeRow, v: &View) -> Vec<Answered> {
+    let told =
+        app::ModelOf { manufacturer: &row.manufacturer, oui: &row.oui, product_class: &row.product_class };
+    let model = view::limited(&row.product_class, 64);
+    let machine: serde_json::Value = serde_json::from_str(&row.machine).unwrap_or_default();
+    let mut all = Vec::new();
+    if let Some(by) = machine["clock"]["overridden_by"].as_str() {
+        all.push(Answered {
+            text: format!("{by} lets this router pass without a right clock."),
+            list: "",
+            listed: "",
+        });
     }
+    if let Some(waiver) = ctx.app().clock_waiver(told) {
+        all.push(Answered {
+            text: format!(
+                "{} lets every {model} pass without a right clock, since {}: {}",
+                waiver.by,
+                v.clock(waiver.since),
+                waiver.reason
+            ),
+            list: "/settings/policy#clock-waivers",
+            listed: "Models that pass",
+        });
+    }
+    let keeps = machine["ownership"]["kept_interval"]["kept_s"].as_u64();
+    if let Some(kept) = ctx.app().kept_interval(told).filter(|kept| keeps == Some(kept.interval_s.into())) {
+        all.push(Answered {
+            text: format!(
+                "It informs every {}, not as the policy says: {} accepts that of every {model}, since {}: {}",
+                view::span(i64::from(kept.interval_s)),
+                kept.by,
+                v.clock(kept.since),
+                kept.reason
+            ),
+            list: "/settings/policy#kept-intervals",
+            listed: "Models with an interval of their own",
+        });
+    }
+    all
+}
+
+/// The inform interval that the router keeps instead of the one it was told, if it waits because of that.
+fn own_interval(row: &CpeRow) -> Option<u32> {
     let machine: serde_json::Value = serde_json::from_str(&row.machine).ok()?;
-    let by = machine["clock"]["overridden_by"].as_str()?;
-    Some(format!("{by} lets this router pass without a right clock."))
+    let reason = &machine["reason"];
+    (reason["code"] == "ownership_not_kept").then(|| reason["facts"]["kept_s"].as_str()?.parse().ok())?
 }
 
 async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
@@ -299,7 +352,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         evidence,
         timers: read.cpe_timers(id).await?,
         held: is_held(&row),
-        clock_waived: clock_waived(ctx, &row, &v),
+        answered: answered(ctx, &row, &v),
+        own_interval_s: own_interval(&row),
         may_waive: who.may(app::Permission::WriteSettings),
         clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),
         lines,
@@ -510,6 +564,17 @@ pub(crate) async fn clock(
 ) -> Result<Response, Fail> {
     let result = ctx.app().override_clock_gate(&who.actor, CpeId(id)).await;
     Ok(went(&ctx, &back(&form, id), "May pass without a clock", "Kept in the audit log.", result))
+}
+
+pub(crate) async fn restore_clock(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().restore_clock_gate(&who.actor, CpeId(id)).await;
+    let done = "Nothing new is written to it before it shows a right clock. What is in force on it stays.";
+    Ok(went(&ctx, &back(&form, id), "Withdrawn", done, result))
 }
 
 pub(crate) async fn claim(

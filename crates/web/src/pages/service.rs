@@ -67,8 +67,8 @@ struct Data {
     /// Its ONU is ours, and the person may replace it.
     may_replace: bool,
     takes_effect: String,
-    /// Who answers for the router's clock, in a sentence.
-    clock_waived: Option<String>,
+    /// What somebody answers for, so that the router goes on all the same.
+    answered: Vec<super::cpes::Answered>,
     phone_digits: String,
     token: Html,
 }
@@ -450,7 +450,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
         may_service: who.may(app::Permission::WriteServices),
         may_replace,
         takes_effect,
-        clock_waived: cpe.as_ref().and_then(|cpe| super::cpes::clock_waived(ctx, cpe, &v)),
+        answered: cpe.as_ref().map(|cpe| super::cpes::answered(ctx, cpe, &v)).unwrap_or_default(),
         phone_digits: phone_digits(&row.customer_phone),
         token: who.token_field(),
         cause,

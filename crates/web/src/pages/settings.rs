@@ -1,6 +1,6 @@
 //! Settings: ACS policy, users, API keys. OLTs have pages of their own.
 
-use app::{AcsPolicy, ClockWaiver, NtpNetwork, Permission, PolicyBound, Role, ports::Cidr};
+use app::{AcsPolicy, ClockWaiver, KeptInterval, NtpNetwork, Permission, PolicyBound, Role, ports::Cidr};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -58,6 +58,15 @@ struct PolicyPage {
     v: View,
     waivers: Arc<[ClockWaiver]>,
     waiver: Form,
+    intervals: Arc<[KeptInterval]>,
+    interval: Form,
+}
+
+/// The forms below the policy, about single models.
+#[derive(Default)]
+struct ModelForms {
+    waiver: Form,
+    interval: Form,
 }
 
 /// One number of the policy.
@@ -134,7 +143,7 @@ async fn draw_policy(
     who: &Who,
     headers: &HeaderMap,
     form: Form,
-    waiver: Form,
+    models: ModelForms,
 ) -> Result<PolicyPage, Fail> {
     let shell = Shell::new(ctx, who, headers, "settings", "ACS policy").await?.crumb("Settings", "/settings");
     let v = ctx.view();
@@ -154,7 +163,9 @@ async fn draw_policy(
         first_contact,
         v,
         waivers: ctx.app().clock_waivers(),
-        waiver,
+        waiver: models.waiver,
+        intervals: ctx.app().kept_intervals(),
+        interval: models.interval,
     })
 }
 
@@ -166,8 +177,12 @@ pub(crate) async fn policy(
 ) -> Result<Response, Fail> {
     let form = fill(&ctx.app().policy());
     // A router's page asks for its model.
-    let waiver = Form::parse(uri.query().unwrap_or_default());
-    page(&ctx, &headers, &draw_policy(&ctx, &who, &headers, form, waiver).await?)
+    let asked = Form::parse(uri.query().unwrap_or_default());
+    let models = match asked.opt("interval_s") {
+        Some(_) => ModelForms { interval: asked, ..ModelForms::default() },
+        None => ModelForms { waiver: asked, ..ModelForms::default() },
+    };
+    page(&ctx, &headers, &draw_policy(&ctx, &who, &headers, form, models).await?)
 }
 
 /// Where models that pass without a right clock are listed.
@@ -191,7 +206,8 @@ pub(crate) async fn waive_clock(
         Err(error) => {
             form.take(error.into());
             let policy = fill(&ctx.app().policy());
-            again(&draw_policy(&ctx, &who, &headers, policy, form).await?)
+            let models = ModelForms { waiver: form, ..ModelForms::default() };
+            again(&draw_policy(&ctx, &who, &headers, policy, models).await?)
         }
     }
 }
@@ -205,6 +221,52 @@ pub(crate) async fn withdraw_clock_waiver(
     let result = ctx.app().withdraw_clock_waiver(&who.actor, maker, model).await;
     let done = "Nothing new is written to the model before it shows a right clock. What is in force stays.";
     Ok(went(&ctx, WAIVERS, "Withdrawn", done, result))
+}
+
+/// Where models with an inform interval of their own are listed.
+const INTERVALS: &str = "/settings/policy#kept-intervals";
+
+pub(crate) async fn accept_interval(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    mut form: Form,
+) -> Result<Response, Fail> {
+    let (maker, model) = (form.val("manufacturer").to_owned(), form.val("product_class").to_owned());
+    let interval_s: u32 = form.number("interval_s");
+    let accepted = if form.has_errors() {
+        None
+    } else {
+        Some(ctx.app().accept_interval(&who.actor, &maker, &model, interval_s, form.val("reason")).await)
+    };
+    match accepted {
+        Some(Ok(kept)) => {
+            return Ok(go(
+                &ctx,
+                INTERVALS,
+                Status::Ok,
+                format!("Every {} may keep {} s", view::limited(&kept.product_class, 64), kept.interval_s),
+                "From each device's next contact on. Kept in the audit log.",
+            ));
+        }
+        Some(Err(error)) => form.take(error.into()),
+        None => {}
+    }
+    let policy = fill(&ctx.app().policy());
+    let models = ModelForms { interval: form, ..ModelForms::default() };
+    again(&draw_policy(&ctx, &who, &headers, policy, models).await?)
+}
+
+pub(crate) async fn withdraw_interval(
+    State(ctx): State<Ctx>,
+    who: Who,
+    form: Form,
+) -> Result<Response, Fail> {
+    let (maker, model) = (form.val("manufacturer"), form.val("product_class"));
+    let result = ctx.app().withdraw_interval(&who.actor, maker, model).await;
+    let done = "Devices of the model that are not ours yet wait until they keep what they are told. The others stay as they \
+                are.";
+    Ok(went(&ctx, INTERVALS, "Withdrawn", done, result))
 }
 
 pub(crate) async fn change_policy(
@@ -278,7 +340,7 @@ pub(crate) async fn change_policy(
         }
     }
     form.set("first_contact_password", "");
-    again(&draw_policy(&ctx, &who, &headers, form, Form::default()).await?)
+    again(&draw_policy(&ctx, &who, &headers, form, ModelForms::default()).await?)
 }
 
 #[derive(Template)]

@@ -102,6 +102,15 @@ async fn a_model_is_let_pass_without_a_clock_and_its_pages_say_so() {
     for page in &pages {
         assert!(!admin.get(&bed, page).await.text.contains("pass without a right clock, since"), "{page}");
     }
+    // Without a maker every maker's model of that name would pass: refused, with words beside the field.
+    let nameless = fields("it stands still").map(|(name, value)| match name {
+        "manufacturer" => (name, String::new()),
+        _ => (name, value),
+    });
+    let answer = post(&mut admin, "/settings/clock-waivers", &nameless).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("other makers use the same model names"), "{}", answer.text);
+    assert!(bed.app.clock_waivers().is_empty());
     let answer = post(&mut admin, "/settings/clock-waivers", &fields("it stands still")).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     for page in &pages {
@@ -115,4 +124,68 @@ async fn a_model_is_let_pass_without_a_clock_and_its_pages_say_so() {
     let answer = post(&mut admin, "/settings/clock-waivers/withdraw", &fields("")).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert!(bed.app.clock_waivers().is_empty(), "withdrawn");
+}
+
+#[tokio::test]
+async fn one_router_passes_without_a_clock_until_its_page_withdraws_that() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, cpe, _) = bed.seeded().await;
+    let mut row: store::rows::Cpe = bed.app.store().get(cpe).await.expect("readable").expect("a CPE");
+    row.machine = serde_json::to_value(provisioning::Device::new(bed.app.now())).expect("json");
+    let spoke = bed.app.store().write(move |tx| {
+        Box::pin(async move {
+            tx.update(&row).await?.or_overtaken("the CPE")?;
+            Ok::<_, store::StoreError>(())
+        })
+    });
+    spoke.await.expect("written");
+    let page = format!("/cpes/{cpe}");
+    let pages = [page.clone(), format!("/services/{service}")];
+    let says = "lets this router pass without a right clock";
+    let answer = admin.post(&bed, &format!("{page}/clock"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    for page in &pages {
+        assert!(admin.get(&bed, page).await.text.contains(says), "{page}");
+    }
+    let text = admin.get(&bed, &page).await.text;
+    assert!(text.contains(&format!("action=\"{page}/clock/withdraw\"")), "{text}");
+    let answer = admin.post(&bed, &format!("{page}/clock/withdraw"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    for page in &pages {
+        assert!(!admin.get(&bed, page).await.text.contains(says), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn an_inform_interval_of_its_own_is_accepted_of_a_model() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let form = |interval_s: &'static str| {
+        [
+            ("manufacturer", "Huawei"),
+            ("product_class", "HG8546M"),
+            ("interval_s", interval_s),
+            ("reason", "it clamps"),
+        ]
+    };
+    for (wrong, said) in [("soon", "is not a whole number"), ("9", "10 to 604800")] {
+        let answer = admin.post(&bed, "/settings/kept-intervals", &form(wrong)).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert!(
+            answer.text.contains(said) && answer.text.contains("it clamps"),
+            "{wrong}: what was typed is lost"
+        );
+        assert!(bed.app.kept_intervals().is_empty());
+    }
+    let answer = admin.post(&bed, "/settings/kept-intervals", &form("43200")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    assert!(admin.get(&bed, "/settings/policy").await.text.contains("43,200 s"));
+    // As the page of a router asks for it: the form of the interval is filled, the other one is not.
+    let asked = "/settings/policy?manufacturer=ZTE&product_class=F660&interval_s=3600";
+    let text = admin.get(&bed, asked).await.text;
+    assert_eq!(text.matches("value=\"F660\"").count(), 1, "{text}");
+    let answer = admin.post(&bed, "/settings/kept-intervals/withdraw", &form("")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(bed.app.kept_intervals().is_empty(), "withdrawn");
 }

@@ -16,7 +16,7 @@ use super::{
     input::{Asked, Filter, Id, Nothing, Pages, list_query, one_of},
     output::{Answer, List, Named, Reply, ServiceRef, Time, found, named, serial, service_ref, time},
     overview::{TimelineLine, timeline_line},
-    settings::ClockWaiverShown,
+    settings::{ClockWaiverShown, KeptIntervalShown},
 };
 use crate::{
     error::{ApiFail, Fail},
@@ -137,10 +137,29 @@ pub(super) struct ClockShown {
     valid: bool,
     /// NTP was set this often since the clock was last right.
     ntp_pushes: u32,
-    /// An operator lets it pass.
+    /// An operator lets it pass; withdrawn with `/restore-clock`.
     overridden_by: Option<String>,
     /// Every CPE of its model is let pass.
     waived: Option<ClockWaiverShown>,
+}
+
+/// A CPE that keeps another inform interval than it was told.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OwnInterval {
+    /// Told, seconds.
+    told_s: u32,
+    /// Read back, seconds.
+    kept_s: u32,
+    /// Somebody accepts that of its model; null: it is near enough.
+    accepted: Option<KeptIntervalShown>,
+}
+
+fn model_of(device: &Device) -> app::ModelOf<'_> {
+    app::ModelOf {
+        manufacturer: &device.identity.manufacturer,
+        oui: &device.identity.oui,
+        product_class: &device.identity.product_class,
+    }
 }
 
 /// An operator's stop.
@@ -167,6 +186,8 @@ pub(super) struct CpeWithLayers {
     layers: Vec<LayerShown>,
     /// Null for a device that never spoke.
     clock: Option<ClockShown>,
+    /// It keeps another inform interval than it was told; null: it keeps that one.
+    kept_interval: Option<OwnInterval>,
     /// An operator stopped its provisioning.
     hold: Option<HoldShown>,
     /// Failures in a row.
@@ -350,10 +371,16 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
             valid: device.clock.valid,
             ntp_pushes: device.clock.ntp_pushes,
             overridden_by: device.clock.overridden_by.clone(),
-            waived: ctx
-                .app()
-                .clock_waiver(&device.identity.manufacturer, &device.identity.product_class)
-                .map(ClockWaiverShown::from),
+            waived: ctx.app().clock_waiver(model_of(device)).map(ClockWaiverShown::from),
+        }),
+        kept_interval: device.as_ref().and_then(|device| {
+            let kept = device.ownership.kept_interval?;
+            let accepted = ctx.app().kept_interval(model_of(device));
+            Some(OwnInterval {
+                told_s: kept.written_s,
+                kept_s: kept.kept_s,
+                accepted: accepted.filter(|a| a.interval_s == kept.kept_s).map(KeptIntervalShown::from),
+            })
         }),
         hold: device
             .as_ref()
@@ -538,6 +565,20 @@ pub(super) async fn release_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Res
     order
         .once(move |ctx, actor, _| async move {
             ctx.app().release_cpe(&actor, CpeId(id)).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Withdraws that this CPE passes without a clock: nothing new is written to it before it shows a right one. What is in
+/// force on it stays. Kept in the audit log.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/restore-clock", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    responses((status = 200, description = "It has to show a right clock again.", body = CpeWithLayers)))]
+pub(super) async fn restore_clock(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().restore_clock_gate(&actor, CpeId(id)).await?;
             Reply::ok(&one(&ctx, id).await?)
         })
         .await

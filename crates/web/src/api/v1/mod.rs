@@ -161,6 +161,7 @@ fn table() -> Table {
         .order(OperateCpe, routes!(cpes::claim_cpe))
         .order(OperateCpe, routes!(cpes::release_cpe))
         .order(OperateCpe, routes!(cpes::override_clock))
+        .order(OperateCpe, routes!(cpes::restore_clock))
         .read(routes!(faults::list_faults))
         .read(routes!(faults::summarise_faults))
         .may(ReadAudit, routes!(audit::list_audit))
@@ -175,6 +176,9 @@ fn table() -> Table {
         .read(routes!(settings::list_clock_waivers))
         .order(WriteSettings, routes!(settings::waive_clock))
         .order(WriteSettings, routes!(settings::withdraw_clock_waiver))
+        .read(routes!(settings::list_kept_intervals))
+        .order(WriteSettings, routes!(settings::accept_interval))
+        .order(WriteSettings, routes!(settings::withdraw_interval))
 }
 
 static KNOWN: LazyLock<(Vec<Row>, OpenApi)> = LazyLock::new(|| {

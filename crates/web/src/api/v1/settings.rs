@@ -1,6 +1,6 @@
 //! How CPEs are treated.
 
-use app::{AcsPolicy, AppError, ClockWaiver};
+use app::{AcsPolicy, AppError, ClockWaiver, KeptInterval};
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use types::Secret;
@@ -94,7 +94,7 @@ pub(super) struct NtpNetworkShown {
 /// A model whose CPEs may be configured without a right clock.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClockWaiverShown {
-    /// As the CPE names its maker; empty: any.
+    /// As the CPE names its maker, or its OUI.
     pub(super) manufacturer: String,
     /// As the CPE names its model.
     pub(super) product_class: String,
@@ -117,8 +117,9 @@ impl From<ClockWaiver> for ClockWaiverShown {
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewClockWaiver {
-    /// `DeviceId.Manufacturer` as the CPE tells it; empty: any.
+    /// `DeviceId.Manufacturer` as the CPE tells it, or its `DeviceId.OUI`. Needed: other makers use the same model names.
     #[serde(default)]
+    #[schema(required = true)]
     manufacturer: String,
     /// `DeviceId.ProductClass` as the CPE tells it.
     product_class: String,
@@ -126,12 +127,50 @@ pub(super) struct NewClockWaiver {
     reason: String,
 }
 
-/// A model that has to show a right clock again.
+/// A model whose CPEs may keep an inform interval of their own.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeptIntervalShown {
+    /// As the CPE names its maker, or its OUI.
+    pub(super) manufacturer: String,
+    /// As the CPE names its model.
+    pub(super) product_class: String,
+    /// What it keeps, seconds; exactly this.
+    pub(super) interval_s: u32,
+    /// Why.
+    pub(super) reason: String,
+    /// Who accepted it.
+    pub(super) by: String,
+    /// Since.
+    pub(super) since_at: Time,
+}
+
+impl From<KeptInterval> for KeptIntervalShown {
+    fn from(kept: KeptInterval) -> Self {
+        let KeptInterval { manufacturer, product_class, interval_s, reason, by, since } = kept;
+        KeptIntervalShown { manufacturer, product_class, interval_s, reason, by, since_at: since.into() }
+    }
+}
+
+/// An inform interval to accept of a model.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WithdrawnClockWaiver {
+pub(super) struct NewKeptInterval {
+    /// `DeviceId.Manufacturer` as the CPE tells it, or its `DeviceId.OUI`.
+    manufacturer: String,
+    /// `DeviceId.ProductClass` as the CPE tells it.
+    product_class: String,
+    /// What its CPEs keep whatever they are told, seconds.
+    #[schema(minimum = 10, maximum = 604800)]
+    interval_s: u32,
+    /// Why, for colleagues.
+    reason: String,
+}
+
+/// A model of a list, as it was given.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WithdrawnModel {
     /// As it was given.
-    #[serde(default)]
     manufacturer: String,
     /// As it was given.
     product_class: String,
@@ -242,14 +281,52 @@ pub(super) async fn waive_clock(order: Order<NewClockWaiver>) -> Result<Response
 /// Withdraws it: nothing new is written to CPEs of the model before they show a right clock. What is in force on them
 /// stays.
 #[utoipa::path(post, path = "/api/v1/settings/acs/clock-waivers/withdraw", tag = "settings",
-    request_body = WithdrawnClockWaiver,
+    request_body = WithdrawnModel,
     responses((status = 200, description = "The models that still pass.", body = Vec<ClockWaiverShown>)))]
-pub(super) async fn withdraw_clock_waiver(order: Order<WithdrawnClockWaiver>) -> Result<Response, ApiFail> {
+pub(super) async fn withdraw_clock_waiver(order: Order<WithdrawnModel>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, old| async move {
             ctx.app().withdraw_clock_waiver(&actor, &old.manufacturer, &old.product_class).await?;
             let left: Vec<_> =
                 ctx.app().clock_waivers().iter().cloned().map(ClockWaiverShown::from).collect();
+            Reply::ok(&left)
+        })
+        .await
+}
+
+/// Models that may keep an inform interval of their own.
+#[utoipa::path(get, path = "/api/v1/settings/acs/kept-intervals", tag = "settings",
+    responses((status = 200, description = "The models, oldest first.", body = Vec<KeptIntervalShown>)))]
+pub(super) async fn list_kept_intervals(State(ctx): State<Ctx>) -> Answer<Vec<KeptIntervalShown>> {
+    Ok(Json(ctx.app().kept_intervals().iter().cloned().map(KeptIntervalShown::from).collect()))
+}
+
+/// Accepts that CPEs of a model keep this inform interval. One that does goes on from its next contact; one that keeps
+/// what it is told is told what the policy says, as ever. Kept in the audit log.
+#[utoipa::path(post, path = "/api/v1/settings/acs/kept-intervals", tag = "settings", request_body = NewKeptInterval,
+    responses((status = 201, description = "The model may keep it.", body = KeptIntervalShown)))]
+pub(super) async fn accept_interval(order: Order<NewKeptInterval>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, new| async move {
+            let NewKeptInterval { manufacturer, product_class, interval_s, reason } = new;
+            let kept =
+                ctx.app().accept_interval(&actor, &manufacturer, &product_class, interval_s, &reason).await?;
+            Reply::new(StatusCode::CREATED, &KeptIntervalShown::from(kept))
+        })
+        .await
+}
+
+/// Withdraws it: CPEs of the model that are not ours yet wait until they keep what they are told. What is in force on the
+/// others stays.
+#[utoipa::path(post, path = "/api/v1/settings/acs/kept-intervals/withdraw", tag = "settings",
+    request_body = WithdrawnModel,
+    responses((status = 200, description = "The models that still may.", body = Vec<KeptIntervalShown>)))]
+pub(super) async fn withdraw_interval(order: Order<WithdrawnModel>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, old| async move {
+            ctx.app().withdraw_interval(&actor, &old.manufacturer, &old.product_class).await?;
+            let left: Vec<_> =
+                ctx.app().kept_intervals().iter().cloned().map(KeptIntervalShown::from).collect();
             Reply::ok(&left)
         })
         .await

@@ -277,21 +277,38 @@ async fn a_model_is_let_pass_without_a_clock_and_withdrawn() {
     let bed = Bed::new().await;
     let place = "/api/v1/settings/acs/clock-waivers";
     assert_eq!(bed.get(place).await.json(), json!([]));
-    bed.post(place, json!({ "product_class": "HG8546M", "reason": "" }))
-        .await
-        .problem(StatusCode::UNPROCESSABLE_ENTITY);
-    let made = bed.post(place, json!({ "product_class": "HG8546M", "reason": "stands still" })).await;
+    let of = |more: serde_json::Value| {
+        let mut body = json!({ "manufacturer": "Huawei", "product_class": "HG8546M" });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        body
+    };
+    bed.post(place, of(json!({ "reason": "" }))).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    // Without a maker it would count for everybody who calls a model so: refused, with words.
+    let refused = bed.post(place, json!({ "product_class": "HG8546M", "reason": "stands still" })).await;
+    assert!(refused.text.contains("other makers use the same model names"), "{}", refused.text);
+    refused.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let made = bed.post(place, of(json!({ "reason": "stands still" }))).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let listed = bed.get(place).await.json();
     assert_eq!(listed, json!([made.json()]));
-    assert_eq!((&listed[0]["manufacturer"], &listed[0]["by"]), (&json!(""), &json!("key:for a test")));
-    bed.post(place, json!({ "product_class": "hg8546m", "reason": "again" }))
+    assert_eq!((&listed[0]["manufacturer"], &listed[0]["by"]), (&json!("Huawei"), &json!("key:for a test")));
+    bed.post(place, of(json!({ "product_class": "hg8546m", "reason": "again" })))
         .await
         .problem(StatusCode::CONFLICT);
     let withdraw = format!("{place}/withdraw");
-    let left = bed.post(&withdraw, json!({ "product_class": "HG8546M" })).await;
+    let left = bed.post(&withdraw, of(json!({}))).await;
     assert_eq!((left.status, left.json()), (StatusCode::OK, json!([])));
-    bed.post(&withdraw, json!({ "product_class": "HG8546M" })).await.problem(StatusCode::NOT_FOUND);
+    bed.post(&withdraw, of(json!({}))).await.problem(StatusCode::NOT_FOUND);
+
+    let place = "/api/v1/settings/acs/kept-intervals";
+    bed.post(place, of(json!({ "interval_s": 5, "reason": "it clamps" })))
+        .await
+        .problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let made = bed.post(place, of(json!({ "interval_s": 43_200, "reason": "it clamps" }))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert_eq!(bed.get(place).await.json(), json!([made.json()]));
+    let left = bed.post(&format!("{place}/withdraw"), of(json!({}))).await;
+    assert_eq!((left.status, left.json()), (StatusCode::OK, json!([])));
     let audit = bed.get("/api/v1/audit?q=clock_waivers").await.json();
     assert_eq!(audit["total"], 2, "{audit}");
 }
