@@ -1,7 +1,8 @@
 //! The application itself: what it is made of, and what all its commands share.
 
 use crate::{
-    Actor, AppError, Bus,
+    Actor, AppError, Beat, Bus, Loop,
+    beats::Beats,
     cpe::{Challenged, LiveDevices},
     oms::OltRegistry,
     ports::ConnectionRequester,
@@ -57,6 +58,7 @@ struct Inner {
     nobody_hash: OnceLock<String>,
     wake: Notify,
     heavy: tokio::sync::Semaphore,
+    beats: Beats,
     requests: Mutex<u64>,
 }
 
@@ -105,10 +107,26 @@ impl App {
             nobody_hash: OnceLock::new(),
             wake: Notify::new(),
             heavy: tokio::sync::Semaphore::new(2),
+            beats: Beats::default(),
             requests: Mutex::new(0),
         }));
         app.name_makers().await?;
         Ok(app)
+    }
+
+    /// When each loop that runs in this process last got round.
+    pub fn beats(&self) -> Vec<Beat> {
+        self.0.beats.all(self.now())
+    }
+
+    /// A loop got round without trouble, or starts; `pause` is what it waits before the next time.
+    pub(crate) fn beat(&self, of: Loop, pause: Duration) {
+        self.0.beats.note(of, self.now(), pause);
+    }
+
+    /// A loop was told to stop.
+    pub(crate) fn beats_no_more(&self, of: Loop) {
+        self.0.beats.forget(of);
     }
 
     /// The database, for read models.

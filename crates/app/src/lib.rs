@@ -5,6 +5,7 @@
 
 pub mod actor;
 mod auth;
+mod beats;
 pub mod bus;
 mod core;
 mod cpe;
@@ -22,6 +23,7 @@ mod work;
 
 pub use actor::{Actor, Permission, Role};
 pub use auth::LoggedIn;
+pub use beats::{Beat, Loop};
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};

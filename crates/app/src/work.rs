@@ -1,8 +1,7 @@
 //! What runs by itself: timers of devices, queued jobs, sessions that died, second looks at who was not believed, the OLT
-//! reconciler, housekeeping. Every part
-//! can be stopped and started at any moment; what it was doing is in the database.
+//! reconciler, housekeeping. Every part can be stopped and started at any moment; what it was doing is in the database.
 
-use crate::{App, AppError, cpe::CONNECTION_REQUEST};
+use crate::{App, AppError, Loop, cpe::CONNECTION_REQUEST};
 use futures::{StreamExt, stream::FuturesUnordered};
 use provisioning::{Event, Timer};
 use std::{pin::pin, time::Duration};
@@ -26,8 +25,8 @@ impl App {
     /// Runs timers and jobs until told to stop. Several nodes may do so at once. Timers do not wait for jobs: a CPE that
     /// is slow to answer a connection request must not hold up the others.
     pub async fn run_workers(&self, stop: CancellationToken) {
-        let timers = self.run_loop(&stop, Self::fire_timers);
-        let jobs = self.run_loop(&stop, Self::run_jobs);
+        let timers = self.run_loop(Loop::Timers, &stop, Self::fire_timers);
+        let jobs = self.run_loop(Loop::Jobs, &stop, Self::run_jobs);
         let tidying = async {
             while !stop.is_cancelled() {
                 wait(&stop, HOUSEKEEPING).await;
@@ -42,15 +41,20 @@ impl App {
 
     async fn run_loop(
         &self,
+        of: Loop,
         stop: &CancellationToken,
         round: impl AsyncFn(&Self, &CancellationToken) -> Result<(), AppError>,
     ) {
+        self.beat(of, TICK);
         while !stop.is_cancelled() {
             // Asked for before looking, so that what rings while we look is not lost.
             let rung = self.woken();
-            if let Err(error) = round(self, stop).await {
-                tracing::error!(%error, "work stops for a moment");
-                wait(stop, Duration::from_secs(2)).await;
+            match round(self, stop).await {
+                Ok(()) => self.beat(of, TICK),
+                Err(error) => {
+                    tracing::error!(%error, "work stops for a moment");
+                    wait(stop, Duration::from_secs(2)).await;
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -58,6 +62,7 @@ impl App {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+        self.beats_no_more(of);
     }
 
     /// One round: every timer and job that is due. [`App::run_workers`] does nothing else, again and again.
@@ -106,7 +111,11 @@ impl App {
                     }
                 };
                 match taken {
-                    Ok(taken) => under_way.extend(taken.into_iter().map(|job| self.run_job(job))),
+                    Ok(taken) => {
+                        // A round may last as long as there is something to do.
+                        self.beat(Loop::Jobs, TICK);
+                        under_way.extend(taken.into_iter().map(|job| self.run_job(job)));
+                    }
                     Err(error) => trouble = Some(error),
                 }
             }

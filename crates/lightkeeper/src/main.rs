@@ -2,6 +2,7 @@
 //!
 //! **Invariant: nothing is decided here.** This crate reads settings, puts the parts together and prints sentences.
 
+mod alive;
 mod config;
 mod demo;
 mod node;
@@ -46,8 +47,8 @@ enum Command {
     Migrate,
     /// Check the database (or, with --http, the running server) and change nothing.
     Check {
-        /// Ask the running server instead: exits 0 when it is healthy. A node without pages is asked at its ACS port; one
-        /// that serves neither has no port to ask and counts as healthy.
+        /// Ask the running node instead: exits 0 when it is healthy. Pages and ACS must answer where they are served; and what
+        /// it does by itself (timers, jobs, OLTs) must have been done lately, as it says in its data folder.
         #[arg(long)]
         http: bool,
     },
@@ -194,28 +195,40 @@ fn reachable(mut listen: SocketAddr) -> SocketAddr {
     listen
 }
 
-/// The health of a node without pages, as far as a port tells it.
-async fn check_port(config: &Config) -> anyhow::Result<ExitCode> {
-    let roles = config.roles.join(", ");
-    if !config.plays("acs") {
-        println!("This node ({roles}) serves no port; there is nothing to ask.");
-        return Ok(ExitCode::SUCCESS);
-    }
+/// Whether the ACS answers, on a node without pages.
+async fn check_port(config: &Config) -> anyhow::Result<bool> {
     let address = reachable(config.acs_listen);
     tokio::time::timeout(Duration::from_secs(5), tokio::net::TcpStream::connect(address))
         .await
         .with_context(|| format!("The ACS does not answer on {address} within 5 s"))?
         .with_context(|| format!("The ACS does not answer on {address}"))?;
-    println!("This node ({roles}) serves no pages; its ACS answers on {address}.");
-    Ok(ExitCode::SUCCESS)
+    println!("This node ({}) serves no pages; its ACS answers on {address}.", config.roles.join(", "));
+    Ok(true)
 }
 
 /// For health checks of containers: no tool but this binary is needed.
 async fn check_http(config: &Config) -> anyhow::Result<ExitCode> {
+    let (has_port, answers) = match (config.plays("web"), config.plays("acs")) {
+        (true, _) => (true, check_pages(config).await?),
+        (false, true) => (true, check_port(config).await?),
+        (false, false) => (false, true),
+    };
+    let works = match alive::health(config) {
+        Some(health) => {
+            for line in &health.said {
+                println!("{line}");
+            }
+            health.is_well
+        }
+        // Its port answers, so it runs; perhaps with a data folder that only it can see.
+        None if has_port => true,
+        None => match alive::no_sign(config)? {},
+    };
+    Ok(if answers && works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check_pages(config: &Config) -> anyhow::Result<bool> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    if !config.plays("web") {
-        return check_port(config).await;
-    }
     let address = reachable(config.web_listen);
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(address).await?;
@@ -229,10 +242,11 @@ async fn check_http(config: &Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("No answer from {address} within 5 s"))?
         .with_context(|| format!("Nothing answers on {address}"))?;
     let first = answer.lines().next().unwrap_or_default();
-    if first.contains(" 200 ") {
-        println!("Healthy.");
-        return Ok(ExitCode::SUCCESS);
+    let is_ready = first.contains(" 200 ");
+    if is_ready {
+        println!("Pages and API answer on {address}.");
+    } else {
+        println!("Not healthy: {first}");
     }
-    println!("Not healthy: {first}");
-    Ok(ExitCode::FAILURE)
+    Ok(is_ready)
 }

@@ -1,6 +1,6 @@
 //! One running node: the database, the application, its edges and its workers, started and stopped together.
 
-use crate::config::Config;
+use crate::{alive, config::Config};
 use acs::{
     AcsConfig, AcsServer, HttpConnectionRequester, Networks, PlainListener, SntpConfig, SntpServer,
     TlsListener,
@@ -57,7 +57,8 @@ pub(crate) fn make_private_folder(folder: &std::path::Path) -> anyhow::Result<()
         .with_context(|| format!("The data folder {} cannot be made", folder.display()))
 }
 
-fn hostname() -> String {
+/// The name of this machine.
+pub(crate) fn hostname() -> String {
     std::fs::read_to_string("/etc/hostname")
         .map(|name| name.trim().to_owned())
         .ok()
@@ -103,6 +104,10 @@ impl Node {
         {
             let (app, stop) = (app.clone(), stop.clone());
             tasks.spawn(async move { app.run_neighbours(stop).await });
+        }
+        {
+            let (config, app, stop) = (config.clone(), app.clone(), stop.clone());
+            tasks.spawn(alive::run(config, app, stop));
         }
         if config.plays("work") {
             let (app, stop) = (app.clone(), stop.clone());

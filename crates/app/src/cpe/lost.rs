@@ -7,7 +7,7 @@
 //! another one holds.
 
 use super::live::CONNECTION_REQUEST;
-use crate::{App, AppError, work::wait};
+use crate::{App, AppError, Loop, work::wait};
 use provisioning::{Event, SessionEnd, State, Timer};
 use std::time::Duration;
 use store::{jobs, leases, orphans, orphans::Midway};
@@ -64,20 +64,26 @@ impl App {
 
     /// Says again and again that this process runs, until told to stop.
     pub async fn run_presence(&self, stop: CancellationToken) {
+        self.beat(Loop::Presence, SAID_AGAIN);
         while !stop.is_cancelled() {
             wait(&stop, SAID_AGAIN).await;
-            if let Err(error) = self.join().await {
-                tracing::error!(%error, "other nodes cannot be told that this one runs");
+            match self.join().await {
+                Ok(()) => self.beat(Loop::Presence, SAID_AGAIN),
+                Err(error) => tracing::error!(%error, "other nodes cannot be told that this one runs"),
             }
         }
+        self.beats_no_more(Loop::Presence);
     }
 
     /// Looks for sessions that died with their process, until told to stop.
     pub(crate) async fn run_recovery(&self, stop: &CancellationToken) {
+        self.beat(Loop::LostSessions, LOOK_AGAIN);
         while !stop.is_cancelled() {
             let pause = match self.recover().await {
-                Ok(true) => NEXT_ROUND,
-                Ok(false) => LOOK_AGAIN,
+                Ok(more) => {
+                    self.beat(Loop::LostSessions, LOOK_AGAIN);
+                    if more { NEXT_ROUND } else { LOOK_AGAIN }
+                }
                 Err(error) => {
                     tracing::error!(%error, "sessions that died with their process cannot be looked for");
                     LOOK_AGAIN
@@ -85,6 +91,7 @@ impl App {
             };
             wait(stop, pause).await;
         }
+        self.beats_no_more(Loop::LostSessions);
     }
 
     /// One round of looking for sessions that died with their process: their records are ended, and the machines of

@@ -3,7 +3,7 @@
 
 use super::confirm::Ask;
 use crate::{
-    App, AppError,
+    App, AppError, Loop,
     ports::{AuthLevel, Identity, Peer},
     work::wait,
 };
@@ -25,20 +25,25 @@ impl App {
     /// Looks again and again, when an OLT has said something and from time to time, until told to stop.
     pub(crate) async fn run_second_looks(&self, stop: &CancellationToken) {
         let mut after = CpeId(0);
+        self.beat(Loop::SecondLooks, LOOK_AGAIN);
         while !stop.is_cancelled() {
             match self.second_look(after).await {
-                Ok(next) => after = next,
+                Ok(next) => {
+                    self.beat(Loop::SecondLooks, LOOK_AGAIN);
+                    after = next;
+                }
                 Err(error) => {
                     tracing::error!(%error, "CPEs that were not believed cannot be looked at again")
                 }
             }
             wait(stop, AT_MOST_EVERY).await;
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 () = self.olt_said() => {}
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
+        self.beats_no_more(Loop::SecondLooks);
     }
 
     /// One look at all who were not believed and spoke lately; [`App::run_workers`] does it again and again.

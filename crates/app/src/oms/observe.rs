@@ -2,7 +2,7 @@
 //! what was observed, never what is wanted, and may be called at any time.
 
 use super::saves::Unsaved;
-use crate::{App, AppError, Change, work::wait};
+use crate::{App, AppError, Change, Loop, work::wait};
 use futures::{StreamExt, stream::FuturesUnordered};
 use olt::driver::OltError;
 use std::{
@@ -46,9 +46,11 @@ impl App {
     async fn run_olt_tasks(&self, stop: CancellationToken) {
         let mut busy: BTreeSet<OltId> = BTreeSet::new();
         let mut running = FuturesUnordered::new();
+        self.beat(Loop::OltTasks, AGAIN);
         while !stop.is_cancelled() {
             match self.olt_work().await {
                 Ok(work) => {
+                    self.beat(Loop::OltTasks, AGAIN);
                     for (olt, work) in work {
                         if busy.insert(olt) {
                             running.push(self.work_on_olt(olt, work, stop.clone()));
@@ -66,6 +68,7 @@ impl App {
                 () = tokio::time::sleep(AGAIN) => {}
             }
         }
+        self.beats_no_more(Loop::OltTasks);
         // What was begun is brought to a point from which it can go on.
         while running.next().await.is_some() {}
     }
@@ -118,16 +121,20 @@ impl App {
     }
 
     async fn run_observers(&self, stop: CancellationToken) {
+        let pause = || Duration::from_secs(self.policy().autofind_interval_s);
+        self.beat(Loop::OltReads, pause());
         while !stop.is_cancelled() {
             let observed = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 observed = self.observe_all() => observed,
             };
-            if let Err(error) = observed {
-                tracing::error!(%error, "OLTs cannot be read for a moment");
+            match observed {
+                Ok(()) => self.beat(Loop::OltReads, pause()),
+                Err(error) => tracing::error!(%error, "OLTs cannot be read for a moment"),
             }
-            wait(&stop, Duration::from_secs(self.policy().autofind_interval_s)).await;
+            wait(&stop, pause()).await;
         }
+        self.beats_no_more(Loop::OltReads);
     }
 
     /// Reads every enabled OLT once.
