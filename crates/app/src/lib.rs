@@ -29,7 +29,7 @@ pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{
-    AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic,
+    AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic, Saving,
 };
 pub use settings::{
     AcsPolicy, ClockWaiver, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork, PolicyBound,

@@ -2,14 +2,16 @@
 //! is no success. What it prints afterwards is listened to, a bounded time.
 
 use crate::{
-    dialect::{ErrorClass, Later, Verdict},
+    dialect::{Command, ErrorClass, Later, Verdict},
     driver::{Driver, OltError},
+    machine::{EngineError, Reply},
+    session::{Effect, SessionError},
     template::Parameters,
 };
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// How saving ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Saved {
     /// The OLT says that it is completed.
     Completed,
@@ -17,6 +19,12 @@ pub enum Saved {
     Started {
         /// How long it was waited for.
         waited: Duration,
+    },
+    /// The command was sent, and the session ended before the OLT said anything of its end: it may be at it, it may have
+    /// saved, and it may never have got the command.
+    Sent {
+        /// How the session ended.
+        lost: EngineError,
     },
 }
 
@@ -27,6 +35,7 @@ impl fmt::Display for Saved {
             Saved::Started { waited } => {
                 write!(f, "saving was started, completion not seen within {} s", waited.as_secs())
             }
+            Saved::Sent { lost } => write!(f, "the command to save was sent, completion not seen: {lost}"),
         }
     }
 }
@@ -60,24 +69,30 @@ impl Ear {
     }
 }
 
+/// The command may have arrived: what came of it is not known, and sending it again would not tell.
+fn may_have_arrived(error: &SessionError) -> bool {
+    // An OLT that asks for a parameter has not begun.
+    error.effect == Effect::Unknown && !matches!(error.reason, EngineError::Incomplete(_))
+}
+
 impl Driver {
     /// Makes the configuration survive a restart of the OLT. Once per batch; an OLT that is busy is asked again. An OLT
-    /// that saves in the background is waited for, as long as its dialect says.
+    /// that saves in the background is waited for, as long as its dialect says. One that ends the session when it saves
+    /// is not seen to end.
     ///
     /// # Errors
-    /// [`OltError`]: an alarm, never a reason to undo.
+    /// [`OltError`]: an alarm, never a reason to undo. Nothing was begun, or the OLT says that it failed.
     pub async fn save(&mut self) -> Result<Saved, OltError> {
         let command = self.dialect().command("save", &Parameters::new())?;
-        let mut busy = 0;
-        let reply = loop {
-            let reply = self.write(&command).await?;
-            let Verdict::Rejected { class, message } = reply.verdict else { break reply };
-            if class == ErrorClass::Busy && busy < self.patience.busy_retries {
-                busy += 1;
-                tokio::time::sleep(self.patience.busy_pause).await;
-                continue;
+        // Logged in beforehand: a session that breaks in its greeting has not brought the command anywhere.
+        let session = self.open_session().await?;
+        self.session = Some(session);
+        let reply = match self.begin_saving(&command).await {
+            Ok(reply) => reply,
+            Err(OltError::Session(error)) if may_have_arrived(&error) => {
+                return Ok(Saved::Sent { lost: error.reason });
             }
-            return Err(OltError::Refused { command: command.line, class, message });
+            Err(error) => return Err(error),
         };
         let refused = |message: String| OltError::Refused {
             command: command.line.clone(),
@@ -88,19 +103,39 @@ impl Driver {
             return Err(refused(format!("it asked «{question}», which was answered no")));
         }
         let Some(later) = &command.later else { return Ok(Saved::Completed) };
-        let mut session = self.open_session().await?;
         let mut ear = Ear::default();
         for line in reply.text.lines() {
             ear.hear(later, line);
         }
-        if !ear.knows() {
-            session.listen(later.wait, |line| ear.hear(later, line)).await?;
+        let mut lost = None;
+        if !ear.knows()
+            && let Some(mut session) = self.session.take()
+        {
+            match session.listen(later.wait, |line| ear.hear(later, line)).await {
+                Ok(_) => self.session = Some(session),
+                Err(error) => lost = Some(error.reason),
+            }
         }
-        self.session = Some(session);
-        match ear {
-            Ear { failed: Some(line), .. } => Err(refused(line)),
-            ear if ear.knows() => Ok(Saved::Completed),
-            _ => Ok(Saved::Started { waited: later.wait }),
+        match (ear, lost) {
+            (Ear { failed: Some(line), .. }, _) => Err(refused(line)),
+            (ear, _) if ear.knows() => Ok(Saved::Completed),
+            (_, Some(lost)) => Ok(Saved::Sent { lost }),
+            (_, None) => Ok(Saved::Started { waited: later.wait }),
+        }
+    }
+
+    /// Sends the command until an OLT that is busy takes it.
+    async fn begin_saving(&mut self, command: &Command) -> Result<Reply, OltError> {
+        let mut busy = 0;
+        loop {
+            let reply = self.write(command).await?;
+            let Verdict::Rejected { class, message } = reply.verdict else { return Ok(reply) };
+            if class == ErrorClass::Busy && busy < self.patience.busy_retries {
+                busy += 1;
+                tokio::time::sleep(self.patience.busy_pause).await;
+                continue;
+            }
+            return Err(OltError::Refused { command: command.line.clone(), class, message });
         }
     }
 }

@@ -77,6 +77,41 @@ async fn saving_has_succeeded_only_when_the_olt_says_that_it_is_complete() {
     olt.world().save_says = [both, vec![done(9)]].concat();
     assert!(matches!(olt.driver().save().await, Ok(Saved::Completed)));
 
+    // The session dies with the command, before it is answered or while it is listened for the end: begun, not seen.
+    for blow in [common::Blow::CutBefore, common::Blow::CutAfter] {
+        olt.world().save_says.clear();
+        let mut driver = olt.driver();
+        driver.probe().await.expect("facts");
+        let saves = olt.world().saves;
+        // After the one that leads to its mode.
+        olt.arm(2, blow);
+        let sent = driver.save().await.expect("no failure, and no success");
+        assert!(matches!(sent, Saved::Sent { .. }), "{blow:?}: {sent:?}");
+        assert!(
+            sent.to_string().contains("completion not seen: the connection to the OLT was lost"),
+            "{sent}"
+        );
+        assert_eq!(
+            olt.world().saves - saves,
+            usize::from(blow == common::Blow::CutAfter),
+            "and not sent again"
+        );
+        assert!(driver.probe().await.is_ok(), "in a new session");
+    }
+    // One that breaks before the command was on its way has saved nothing.
+    olt.arm(1, common::Blow::CutBefore);
+    let error = olt.driver().save().await.expect_err("nothing was begun");
+    assert!(matches!(error, OltError::Session(_)), "{error}");
+    // What was heard before the session broke counts.
+    let mut torn = vec!["The data of 0 slot's main control board is saved completely".to_owned()];
+    olt.world().save_says = torn.clone();
+    olt.world().save_cuts = true;
+    assert_eq!(olt.driver().save().await.expect("saved"), Saved::Completed);
+    torn = vec!["The percentage of saved data on 0 slot's main control board is: 40%".to_owned()];
+    olt.world().save_says = torn;
+    assert!(matches!(olt.driver().save().await, Ok(Saved::Sent { .. })), "40 % is not all");
+    olt.world().save_cuts = false;
+
     olt.world().save_says = vec!["Failed to save the configuration file: no space".to_owned()];
     let error = olt.driver().save().await.expect_err("it failed");
     assert!(error.to_string().contains("Failed to save the configuration file: no space"), "{error}");

@@ -143,6 +143,7 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/olts/{id}/edit", P::WriteOlts, post(olts::change)),
         write("/olts/{id}/test", P::WriteOlts, post(olts::test)),
         write("/olts/{id}/refresh", P::WriteOlts, post(olts::refresh)),
+        write("/olts/{id}/save", P::WriteOlts, post(olts::save)),
         write("/olts/{id}/forget-key", P::WriteOlts, post(olts::forget_key)),
         write("/settings/policy", P::WriteSettings, post(settings::change_policy)),
         write("/settings/clock-waivers", P::WriteSettings, post(settings::waive_clock)),

@@ -1,7 +1,7 @@
 //! What OLTs say by themselves: detected ONUs, states, light. A reconciler: it reads the OLT and the database, writes
 //! what was observed, never what is wanted, and may be called at any time.
 
-use super::saves::Unsaved;
+use super::{news::olt_news, saves::Unsaved};
 use crate::{App, AppError, Change, Loop, work::wait};
 use futures::{StreamExt, stream::FuturesUnordered};
 use olt::driver::OltError;
@@ -80,7 +80,8 @@ impl App {
             work.entry(task.olt_id).or_default().tasks.push(task);
         }
         for unsaved in self.unsaved_olts().await? {
-            work.entry(unsaved.olt).or_default().save = Some(unsaved);
+            let olt = unsaved.olt;
+            work.entry(olt).or_default().save = Some(unsaved);
         }
         Ok(work)
     }
@@ -182,16 +183,14 @@ impl App {
             at: now,
         };
         let news = (olt.observed_state != OltObservedState::Silent).then(|| rows::TimelineEntry {
-            at: now,
-            kind: "olt".into(),
-            olt_id: Some(id),
-            severity: store::Severity::Bad,
-            code: "olt_silent".into(),
-            text: format!("{} cannot be read: {error}", olt.name),
             next_text: Some("It is tried again by itself; what was read before keeps its age.".into()),
-            actor: "system:oms".into(),
-            facts: serde_json::json!({}),
-            ..Default::default()
+            ..olt_news(
+                olt,
+                now,
+                store::Severity::Bad,
+                "olt_silent",
+                format!("{} cannot be read: {error}", olt.name),
+            )
         });
         self.store()
             .write(move |tx| {

@@ -5,6 +5,7 @@
 use super::{
     address,
     authorise::{presence, run_word},
+    news::olt_news,
     registry::OltLine,
 };
 use crate::{App, AppError, Change};
@@ -369,26 +370,6 @@ fn acquaintance(olt: &rows::Olt, facts: &Facts, at: UtcMs) -> Option<Acquaintanc
         )
     });
     Some(Acquaintance { observed: serde_json::Value::Object(observed), news })
-}
-
-fn olt_news(
-    olt: &rows::Olt,
-    at: UtcMs,
-    severity: store::Severity,
-    code: &str,
-    text: String,
-) -> rows::TimelineEntry {
-    rows::TimelineEntry {
-        at,
-        kind: "olt".into(),
-        olt_id: Some(olt.id),
-        severity,
-        code: code.into(),
-        text,
-        actor: "system:oms".into(),
-        facts: serde_json::json!({}),
-        ..Default::default()
-    }
 }
 
 /// What was read of the ports: by the boards, and by the lists of their ONUs.

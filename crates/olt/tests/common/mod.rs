@@ -86,6 +86,10 @@ pub struct World {
     /// The board with the ONUs fails at the command that starts so: the OLT knows nothing of them then.
     pub board_fails_at: Option<String>,
     pub board_failed: bool,
+    /// How the board in slot 1 is.
+    pub board_status: String,
+    /// What it says to questions that start so.
+    pub answers: Vec<(String, String)>,
     /// Swallows the verdict of `ont add`.
     pub silent_add: bool,
     /// Executes `service-port` without effect but without refusal.
@@ -99,6 +103,8 @@ pub struct World {
     pub saves: usize,
     /// What it says after the prompt when it saves.
     pub save_says: Vec<String>,
+    /// It ends the session after that.
+    pub save_cuts: bool,
     /// What `display version` says, and how often it was asked.
     pub software: String,
     pub versions: usize,
@@ -197,6 +203,7 @@ impl FakeOlt {
         {
             let mut world = olt.world();
             world.gems = vec![1, 2];
+            world.board_status = "Normal".to_owned();
             world.software = "MA5800V100R019C10".to_owned();
             world.save_says = vec![
                 "The percentage of saved data on 0 slot's main control board is: 40%".to_owned(),
@@ -305,7 +312,7 @@ impl CliTransport for MemoryTransport {
         }
         match &self.shell {
             // The end of the stream.
-            Some(shell) if shell.dead => Ok(Vec::new()),
+            Some(shell) if shell.dead || shell.hung_up => Ok(Vec::new()),
             Some(_) => std::future::pending().await,
             None => Ok(Vec::new()),
         }
@@ -313,7 +320,7 @@ impl CliTransport for MemoryTransport {
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(shell) = &mut self.shell else { return Err(io::Error::other("closed")) };
-        if shell.dead {
+        if shell.dead || shell.hung_up {
             return Err(io::Error::other("broken pipe"));
         }
         let out = shell.input(bytes);

@@ -41,6 +41,8 @@ pub struct Shell {
     pending: Pending,
     out: Vec<u8>,
     pub dead: bool,
+    /// What was printed still arrives, and nothing more.
+    pub hung_up: bool,
 }
 
 impl Drop for Shell {
@@ -61,6 +63,7 @@ impl Shell {
             pending: Pending::None,
             out: Vec::new(),
             dead: false,
+            hung_up: false,
         }
     }
 
@@ -207,6 +210,7 @@ impl Shell {
             }
             let prompt = self.prompt();
             self.print(&format!("\n{prompt}"));
+            self.hung_up = self.olt.world().save_cuts;
         }
     }
 
@@ -248,6 +252,10 @@ impl Shell {
             let mut world = self.olt.world();
             let fails = world.board_fails_at.as_ref().is_some_and(|at| command.starts_with(at));
             world.board_failed |= fails;
+            if let Some((_, words)) = world.answers.iter().find(|(question, _)| command.starts_with(question))
+            {
+                return words.clone();
+            }
             let about_it = ["display ont info", "display service-port", "display ont ipconfig"];
             if world.board_failed && (fails || about_it.iter().any(|words| command.starts_with(words))) {
                 return "  Failure: The board does not exist".into();
@@ -422,7 +430,7 @@ impl Shell {
             ["display", "ont", "tr069-server-profile", "profile-id", _] => "  Failure: The profile does not exist".into(),
             ["display", "vlan", "100" | "4000"] => format!("  VLAN ID: {}\n  VLAN name: x\n  VLAN type: smart", words[2]),
             ["display", "vlan", _] => "  Failure: The VLAN does not exist".into(),
-            ["display", "board", "0"] => format!("{RULE}\n  SlotID  BoardName  Status          SubType0 SubType1    Online/Offline\n{RULE}\n  0\n  1       H805GPFD   Normal\n  2       H801MCUD1  Active_normal   CPCB\n{RULE}"),
+            ["display", "board", "0"] => format!("{RULE}\n  SlotID  BoardName  Status          SubType0 SubType1    Online/Offline\n{RULE}\n  0\n  1       H805GPFD   {}\n  2       H801MCUD1  Active_normal   CPCB\n{RULE}", world.board_status),
             ["display", "board", "0/1"] => format!("  Board Name : H805GPFD\n{RULE}\n    Port   Port   min-distance   max-distance   Optical-module\n           type       (km)           (km)           status\n{RULE}\n    6     GPON        0              20             Online\n{RULE}"),
             ["service-port", ..] => {
                 static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^service-port vlan (\d+) gpon (\S+) ont (\d+) gemport (\d+) multi-service user-vlan (\d+) tag-transform translate(?: inbound traffic-table index (\d+) outbound traffic-table index (\d+))?$").expect("regex"));

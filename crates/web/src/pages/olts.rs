@@ -1,6 +1,6 @@
 //! OLTs: the list, one OLT, and its settings with write-only secrets.
 
-use app::{NewOlt, OltDefaults};
+use app::{NewOlt, OltDefaults, Saving};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -44,6 +44,7 @@ struct OltPage {
     olt: OltRow,
     kind: String,
     defaults: OltDefaults,
+    saving: Option<Saving>,
     ports: Vec<PonPortRow>,
     unused: Vec<PonPortRow>,
     tasks: Vec<TaskRow>,
@@ -99,6 +100,11 @@ pub(crate) fn port_state(admin_state: &str, observed_state: &str) -> Word {
         (_, "" | "unknown") => Word::new(Status::Unknown, "Not read"),
         (_, other) => Word::new(Status::Warn, view::limited(other.replace('_', " "), 40)),
     }
+}
+
+/// How much it matters that a configuration is not saved yet.
+pub(crate) fn saving_mark(saving: &Saving) -> Status {
+    if saving.doubtful { Status::Warn } else { Status::Off }
 }
 
 /// What the OLT said it is.
@@ -207,6 +213,7 @@ pub(crate) async fn show(
         v: ctx.view(),
         kind: kind(&olt),
         defaults: defaults(&olt.defaults),
+        saving: ctx.app().saving(OltId(id)).await?,
         olt,
         ports,
         tasks,
@@ -367,6 +374,23 @@ pub(crate) async fn test(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) 
     Ok(match ctx.app().test_olt(&who.actor, OltId(id)).await {
         Ok(tried) if tried.ok => go(&ctx, &to, Status::Ok, "The login works", tried.text),
         Ok(tried) => go(&ctx, &to, Status::Bad, "The login does not work", tried.text),
+        Err(error) => {
+            let fail = Fail::from(error);
+            go(&ctx, &to, Status::Bad, fail.title, fail.detail)
+        }
+    })
+}
+
+pub(crate) async fn save(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let to = format!("/olts/{id}");
+    Ok(match ctx.app().order_save(&who.actor, OltId(id)).await {
+        Ok(()) => go(
+            &ctx,
+            &to,
+            Status::Ok,
+            "Ordered",
+            "The OLT saves its configuration when nothing was changed for a minute; how it ended is shown here.",
+        ),
         Err(error) => {
             let fail = Fail::from(error);
             go(&ctx, &to, Status::Bad, fail.title, fail.detail)

@@ -117,6 +117,8 @@ fn table() -> Table {
         .may(WriteOlts, routes!(olts::update_olt))
         .read(routes!(olts::list_pon_ports))
         .may(WriteOlts, routes!(olts::test_olt))
+        .read(routes!(olts::get_saving))
+        .order(WriteOlts, routes!(olts::save_olt))
         .may(WriteOlts, routes!(olts::forget_host_key))
         .read(routes!(onus::list_detected_onus))
         .may(AuthoriseOnu, routes!(onus::look_for_onus))

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     idempotency::Order,
-    input::{Asked, Body, Filter, Id, Pages, list_query, one_of},
+    input::{Asked, Body, Filter, Id, Nothing, Pages, list_query, one_of},
     output::{Answer, List, Reply, Time, found, stored, time},
 };
 use crate::{
@@ -267,6 +267,29 @@ pub(super) struct OltTest {
     text: String,
 }
 
+/// Whether what was changed on an OLT outlives its restart.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OltSaving {
+    /// Nothing was changed since it was last saved, as the OLT said itself.
+    saved: bool,
+    /// What is known and what happens next; empty when it is saved.
+    text: String,
+    /// The last saving failed, or was not seen to end.
+    doubtful: bool,
+    /// It is saved by itself. If not: after the next change, or when it is ordered.
+    by_itself: bool,
+}
+
+async fn saving_of(ctx: &Ctx, id: i64) -> Result<OltSaving, Fail> {
+    one(ctx, id).await?;
+    Ok(match ctx.app().saving(OltId(id)).await? {
+        Some(app::Saving { text, doubtful, by_itself }) => {
+            OltSaving { saved: false, text, doubtful, by_itself }
+        }
+        None => OltSaving { saved: true, text: String::new(), doubtful: false, by_itself: false },
+    })
+}
+
 async fn one(ctx: &Ctx, id: i64) -> Result<Olt, Fail> {
     found(ctx.read().olt(id).await?, "OLT", id).map(olt)
 }
@@ -341,6 +364,26 @@ pub(super) async fn list_pon_ports(
 pub(super) async fn test_olt(State(ctx): State<Ctx>, Caller(actor): Caller, Id(id): Id) -> Answer<OltTest> {
     let said = ctx.app().test_olt(&actor, OltId(id)).await?;
     Ok(Json(OltTest { ok: said.ok, text: said.text }))
+}
+
+/// Whether the configuration of an OLT is saved, as far as it is known. Nothing is asked of the OLT.
+#[utoipa::path(get, path = "/api/v1/olts/{id}/saving", tag = "olts", params(("id" = i64, Path, description = "The OLT.")),
+    responses((status = 200, description = "What is known.", body = OltSaving)))]
+pub(super) async fn get_saving(State(ctx): State<Ctx>, Id(id): Id) -> Answer<OltSaving> {
+    Ok(Json(saving_of(&ctx, id).await?))
+}
+
+/// Orders that an OLT saves its configuration. It does so when nothing was changed for a minute; how it ended is in
+/// its `saving` and in the timeline.
+#[utoipa::path(post, path = "/api/v1/olts/{id}/save", tag = "olts", params(("id" = i64, Path, description = "The OLT.")),
+    responses((status = 202, description = "Ordered.", body = OltSaving)))]
+pub(super) async fn save_olt(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().order_save(&actor, OltId(id)).await?;
+            Reply::new(StatusCode::ACCEPTED, &saving_of(&ctx, id).await?)
+        })
+        .await
 }
 
 /// Accepts that an OLT has another SSH host key from now on, after somebody made sure why.

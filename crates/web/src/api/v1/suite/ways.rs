@@ -15,6 +15,13 @@ async fn from_an_olt_to_an_order() {
     let olt = bed.olt().await;
     let said = bed.post(&format!("/api/v1/olts/{olt}/test"), json!({})).await;
     assert_eq!((said.status, &said.json()["ok"]), (StatusCode::OK, &json!(false)), "nobody listens there");
+    let place = format!("/api/v1/olts/{olt}/saving");
+    assert_eq!(bed.get(&place).await.json()["saved"], json!(true), "nothing was changed");
+    let ordered = bed.post(&format!("/api/v1/olts/{olt}/save"), json!({})).await;
+    assert_eq!(ordered.status, StatusCode::ACCEPTED, "{}", ordered.text);
+    let saving = bed.get(&place).await.json();
+    assert_eq!((&saving["saved"], &saving["by_itself"]), (&json!(false), &json!(true)), "{saving}");
+    bed.post("/api/v1/olts/99/save", json!({})).await.problem(StatusCode::NOT_FOUND);
     let order = json!({ "olt_id": olt, "pon": "0/1/3", "serial": "4857 5443 7D47 33C3".replace(' ', "") });
     let dry = bed.post("/api/v1/authorisations/dry-run", order.clone()).await;
     let detail = dry.problem(StatusCode::SERVICE_UNAVAILABLE);
