@@ -360,6 +360,13 @@ impl Driver {
             let answer = match reply.verdict {
                 Verdict::Accepted => Answer::Text(reply.text),
                 Verdict::Rejected { class, message } => match class {
+                    // What is not there is believed in the words of this very question only.
+                    ErrorClass::Empty | ErrorClass::NotFound
+                        if command.absent.as_ref().is_some_and(|words| !words.is_match(&message))
+                            || (command.absent.is_none() && class == ErrorClass::NotFound) =>
+                    {
+                        return Err(OltError::Refused { command: command.line, class, message });
+                    }
                     ErrorClass::Empty => Answer::Empty,
                     ErrorClass::NotFound => Answer::NotFound,
                     ErrorClass::Syntax => Answer::NotKnown(message),
@@ -445,18 +452,53 @@ impl Driver {
         self.table("autofind", &Parameters::new(), |p, t| p.autofind(t)).await
     }
 
+    /// Why it is not believed that nothing is on a port: its board is not in service, and an OLT may not know then what is
+    /// configured there. None: the board is in service.
+    ///
+    /// # Errors
+    /// [`OltError`] when the boards cannot be read.
+    pub async fn doubt_of(&mut self, pon: PonPath) -> Result<Option<String>, OltError> {
+        let boards = self.boards(pon.frame).await?;
+        let place = format!("slot {}/{}", pon.frame, pon.slot);
+        Ok(match boards.iter().find(|board| board.slot == pon.slot) {
+            None => Some(format!("the OLT lists no board in {place}")),
+            Some(board) if self.dialect.board_in_service.is_match(&board.status) => None,
+            Some(board) => {
+                let status: String = board.status.chars().take(40).collect();
+                Some(format!("the board in {place} is {status}, not in service"))
+            }
+        })
+    }
+
+    /// The OLT says that it has no `what` on a port. Only believed while the board there is in service.
+    async fn believed_absent(&mut self, pon: PonPath, what: &str) -> Result<(), OltError> {
+        match self.doubt_of(pon).await? {
+            None => Ok(()),
+            Some(doubt) => Err(OltError::Refused {
+                command: what.to_owned(),
+                class: ErrorClass::NotFound,
+                message: format!("it says that there is none, and that is not believed: {doubt}"),
+            }),
+        }
+    }
+
     /// All ONUs registered on a PON.
     ///
     /// # Errors
-    /// [`OltError`]; [`OltError::Parse`] when one of them cannot be read.
+    /// [`OltError`]; [`OltError::Parse`] when one of them cannot be read; [`OltError::Refused`] when none is listed and the
+    /// board is not in service.
     pub async fn onus(&mut self, pon: PonPath) -> Result<Vec<OnuRow>, OltError> {
         let parameters = place(OnuRef { pon, onu_id: 0 });
         let onus = self.list("onus_of_pon", &parameters, |p, t| p.onus_of_pon(t).whole()).await?;
-        Ok(onus.into_iter().filter(|o| o.pon == pon).collect())
+        let onus: Vec<OnuRow> = onus.into_iter().filter(|o| o.pon == pon).collect();
+        if onus.is_empty() {
+            self.believed_absent(pon, &format!("the list of ONUs on {pon}")).await?;
+        }
+        Ok(onus)
     }
 
     /// Whether a place is free of an ONU for certain: the OLT lists the whole PON, and it is not in the list. That it knows
-    /// no such ONU is not enough: it says so of a failed board, too.
+    /// no such ONU is not enough: it says so of a failed board, too. Where it lists none at all the board must be in service.
     ///
     /// # Errors
     /// [`OltError`]; [`OltError::Refused`] when the list is not complete, so that nothing can be told from it.
@@ -468,6 +510,9 @@ impl Driver {
             return Ok(false);
         }
         if list.complete() {
+            if list.rows.is_empty() {
+                self.believed_absent(onu.pon, &format!("the list of ONUs on {}", onu.pon)).await?;
+            }
             return Ok(true);
         }
         Err(OltError::Refused {
@@ -493,6 +538,17 @@ impl Driver {
             reading.unread.push("the OLT does not say how many ONUs there are".to_owned());
         }
         if list.rows.is_empty() {
+            if reading.complete {
+                let doubt = match self.doubt_of(pon).await {
+                    Ok(doubt) => doubt,
+                    Err(OltError::Session(error)) => return Err(OltError::Session(error)),
+                    Err(error) => Some(error.to_string()),
+                };
+                reading.complete = doubt.is_none();
+                reading
+                    .unread
+                    .extend(doubt.map(|why| format!("no ONU is listed, and that is not believed: {why}")));
+            }
             return Ok(reading);
         }
         let summary = self.table("onu_summary_of_pon", &parameters, |p, t| p.onu_summary_of_pon(t)).await;
@@ -610,10 +666,10 @@ impl Driver {
         if there { self.management_word(onu).await } else { Ok(ManagementWord::NotThere) }
     }
 
-    /// The record of one place.
+    /// The record of one place. None: the OLT says that no ONU is there, of a board that is in service.
     ///
     /// # Errors
-    /// [`OltError`].
+    /// [`OltError`]; [`OltError::Refused`] when that cannot be told now.
     pub async fn onu(&mut self, onu: OnuRef) -> Result<Option<OnuRecord>, OltError> {
         let (command, answer) = self.read("onu", &place(onu)).await?;
         match answer {
@@ -621,14 +677,15 @@ impl Driver {
                 let record = self.parser.onu(&text);
                 self.understood(&command, record).map(Some)
             }
-            Answer::Empty | Answer::NotFound => Ok(None),
+            Answer::Empty | Answer::NotFound => self.believed_absent(onu.pon, &command).await.map(|()| None),
             Answer::NotKnown(message) => {
                 Err(OltError::Refused { command, class: ErrorClass::Syntax, message })
             }
         }
     }
 
-    /// Where a serial is registered on this OLT.
+    /// Where a serial is registered on this OLT. None: it says that it knows no such ONU. What is on a board that is not in
+    /// service it may not know; see [`Driver::existing`].
     ///
     /// # Errors
     /// [`OltError`].
@@ -654,12 +711,16 @@ impl Driver {
         }
     }
 
-    /// An ONU with everything configured for it, wherever it is on this OLT.
+    /// An ONU with everything configured for it, wherever it is on this OLT. None: it is not registered there, said while
+    /// the board of `near`, where it was or is to be, is in service.
     ///
     /// # Errors
-    /// [`OltError`].
-    pub async fn existing(&mut self, serial: Serial) -> Result<Option<Existing>, OltError> {
-        let Some(found) = self.onu_by_serial(serial).await? else { return Ok(None) };
+    /// [`OltError`]; [`OltError::Refused`] when that cannot be told now.
+    pub async fn existing(&mut self, serial: Serial, near: PonPath) -> Result<Option<Existing>, OltError> {
+        let Some(found) = self.onu_by_serial(serial).await? else {
+            self.believed_absent(near, &format!("ONU {serial}")).await?;
+            return Ok(None);
+        };
         let at = OnuRef { pon: found.pon, onu_id: found.onu_id };
         // The answer by serial is shorter on some versions; the record of the place is complete.
         let record = self.onu(at).await?.filter(|r| r.serial == Some(serial)).unwrap_or(found);
@@ -743,9 +804,10 @@ impl Driver {
     /// # Errors
     /// [`OltError`]; nothing was changed.
     pub async fn snapshot(&mut self, operation: &Operation) -> Result<Snapshot, OltError> {
-        let existing = self.existing(operation.serial()).await?;
+        let near = operation.taken_off().map_or(operation.pon(), |from| from.onu.pon);
+        let existing = self.existing(operation.serial(), near).await?;
         let replaced = match operation {
-            Operation::Replace(spec) => self.existing(spec.from.serial).await?,
+            Operation::Replace(spec) => self.existing(spec.from.serial, near).await?,
             Operation::Authorise(_) | Operation::Deauthorise(_) | Operation::Move(_) => None,
         };
         let pon = operation.pon();

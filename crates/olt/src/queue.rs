@@ -431,8 +431,8 @@ impl OltHandle {
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn existing(&self, serial: Serial) -> Result<Option<Existing>, OltError> {
-        self.read(&format!("look for {serial}"), move |w| Box::pin(w.driver.existing(serial))).await
+    pub async fn existing(&self, serial: Serial, near: PonPath) -> Result<Option<Existing>, OltError> {
+        self.read(&format!("look for {serial}"), move |w| Box::pin(w.driver.existing(serial, near))).await
     }
 
     /// All profiles.

@@ -193,6 +193,37 @@ async fn a_move_that_fails_puts_the_onu_back_as_it_was() {
     }
 }
 
+/// The way back is answered with yes, and reading back shows that it is not so: whoever is told gets the lines.
+#[tokio::test]
+async fn a_way_back_that_did_not_work_names_the_lines_that_are_left() {
+    let olt = moved_by_a_technician().await;
+    olt.world().refuse.push(("ont add 6".into(), "  Failure: The board does not support it".into()));
+    olt.world().phantom_ports = true;
+    let outcome = run(&olt, &moving(), &mut MemoryJournal::default()).await.expect("an outcome");
+    let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("Put back at 0/2/0 ONU 4, it is not so that"), "{reason}");
+    let ports: Vec<&String> = left.iter().filter(|line| line.starts_with("service-port vlan")).collect();
+    assert_eq!(ports.len(), 2, "{left:?}");
+    assert!(
+        ports[0].contains("gpon 0/2/0 ont 4") && ports[0].contains("inbound traffic-table index 8"),
+        "{left:?}"
+    );
+    assert!(
+        left.iter().all(|line| !line.starts_with("ont ")),
+        "what is as it was is not sent again: {left:?}"
+    );
+    assert_eq!(left[..2], ["enable", "config"], "with the way there");
+    // Sent as they are they do it.
+    let before = olt.world().ports.len();
+    olt.world().phantom_ports = false;
+    let mut shell = olt.shell(false);
+    shell.greeting();
+    for line in left {
+        shell.input(format!("{line}\n").as_bytes());
+    }
+    assert_eq!(olt.world().ports.len(), before + 2);
+}
+
 #[tokio::test]
 async fn an_onu_that_cannot_be_taken_off_stays_where_it_is() {
     let olt = moved_by_a_technician().await;

@@ -295,7 +295,36 @@ async fn an_onu_is_not_off_because_its_olt_knows_nothing_of_it() {
     olt.world().board_fails_at = Some("ont delete 6 1".into());
     let outcome = run(&olt, &removing()).await.expect("an outcome");
     let Outcome::NeedsOperator { reason, .. } = &outcome else { panic!("{outcome:?}") };
-    assert!(reason.contains("is not complete"), "{reason}");
+    assert!(reason.contains("cannot be read") && reason.contains("The board does not exist"), "{reason}");
+}
+
+/// It lists nothing at all, and says of the board that it is not there for it.
+#[tokio::test]
+async fn an_empty_list_of_a_board_that_is_out_of_service_takes_nobody_off() {
+    let olt = a_new_box_on_the_old_fibre().await;
+    let before = at_place(&olt);
+    {
+        let mut world = olt.world();
+        world.board_status = "Failed".into();
+        let none = "  Failure: The required ONT does not exist";
+        world.answers.push(("display ont info by-sn".into(), none.into()));
+        world
+            .answers
+            .push(("display ont info 0 1 6 all".into(), "  Failure: There is no ONT available".into()));
+        world.answers.push((
+            "display service-port".into(),
+            "  Failure: No service virtual port can be operated".into(),
+        ));
+    }
+    let error = run(&olt, &removing()).await.expect_err("nothing can be told");
+    assert!(error.to_string().contains("the board in slot 0/1 is Failed, not in service"), "{error}");
+    assert!(olt.world().log.is_empty());
+    // It is back: the same order is carried out.
+    olt.world().board_status = "Normal".into();
+    olt.world().answers.clear();
+    assert_eq!(at_place(&olt), before);
+    let outcome = run(&olt, &removing()).await.expect("an outcome");
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ struct CommandTemplate {
     confirm: Vec<Regex>,
     success: Option<Regex>,
     failure: Option<Regex>,
+    absent: Option<Regex>,
     later: Option<Later>,
 }
 
@@ -193,6 +194,9 @@ pub struct Command {
     pub success: Option<Regex>,
     /// Text that is a refusal without the usual words.
     pub failure: Option<Regex>,
+    /// The refusal, in full, that says that the very thing asked for is not there, or that the list has no rows. An OLT
+    /// says "does not exist" of boards, ports and profiles, too.
+    pub absent: Option<Regex>,
     /// It goes on after its reply.
     pub later: Option<Later>,
 }
@@ -218,6 +222,8 @@ pub struct Dialect {
     pub max_onu_id: u16,
     /// Longest description, characters.
     pub description_max: usize,
+    /// The status of a board that works; while it is another one the OLT may not know what is configured there.
+    pub board_in_service: Regex,
     /// Terminal size and line ends.
     pub terminal: Terminal,
     pub(crate) prompt: Regex,
@@ -342,6 +348,7 @@ impl Dialect {
                     confirm: list(&key, &command.confirm)?,
                     success: optional(&command.success)?,
                     failure: optional(&command.failure)?,
+                    absent: optional(&command.absent)?,
                     later: match &command.later {
                         None => None,
                         Some(later) => Some(Later {
@@ -379,6 +386,7 @@ impl Dialect {
         }
         Ok(Dialect {
             product: compile("product", &raw.product)?,
+            board_in_service: compile("board_in_service", &raw.board_in_service)?,
             username: compile("login.username", &raw.login.username)?,
             password: compile("login.password", &raw.login.password)?,
             refused: list("login.refused", &raw.login.refused)?,
@@ -465,6 +473,7 @@ impl Dialect {
             confirm: template.confirm.clone().into(),
             success: template.success.clone(),
             failure: template.failure.clone(),
+            absent: template.absent.clone(),
             later: template.later.clone(),
         })
     }
@@ -484,6 +493,7 @@ impl Dialect {
             confirm: template.confirm.clone().into(),
             success: template.success.clone(),
             failure: template.failure.clone(),
+            absent: template.absent.clone(),
             later: template.later.clone(),
         })
     }

@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) max_line: usize,
     pub(super) max_onu_id: u16,
     pub(super) description_max: usize,
+    pub(super) board_in_service: String,
     pub(super) terminal: Terminal,
     pub(super) prompt: RawPrompt,
     pub(super) login: RawLogin,
@@ -154,6 +155,7 @@ pub(super) struct RawCommand {
     pub(super) confirm: Vec<String>,
     pub(super) success: Option<String>,
     pub(super) failure: Option<String>,
+    pub(super) absent: Option<String>,
     pub(super) later: Option<RawLater>,
 }
 

@@ -11,6 +11,7 @@ use crate::{
     template::TemplateError,
 };
 use futures::future::BoxFuture;
+use types::PonPath;
 
 /// Why a step did not work, after all tries.
 pub(super) enum Stop {
@@ -42,12 +43,13 @@ impl From<TemplateError> for Stop {
     }
 }
 
-/// Reads an ONU back, over as many new sessions as patience allows.
+/// Reads an ONU back that was or is to be `near`, over as many new sessions as patience allows.
 pub(super) async fn read_back(
     driver: &mut Driver,
     serial: types::Serial,
+    near: PonPath,
 ) -> Result<Option<Existing>, OltError> {
-    persist(driver, move |driver: &mut Driver| Box::pin(driver.existing(serial))).await
+    persist(driver, move |driver: &mut Driver| Box::pin(driver.existing(serial, near))).await
 }
 
 /// Repeats a read over new sessions while only the connection is at fault.
@@ -168,7 +170,7 @@ impl Attempt<'_> {
     /// Reads back whether an earlier try took effect.
     async fn took_effect(&self, driver: &mut Driver, registers: bool) -> Result<bool, Stop> {
         let (spec, onu) = (self.spec, self.onu);
-        let existing = read_back(driver, spec.serial).await?;
+        let existing = read_back(driver, spec.serial, onu.pon).await?;
         match &existing {
             Some(existing) => {
                 let ours = if registers {
@@ -194,7 +196,7 @@ impl Attempt<'_> {
 
     /// Holds what the step wants?
     async fn confirm(&self, driver: &mut Driver, otherwise: &str) -> Result<(), Stop> {
-        let existing = read_back(driver, self.spec.serial).await?;
+        let existing = read_back(driver, self.spec.serial, self.onu.pon).await?;
         if holds(&self.step.expect, existing.as_ref()) {
             return Ok(());
         }

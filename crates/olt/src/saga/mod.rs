@@ -18,7 +18,7 @@ use crate::{
     model::{ConfigState, MatchState, RunState},
     plan::{
         Check, DeauthoriseSpec, Existing, Facts, Line, OnuRef, Operation, Plan, PlanRefusal, Snapshot, Step,
-        holds, plan,
+        holds, line, plan,
     },
 };
 use attempt::{Attempt, Stop, persist, read_back};
@@ -307,7 +307,7 @@ fn report(plan: &Plan, existing: Option<&Existing>, remarks: Vec<String>) -> Rep
 /// Reads everything back. Registration, service ports, management and ACS are hard; being online is soft.
 async fn verify(driver: &mut Driver, plan: &Plan, wait: bool) -> Result<Report, Stop> {
     let serial = plan.operation.serial();
-    let existing = read_back(driver, serial).await?;
+    let existing = read_back(driver, serial, plan.onu.pon).await?;
     let wrong: Vec<String> =
         plan.verify.iter().filter(|c| !holds(c, existing.as_ref())).map(Check::to_string).collect();
     if !wrong.is_empty() {
@@ -409,6 +409,19 @@ fn by_hand(driver: &Driver, steps: &[Step]) -> Vec<String> {
     undo::script(&lines, &driver.dialect().leave)
 }
 
+/// The lines that take off what stands where these steps belong, and then those steps.
+fn take_off_first(driver: &Driver, found: &Existing, steps: &[Step]) -> Vec<String> {
+    let dialect = driver.dialect();
+    let ports = found.service_ports.iter().map(|port| ("service_port_delete", Some(port.index)));
+    let off = ports.chain([("onu_delete", None)]).filter_map(|(command, index)| {
+        let index = index.map(|index| ("index", index.into()));
+        // A dialect that cannot say it leaves it to whoever reads the rest.
+        line(dialect, command, found.at(), index).ok()
+    });
+    let lines: Vec<Line> = off.chain(steps.iter().map(|step| step.line.clone())).collect();
+    undo::script(&lines, &dialect.leave)
+}
+
 /// The lines that put an ONU back where it was, for whoever clears what is in the way.
 fn way_back(driver: &Driver, record: &TaskRecord) -> Vec<String> {
     record.plan.restore.as_ref().map(|back| by_hand(driver, &back.steps)).unwrap_or_default()
@@ -482,20 +495,23 @@ async fn restore(
             }
         }
     }
-    let found = match read_back(driver, back.spec.serial).await {
+    let found = match read_back(driver, back.spec.serial, back.onu.pon).await {
         Ok(found) => found,
         Err(error) => return stuck(&reason, error, by_hand(driver, &back.steps), journal).await,
     };
-    let wrong: Vec<String> = back
-        .steps
-        .iter()
-        .filter(|step| !holds(&step.expect, found.as_ref()))
-        .map(|step| step.expect.to_string())
-        .collect();
-    if wrong.is_empty() {
+    let missing: Vec<Step> =
+        back.steps.iter().filter(|step| !holds(&step.expect, found.as_ref())).cloned().collect();
+    if missing.is_empty() {
         let reason = format!("{reason}. {} is back at {}", back.spec.serial, back.onu);
         return finish(journal, Outcome::Undone { reason }).await;
     }
+    let wrong: Vec<String> = missing.iter().map(|step| step.expect.to_string()).collect();
     let reason = format!("{reason}. Put back at {}, it is not so that {}", back.onu, wrong.join("; "));
-    finish(journal, Outcome::NeedsOperator { reason, left: vec![] }).await
+    // The lines that make it so. Registered otherwise, it must be taken off first: nothing else fits on it then.
+    let left = match (missing.first().map(|step| &step.expect), &found) {
+        (Some(Check::Registered { .. }), Some(other)) => take_off_first(driver, other, &back.steps),
+        (Some(Check::Registered { .. }), None) => by_hand(driver, &back.steps),
+        _ => by_hand(driver, &missing),
+    };
+    finish(journal, Outcome::NeedsOperator { reason, left }).await
 }

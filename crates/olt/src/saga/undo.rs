@@ -19,7 +19,7 @@ async fn left_lines(
     onu: OnuRef,
     ours: &Ownership<'_>,
 ) -> Result<Left, OltError> {
-    let existing = read_back(driver, serial).await?.filter(|e| e.at() == onu);
+    let existing = read_back(driver, serial, onu.pon).await?.filter(|e| e.at() == onu);
     let ports = persist(driver, move |driver: &mut Driver| Box::pin(driver.service_ports_of(onu))).await?;
     let dialect = driver.dialect().clone();
     let mut lines = Vec::new();
