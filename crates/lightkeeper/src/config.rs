@@ -89,7 +89,8 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "data_dir",
         environment: "LIGHTKEEPER_DATA_DIR",
-        meaning: "Folder for the embedded database, the key file and the simulator's state. Created when missing.",
+        meaning: "Folder for the embedded database, the key file, the simulator's state, and the signs of life that \
+                  `lightkeeper check --http` reads. Created when missing.",
         get: |c| c.data_dir.display().to_string(),
         set: |c, v| {
             c.data_dir = PathBuf::from(v);
