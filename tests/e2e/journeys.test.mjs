@@ -265,3 +265,38 @@ test("journey: a router is held with a reason, let go, released, and comes back 
   await shows(page, "#cp-head", "Małgorzata Wójcik", { timeout: DEVICE_MS });
   await shows(page, "#cp-head .lk-chip", "Active", { timeout: DEVICE_MS });
 });
+
+test("journey: the family of a firmware is set by hand, shown with who and why, and taken back", LONG, async ({ newPage }) => {
+  const page = await newPage({ signedIn: true });
+  // A router is of its family by what it has, and leads to what is known of its model.
+  await serviceOf(page, "Jorge Peña", { state: "Active" });
+  await page.locator("#sv-cpe").click();
+  await page.waitForURL(/\/cpes\/\d+$/);
+  await shows(page, "#cp-identity", "proved by probing on 2");
+  await page.locator("#cp-model").click();
+  await page.waitForURL(/\/settings\/models\/\d+/);
+  const firmware = page.locator("section[id^=fw-]").first();
+  await shows(page, "section[id^=fw-]", "proved by probing");
+  await shows(page, "section[id^=family-]", "Internet by PPPoE");
+
+  await firmware.locator("summary", { hasText: "Set the family by hand" }).click();
+  await firmware.locator("[name=family]").selectOption("nokia_x_alu");
+  await firmware.locator("[name=reason]").fill("the label on the box says so");
+  await firmware.locator("button.btn-primary").click();
+  await shows(page, ".lk-toast", "Family set");
+  await shows(page, "section[id^=fw-]", "the label on the box says so");
+  await noOverflow(page);
+  await page.goto("/settings/models?state=overridden");
+  await shows(page, ".lk-table tbody", "set for 1 firmware");
+
+  // The same on a phone, where it is taken back.
+  const phone = await newPage({ signedIn: true, width: 390, scheme: "dark" });
+  await phone.goto("/settings/models?state=overridden");
+  await phone.locator(".lk-table a[id^=m-]").first().click();
+  await noOverflow(phone);
+  await phone.locator("button", { hasText: "Take the override back" }).click();
+  await shows(phone, ".lk-toast", "Taken back");
+  await shows(phone, "section[id^=fw-]", "none; what each device has decides");
+  await phone.goto("/audit?q=family");
+  await shows(phone, "main", "settings.withdraw_family");
+});

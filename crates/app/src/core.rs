@@ -8,7 +8,8 @@ use crate::{
     ports::ConnectionRequester,
     secrets::random_secret,
     settings::{
-        ACS_POLICY, AcsPolicy, ClockWaiver, KeptInterval, PolicyLimits, stored_intervals, stored_waivers,
+        ACS_POLICY, AcsPolicy, ClockWaiver, FamilyOverride, KeptInterval, PolicyLimits, stored_intervals,
+        stored_overrides, stored_waivers,
     },
     tries::Tries,
 };
@@ -47,6 +48,7 @@ struct Inner {
     policy: RwLock<Arc<AcsPolicy>>,
     clock_waivers: RwLock<Arc<[ClockWaiver]>>,
     kept_intervals: RwLock<Arc<[KeptInterval]>>,
+    family_overrides: RwLock<Arc<[FamilyOverride]>>,
     first_contact: RwLock<Option<Secret>>,
     settings_read_at: Mutex<UtcMs>,
     fingerprint_key: Secret,
@@ -85,6 +87,7 @@ impl App {
         }
         let clock_waivers = stored_waivers(&parts.store).await?.into();
         let kept_intervals = stored_intervals(&parts.store).await?.into();
+        let family_overrides = stored_overrides(&parts.store).await?.into();
         let fingerprint_key = parts.store.derived_secret("device fingerprints");
         let first_contact = parts.store.secret(Slot::Setting(FIRST_CONTACT)).await?;
         let profiles = ProfileSet::builtin();
@@ -96,6 +99,7 @@ impl App {
             policy: RwLock::new(Arc::new(policy)),
             clock_waivers: RwLock::new(clock_waivers),
             kept_intervals: RwLock::new(kept_intervals),
+            family_overrides: RwLock::new(family_overrides),
             first_contact: RwLock::new(first_contact),
             settings_read_at: Mutex::new(read_at),
             fingerprint_key,
@@ -213,6 +217,15 @@ impl App {
         *self.0.kept_intervals.write().unwrap_or_else(PoisonError::into_inner) = kept.into();
     }
 
+    /// Firmwares whose family an operator set.
+    pub fn family_overrides(&self) -> Arc<[FamilyOverride]> {
+        Arc::clone(&self.0.family_overrides.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_family_overrides(&self, overrides: Vec<FamilyOverride>) {
+        *self.0.family_overrides.write().unwrap_or_else(PoisonError::into_inner) = overrides.into();
+    }
+
     /// Within what the ACS policy may be set here.
     pub fn policy_limits(&self) -> PolicyLimits {
         self.0.parts.limits
@@ -244,6 +257,7 @@ impl App {
         let stored = stored_policy(self.store()).await?;
         self.set_clock_waivers(stored_waivers(self.store()).await?);
         self.set_kept_intervals(stored_intervals(self.store()).await?);
+        self.set_family_overrides(stored_overrides(self.store()).await?);
         self.set_policy(stored.made_safe(self.policy_limits(), self.now()).0);
         self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
         Ok(())

@@ -32,6 +32,6 @@ pub use oms::{
     AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic, Saving,
 };
 pub use settings::{
-    AcsPolicy, ClockWaiver, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork, PolicyBound,
-    PolicyLimits, back_off_range,
+    AcsPolicy, ClockWaiver, FamilyOverride, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork,
+    PolicyBound, PolicyLimits, back_off_range,
 };

@@ -2,12 +2,15 @@
 
 mod bounds;
 mod clock;
+mod family;
 mod intervals;
 mod models;
 
 pub use bounds::{PolicyBound, PolicyLimits, back_off_range};
 pub use clock::ClockWaiver;
 pub(crate) use clock::stored_waivers;
+pub use family::FamilyOverride;
+pub(crate) use family::stored_overrides;
 pub use intervals::KeptInterval;
 pub(crate) use intervals::stored_intervals;
 pub use models::ModelOf;

@@ -124,6 +124,9 @@ pub struct Device {
     pub identity: Identity,
     /// Which profile speaks its dialect.
     pub profile: Option<ProfileRef>,
+    /// The family that an operator set for its model and that it does not bear out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_family: Option<RefusedFamily>,
     /// What is known of its clock.
     pub clock: ClockFacts,
     /// Our own management settings on it.
@@ -177,6 +180,7 @@ impl Device {
             link: None,
             identity: Identity::default(),
             profile: None,
+            refused_family: None,
             clock: ClockFacts::default(),
             ownership: Ownership::default(),
             connection: ConnectionFacts::default(),
@@ -264,6 +268,28 @@ pub struct ProfileRef {
     /// Only to be read, because of this.
     #[serde(default)]
     pub read_only: Option<String>,
+    /// Chosen; zero = before that was written down.
+    #[serde(default)]
+    pub at: UtcMs,
+}
+
+impl ProfileRef {
+    /// It may turn out otherwise once the device shows more: nothing on it speaks for the family yet.
+    pub fn is_provisional(&self) -> bool {
+        let unseen = self.known == Known::Override && self.evidence.is_empty() && self.read_only.is_none();
+        unseen || self.known.is_provisional()
+    }
+}
+
+/// An operator's word that the device does not bear out: what it has decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedFamily {
+    /// Id of the family.
+    pub family: String,
+    /// Why not, as a clause about the device ("it has none of …").
+    pub why: String,
+    /// Found out.
+    pub at: UtcMs,
 }
 
 /// What is known of the device's clock.

@@ -1,13 +1,9 @@
 //! What keeps a device from being configured. Each closed gate is a reason; the first closed one is shown.
 
 use crate::{
-    AuthLevel, Effect, Layer, LearnedFact, Link, Reason,
-    device::ProfileRef,
-    sentences,
+    AuthLevel, Layer, Link, Reason, sentences,
     work::{Move, Work},
 };
-use profiles::cpe::{CpeProfile, Decision, Known};
-use std::sync::Arc;
 
 impl Work<'_> {
     /// The device may be given secrets: it showed its own, or it is at first contact and somebody else vouches
@@ -69,93 +65,6 @@ impl Work<'_> {
 
     pub(crate) fn cool_down_until(&self) -> Option<types::UtcMs> {
         Some(self.device.last_attempt_began_at?.plus_s(self.context.policy.cool_down_s))
-    }
-
-    /// The profile this device is to be configured with: an operator's word, else chosen once per firmware by what
-    /// the device has. What is only presumed is looked at again in every session, until the device shows more.
-    pub(crate) fn choose_profile(&mut self) -> Result<Arc<CpeProfile>, Move> {
-        let set = self.context.profiles.clone();
-        let ordered = self.operators_family();
-        let stale = self.device.profile.as_ref().is_some_and(|chosen| match &ordered {
-            Some(decision) => chosen.known != Known::Override || chosen.id != decision.profile.id,
-            None => chosen.known == Known::Override,
-        });
-        if stale {
-            self.device.profile = None;
-        }
-        if let Some(chosen) = self.device.profile.clone()
-            && (!chosen.known.is_provisional() || self.session().probed_again)
-        {
-            if let Some(reason) = &chosen.read_only {
-                self.say(sentences::profile_read_only(reason));
-                return Err(Move::Finish);
-            }
-            if let Some(profile) = set.get(&chosen.id) {
-                return Ok(profile.clone());
-            }
-        }
-        if let Some(decision) = ordered {
-            return Err(self.choose(decision));
-        }
-        let identity = self.identity();
-        let candidates = self.nominees();
-        let model =
-            format!("{} {} {}", identity.manufacturer, identity.product_class, identity.software_version);
-        let Some(first) = candidates.first().map(|candidate| candidate.profile.clone()) else {
-            self.say(sentences::model_unknown(model.trim()));
-            return Err(Move::Finish);
-        };
-        self.list_once(set.probe_plan(&candidates))?;
-        let names = self.names_under(&first.root);
-        self.list_once(set.second_look(&candidates, names.iter().map(String::as_str)))?;
-        let names = self.names_under(&first.root);
-        match set.decide(&candidates, names.iter().map(String::as_str)) {
-            None => {
-                self.say(sentences::model_unknown(model.trim()));
-                Err(Move::Finish)
-            }
-            Some(decision) => Err(self.choose(decision)),
-        }
-    }
-
-    fn choose(&mut self, decision: Decision) -> Move {
-        let id = decision.profile.id.clone();
-        let taught =
-            self.context.learned.iter().any(|fact| fact.path == LearnedFact::FAMILY && fact.fact == id);
-        if decision.known == Known::Probed && !decision.profile.is_generic() && !taught {
-            let fact = LearnedFact { path: LearnedFact::FAMILY.into(), fact: id.clone() };
-            self.effect(Effect::Learn(fact));
-        }
-        self.session().probed_again = true;
-        let software_version = self.identity().software_version;
-        self.device.profile = Some(ProfileRef {
-            id,
-            known: decision.known,
-            software_version,
-            evidence: decision.evidence,
-            read_only: decision.read_only,
-        });
-        Move::Again
-    }
-
-    fn names_under(&mut self, root: &str) -> Vec<String> {
-        self.session().tree.under(root).map(|(path, _)| path.to_owned()).collect()
-    }
-
-    /// Lists what was not listed yet in this session.
-    fn list_once(&mut self, paths: Vec<String>) -> Result<(), Move> {
-        match paths.into_iter().find(|path| !self.session().listed.contains(path)) {
-            Some(path) => Err(self.list_only(path)),
-            None => Ok(()),
-        }
-    }
-
-    fn list_only(&mut self, path: String) -> Move {
-        use crate::{session::Purpose, talk::DeviceRequest};
-        self.request(
-            Purpose::List { path: path.clone() },
-            DeviceRequest::GetNames { path, next_level: false },
-        )
     }
 
     /// TIME_SYNCED: every gate, one after the other.

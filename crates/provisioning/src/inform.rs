@@ -120,6 +120,7 @@ impl Work<'_> {
         if new.software_version != old.software_version || new.product_class != old.product_class {
             // Another firmware is another device: probe again, forget what was learned and why it was parked.
             self.device.profile = None;
+            self.device.refused_family = None;
             self.device.learned.clear();
             self.device.next_attempt_at = None;
         }

@@ -31,6 +31,7 @@ mod detect;
 mod device;
 mod effect;
 mod event;
+mod family;
 mod gates;
 mod inform;
 mod intent;
@@ -54,7 +55,7 @@ mod work;
 pub use clock::{ClockReading, read_clock};
 pub use device::{
     ClockFacts, ConnectionFacts, Device, FollowUp, Hold, Identity, KeptInterval, Layer, LayerRecord, NotKept,
-    Ownership, ProfileRef, Run, State, StoredObject, WorkingWan,
+    Ownership, ProfileRef, RefusedFamily, Run, State, StoredObject, WorkingWan,
 };
 pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{

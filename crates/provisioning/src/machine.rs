@@ -21,7 +21,7 @@ pub struct Context {
     pub profiles: Arc<ProfileSet>,
     /// Learned about this model and firmware from other units.
     pub learned: Vec<LearnedFact>,
-    /// The family an operator set for this model and firmware.
+    /// The family an operator set for this model and firmware. It counts where the device bears it out.
     pub family: Option<String>,
     /// How the operator wants it.
     pub policy: Policy,

@@ -108,6 +108,8 @@ codes! {
     NoIntent = "no_intent", Wait;
     /// No profile fits.
     ModelUnknown = "model_unknown", Warn;
+    /// The family that an operator set is not the device's.
+    FamilyRefused = "family_refused", Warn;
     /// The profile that fits may only read.
     ProfileReadOnly = "profile_read_only", Warn;
     /// The profile has no path for something that is wanted.

@@ -232,6 +232,13 @@ pub(crate) fn model_unknown(identity: &str) -> Reason {
         .then("it stays as it is; its parameters can be read")
 }
 
+pub(crate) fn family_refused(title: &str, why: &str) -> Reason {
+    let why = why.chars().take(300).collect::<String>();
+    Reason::new(Code::FamilyRefused, format!("Override refused by the device: set to {title}, but {why}"))
+        .then("what the device has decides; take the override back or choose the family that fits")
+        .with("family", title)
+}
+
 pub(crate) fn profile_read_only(why: &str) -> Reason {
     Reason::new(Code::ProfileReadOnly, format!("Provision blocked: {why}"))
         .then("it stays as it is; its parameters can be read")

@@ -59,6 +59,10 @@ fn samples() -> Vec<Reason> {
         s::clock_waived("ana", "HG8546M"),
         s::no_intent(),
         s::model_unknown("ACME RG-1 1.0"),
+        s::family_refused(
+            "Nokia (X_ALU)",
+            "it has none of the nodes that Nokia (X_ALU) is known by (InternetGatewayDevice.X_ALU_OntOpticalParam.)",
+        ),
         s::profile_read_only(
             "it bears the mark of a ZTE device (…X_ZTE-COM_VLANID) and none of the nodes we know that family by",
         ),

@@ -1,13 +1,12 @@
 //! One step under way: the device being changed, and what is to be done about it.
 
 use crate::{
-    Context, Device, Effect, FaultClass, FaultRecord, LearnedFact, Reason, State, Step, Transition,
+    Context, Device, Effect, FaultClass, FaultRecord, Reason, State, Step, Transition,
     plan::Planner,
     session::{Purpose, Session},
     talk::DeviceRequest,
 };
-use profiles::cpe::{Candidate, CpeProfile, Decision};
-use std::sync::Arc;
+use profiles::cpe::CpeProfile;
 use types::UtcMs;
 
 /// What a move came to.
@@ -118,44 +117,6 @@ impl<'a> Work<'a> {
         session.structural += u32::from(structural);
         self.effect(Effect::Request(request));
         Move::Sent
-    }
-
-    /// The profile in use, or the one the identity speaks for most (enough for the management settings, which
-    /// every family of a root shares).
-    pub(crate) fn profile_or_nominee(&self) -> Option<Arc<CpeProfile>> {
-        let set = &self.context.profiles;
-        if let Some(decision) = self.operators_family() {
-            return Some(decision.profile);
-        }
-        if let Some(chosen) = &self.device.profile {
-            return set.get(&chosen.id).cloned();
-        }
-        if self.device.identity.root.is_empty() {
-            return None;
-        }
-        self.nominees().into_iter().next().map(|candidate| candidate.profile)
-    }
-
-    /// The family an operator set, if it fits the device's data model.
-    pub(crate) fn operators_family(&self) -> Option<Decision> {
-        self.context.profiles.overridden(self.context.family.as_deref()?, &self.identity())
-    }
-
-    /// Families that could be the one, the likeliest first.
-    pub(crate) fn nominees(&self) -> Vec<Candidate> {
-        let learned = self.context.learned.iter().find(|fact| fact.path == LearnedFact::FAMILY);
-        self.context.profiles.nominate(&self.identity(), learned.map(|fact| fact.fact.as_str()))
-    }
-
-    pub(crate) fn identity(&self) -> profiles::cpe::Identity {
-        let identity = &self.device.identity;
-        profiles::cpe::Identity {
-            manufacturer: identity.manufacturer.clone(),
-            oui: identity.oui.clone(),
-            product_class: identity.product_class.clone(),
-            software_version: identity.software_version.clone(),
-            root: identity.root.clone(),
-        }
     }
 
     /// Plans with what was read so far.

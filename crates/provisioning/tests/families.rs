@@ -129,6 +129,52 @@ fn an_operators_family_beats_probing_until_it_is_taken_back() {
     );
 }
 
+/// An override that does not fit the tree breaks no device: probing decides, and why is said once.
+#[test]
+fn an_operators_family_that_the_device_does_not_bear_out_is_refused_and_said() {
+    for (wanted, why) in [
+        ("nokia_x_alu", "it has none of the nodes that Nokia"),
+        ("std_tr181", "its data model is InternetGatewayDevice"),
+        ("gone_with_a_release", "no family of the name gone_with_a_release is known"),
+    ] {
+        let mut shell = shell("zte_x_cmcc");
+        shell.context.family = Some(wanted.into());
+        shell.run_until(State::Active, 3600);
+        let chosen = shell.device.profile.as_ref().map(|p| (p.id.as_str(), p.known));
+        assert_eq!(chosen, Some(("zte_x_cmcc", Known::Probed)), "{wanted}");
+        let refused = shell.device.refused_family.clone().expect("a refusal");
+        assert_eq!(refused.family, wanted);
+        assert!(refused.why.starts_with(why), "{wanted}: {}", refused.why);
+        let said =
+            |shell: &Shell| shell.reasons.iter().filter(|r| r.code == ReasonCode::FamilyRefused).count();
+        assert_eq!(said(&shell), 1, "{wanted}: {}", shell.story());
+        shell.cpe.told.clear();
+        shell.run(86_400);
+        assert_eq!(shell.cpe.told, [], "{wanted}: nothing is written for it");
+        assert_eq!(said(&shell), 1, "{wanted}: said once");
+
+        shell.context.family = None;
+        shell.run(86_400);
+        assert_eq!(shell.device.refused_family, None, "{wanted}: taken back");
+        let chosen = shell.device.profile.as_ref().map(|p| (p.id.as_str(), p.known));
+        assert_eq!(chosen, Some(("zte_x_cmcc", Known::Probed)), "{wanted}");
+    }
+}
+
+/// It shows nothing that speaks against the operator; once it does, it decides for itself.
+#[test]
+fn a_blank_device_takes_the_operators_word_until_it_shows_more() {
+    let whole = family_box("zte_x_cmcc");
+    let blank = without(&whole, |line| line.contains("WANConnectionDevice.1."));
+    let mut shell = shell_of(&blank);
+    shell.context.family = Some("nokia_x_alu".into());
+    shell.run_until(State::Active, 3600);
+    assert!(shell.story().contains("Every gate is open (profile Nokia"), "{}", shell.story());
+    let chosen = shell.device.profile.as_ref().map(|p| (p.id.as_str(), p.known));
+    assert_eq!(chosen, Some(("zte_x_cmcc", Known::Probed)), "{}", shell.story());
+    assert!(shell.device.refused_family.is_some(), "and it is said");
+}
+
 #[test]
 fn a_family_of_another_root_is_not_believed() {
     let mut shell = shell("zte_x_cmcc");

@@ -17,6 +17,7 @@ mod db;
 pub mod detected;
 mod entities;
 mod error;
+pub mod firmwares;
 pub mod jobs;
 pub mod leases;
 mod migrations;
@@ -53,8 +54,9 @@ pub use words::*;
 /// The rows of all tables, as plain structs.
 pub mod rows {
     pub use crate::entities::{
-        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, CpeTimer, Customer,
-        DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskLine,
-        Onu, OutboxEvent, Plan, PonPort, Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
+        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession,
+        CpeTimer, Customer, DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt,
+        OltTask, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, Service, ServiceIntent, Setting,
+        TimelineEntry, User, WebSession,
     };
 }

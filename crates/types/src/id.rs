@@ -45,6 +45,8 @@ ids! {
     CpeId;
     /// One CWMP session of a CPE.
     CpeSessionId;
+    /// A firmware of a CPE model: maker, product class and software version.
+    CpeFirmwareId;
     /// A customer (TMF629 Customer).
     CustomerId;
     /// A plan on sale (TMF620 ProductOffering).

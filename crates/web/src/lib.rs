@@ -14,6 +14,7 @@ mod export;
 mod form;
 mod list;
 mod live;
+mod models;
 mod once;
 mod pages;
 mod proof;

@@ -5,6 +5,7 @@ mod bed;
 mod golden;
 mod hostile;
 mod live;
+mod models;
 mod once;
 mod pages;
 mod policy;

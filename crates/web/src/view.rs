@@ -385,6 +385,11 @@ impl View {
         })
     }
 
+    /// `2026-11-21`.
+    pub fn date(&self, at: impl When) -> String {
+        at.ms().map_or_else(|| "never".into(), |ms| self.zoned(ms).strftime("%Y-%m-%d").to_string())
+    }
+
     /// `Saturday 21 November 2026, 14:05 EET`.
     pub fn long(&self, at: impl When) -> String {
         at.ms().map_or_else(

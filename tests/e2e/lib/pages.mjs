@@ -50,6 +50,8 @@ export const PAGES = [
   { route: "/tasks/{id}", name: "task", from: "/tasks", link: /^\/tasks\/\d+$/ },
   { route: "/audit", name: "audit" },
   { route: "/settings/policy", name: "settings" },
+  { route: "/settings/models", name: "models" },
+  { route: "/settings/models/{id}", name: "model", from: "/settings/models", link: /^\/settings\/models\/\d+$/ },
   { route: "/settings/users", name: "users" },
   { route: "/settings/api-keys", name: "api-keys" },
 ];

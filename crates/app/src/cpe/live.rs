@@ -13,7 +13,9 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{Guarded, ServiceState, Slot, StoreError, Tx, cpes, jobs::NewJob, rows, services, timeline};
+use store::{
+    Guarded, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, rows, services, timeline,
+};
 use types::{CpeId, Secret, ServiceId, UtcMs};
 
 /// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
@@ -120,6 +122,8 @@ pub(crate) struct Fed {
 struct Write {
     step: cpes::CpeStep,
     learned: Vec<rows::LearnedFact>,
+    /// A firmware that was not heard of, maybe.
+    firmware: Option<rows::CpeFirmware>,
     link_to: Option<ServiceId>,
     activate: Option<ServiceId>,
     /// The device leaves this service.
@@ -276,7 +280,7 @@ impl App {
             intents: live.intents.clone(),
             profiles: self.profiles(),
             learned: live.learned.clone(),
-            family: None,
+            family: self.family_for(&live.device, event),
             policy: self.policy_for(&live.device, event),
             credentials: live.credentials.clone(),
             fingerprint_key: self.fingerprint_key().clone(),
@@ -381,6 +385,7 @@ impl App {
                 ..Default::default()
             }
         };
+        let firmware = super::firmware::met(&live.row, &row, &step.reasons, now);
         let changes =
             step.transitions.iter().map(|t| entry(&t.reason, "state", Some(t.from), Some(t.to), t.at));
         let order = recorded.map(|recorded| recorded.entry.clone());
@@ -420,6 +425,7 @@ impl App {
                 jobs: orders.jobs,
             },
             learned: orders.learned,
+            firmware,
             link_to,
             activate: service.filter(|_| became_active),
             unlink_from,
@@ -550,7 +556,11 @@ fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
             _ => String::new(),
         };
     }
-    row.profile_id = device.profile.as_ref().map(|profile| profile.id.clone());
+    let profile = device.profile.as_ref();
+    row.profile_id = profile.map(|profile| profile.id.clone());
+    row.profile_known = profile.map(|profile| profile.known.as_str().to_owned()).unwrap_or_default();
+    row.profile_at = profile.map(|profile| profile.at).filter(|at| at.0 > 0);
+    row.family_refused = device.refused_family.as_ref().map(|refused| short(&refused.why));
     row.next_attempt_at = device.next_attempt_at;
     row.last_inform_at = device.last_inform_at;
     row.next_inform_by = device.next_inform_by;
@@ -677,6 +687,12 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     }
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;
+    }
+    if let Some(firmware) = &write.firmware
+        && !firmwares::meet(tx, firmware).await?
+    {
+        tracing::warn!(model = %firmware.product_class, firmware = %firmware.software_version,
+            "{} firmwares of CPEs are known; this one gets no page of its own", firmwares::MOST_FIRMWARES);
     }
     if let Some(audit) = &write.audit {
         tx.insert(audit).await?;

@@ -5,6 +5,7 @@ mod commands;
 mod confirm;
 mod connection;
 mod door;
+mod firmware;
 mod identity;
 mod live;
 mod lost;

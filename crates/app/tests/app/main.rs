@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 mod crm;
 mod door;
+mod family;
 mod journey;
 mod lost;
 mod neighbours;

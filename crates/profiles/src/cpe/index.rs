@@ -95,7 +95,7 @@ pub(super) fn index(profile: &mut CpeProfile) {
 
 /// `InternetGatewayDevice.….WANPPPConnection.?.` of a slot. Slots nest at most a few levels; `check` has made
 /// sure that every parent exists.
-fn slot_pattern(name: &str, slots: &BTreeMap<String, Slot>) -> String {
+pub(super) fn slot_pattern(name: &str, slots: &BTreeMap<String, Slot>) -> String {
     let Some(slot) = slots.get(name) else { return String::new() };
     if let Some(object) = &slot.object {
         return pattern_of(object);

@@ -8,6 +8,7 @@
 
 mod capability;
 mod check;
+mod features;
 mod index;
 mod load;
 mod schema;
@@ -16,9 +17,10 @@ mod variable;
 mod wan;
 
 pub use capability::{Capability, CapabilityName, Confidence, PowerUnit};
+pub use features::{Feature, Mark};
 pub use load::ProfileError;
 pub use schema::*;
-pub use select::{Candidate, Decision, Identity, Known};
+pub use select::{Candidate, Decision, Identity, Known, Nomination};
 pub use variable::Variable;
 pub use wan::*;
 

@@ -70,6 +70,15 @@ pub struct Candidate {
     pub learned: bool,
 }
 
+/// The family that an identity speaks for.
+#[derive(Debug, Clone)]
+pub struct Nomination {
+    /// The family.
+    pub profile: Arc<CpeProfile>,
+    /// By what: `manufacturer`, `OUI`, `product class`, `firmware`.
+    pub by: Vec<&'static str>,
+}
+
 /// The family that is the one.
 #[derive(Debug, Clone)]
 pub struct Decision {
@@ -107,6 +116,14 @@ impl ProfileSet {
                 .then_with(|| a.profile.id.cmp(&b.profile.id))
         });
         found
+    }
+
+    /// The family that the identity speaks for most, and by what; `None` where no family claims it by name.
+    pub fn nomination(&self, identity: &Identity) -> Option<Nomination> {
+        let first = self.nominate(identity, None).into_iter().next().filter(|first| first.score > 0)?;
+        let fitting = first.profile.matches.iter().filter(|rule| rule.fits(identity));
+        let by = fitting.max_by_key(|rule| rule.score)?.fields();
+        Some(Nomination { profile: first.profile, by })
     }
 
     /// Objects to list (whole subtree) before [`ProfileSet::decide`].
@@ -189,17 +206,46 @@ impl ProfileSet {
         Some(Decision { profile, known, read_only, evidence })
     }
 
-    /// The family an operator names, whatever the device shows. `None`: there is none, or it has another root.
-    pub fn overridden(&self, id: &str, identity: &Identity) -> Option<Decision> {
-        let profile = self.get(id)?.clone();
-        let fits = identity.root.is_empty() || profile.root.trim_end_matches('.') == identity.root;
+    /// The family an operator names, by what the device says of itself: the device has not been looked at.
+    ///
+    /// # Errors
+    /// Why it cannot be that family, as a clause: there is none of this name, or it is of the other data model.
+    pub fn overridden(&self, id: &str, identity: &Identity) -> Result<Decision, String> {
+        let Some(profile) = self.get(id).cloned() else {
+            return Err(format!("no family of the name {id} is known"));
+        };
+        let root = profile.root.trim_end_matches('.');
+        if !identity.root.is_empty() && root != identity.root {
+            return Err(format!("its data model is {}, and {} is of {root}", identity.root, profile.title));
+        }
         let read_only = profile.only_read();
-        fits.then(|| Decision {
-            profile,
-            known: Known::Override,
-            read_only,
-            evidence: vec!["operator".into()],
-        })
+        Ok(Decision { profile, known: Known::Override, read_only, evidence: Vec::new() })
+    }
+
+    /// Does a device that listed these names have what the family is known by? The nodes of the family that it has; none
+    /// where it shows no WAN yet, which speaks neither for a family nor against it.
+    ///
+    /// # Errors
+    /// Why not, as a clause about the device ("it has …").
+    pub fn fit<'a>(
+        &self,
+        profile: &CpeProfile,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, String> {
+        let seen = Seen::new(names);
+        let (probe, title) = (&profile.probe, &profile.title);
+        if let Some(node) = seen.found(&probe.none).first() {
+            return Err(format!("it has {node}, which no {title} has"));
+        }
+        let mut found = seen.found(&probe.any);
+        if found.is_empty() {
+            found = probe.hints.as_ref().map(|hints| seen.found(&hints.any)).unwrap_or_default();
+        }
+        if !found.is_empty() || seen.blank {
+            return Ok(found);
+        }
+        let first = probe.any.first().map_or("none", String::as_str);
+        Err(format!("it has none of the nodes that {title} is known by ({first})"))
     }
 }
 
@@ -257,6 +303,17 @@ fn is_connection_leaf(name: &str) -> bool {
 }
 
 impl MatchRule {
+    /// What the rule goes by.
+    fn fields(&self) -> Vec<&'static str> {
+        let named = [
+            (self.manufacturer.is_some(), "manufacturer"),
+            (!self.oui.is_empty(), "OUI"),
+            (self.product_class.is_some(), "product class"),
+            (self.software_version.is_some(), "firmware"),
+        ];
+        named.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
+
     fn fits(&self, identity: &Identity) -> bool {
         let fits = |expression: &Option<Pattern>, text: &str| {
             expression.as_ref().is_none_or(|expression| expression.is_in(text))

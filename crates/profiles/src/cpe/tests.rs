@@ -131,8 +131,79 @@ fn an_operator_names_any_family_of_the_same_root() {
     let identity = Identity { root: "InternetGatewayDevice".into(), ..Identity::default() };
     let decision = set.overridden("nokia_x_alu", &identity).expect("a family");
     assert_eq!((decision.known, decision.read_only), (Known::Override, None));
-    assert!(set.overridden("tplink_tr181", &identity).is_none(), "another root");
-    assert!(set.overridden("nothing", &identity).is_none());
+    let other = set.overridden("tplink_tr181", &identity).expect_err("another root");
+    assert!(other.starts_with("its data model is InternetGatewayDevice, and TP-Link"), "{other}");
+    set.overridden("nothing", &identity).expect_err("no family");
+}
+
+#[test]
+fn a_family_fits_what_bears_its_nodes_and_what_shows_nothing_yet() {
+    let set = ProfileSet::builtin();
+    let fit = |id: &str, names: &[String]| {
+        set.fit(set.get(id).expect("a family"), names.iter().map(String::as_str))
+    };
+    for id in fixtures::families() {
+        let rows = fixtures::rows(&fixtures::family(id).expect("a box"));
+        let names: Vec<String> = rows.iter().map(|row| row.path.clone()).collect();
+        let found = fit(id, &names).unwrap_or_else(|why| panic!("{id}: {why}"));
+        assert!(!found.is_empty(), "{id}");
+    }
+    let cmcc: Vec<String> = fixtures::rows(&fixtures::family("zte_x_cmcc").expect("a box"))
+        .into_iter()
+        .map(|row| row.path)
+        .collect();
+    let why = fit("nokia_x_alu", &cmcc).expect_err("another family");
+    assert!(why.starts_with("it has none of the nodes that Nokia"), "{why}");
+    let why = fit("huawei_x_hw", &fixture_names("ctcom_x_ct_com")).expect_err("a node no Huawei has");
+    assert!(why.starts_with("it has InternetGatewayDevice.") && why.contains("which no Huawei"), "{why}");
+    assert_eq!(fit("nokia_x_alu", &[]), Ok(Vec::new()), "a blank device says nothing against it");
+}
+
+fn fixture_names(id: &str) -> Vec<String> {
+    fixtures::rows(&fixtures::family(id).expect("a box")).into_iter().map(|row| row.path).collect()
+}
+
+#[test]
+fn a_nomination_says_by_what() {
+    let set = ProfileSet::builtin();
+    let mut identity = Identity {
+        manufacturer: "Huawei Technologies Co., Ltd".into(),
+        root: "InternetGatewayDevice".into(),
+        ..Identity::default()
+    };
+    let named = set.nomination(&identity).expect("by its maker");
+    assert_eq!((named.profile.id.as_str(), named.by), ("huawei_x_hw", vec!["manufacturer"]));
+    identity.oui = "00259E".into();
+    identity.product_class = "HG8546M".into();
+    let named = set.nomination(&identity).expect("by more than its maker");
+    assert_eq!(named.by, ["OUI", "product class"]);
+    let nobody = Identity { root: "InternetGatewayDevice".into(), ..Identity::default() };
+    assert!(set.nomination(&nobody).is_none());
+}
+
+/// What a page shows as proved is in an export of a real unit, path by path.
+#[test]
+fn a_feature_is_as_sure_as_its_weakest_path() {
+    let set = ProfileSet::builtin();
+    for profile in set.all() {
+        let features = profile.features();
+        assert!(features.len() >= 4, "{}: {features:?}", profile.id);
+        for feature in &features {
+            let all = feature.unproved.len() == feature.paths && feature.paths > 0;
+            assert!(!(feature.mark == Mark::Proved && all), "{}: {feature:?}", profile.id);
+        }
+    }
+    let mark = |id: &str, title: &str| {
+        let features = set.get(id).expect("a family").features();
+        features.into_iter().find(|feature| feature.title == title).map(|feature| feature.mark)
+    };
+    assert_eq!(mark("huawei_x_hw", "Internet by PPPoE"), Some(Mark::Proved));
+    assert_ne!(mark("fiberhome_x_fh", "Internet by PPPoE"), Some(Mark::Proved), "no export of one is known");
+    assert_ne!(
+        mark("nokia_x_alu", "Internet by DHCP"),
+        Some(Mark::Proved),
+        "its export has no IP connection"
+    );
 }
 
 #[test]

@@ -38,6 +38,12 @@ table! { versioned "cpes"
         data_model: String,
         /// The CPE profile in use.
         profile_id: Option<String>,
+        /// How that profile is known to be the one: `nominated`, `learned`, `probed`, `override`; empty if there is none.
+        profile_known: String,
+        /// Since when.
+        profile_at: Option<UtcMs>,
+        /// Why the device does not bear out the family that an operator set for its firmware, as a sentence.
+        family_refused: Option<String>,
         /// State of the provisioning machine, `ACTIVE` …
         state: String,
         /// Since when.
@@ -73,6 +79,35 @@ table! { versioned "cpes"
     } apart {
         /// Its ownership credentials as JSON; written by [`crate::Tx::put_secret`].
         credentials_sealed: Option<Sealed>,
+    }
+}
+
+table! { versioned "cpe_firmwares"
+    /// A firmware of a CPE model, with the family that an operator set for it.
+    #[derive(Default)]
+    cpe_firmwares => CpeFirmware[CpeFirmwareId] {
+        /// OUI, as CWMP says.
+        oui: String,
+        /// Product class, as CWMP says.
+        product_class: String,
+        /// Software version.
+        software_version: String,
+        /// Manufacturer, as the first device of it said.
+        manufacturer: String,
+        /// Model name, as the first device of it said.
+        model: String,
+        /// `tr098` or `tr181`; empty if unknown.
+        data_model: String,
+        /// First seen.
+        first_seen_at: UtcMs,
+        /// The family that an operator set; empty: probing decides.
+        family: Option<String>,
+        /// Why they did.
+        family_reason: String,
+        /// Who did.
+        family_by: String,
+        /// Since when.
+        family_since: Option<UtcMs>,
     }
 }
 

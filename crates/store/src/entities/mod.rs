@@ -31,6 +31,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     OltTaskLine::SPEC,
     // ACS
     Cpe::SPEC,
+    CpeFirmware::SPEC,
     CpeParameter::SPEC,
     CpeAddress::SPEC,
     EvidenceItem::SPEC,

@@ -34,6 +34,7 @@ pub struct CpeRow {
     pub software_version: String,
     pub data_model: String,
     pub profile_id: Option<String>,
+    pub firmware_id: Option<i64>,
     pub state: String,
     pub state_since: i64,
     pub reason_code: String,
@@ -126,7 +127,9 @@ pub struct TimerRow {
 }
 
 const SELECT: &str = "SELECT p.id, p.oui, p.product_class, p.serial_number, p.pon_serial, p.manufacturer, p.model, \
-     p.hardware_version, p.software_version, p.data_model, p.profile_id, p.state, p.state_since, p.reason_code, \
+     p.hardware_version, p.software_version, p.data_model, p.profile_id, \
+     (SELECT w.id FROM cpe_firmwares w WHERE w.oui = p.oui AND w.product_class = p.product_class \
+      AND w.software_version = p.software_version) AS firmware_id, p.state, p.state_since, p.reason_code, \
      p.reason_text, p.reason_next, p.quarantine, p.machine, p.next_attempt_at, p.last_inform_at, p.next_inform_by, \
      p.inform_interval_s, p.peer_address, p.connection_request_url, \
      s.id AS service_id, s.code AS service_code, s.state AS service_state, c.id AS customer_id, c.name AS customer_name";

@@ -8,6 +8,7 @@ mod cpes;
 mod customers;
 mod detected;
 mod faults;
+mod models;
 mod olts;
 mod onus;
 mod overview;
@@ -26,6 +27,7 @@ pub use cpes::{
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
 pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultRow};
+pub use models::{FamilyCount, FirmwareRow, LessonRow, ModelFilter, ModelRow, RefusalRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};
 pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};

@@ -29,7 +29,7 @@ async fn refusal(bed: &Bed) -> String {
 }
 
 /// Every migration, oldest first. One that was released keeps its name and its place.
-const MIGRATIONS: &[&str] = &["0001_initial", "0002_pon_problems", "0003_lease_tokens"];
+const MIGRATIONS: &[&str] = &["0001_initial", "0002_pon_problems", "0003_lease_tokens", "0004_cpe_firmwares"];
 
 /// Everything the schema says about itself, as text.
 async fn schema(bed: &Bed) -> Vec<String> {

@@ -19,6 +19,7 @@ use crate::{
     export,
     form::Form,
     list::{ListView, Query},
+    models::Family,
     proof::Proof,
     shell::Shell,
     state::Ctx,
@@ -88,6 +89,8 @@ struct Data {
     own_interval_s: Option<u32>,
     /// The reader may decide for the whole model.
     may_waive: bool,
+    /// Which family it is of.
+    family: Family,
 }
 
 impl Data {
@@ -356,6 +359,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         own_interval_s: own_interval(&row),
         may_waive: who.may(app::Permission::WriteSettings),
         clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),
+        family: Family::of(ctx, &row),
         lines,
         now,
         row,

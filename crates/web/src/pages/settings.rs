@@ -24,11 +24,12 @@ use crate::{
 
 filled!(PolicyPage, UsersPage, KeysPage);
 
-type Tab = (&'static str, &'static str, bool);
+pub(super) type Tab = (&'static str, &'static str, bool);
 
-fn tabs(who: &Who, current: &str) -> Vec<Tab> {
+pub(super) fn tabs(who: &Who, current: &str) -> Vec<Tab> {
     let all = [
         ("/settings/policy", "ACS policy", Permission::Read),
+        ("/settings/models", "CPE models", Permission::Read),
         ("/olts", "OLTs", Permission::Read),
         ("/plans", "Plans", Permission::Read),
         ("/settings/users", "Users and roles", Permission::ManageUsers),

@@ -229,6 +229,18 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         version: 1,
         ..rows::Cpe::default()
     };
+    let firmware = rows::CpeFirmware {
+        oui: "00259E".into(),
+        product_class: HOSTILE.into(),
+        software_version: HOSTILE.into(),
+        manufacturer: HOSTILE.into(),
+        model: HOSTILE.into(),
+        data_model: "tr098".into(),
+        first_seen_at: NOW,
+        version: 1,
+        ..rows::CpeFirmware::default()
+    };
+    tx.insert(&firmware).await?;
     let cpe = tx.insert(&cpe).await?;
     let parameter = rows::CpeParameter {
         cpe_id: cpe,

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{ApiFail, Fail},
+    models::Family,
     proof::Proof,
     state::Ctx,
 };
@@ -178,10 +179,55 @@ pub(super) struct TimerShown {
     at: Time,
 }
 
+/// The family of a CPE, and why it is that one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FamilyShown {
+    /// Id of the family in use; null: none is decided yet, or none fits.
+    id: Option<String>,
+    title: Option<String>,
+    /// `probed`, `nominated`, `learned` or `override`.
+    known: Option<String>,
+    /// In use since.
+    since_at: Option<Time>,
+    /// Nodes of the family that the device has.
+    evidence: Vec<String>,
+    /// The family that its identity speaks for.
+    nominated: Option<String>,
+    /// By what: `manufacturer`, `OUI`, `product class`, `firmware`.
+    nominated_by: Vec<String>,
+    /// The family that an operator set for its firmware.
+    family_override: Option<String>,
+    /// Why the device does not bear that out; null if it does, or was not looked at since.
+    override_refused: Option<String>,
+    /// Why it is this one, in words.
+    text: String,
+    /// Its firmware, by which its model is found.
+    firmware_id: Option<i64>,
+}
+
+fn family(ctx: &Ctx, row: &CpeRow) -> FamilyShown {
+    let family = Family::of(ctx, row);
+    FamilyShown {
+        text: family.why(&ctx.view()),
+        id: family.family.as_ref().map(|named| named.id.clone()),
+        title: family.family.map(|named| named.title),
+        known: family.known.map(|known| known.as_str().to_owned()),
+        since_at: time(family.at),
+        evidence: family.evidence,
+        nominated_by: family.nominated.iter().flat_map(|n| n.by.iter().map(|by| (*by).to_owned())).collect(),
+        nominated: family.nominated.map(|nominated| nominated.family.id),
+        family_override: family.ordered.map(|set| set.family),
+        override_refused: family.refused.map(|(_, why)| why),
+        firmware_id: family.firmware,
+    }
+}
+
 /// A CPE with everything the provisioning machine knows of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CpeWithLayers {
     cpe: Cpe,
+    /// Which dialect it speaks.
+    family: FamilyShown,
     /// What was applied and verified, layer by layer.
     layers: Vec<LayerShown>,
     /// Null for a device that never spoke.
@@ -365,6 +411,7 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
         drifted: record.drifted,
     });
     Ok(CpeWithLayers {
+        family: family(ctx, &row),
         layers: layers.collect(),
         clock: device.as_ref().map(|device| ClockShown {
             reported: device.clock.reported.clone(),

@@ -12,6 +12,7 @@ mod document;
 mod faults;
 mod idempotency;
 mod input;
+mod models;
 mod olts;
 mod onus;
 mod output;
@@ -164,6 +165,10 @@ fn table() -> Table {
         .order(OperateCpe, routes!(cpes::release_cpe))
         .order(OperateCpe, routes!(cpes::override_clock))
         .order(OperateCpe, routes!(cpes::restore_clock))
+        .read(routes!(models::list_cpe_models))
+        .read(routes!(models::get_cpe_model))
+        .order(WriteSettings, routes!(models::override_family))
+        .order(WriteSettings, routes!(models::withdraw_family))
         .read(routes!(faults::list_faults))
         .read(routes!(faults::summarise_faults))
         .may(ReadAudit, routes!(audit::list_audit))

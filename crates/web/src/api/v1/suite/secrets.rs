@@ -76,6 +76,8 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
                     ..Default::default()
                 };
                 let cpe: CpeId = tx.insert(&cpe).await?;
+                tx.insert(&rows::CpeFirmware { product_class: "EG8145V5".into(), ..Default::default() })
+                    .await?;
                 store::services::link_cpe(tx, ServiceId(service), Some(cpe)).await?;
                 store::detected::saw(
                     tx,
