@@ -19,6 +19,7 @@ pub(crate) const UNIQUE_INDEXES: &[(&str, &str)] = &[
     ("olt_tasks", "olt_tasks_open"),
     ("olt_task_lines", "olt_task_lines_seq"),
     ("cpes", "cpes_identity"),
+    ("cpe_firmwares", "cpe_firmwares_identity"),
     ("cpes", "cpes_auth_username"),
     ("users", "users_name"),
     ("api_keys", "api_keys_hash"),
