@@ -3,11 +3,17 @@
 use crate::{App, AppError, oms::AddressWord, ports::ConnectionRequestTarget};
 use provisioning::{ConnectionRequestOutcome, Event};
 use std::{net::IpAddr, time::Duration};
-use store::{Slot, onus, rows};
+use store::{Slot, leases, onus, rows};
 use types::{CpeId, Secret};
 
 /// A TCP connect to a CPE that is there takes milliseconds; two seconds is generous (provisioning.md).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// So long a device is left alone by the other nodes when the one that was calling it died: longer than any call takes.
+const CALL_LEASE: Duration = Duration::from_secs(60);
+
+fn lease_name(cpe: CpeId) -> String {
+    format!("call:{cpe}")
+}
 
 impl App {
     /// Carries out one queued connection request. A job that was begun before means that a process died in the middle
@@ -23,9 +29,11 @@ impl App {
             since.is_some_and(|since| since <= job.created_at && self.now().since(since) <= watched);
         let (row, begun_before) = (live.row, job.attempts > 1);
         let call = self.live().call(cpe);
+        // One at a time on this node, and among all nodes.
+        let mine = !begun_before && awaited && call.is_some() && self.take_call(cpe).await?;
         let outcome = if begun_before {
             ConnectionRequestOutcome::ProcessEnded
-        } else if !awaited || call.is_none() {
+        } else if !mine {
             ConnectionRequestOutcome::NotSent
         } else {
             let credentials = match self.store().secret(Slot::CpeCredentials(cpe)).await? {
@@ -48,7 +56,7 @@ impl App {
         };
         let waited = self.now().since(job.created_at);
         let detail = match outcome {
-            ConnectionRequestOutcome::NotSent => not_sent(awaited, call.is_none(), since.is_some(), waited),
+            ConnectionRequestOutcome::NotSent => not_sent(awaited, !mine, since.is_some(), waited),
             ConnectionRequestOutcome::ProcessEnded if job.last_error.is_some() => format!(
                 "A call was begun and failed on our side: {}. Whether the device was reached is unknown, so it is not \
                  called again.",
@@ -56,6 +64,9 @@ impl App {
             ),
             _ => in_words(outcome, row.connection_request_url.as_deref(), peer.as_deref()),
         };
+        if mine && let Err(error) = self.end_call(cpe).await {
+            tracing::warn!(%cpe, %error, "other nodes leave this device alone for a minute more");
+        }
         drop(call);
         let record = rows::ConnectionRequest {
             cpe_id: cpe,
@@ -68,6 +79,26 @@ impl App {
         if awaited {
             self.feed(cpe, Event::ConnectionRequestFinished(outcome)).await?;
         }
+        Ok(())
+    }
+
+    /// Takes the one call that this device may get at a time. False: another node is calling it.
+    async fn take_call(&self, cpe: CpeId) -> Result<bool, AppError> {
+        let process = self.process().to_owned();
+        let taken = self
+            .store()
+            .write(move |tx| {
+                Box::pin(async move { leases::acquire(tx, &lease_name(cpe), &process, CALL_LEASE).await })
+            })
+            .await?;
+        Ok(taken.is_some())
+    }
+
+    async fn end_call(&self, cpe: CpeId) -> Result<(), AppError> {
+        let process = self.process().to_owned();
+        self.store()
+            .write(move |tx| Box::pin(async move { leases::release(tx, &lease_name(cpe), &process).await }))
+            .await?;
         Ok(())
     }
 

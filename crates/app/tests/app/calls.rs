@@ -5,6 +5,7 @@ use crate::{
     support::{
         bed::Bed,
         cpe::INSIDE,
+        eventually,
         world::{self, Calls, admin, cpe_row, told},
     },
 };
@@ -79,7 +80,46 @@ async fn a_url_of_somebody_else_is_told_with_both_addresses(bed: &Bed) {
     assert_eq!(cpe_row(&app, id).await.state, "ACTIVE", "a device that works stays as it is");
 }
 
+async fn among_all_nodes_a_device_gets_one_call_at_a_time(bed: &Bed) {
+    let (first, second) = (Calls::default(), Calls::default());
+    let (one, two) = (bed.app("node-1", &first).await, bed.app("node-2", &second).await);
+    let (_, id) = callable(bed, &one, &first).await;
+    bed.advance_s(31);
+    one.work_once().await.expect("work");
+    let before = first.made().len();
+    first.hang(true);
+    one.call_cpe(&admin(), id).await.expect("asked for");
+    let worker = tokio::spawn({
+        let one = one.clone();
+        async move { one.work_once().await }
+    });
+    eventually("the call goes out", || async { (first.made().len() > before).then_some(()) }).await;
+    // The watchdog gives it up, and somebody orders another, which the other node takes.
+    call(bed, &two, id).await;
+    assert_eq!(second.made().len(), 0, "the first node is still calling it");
+    let last = || async {
+        store::cpes::connection_requests(two.store(), id, 1).await.expect("readable").pop().expect("recorded")
+    };
+    let told = last().await;
+    assert_eq!(told.outcome, "not_sent");
+    assert!(told.detail.contains("the call before to this device is still under way"), "{}", told.detail);
+    // The first node dies in the middle of it: its turn ends by itself.
+    worker.abort();
+    assert!(worker.await.expect_err("killed").is_cancelled());
+    bed.advance_s(61);
+    two.work_once().await.expect("work");
+    call(bed, &two, id).await;
+    assert_eq!((first.made().len(), second.made().len()), (before + 1, 1));
+    assert_eq!(last().await.outcome, "accepted");
+    // A call that ended leaves the turn to any node at once.
+    let third = Calls::default();
+    let three = bed.app("node-3", &third).await;
+    call(bed, &three, id).await;
+    assert_eq!(third.made().len(), 1);
+}
+
 on_both!(
+    among_all_nodes_a_device_gets_one_call_at_a_time,
     a_device_is_called_where_it_speaks_from_and_where_its_olt_has_it,
     a_url_of_somebody_else_is_told_with_both_addresses,
 );
