@@ -107,6 +107,9 @@ pub struct Facts {
     /// Last connection error.
     #[serde(default, deserialize_with = "one_or_many")]
     pub error: Vec<SlotLeaf>,
+    /// MAC address that the WAN speaks with: what a BRAS or a DHCP server knows the customer by.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub mac: Vec<SlotLeaf>,
 }
 
 impl Facts {
@@ -122,6 +125,7 @@ impl Facts {
             ("service", &self.service),
             ("connection_type", &self.connection_type),
             ("error", &self.error),
+            ("mac", &self.mac),
         ]
         .into_iter()
         .flat_map(|(fact, leaves)| leaves.iter().map(move |leaf| (fact, leaf)))
