@@ -209,6 +209,8 @@ pub struct CpeRecord {
     pub config_hash: String,
     /// WAN connections other than the management WAN that it holds: path, and what makes two of them the same.
     pub wans: Vec<(String, String)>,
+    /// How many instances it holds of each table, by the path of the table with `{i}` for every number above it.
+    pub tables: BTreeMap<String, usize>,
 }
 
 impl CpeRecord {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::record::{CpeRecord, Tally};
 use sha2::{Digest, Sha256};
-use std::{io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 /// A device that keeps books.
 #[derive(Debug)]
@@ -44,7 +44,12 @@ impl Cell {
     /// The record so far, with what the device holds now.
     pub fn record(&self) -> CpeRecord {
         let holds = holds(&self.device);
-        CpeRecord { config_hash: holds.config_hash, wans: holds.wans, ..self.record.clone() }
+        CpeRecord {
+            config_hash: holds.config_hash,
+            wans: holds.wans,
+            tables: holds.tables,
+            ..self.record.clone()
+        }
     }
 
     /// Counts so far.
@@ -78,10 +83,16 @@ impl Cell {
 fn holds(device: &Device) -> Holds {
     let tree = device.tree();
     let (mut hasher, root) = (Sha256::new(), tree.root().to_owned());
+    let mut tables = BTreeMap::<String, usize>::new();
     let management = format!("{root}ManagementServer.");
     for (path, node) in tree.below(&root).filter(|(path, _)| !path.starts_with(&management)) {
         match node {
-            Node::Object { .. } => hasher.update(path),
+            Node::Object { .. } => {
+                hasher.update(path);
+                if let Some(table) = table_of(path) {
+                    *tables.entry(table).or_default() += 1;
+                }
+            }
             Node::Leaf(leaf) if leaf.writable => hasher.update(format!("{path}={}\n", leaf.value)),
             Node::Leaf(_) => {}
         }
@@ -90,5 +101,14 @@ fn holds(device: &Device) -> Holds {
     Holds {
         config_hash: hex::encode(hasher.finalize()),
         wans: device.service_wans().iter().map(|wan| (wan.path.clone(), role(wan))).collect(),
+        tables,
     }
+}
+
+/// `A.{i}.B.` of the instance `A.1.B.7.`, whatever numbers the device gave.
+fn table_of(object: &str) -> Option<String> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (table, number) = object.strip_suffix('.')?.rsplit_once('.')?;
+    let parts = table.split('.').map(|part| if is_number(part) { "{i}" } else { part });
+    is_number(number).then(|| format!("{}.", parts.collect::<Vec<_>>().join(".")))
 }

@@ -8,6 +8,7 @@ use super::{behaviour::DeviceState, tree::Changes};
 use crate::record::{CpeRecord, Entry, Tally};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -42,6 +43,8 @@ pub(super) struct Holds {
     pub(super) config_hash: String,
     #[serde(rename = "w")]
     pub(super) wans: Vec<(String, String)>,
+    #[serde(default, rename = "i")]
+    pub(super) tables: BTreeMap<String, usize>,
 }
 
 /// A journal that is being written. The file is opened for every step: thousands of devices share one process, and
@@ -108,6 +111,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Read> {
         if let Some(holds) = step.holds {
             read.record.config_hash = holds.config_hash;
             read.record.wans = holds.wans;
+            read.record.tables = holds.tables;
         }
     }
 }
@@ -202,8 +206,13 @@ mod tests {
         }
         // Older entries were dropped, their counts were not.
         record.entries.pop_front();
-        let holds = Holds { config_hash: "h".to_owned(), wans: vec![("A.1.".to_owned(), "role".to_owned())] };
+        let holds = Holds {
+            config_hash: "h".to_owned(),
+            wans: vec![("A.1.".to_owned(), "role".to_owned())],
+            tables: [("A.".to_owned(), 1)].into(),
+        };
         (record.config_hash, record.wans) = (holds.config_hash.clone(), holds.wans.clone());
+        record.tables.clone_from(&holds.tables);
         journal.write_anew(&record, Changes::default(), &state(3), holds).expect("written");
         record.push(entry(4));
         journal.append(vec![entry(4)], Changes::default(), &state(4), None).expect("written");
