@@ -91,12 +91,12 @@ fn intents(plan: &OnuPlan, service: &OnuService) -> Intents {
 fn policy() -> Policy {
     Policy {
         cool_down_s: 5,
-        back_off_s: vec![45, 90],
+        back_off_s: vec![120, 240, 480],
         watchdog_s: 5,
         connection_request_gap_s: 2,
         verify_delay_s: 2,
         verify_grace_s: 25,
-        inform_interval_s: 30,
+        inform_interval_s: 15,
         inform_spread_s: 5,
         inform_grace_s: 10,
         clock_check_s: 5,

@@ -22,7 +22,7 @@ fn policy(scenario: &Scenario) -> anyhow::Result<AcsPolicy> {
     };
     let p = &mut policy.provisioning;
     p.cool_down_s = 5;
-    p.back_off_s = vec![45, 90, 180];
+    p.back_off_s = vec![120, 240, 480];
     p.park_s = 600;
     p.watchdog_s = 5;
     p.connection_request_gap_s = 2;
@@ -30,7 +30,7 @@ fn policy(scenario: &Scenario) -> anyhow::Result<AcsPolicy> {
     p.verify_delay_s = 2;
     p.verify_grace_s = 25;
     p.verify_checks = 3;
-    p.inform_interval_s = 30;
+    p.inform_interval_s = 15;
     p.inform_spread_s = 5;
     p.inform_grace_s = 10;
     p.clock_check_s = 5;
