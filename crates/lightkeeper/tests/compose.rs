@@ -185,6 +185,24 @@ fn the_parts_fit_together() {
     }
 }
 
+/// What is switched off in the file works when its comment marks are taken away.
+#[test]
+fn the_time_server_can_be_switched_on() {
+    let text = fs::read_to_string(workspace().join("compose.yaml")).expect("compose.yaml");
+    let on = text.replace("# LIGHTKEEPER_SNTP", "LIGHTKEEPER_SNTP").replace("# - \"123", "- \"123");
+    let on: Compose = serde_saphyr::from_str(&on).expect("compose.yaml is what compose understands");
+    let server = &on.services["lightkeeper"];
+    assert!(server.environment["LIGHTKEEPER_SNTP_LISTEN"].ends_with(":123"));
+    assert!(server.ports.iter().any(|port| port == "123:123/udp"), "{:?}", server.ports);
+}
+
+/// Logins cross no network in clear text unless somebody decides so.
+#[test]
+fn the_pages_are_published_on_this_machine_only() {
+    let server = &compose().services["lightkeeper"];
+    assert!(server.ports.iter().any(|port| port == "127.0.0.1:8080:8080"), "{:?}", server.ports);
+}
+
 #[test]
 fn the_entry_command_serves_on_postgres_and_comes_back() {
     let Ok(admin_url) = std::env::var("LIGHTKEEPER_TEST_POSTGRES") else {
