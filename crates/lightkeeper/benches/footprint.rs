@@ -57,4 +57,19 @@ fn main() {
         line("Most ONUs were ACTIVE after"),
         line("After"),
     ));
+    // After the figures were written: what is too slow or too big is seen, and is no success.
+    let most = line("Most ONUs were ACTIVE after");
+    let most_s: u64 = most.split_whitespace().next().and_then(|s| s.parse().ok()).expect("seconds");
+    let bounds = [
+        ("start to first page, fresh database, ms", fresh.as_millis() as f64, 1_000.0),
+        ("start to first page, again, ms", again.as_millis() as f64, 1_000.0),
+        ("idle memory, MiB", now, 80.0),
+        ("demo until most ONUs are ACTIVE, s", most_s as f64, 90.0),
+    ];
+    let over: Vec<String> = bounds
+        .iter()
+        .filter(|(_, figure, bound)| figure > bound)
+        .map(|(what, figure, bound)| format!("{what}: {figure:.0}, at most {bound:.0}"))
+        .collect();
+    assert!(over.is_empty(), "over the bound: {}", over.join("; "));
 }

@@ -50,6 +50,31 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
     // A tree in a test is not on disk, and has no packages to ask about.
     if tree.root.join("Cargo.toml").is_file() {
         check_licences(tree, &policy, findings);
+        check_advisories(tree, findings);
+    }
+}
+
+/// Known holes and withdrawn versions: cargo-deny knows them, from a database that it fetches.
+fn check_advisories(tree: &Tree, findings: &mut Findings) {
+    let mut skip =
+        |why: String| findings.skipped.push(("tidy: advisories about the dependencies".to_owned(), why));
+    if proc::output_of(proc::cargo(&tree.root).args(["deny", "--version"])).is_err() {
+        return skip("cargo-deny is not installed; `cargo install cargo-deny` brings it".to_owned());
+    }
+    let mut command = proc::cargo(&tree.root);
+    command.args(["deny", "--color=never", "check", "advisories"]).stdin(Stdio::null());
+    match command.output() {
+        Err(error) => skip(format!("cargo-deny could not be started: {error}")),
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            // It says `advisories FAILED` when it could look; anything else is no verdict on our dependencies.
+            if words.contains("advisories FAILED") {
+                findings.add("Cargo.lock", "advisories", proc::last_lines(&words, 20));
+            } else {
+                skip(format!("cargo-deny could not look: {}", proc::last_lines(&words, 2)));
+            }
+        }
     }
 }
 
