@@ -77,6 +77,14 @@ impl App {
         }
     }
 
+    /// True while no login was ever used: the first password may have been missed.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn nobody_logged_in(&self) -> Result<bool, AppError> {
+        Ok(users::all(self.store()).await?.iter().all(|user| user.last_login_at.is_none()))
+    }
+
     /// Checks a name and password. Wrong names take as long as wrong passwords; too many failures have to wait.
     ///
     /// # Errors

@@ -260,12 +260,15 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
+/// What stands in the place of a password.
+const MASK: &str = "•••";
+
 /// `postgres://user:•••@host/name`: settings are printed, passwords are not.
 pub(crate) fn mask_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let Some((user_info, host)) = rest.rsplit_once('@') else { return url.to_owned() };
     let user = user_info.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:•••@{host}")
+    format!("{scheme}://{user}:{MASK}@{host}")
 }
 
 impl Config {
@@ -344,14 +347,27 @@ impl Config {
 
     /// A settings file with every key, its meaning and its value in force: `lightkeeper config show`.
     pub(crate) fn documented(&self) -> String {
-        let mut out = String::from("# Every setting of lightkeeper, with the value in force.\n");
+        let mut out = String::from(
+            "# Every setting of lightkeeper, with the value in force. The file is named by --config or LIGHTKEEPER_CONFIG.\n",
+        );
         for setting in SETTINGS {
             out.push('\n');
             for line in wrap(setting.meaning, 100) {
                 out.push_str(&format!("# {line}\n"));
             }
-            let value = toml::Value::String((setting.get)(self));
-            out.push_str(&format!("# Environment: {}\n{} = {value}\n", setting.environment, setting.key));
+            let value = (setting.get)(self);
+            // A masked value would be taken for the real one by whoever uses this text as a settings file.
+            let apart = if value.contains(MASK) {
+                out.push_str("# It is set; its password is not printed, so this line is only a comment.\n");
+                "# "
+            } else {
+                ""
+            };
+            let value = toml::Value::String(value);
+            out.push_str(&format!(
+                "# Environment: {}\n{apart}{} = {value}\n",
+                setting.environment, setting.key
+            ));
         }
         out
     }
@@ -376,6 +392,16 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_masked_password_is_no_setting_to_copy() {
+        let config = Config { database_url: "postgres://lk:hidden@db/lk".to_owned(), ..Config::default() };
+        let shown = config.documented();
+        assert!(shown.contains("\n# database_url = \"postgres://lk:•••@db/lk\"\n"), "{shown}");
+        let mut back = Config::default();
+        back.apply_toml(&shown).expect("its own output");
+        assert_eq!(back.database_url, "", "from the environment, or from the real file; not the dots");
+    }
 
     #[test]
     fn what_config_show_prints_is_a_settings_file() {

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use config::Config;
 use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
 use std::{
-    io::IsTerminal as _,
+    io::{IsTerminal as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -177,7 +177,13 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(password) = &node.first_password {
         println!("First run: log in as admin with the password {}", password.expose());
         println!("It is not shown again; `lightkeeper user reset admin` makes another one.");
+    } else if node.still_unused {
+        println!(
+            "Nobody has logged in yet; if the first password was missed, `lightkeeper user reset admin` makes another one."
+        );
     }
+    // Before anything can end this process: whoever reads along through a pipe must have the password.
+    std::io::stdout().flush().context("telling the first password")?;
     asked_to_stop().await;
     tracing::info!("stopping");
     node.stop().await;

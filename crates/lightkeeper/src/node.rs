@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) acs: Option<SocketAddr>,
     /// Password of the administrator that was made at this start.
     pub(crate) first_password: Option<Secret>,
+    /// Nobody has ever logged in, and the password was printed at an earlier start: it may have been missed.
+    pub(crate) still_unused: bool,
     app: App,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -73,7 +75,6 @@ impl Node {
         let tasks = TaskTracker::new();
         // Before any device is let in; the sessions of a process that died are looked for while this one works.
         app.join().await?;
-        let first_password = app.first_run().await?;
 
         let web_server = if config.plays("web") { Some(web_server(config, &app).await?) } else { None };
         let acs_server = if config.plays("acs") { Some(acs_server(config, &app).await?) } else { None };
@@ -88,6 +89,9 @@ impl Node {
 
         let web = web_server.as_ref().map(WebServer::address).transpose()?;
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
+        // Not before every address could be had: a start that fails would take the password, shown once, with it.
+        let first_password = app.first_run().await?;
+        let still_unused = first_password.is_none() && app.nobody_logged_in().await?;
         if let Some(server) = web_server {
             tasks.spawn(server.run(stop.clone().cancelled_owned()));
         }
@@ -118,7 +122,7 @@ impl Node {
             tasks.spawn(async move { app.run_olt_workers(stop).await });
         }
         tasks.close();
-        Ok(Node { web, acs, first_password, app, stop, tasks })
+        Ok(Node { web, acs, first_password, still_unused, app, stop, tasks })
     }
 
     /// Lets everything finish what it is doing, within bounds.

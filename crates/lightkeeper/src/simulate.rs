@@ -82,13 +82,8 @@ pub(crate) async fn run(mut args: SimArgs) -> anyhow::Result<ExitCode> {
         !args.direct,
     )
     .await?;
-    for (name, olt) in &network.olts {
-        println!(
-            "OLT {name}: SSH {:?}, Telnet {:?}, SNMP {:?}",
-            olt.ssh_addr(),
-            olt.telnet_addr(),
-            olt.snmp_addr()
-        );
+    for line in network.doors() {
+        println!("{line}");
     }
     println!("{} CPEs; ACS {}", network.fleet.serials().len(), args.acs);
     if args.direct {

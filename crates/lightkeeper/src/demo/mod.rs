@@ -118,7 +118,7 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
             SimulatedNetwork::start(&scenario, folder, Some(&places), &acs_url, credentials, 1.0, true);
         Some(started.await?)
     };
-    announce(&node, network.as_ref());
+    announce(&node, network.as_ref(), &args.data);
 
     let stop = CancellationToken::new();
     let operator = tokio::spawn(operator::run(app.clone(), plans.clone(), stop.clone()));
@@ -148,26 +148,26 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
 }
 
 /// Everything a visitor needs, once.
-fn announce(node: &Node, network: Option<&SimulatedNetwork>) {
+fn announce(node: &Node, network: Option<&SimulatedNetwork>, data: &Path) {
     let Some(web) = node.web else { return };
     let url = format!("http://{web}");
-    for (name, olt) in network.iter().flat_map(|network| &network.olts) {
-        let show = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |a| a.to_string());
-        eprintln!(
-            "Simulated OLT {name}: SSH {}, Telnet {}, SNMP {}",
-            show(olt.ssh_addr()),
-            show(olt.telnet_addr()),
-            show(olt.snmp_addr())
-        );
+    for line in network.iter().flat_map(|network| network.doors()) {
+        eprintln!("Simulated {line}");
     }
+    let program = std::env::args().next().unwrap_or_else(|| "lightkeeper".to_owned());
+    let another = format!("LIGHTKEEPER_DATA_DIR={} {program} user reset admin", data.display());
     match &node.first_password {
         Some(password) => {
             eprintln!("\n  Open {url} and log in as admin with the password {}", password.expose());
-            eprintln!("  (shown once; `lightkeeper user reset admin` makes another one)\n");
+            eprintln!("  (shown once; `{another}` makes another one)\n");
             println!("READY url={url} user=admin password={}", password.expose());
         }
         None => {
-            eprintln!("\n  Open {url}; the password of admin is the one printed at the first start.\n");
+            eprintln!("\n  Open {url}; the password of admin is the one printed at the first start.");
+            if node.still_unused {
+                eprintln!("  (nobody has logged in yet; `{another}` makes another one)");
+            }
+            eprintln!();
             println!("READY url={url} user=admin");
         }
     }

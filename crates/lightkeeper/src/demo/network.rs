@@ -86,6 +86,8 @@ pub(crate) const FIRST_CONTACT_USER: &str = "lightkeeper";
 pub(crate) struct SimulatedNetwork {
     pub(crate) olts: Vec<(String, SimOlt)>,
     pub(crate) fleet: Arc<FleetHandle>,
+    /// One line per OLT: where it answers, and with what. Nothing real opens with it.
+    doors: Vec<String>,
     bridges: JoinSet<()>,
 }
 
@@ -107,7 +109,7 @@ impl SimulatedNetwork {
         config.speed = speed;
         config.behind_olt = behind_olt;
         let fleet = Arc::new(Fleet::start(config)?);
-        let mut olts = Vec::new();
+        let (mut olts, mut doors) = (Vec::new(), Vec::new());
         let mut bridges = JoinSet::new();
         let mut handles: HashMap<Serial, OltHandle> = HashMap::new();
         for spec in &scenario.olts {
@@ -122,9 +124,23 @@ impl SimulatedNetwork {
                 spec.listen.telnet = Some(*telnet);
                 spec.listen.snmp = Some(*snmp);
             }
+            let user = spec.users.first().cloned();
+            let community = spec.listen.community.clone();
             let olt = SimOlt::start(spec, Arc::new(SystemClock))
                 .await
                 .with_context(|| format!("the simulated OLT {name} does not start"))?;
+            let at = |a: Option<SocketAddr>| a.map_or_else(|| "off".to_owned(), |a| a.to_string());
+            doors.push(format!(
+                "OLT {name}: SSH {}, Telnet {} ({}), SNMP {} (community {})",
+                at(olt.ssh_addr()),
+                at(olt.telnet_addr()),
+                user.map_or_else(
+                    || "no login".to_owned(),
+                    |user| format!("user {}, password {}", user.name, user.password.expose())
+                ),
+                at(olt.snmp_addr()),
+                community.expose()
+            ));
             let handle = olt.handle();
             let (managed, events) = handle.subscribe();
             for plan in plans.iter().filter(|plan| plan.olt == name) {
@@ -135,7 +151,12 @@ impl SimulatedNetwork {
             olts.push((name, olt));
         }
         bridges.spawn(power(fleet.events(), handles));
-        Ok(SimulatedNetwork { olts, fleet, bridges })
+        Ok(SimulatedNetwork { olts, fleet, doors, bridges })
+    }
+
+    /// Where the simulated OLTs answer and with what, one line each.
+    pub(crate) fn doors(&self) -> impl Iterator<Item = &str> {
+        self.doors.iter().map(String::as_str)
     }
 
     /// Stops everything where it is; the folder has it all.
