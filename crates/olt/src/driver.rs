@@ -7,7 +7,7 @@ use crate::{
     machine::Reply,
     model::{
         AddressKind, Board, DbaProfile, DetectedOnu, HostAddress, LineProfile, ManagementRow, ManagementWord,
-        OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow, Version,
+        OnuRecord, OnuRow, PonPort, ProfileRow, RunState, ServicePortRow, Version,
     },
     parser::{ParseError, ReplyParser, Table, parser_named},
     plan::{Existing, Facts, Line, Lookup, OnuRef, Operation, Snapshot, place},
@@ -100,26 +100,6 @@ impl OltError {
             _ => Effect::None,
         }
     }
-}
-
-/// State of one registered ONU, from all that a PON's lists say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OnuState {
-    /// The list row.
-    pub row: OnuRow,
-    /// Cause, distance and light, where the OLT gives them.
-    pub summary: Option<OnuSummary>,
-}
-
-/// The ONUs of a PON as far as they could be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PonReading {
-    /// Those that were read.
-    pub onus: Vec<OnuState>,
-    /// No ONU is registered there but those in `onus`. If not, one that is missing in `onus` may well be there.
-    pub complete: bool,
-    /// What could not be read and why, as sentences with the OLT's line.
-    pub unread: Vec<String>,
 }
 
 /// All profiles of an OLT that an authorisation can name.
@@ -383,7 +363,7 @@ impl Driver {
     }
 
     /// [`Driver::read`], where an empty list is an empty list.
-    async fn list<T>(
+    pub(crate) async fn list<T>(
         &mut self,
         name: &str,
         parameters: &Parameters,
@@ -403,7 +383,7 @@ impl Driver {
     }
 
     /// As [`Driver::list`], row by row.
-    async fn table<T>(
+    pub(crate) async fn table<T>(
         &mut self,
         name: &str,
         parameters: &Parameters,
@@ -520,67 +500,6 @@ impl Driver {
             class: ErrorClass::Unknown,
             message: format!("it is not complete, so it does not show that {serial} is off {onu}"),
         })
-    }
-
-    /// State, cause, distance and light of the ONUs on a PON, as far as they can be read.
-    ///
-    /// # Errors
-    /// [`OltError`] when the list of ONUs was not given at all.
-    pub async fn onu_states(&mut self, pon: PonPath) -> Result<PonReading, OltError> {
-        let parameters = place(OnuRef { pon, onu_id: 0 });
-        let mut list = self.table("onus_of_pon", &parameters, |p, t| p.onus_of_pon(t)).await?;
-        list.rows.retain(|row| row.pon == pon);
-        let sentences = |list: &[ParseError]| list.iter().map(ParseError::to_string).collect::<Vec<_>>();
-        let mut reading = PonReading { onus: Vec::new(), complete: list.complete(), unread: Vec::new() };
-        reading.unread.extend(sentences(&list.missing));
-        reading.unread.extend(sentences(&list.remarks));
-        if !reading.complete && reading.unread.is_empty() {
-            reading.unread.push("the OLT does not say how many ONUs there are".to_owned());
-        }
-        if list.rows.is_empty() {
-            if reading.complete {
-                let doubt = match self.doubt_of(pon).await {
-                    Ok(doubt) => doubt,
-                    Err(OltError::Session(error)) => return Err(OltError::Session(error)),
-                    Err(error) => Some(error.to_string()),
-                };
-                reading.complete = doubt.is_none();
-                reading
-                    .unread
-                    .extend(doubt.map(|why| format!("no ONU is listed, and that is not believed: {why}")));
-            }
-            return Ok(reading);
-        }
-        let summary = self.table("onu_summary_of_pon", &parameters, |p, t| p.onu_summary_of_pon(t)).await;
-        let mut summaries: BTreeMap<u16, OnuSummary> = match summary {
-            Ok(table) => {
-                reading.unread.extend(sentences(&table.missing));
-                table.rows.into_iter().filter(|s| s.pon == pon).map(|s| (s.onu_id, s)).collect()
-            }
-            // Older software has no summary; states alone are still worth showing.
-            Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => BTreeMap::new(),
-            Err(error) => {
-                reading.unread.push(error.to_string());
-                BTreeMap::new()
-            }
-        };
-        reading.onus = list
-            .rows
-            .into_iter()
-            .map(|row| OnuState {
-                summary: summaries.remove(&row.onu_id).filter(|s| s.serial_text == row.serial_text),
-                row,
-            })
-            .collect();
-        Ok(reading)
-    }
-
-    /// Optics of all ONUs on a PON.
-    ///
-    /// # Errors
-    /// [`OltError`].
-    pub async fn optics(&mut self, pon: PonPath) -> Result<Vec<OnuOptics>, OltError> {
-        self.list("optics_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.optics_of_pon(t)).await
     }
 
     /// Service ports of a PON.

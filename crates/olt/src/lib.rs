@@ -17,6 +17,7 @@ pub mod machine;
 pub mod model;
 pub mod parser;
 pub mod plan;
+pub mod pon;
 pub mod queue;
 pub mod saga;
 pub mod sanitise;

@@ -350,6 +350,26 @@ pub struct Version {
     pub uptime: Option<String>,
 }
 
+impl Version {
+    /// Its uptime in seconds. None: it says none, or in other words than `20 day(s), 23 hour(s), …`.
+    pub fn uptime_s(&self) -> Option<u64> {
+        let mut total: u64 = 0;
+        for part in self.uptime.as_ref()?.split(',') {
+            let mut words = part.split_whitespace();
+            let (count, unit): (u64, &str) = (words.next()?.parse().ok()?, words.next()?);
+            let unit_s = match unit.trim_end_matches("(s)").trim_end_matches('s') {
+                "day" => 86_400,
+                "hour" => 3_600,
+                "minute" => 60,
+                "second" => 1,
+                _ => return None,
+            };
+            total = total.checked_add(count.checked_mul(unit_s)?)?;
+        }
+        Some(total)
+    }
+}
+
 /// A VLAN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vlan {
@@ -359,4 +379,22 @@ pub struct Vlan {
     pub name: Option<String>,
     /// `standard`, `smart`, `mux`, `super`.
     pub kind: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_an_olt_runs_is_read_or_not_known() {
+        let runs = |text: &str| Version { uptime: Some(text.to_owned()), ..Version::default() }.uptime_s();
+        assert_eq!(runs("20 day(s), 23 hour(s), 19 minute(s), 16 second(s)"), Some(1_811_956));
+        assert_eq!(runs("1 hour, 2 seconds"), Some(3_602));
+        for odd in
+            ["", "a while", "5", "1 fortnight", "99999999999999999999 day(s)", "9999999999999999999 day(s)"]
+        {
+            assert_eq!(runs(odd), None, "{odd:?}");
+        }
+        assert_eq!(Version::default().uptime_s(), None);
+    }
 }

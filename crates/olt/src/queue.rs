@@ -6,13 +6,14 @@
 
 use crate::{
     dialect::Dialect,
-    driver::{Connector, Driver, OltError, Patience, PonReading, Profiles},
+    driver::{Connector, Driver, OltError, Patience, Profiles},
     leave::{Always, Leave},
     limits::Limits,
     machine::Credentials,
     model::{Board, DetectedOnu, ManagementWord, OnuOptics, OnuRow, PonPort, ServicePortRow},
     parser::Table,
     plan::{Existing, Facts, OnuRef, Operation, Plan, PlanRefusal, plan},
+    pon::PonReading,
     saga::{self, Journal, Outcome, SagaError},
     save::Saved,
     session::{Deadlines, Session, SessionOptions, Silent, Transcript},
@@ -379,12 +380,16 @@ impl OltHandle {
         self.read(&format!("list ONUs of {pon}"), move |w| Box::pin(w.driver.onus(pon))).await
     }
 
-    /// State, cause, distance and light of the ONUs on a PON, as far as they can be read.
+    /// State, cause, distance and light of the ONUs on a PON, as far as they can be read; those of `expected` were online
+    /// before (see [`Driver::onu_states`]).
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn onu_states(&self, pon: PonPath) -> Result<PonReading, OltError> {
-        self.read(&format!("read ONU states of {pon}"), move |w| Box::pin(w.driver.onu_states(pon))).await
+    pub async fn onu_states(&self, pon: PonPath, expected: Vec<u16>) -> Result<PonReading, OltError> {
+        self.read(&format!("read ONU states of {pon}"), move |w| {
+            Box::pin(async move { w.driver.onu_states(pon, &expected).await })
+        })
+        .await
     }
 
     /// Optics of all ONUs on a PON.

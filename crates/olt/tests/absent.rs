@@ -47,7 +47,7 @@ async fn what_is_said_of_something_else_says_nothing_of_an_onu() {
         not_told(driver.existing(other_serial(), pon()).await, words);
         not_told(driver.onus(pon()).await, words);
         not_told(driver.is_off(place(), other_serial()).await, words);
-        not_told(driver.onu_states(pon()).await, words);
+        not_told(driver.onu_states(pon(), &[]).await, words);
         not_told(driver.management_now(place(), other_serial()).await, words);
         let olt = answering("display service-port", words);
         not_told(olt.driver().service_ports(pon()).await, words);
@@ -105,14 +105,40 @@ async fn an_onu_is_not_there_when_its_board_is_and_says_so() {
 }
 
 #[tokio::test]
+async fn offline_is_believed_of_a_board_that_is_in_service() {
+    let list = "  F/S/P   ONT         SN         Control     Run      Config   Match    Protect\n  \
+                ------------------------------------------------------------------------------\n  \
+                0/ 1/6    0  485754437D4733C3  active      offline  initial  initial  no\n  \
+                ------------------------------------------------------------------------------\n  \
+                In port 0/ 1/6 , the total of ONTs are: 1, online: 0";
+    let olt = answering("display ont info 0 1 6 all", list);
+    let mut driver = olt.driver();
+    let reading = driver.onu_states(pon(), &[0]).await.expect("read");
+    assert_eq!((reading.complete, &reading.doubt), (true, &None), "{reading:?}");
+    olt.world().board_status = "Failed".to_owned();
+    for expected in [0, 9] {
+        let reading = driver.onu_states(pon(), &[expected]).await.expect("read");
+        assert!(!reading.complete, "nobody is thought away");
+        let doubt = reading.doubt.expect("it is not believed");
+        assert!(doubt.contains("the board in slot 0/1 is Failed, not in service"), "{doubt}");
+        assert!(reading.unread.iter().any(|told| told.contains(&doubt)), "{:?}", reading.unread);
+    }
+    let reading = driver.onu_states(pon(), &[]).await.expect("read");
+    assert_eq!(reading.doubt, None, "who was offline before stays so; the board is not asked about");
+    // Nor is it believed where nobody can tell.
+    olt.world().answers.push(("display board".to_owned(), "  1 ???".to_owned()));
+    assert!(driver.onu_states(pon(), &[0]).await.expect("read").doubt.is_some());
+}
+
+#[tokio::test]
 async fn an_empty_list_is_believed_of_a_board_that_is_in_service() {
     let olt = answering("display ont info 0 1 6 all", "Failure: There is no ONT available");
     let mut driver = olt.driver();
-    let reading = driver.onu_states(pon()).await.expect("read");
+    let reading = driver.onu_states(pon(), &[]).await.expect("read");
     assert!(reading.complete && reading.onus.is_empty() && reading.unread.is_empty(), "{reading:?}");
     assert!(driver.is_off(place(), other_serial()).await.expect("told"));
     olt.world().board_status = "Failed".to_owned();
-    let reading = driver.onu_states(pon()).await.expect("read");
+    let reading = driver.onu_states(pon(), &[]).await.expect("read");
     assert!(!reading.complete, "so nobody is thought away");
     assert!(reading.unread[0].contains("the board in slot 0/1 is Failed"), "{reading:?}");
     not_told(driver.is_off(place(), other_serial()).await, "failed board");

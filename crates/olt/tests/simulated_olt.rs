@@ -146,7 +146,7 @@ async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
     let optics = olt.optics(PON).await.expect("optics");
     let real = sim.handle().state().plant.onus[&serial()].optics;
     assert_eq!(optics[0].rx_power_cdbm, Some(real.rx_power_cdbm), "{context}");
-    let reading = olt.onu_states(PON).await.expect("states");
+    let reading = olt.onu_states(PON, vec![]).await.expect("states");
     assert!(reading.complete && reading.unread.is_empty(), "{context}: {reading:?}");
     let states = reading.onus;
     assert_eq!(

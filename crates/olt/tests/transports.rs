@@ -222,7 +222,7 @@ async fn authorises_over_ssh_and_over_telnet() {
         let shown: Vec<String> = plan.steps.iter().map(|s| s.line.text.clone()).collect();
         assert_eq!(shown, fake.world().log);
         assert_eq!(handle.save().await.expect("saved"), olt::save::Saved::Completed);
-        let states = handle.onu_states(pon()).await.expect("states").onus;
+        let states = handle.onu_states(pon(), vec![]).await.expect("states").onus;
         assert_eq!(states[1].summary.as_ref().and_then(|s| s.rx_power_cdbm), Some(-2284));
         let ports = handle.pon_ports(0).await.expect("PON ports");
         assert_eq!(ports.iter().map(|(pon, _)| pon.to_string()).collect::<Vec<_>>(), ["0/1/6"]);

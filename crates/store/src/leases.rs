@@ -141,17 +141,16 @@ async fn fenced(tx: &Tx, lease: &Lease) -> Result<StoreError, StoreError> {
     })
 }
 
-/// Gives the lease on a name back. False: it was not this owner's.
+/// Gives a lease back that was taken. False: it is not the one in force any more, and whoever took it since keeps it.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn release(tx: &Tx, name: &str, owner: &str) -> Result<bool, StoreError> {
+pub async fn release(tx: &Tx, lease: &Lease) -> Result<bool, StoreError> {
     use node_leases::{Column, Entity};
     // The row stays, and with it the last token.
     let done = Entity::update_many()
         .col_expr(Column::Until, Expr::value(0))
-        .filter(Column::Name.eq(name))
-        .filter(Column::Owner.eq(owner))
+        .filter(held(&lease.name, lease.token))
         .filter(Column::Until.gt(0))
         .exec(tx.db())
         .await?;

@@ -3,7 +3,11 @@
 use crate::{App, AppError, oms::AddressWord, ports::ConnectionRequestTarget};
 use provisioning::{ConnectionRequestOutcome, Event};
 use std::{net::IpAddr, time::Duration};
-use store::{Slot, leases, onus, rows};
+use store::{
+    Slot,
+    leases::{self, Lease},
+    onus, rows,
+};
 use types::{CpeId, Secret};
 
 /// A TCP connect to a CPE that is there takes milliseconds; two seconds is generous (provisioning.md).
@@ -30,10 +34,11 @@ impl App {
         let (row, begun_before) = (live.row, job.attempts > 1);
         let call = self.live().call(cpe);
         // One at a time on this node, and among all nodes.
-        let mine = !begun_before && awaited && call.is_some() && self.take_call(cpe).await?;
+        let may = !begun_before && awaited && call.is_some();
+        let mine = if may { self.take_call(cpe).await? } else { None };
         let outcome = if begun_before {
             ConnectionRequestOutcome::ProcessEnded
-        } else if !mine {
+        } else if mine.is_none() {
             ConnectionRequestOutcome::NotSent
         } else {
             let credentials = match self.store().secret(Slot::CpeCredentials(cpe)).await? {
@@ -56,7 +61,7 @@ impl App {
         };
         let waited = self.now().since(job.created_at);
         let detail = match outcome {
-            ConnectionRequestOutcome::NotSent => not_sent(awaited, !mine, since.is_some(), waited),
+            ConnectionRequestOutcome::NotSent => not_sent(awaited, mine.is_none(), since.is_some(), waited),
             ConnectionRequestOutcome::ProcessEnded if job.last_error.is_some() => format!(
                 "A call was begun and failed on our side: {}. Whether the device was reached is unknown, so it is not \
                  called again.",
@@ -64,7 +69,9 @@ impl App {
             ),
             _ => in_words(outcome, row.connection_request_url.as_deref(), peer.as_deref()),
         };
-        if mine && let Err(error) = self.end_call(cpe).await {
+        if let Some(mine) = mine
+            && let Err(error) = self.end_call(mine).await
+        {
             tracing::warn!(%cpe, %error, "other nodes leave this device alone for a minute more");
         }
         drop(call);
@@ -82,23 +89,18 @@ impl App {
         Ok(())
     }
 
-    /// Takes the one call that this device may get at a time. False: another node is calling it.
-    async fn take_call(&self, cpe: CpeId) -> Result<bool, AppError> {
+    /// Takes the one call that this device may get at a time. None: another node is calling it.
+    async fn take_call(&self, cpe: CpeId) -> Result<Option<Lease>, AppError> {
         let process = self.process().to_owned();
-        let taken = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { leases::acquire(tx, &lease_name(cpe), &process, CALL_LEASE).await })
-            })
-            .await?;
-        Ok(taken.is_some())
+        let taken = self.store().write(move |tx| {
+            Box::pin(async move { leases::acquire(tx, &lease_name(cpe), &process, CALL_LEASE).await })
+        });
+        Ok(taken.await?)
     }
 
-    async fn end_call(&self, cpe: CpeId) -> Result<(), AppError> {
-        let process = self.process().to_owned();
-        self.store()
-            .write(move |tx| Box::pin(async move { leases::release(tx, &lease_name(cpe), &process).await }))
-            .await?;
+    /// Another node that took over meanwhile keeps its call.
+    async fn end_call(&self, call: Lease) -> Result<(), AppError> {
+        self.store().write(move |tx| Box::pin(async move { leases::release(tx, &call).await })).await?;
         Ok(())
     }
 

@@ -57,7 +57,15 @@ impl App {
         let process = self.process().to_owned();
         let name = format!("{}{process}", leases::PRESENCE);
         self.store()
-            .write(move |tx| Box::pin(async move { leases::release(tx, &name, &process).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    // Its own once more: nobody else has this name.
+                    let Some(lease) = leases::acquire(tx, &name, &process, PRESENCE).await? else {
+                        return Ok(false);
+                    };
+                    leases::release(tx, &lease).await
+                })
+            })
             .await?;
         Ok(())
     }

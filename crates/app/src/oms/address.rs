@@ -15,7 +15,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use store::{AdminState, OltObservedState, Presence, StoreError, onus, rows};
+use store::{
+    AdminState, OltObservedState, Presence, StoreError,
+    leases::{self, Lease},
+    onus, rows,
+};
 use types::{OltId, OnuRowId, UtcMs};
 
 use super::registry::OltLine;
@@ -215,6 +219,7 @@ impl App {
         olt: &rows::Olt,
         line: &OltLine,
         online: Vec<rows::Onu>,
+        lease: &Lease,
     ) -> Result<(), AppError> {
         let (now, questions) = (self.now(), &self.olts().questions);
         let valid = Duration::from_secs(self.policy().olt_word_valid_s);
@@ -242,7 +247,10 @@ impl App {
             questions.tried.put(onu.id, (), self.now(), valid);
             let Some(place) = place(&onu) else { continue };
             match line.handle.management_word(place).await {
-                Ok(word) => answers.push((onu.id, kept(&onu, word, self.now()))),
+                Ok(word) => {
+                    let word = kept(&onu, word, self.now());
+                    answers.push((onu, word));
+                }
                 Err(error) if error.is_transport() || matches!(error, OltError::Queue(_)) => {
                     tracing::warn!(olt = %olt.name, %error, "its ONUs' addresses are read another time");
                     break;
@@ -252,19 +260,29 @@ impl App {
                 }
             }
         }
-        self.keep_words(answers).await
+        self.keep_words(answers, lease.clone()).await
     }
 
-    async fn keep_words(&self, answers: Vec<(OnuRowId, Option<serde_json::Value>)>) -> Result<(), AppError> {
+    /// Keeps what an OLT answered about ONUs that stood where they stand still: who was asked for at another place since
+    /// is asked for again.
+    async fn keep_words(
+        &self,
+        answers: Vec<(rows::Onu, Option<serde_json::Value>)>,
+        lease: Lease,
+    ) -> Result<(), AppError> {
         if answers.is_empty() {
             return Ok(());
         }
-        let changed: Vec<OnuRowId> = answers.iter().map(|(onu, _)| *onu).collect();
+        let changed: Vec<OnuRowId> = answers.iter().map(|(onu, _)| onu.id).collect();
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
-                    for (onu, word) in answers {
-                        onus::keep_observed(tx, onu, KEY, word).await?;
+                    leases::require(tx, &lease).await?;
+                    for (asked, word) in answers {
+                        let now = tx.get::<rows::Onu>(asked.id).await?;
+                        if now.is_some_and(|now| now.stands_as(&asked)) {
+                            onus::keep_observed(tx, asked.id, KEY, word).await?;
+                        }
                     }
                     Ok::<_, StoreError>(())
                 })
@@ -292,9 +310,7 @@ impl App {
         }
         let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(Asked::NotNow) };
         // Another node may be the one that speaks to it.
-        if self.may_act_on(olt.id).await?.is_none() {
-            return Ok(Asked::NotNow);
-        }
+        let Some(lease) = self.may_act_on(olt.id).await? else { return Ok(Asked::NotNow) };
         let line = self.olt_line(&olt).await?;
         let asking = self.leased(olt.id, async { Ok(line.handle.management_now(place, onu.serial).await) });
         let word = match tokio::time::timeout(PATIENCE, asking).await {
@@ -313,7 +329,10 @@ impl App {
             }
         };
         let there = word != ManagementWord::NotThere;
-        self.keep_words(vec![(onu.id, kept(onu, word, self.now()))]).await?;
+        match self.keep_words(vec![(onu.clone(), kept(onu, word, self.now()))], lease).await {
+            Err(AppError::Store(StoreError::Fenced { .. })) => return Ok(Asked::NotNow),
+            kept => kept?,
+        }
         match self.store().get::<rows::Onu>(onu.id).await? {
             Some(onu) if there => Ok(Asked::Answered(Box::new(onu))),
             _ => Ok(Asked::NotThere),

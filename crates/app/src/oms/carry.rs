@@ -389,6 +389,10 @@ async fn record(
     now: UtcMs,
 ) -> Result<Follows, AppError> {
     let task: rows::OltTask = tx.require(id).await?;
+    if task.finished_at.is_some() {
+        // Its end is recorded once, whoever else brought it there.
+        Guarded::NotAsExpected { found: task.state.to_string() }.or_overtaken("the task")?;
+    }
     let (mut state, mut text) = ended(operation, outcome);
     let mut follows = Follows { onu: task.onu_row_id, service: task.service_id, ..Follows::default() };
     let elsewhere = onus::by_serial(tx, task.serial).await?.filter(|other| other.olt_id != task.olt_id);

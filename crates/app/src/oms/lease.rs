@@ -12,7 +12,6 @@ use std::{
 use store::{
     StoreError,
     leases::{self, Lease},
-    olts,
 };
 use tokio::time::Instant;
 use types::OltId;
@@ -109,22 +108,22 @@ impl App {
         }
     }
 
-    /// Whoever comes next need not wait for the leases to run out.
+    /// Whoever comes next need not wait for the leases to run out. One that another has taken since stays with that one.
     pub(super) async fn release_olts(&self) -> Result<(), AppError> {
-        let names: Vec<String> =
-            olts::all(self.store()).await?.into_iter().map(|olt| lease_name(olt.id)).collect();
-        let node = self.node().to_owned();
+        let held: Vec<Lease> = {
+            let mut leases = self.olts().leases.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *leases).into_values().collect()
+        };
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
-                    for name in &names {
-                        leases::release(tx, name, &node).await?;
+                    for lease in &held {
+                        leases::release(tx, lease).await?;
                     }
                     Ok::<_, StoreError>(())
                 })
             })
             .await?;
-        self.olts().leases.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! One reading of an OLT, PON by PON. What cannot be read of one PON, or of one ONU, costs nothing else: it is recorded
 //! at the PON as a sentence, and what was known before keeps its age. Only an ONU that a complete list does not name is
-//! no longer there.
+//! no longer there, and only one of a board in service is offline because the OLT says so.
+//!
+//! An ONU that comes back has flapped when it was in service before and the OLT did not restart in between: the first
+//! light after an authorisation, and a restart of the OLT, say nothing about the line.
 
 use super::{
     address,
@@ -10,10 +13,11 @@ use super::{
 };
 use crate::{App, AppError, Change};
 use olt::{
-    driver::{OltError, OnuState, PonReading},
-    model::{DetectedOnu, PonPort},
+    driver::OltError,
+    model::{DetectedOnu, PonPort, RunState},
     parser::Table,
     plan::Facts,
+    pon::{OnuState, PonReading},
 };
 use provisioning::Event;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,12 +30,19 @@ use types::{OnuRowId, PonPath, Serial, UtcMs};
 
 /// Sessions lost in a row, one PON after the other, before an OLT counts as silent: each may cost minutes.
 const LOST_IN_A_ROW: u32 = 3;
+/// Where it is kept of an ONU that went away when it was seen in service last. Not kept of one that never was.
+const IN_SERVICE_AT: &str = "in_service_at";
+/// Where it is kept when an OLT started, and in which words it said how long it runs.
+const BOOTED_AT: &str = "started_at";
+const UPTIME: &str = "uptime";
+/// Two such times so close together are one.
+const SAME_START_MS: i64 = 2 * 60 * 1000;
 /// Characters kept of what could not be read.
 const LONGEST: usize = 900;
 
 /// What an OLT said, as far as it was understood.
 struct Reading {
-    facts: Option<Facts>,
+    facts: Option<(Facts, UtcMs)>,
     /// None: the boards could not be read.
     ports: Option<Vec<(PonPath, PonPort)>>,
     /// None: the list could not be read.
@@ -56,6 +67,8 @@ fn seen<'a>(onu: &rows::Onu, pon: Option<&'a Result<PonReading, String>>) -> See
     let Some(Ok(reading)) = pon else { return Seen::Unknown };
     let at_place = reading.onus.iter().find(|state| i64::from(state.row.onu_id) == onu.onu_id);
     match at_place {
+        // The rows of a board that restarts, or has failed, say nothing of the ONUs behind it.
+        Some(state) if state.row.run_state != RunState::Online && reading.doubt.is_some() => Seen::Unknown,
         Some(state) if state.row.serial == Some(onu.serial) => Seen::There(state),
         // Something stands at its place, and what it is cannot be read.
         Some(state) if state.row.serial.is_none() => Seen::Unknown,
@@ -126,7 +139,7 @@ impl App {
             })
             .collect();
         self.store_reading(olt, reading, planned, lease.clone()).await?;
-        self.read_addresses(olt, &line, online).await?;
+        self.read_addresses(olt, &line, online, lease).await?;
         Ok(Ok(()))
     }
 
@@ -159,7 +172,9 @@ impl App {
         let mut pons = BTreeMap::new();
         let mut lost = 0;
         for pon in wanted {
-            let read = match line.handle.onu_states(pon).await {
+            let expected = planned.iter().filter(|onu| onu.pon == pon && onu.presence == Presence::InService);
+            let expected = expected.filter_map(|onu| u16::try_from(onu.onu_id).ok()).collect();
+            let read = match line.handle.onu_states(pon, expected).await {
                 Ok(reading) => Ok(reading),
                 Err(error @ OltError::Session(_)) if lost + 1 < LOST_IN_A_ROW => {
                     lost += 1;
@@ -173,8 +188,8 @@ impl App {
             pons.insert(pon, read);
         }
         // Last of all: the session may have been a new one by then, with an OLT that restarted.
-        let facts = told!(line.handle.facts().await, "its version");
-        if let Some(facts) = &facts
+        let facts = told!(line.handle.facts().await, "its version").map(|facts| (facts, self.now()));
+        if let Some((facts, _)) = &facts
             && let Some(product) = &facts.version.product
             && !facts.dialect.product.is_match(product)
         {
@@ -194,14 +209,19 @@ impl App {
         lease: Lease,
     ) -> Result<(), AppError> {
         let (id, at) = (olt.id, reading.at);
-        let acquaintance = reading.facts.as_ref().and_then(|facts| acquaintance(olt, facts, at));
+        let acquaintance =
+            reading.facts.as_ref().and_then(|(facts, asked_at)| acquaintance(olt, facts, *asked_at));
+        let restarted_at = match &acquaintance {
+            Some(new) => booted_at(&new.observed),
+            None => booted_at(&olt.observed),
+        };
         let observation = olts::OltObservation {
             state: OltObservedState::Answering,
             reason: told(&reading.problems),
             observed: acquaintance.as_ref().map(|new| new.observed.clone()),
             at,
         };
-        let mut news: Vec<rows::TimelineEntry> = acquaintance.and_then(|new| new.news).into_iter().collect();
+        let mut news: Vec<rows::TimelineEntry> = acquaintance.map(|new| new.news).unwrap_or_default();
         if olt.observed_state == OltObservedState::Silent {
             let text = format!("{} answers again.", olt.name);
             news.push(olt_news(olt, at, store::Severity::Ok, "olt_answers", text));
@@ -240,27 +260,10 @@ impl App {
                 at,
             })
             .collect();
-        let (mut events, mut changed) = (Vec::new(), Vec::new());
-        for onu in &planned {
-            let found = match seen(onu, reading.pons.get(&onu.pon)) {
-                Seen::There(state) => Some(state),
-                Seen::NotThere => None,
-                Seen::Unknown => continue,
-            };
-            let now = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
-            match (onu.presence, now) {
-                (Presence::InService, Presence::NotPresent) => events.push((onu.serial, Event::OnuOffline)),
-                (Presence::NotPresent, Presence::InService) => events.push((onu.serial, Event::OnuFlapped)),
-                _ => {}
-            }
-            if observation_of(onu, found, at).is_news(onu) {
-                changed.push(onu.id);
-            }
-        }
-        let places: HashMap<OnuRowId, (PonPath, i64)> =
-            planned.iter().map(|onu| (onu.id, (onu.pon, onu.onu_id))).collect();
+        let places: HashMap<OnuRowId, rows::Onu> = planned.into_iter().map(|onu| (onu.id, onu)).collect();
         let pons = reading.pons;
-        self.store()
+        let (events, changed) = self
+            .store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
@@ -283,8 +286,9 @@ impl App {
                         detected::mark_gone(tx, id, at).await?;
                     }
                     // With what others have read of them meanwhile; who has moved is looked at next time.
+                    let (mut events, mut changed) = (Vec::new(), Vec::new());
                     for onu in onus::of_olt(tx, id, None).await? {
-                        if places.get(&onu.id) != Some(&(onu.pon, onu.onu_id)) {
+                        if !places.get(&onu.id).is_some_and(|planned| onu.stands_as(planned)) {
                             continue;
                         }
                         let found = match seen(&onu, pons.get(&onu.pon)) {
@@ -292,9 +296,17 @@ impl App {
                             Seen::NotThere => None,
                             Seen::Unknown => continue,
                         };
-                        onus::observe(tx, onu.id, observation_of(&onu, found, at)).await?;
+                        let observation = observation_of(&onu, found, at);
+                        events.extend(
+                            event_of(&onu, observation.presence, restarted_at)
+                                .map(|event| (onu.serial, event)),
+                        );
+                        if observation.is_news(&onu) {
+                            changed.push(onu.id);
+                        }
+                        onus::observe(tx, onu.id, observation).await?;
                     }
-                    Ok::<_, StoreError>(())
+                    Ok::<_, StoreError>((events, changed))
                 })
             })
             .await?;
@@ -324,7 +336,24 @@ impl App {
 /// What an OLT says it is, when that is new.
 struct Acquaintance {
     observed: serde_json::Value,
-    news: Option<rows::TimelineEntry>,
+    news: Vec<rows::TimelineEntry>,
+}
+
+/// When an OLT started last, as far as it says so.
+fn booted_at(observed: &serde_json::Value) -> Option<UtcMs> {
+    observed[BOOTED_AT].as_i64().map(UtcMs)
+}
+
+/// When this OLT started, by what it says how long it runs. What it said in an older session is not said again.
+fn started_at(olt: &rows::Olt, facts: &Facts, at: UtcMs) -> Option<UtcMs> {
+    let known = booted_at(&olt.observed);
+    if olt.observed[UPTIME].as_str() == facts.version.uptime.as_deref() {
+        return known;
+    }
+    let runs = facts.version.uptime_s().and_then(|runs_s| i64::try_from(runs_s).ok());
+    let started = UtcMs(at.0.saturating_sub(runs?.saturating_mul(1000)));
+    // Clocks drift, and the answer takes a moment.
+    Some(known.filter(|known| (started.0 - known.0).abs() <= SAME_START_MS).unwrap_or(started))
 }
 
 /// None: it is what it was.
@@ -338,16 +367,20 @@ fn acquaintance(olt: &rows::Olt, facts: &Facts, at: UtcMs) -> Option<Acquaintanc
         ("patch", version.patch.as_ref()),
     ];
     let was = |key: &str| olt.observed[key].as_str();
-    if is.iter().all(|(key, value)| was(key) == value.map(String::as_str)) && !olt.observed["since"].is_null()
-    {
+    let same = is.iter().all(|(key, value)| was(key) == value.map(String::as_str))
+        && !olt.observed["since"].is_null();
+    let (known, started) = (booted_at(&olt.observed), started_at(olt, facts, at));
+    if same && was(UPTIME) == version.uptime.as_deref() {
         return None;
     }
     let mut observed = serde_json::Map::new();
-    for (key, value) in is {
+    for (key, value) in is.into_iter().chain([(UPTIME, version.uptime.as_ref())]) {
         observed.insert(key.to_owned(), serde_json::json!(value));
     }
-    observed.insert("since".to_owned(), serde_json::json!(at.0));
+    let since = if same { olt.observed["since"].clone() } else { serde_json::json!(at.0) };
+    observed.insert("since".to_owned(), since);
     observed.insert("source".to_owned(), serde_json::json!(SOURCE));
+    observed.insert(BOOTED_AT.to_owned(), serde_json::json!(started));
     let changes: Vec<String> = is
         .iter()
         .filter(|(key, value)| was(key) != value.map(String::as_str))
@@ -355,20 +388,37 @@ fn acquaintance(olt: &rows::Olt, facts: &Facts, at: UtcMs) -> Option<Acquaintanc
             format!("{key} {} → {}", was(key).unwrap_or("none"), value.map_or("none", |value| value.as_str()))
         })
         .collect();
-    let news = (!olt.observed.is_null() && !changes.is_empty()).then(|| rows::TimelineEntry {
-        next_text: Some(format!(
-            "It is read as {} as before. If its answers are not understood any more, look at its CLI profile.",
-            facts.dialect.title
-        )),
-        facts: serde_json::json!({ "before": olt.observed, "source": SOURCE }),
-        ..olt_news(
-            olt,
-            at,
-            store::Severity::Warn,
-            "olt_software_changed",
-            format!("{} is not what it was at the last look: {}.", olt.name, changes.join(", ")),
-        )
-    });
+    let mut news = Vec::new();
+    if !olt.observed.is_null() && !changes.is_empty() {
+        news.push(rows::TimelineEntry {
+            next_text: Some(format!(
+                "It is read as {} as before. If its answers are not understood any more, look at its CLI profile.",
+                facts.dialect.title
+            )),
+            facts: serde_json::json!({ "before": olt.observed, "source": SOURCE }),
+            ..olt_news(
+                olt,
+                at,
+                store::Severity::Warn,
+                "olt_software_changed",
+                format!("{} is not what it was at the last look: {}.", olt.name, changes.join(", ")),
+            )
+        });
+    }
+    if let (Some(known), Some(started)) = (known, started)
+        && started.0 > known.0
+    {
+        let text = format!(
+            "{} has restarted: it runs for {}.",
+            olt.name,
+            version.uptime.as_deref().unwrap_or("a short time")
+        );
+        news.push(rows::TimelineEntry {
+            next_text: Some("ONUs that come back after it are not counted as flapping.".into()),
+            facts: serde_json::json!({ "started_at": started, "source": SOURCE }),
+            ..olt_news(olt, at, store::Severity::Warn, "olt_restarted", text)
+        });
+    }
     Some(Acquaintance { observed: serde_json::Value::Object(observed), news })
 }
 
@@ -395,6 +445,19 @@ fn port_observations(reading: &Reading) -> BTreeMap<PonPath, olts::PortObservati
     ports
 }
 
+/// What the machine of its CPE is told when an ONU was `onu` and is `now`.
+fn event_of(onu: &rows::Onu, now: Presence, olt_started_at: Option<UtcMs>) -> Option<Event> {
+    match (onu.presence, now) {
+        (Presence::InService, Presence::NotPresent) => Some(Event::OnuOffline),
+        (Presence::NotPresent, Presence::InService) => {
+            let in_service_at = onu.observed[IN_SERVICE_AT].as_i64()?;
+            let olt_restarted = olt_started_at.is_some_and(|started| started.0 > in_service_at);
+            (!olt_restarted).then_some(Event::OnuFlapped)
+        }
+        _ => None,
+    }
+}
+
 /// What the OLT says of an ONU; one that it no longer lists is not there.
 fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus::OnuObservation {
     let presence = found.map_or(Presence::NotPresent, |state| presence(state.row.run_state));
@@ -411,6 +474,11 @@ fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus:
             Some(state) => {
                 let mut observed = onu.observed.as_object().cloned().unwrap_or_default();
                 observed.remove("missing_on_olt");
+                if presence == Presence::InService {
+                    observed.remove(IN_SERVICE_AT);
+                } else if onu.presence == Presence::InService {
+                    observed.insert(IN_SERVICE_AT.into(), serde_json::json!(onu.observed_at));
+                }
                 if presence != Presence::InService {
                     address::forget(&mut observed, Some(at));
                 } else if onu.presence != Presence::InService {
@@ -430,7 +498,7 @@ fn observation_of(onu: &rows::Onu, found: Option<&OnuState>, at: UtcMs) -> onus:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use olt::model::{ConfigState, MatchState, OnuRow, RunState};
+    use olt::model::{ConfigState, MatchState, OnuRow};
     use types::OltId;
 
     const PON: PonPath = PonPath { frame: 0, slot: 1, port: 3 };
@@ -454,7 +522,8 @@ mod tests {
     fn only_a_complete_list_says_that_an_onu_is_gone() {
         let serial: Serial = "HWTC7D4733C3".parse().expect("a serial");
         let onu = rows::Onu::planned(OltId(1), PON, 4, serial, UtcMs(0));
-        let reading = |onus: Vec<OnuState>, complete| Ok(PonReading { onus, complete, unread: vec![] });
+        let reading =
+            |onus: Vec<OnuState>, complete| Ok(PonReading { onus, complete, unread: vec![], doubt: None });
         let word = |pon: Option<Result<PonReading, String>>| match seen(&onu, pon.as_ref()) {
             Seen::There(_) => "there",
             Seen::NotThere => "not there",
@@ -470,9 +539,90 @@ mod tests {
     }
 
     #[test]
+    fn offline_is_not_believed_where_the_board_is_in_doubt() {
+        let serial: Serial = "HWTC7D4733C3".parse().expect("a serial");
+        let onu = rows::Onu::planned(OltId(1), PON, 4, serial, UtcMs(0));
+        let mut offline = state(4, "485754437D4733C3");
+        offline.row.run_state = RunState::Offline;
+        let said = |state: OnuState, doubt: Option<&str>| {
+            let doubt = doubt.map(str::to_owned);
+            Ok(PonReading { onus: vec![state], complete: doubt.is_none(), unread: vec![], doubt })
+        };
+        let sure = said(offline.clone(), None);
+        assert!(
+            matches!(seen(&onu, Some(&sure)), Seen::There(state) if state.row.run_state == RunState::Offline)
+        );
+        let doubted = said(offline, Some("the board in slot 0/1 is Failed"));
+        assert_eq!(seen(&onu, Some(&doubted)), Seen::Unknown);
+        let online = said(state(4, "485754437D4733C3"), Some("the board in slot 0/1 is Failed"));
+        assert!(matches!(seen(&onu, Some(&online)), Seen::There(_)), "what is seen is seen");
+    }
+
+    #[test]
+    fn only_who_was_in_service_flaps_and_not_by_a_restart_of_the_olt() {
+        let serial: Serial = "HWTC7D4733C3".parse().expect("a serial");
+        let at = |observed: serde_json::Value, presence| rows::Onu {
+            presence,
+            observed,
+            observed_at: Some(UtcMs(5_000)),
+            ..rows::Onu::planned(OltId(1), PON, 4, serial, UtcMs(0))
+        };
+        let away = at(serde_json::json!({ IN_SERVICE_AT: 5_000 }), Presence::NotPresent);
+        let (here, gone) = (Presence::InService, Presence::NotPresent);
+        assert!(matches!(event_of(&away, here, None), Some(Event::OnuFlapped)));
+        assert!(matches!(event_of(&away, here, Some(UtcMs(4_000))), Some(Event::OnuFlapped)), "long before");
+        assert!(event_of(&away, here, Some(UtcMs(6_000))).is_none(), "the OLT restarted in between");
+        assert!(event_of(&at(serde_json::json!({}), gone), here, None).is_none(), "first light");
+        assert!(event_of(&at(serde_json::json!({}), Presence::Unknown), here, None).is_none());
+        let before = at(serde_json::json!({ "description": "x" }), here);
+        assert!(matches!(event_of(&before, gone, None), Some(Event::OnuOffline)));
+        // It is remembered while the ONU is away, and no longer.
+        let mut offline = state(4, "485754437D4733C3");
+        offline.row.run_state = RunState::Offline;
+        let observed = observation_of(&before, Some(&offline), UtcMs(9_000)).observed.expect("some");
+        assert_eq!(observed[IN_SERVICE_AT], 5_000);
+        let still = rows::Onu { observed_at: Some(UtcMs(9_000)), ..at(observed, gone) };
+        let observed = observation_of(&still, Some(&offline), UtcMs(11_000)).observed.expect("some");
+        assert_eq!(observed[IN_SERVICE_AT], 5_000);
+        let back = observation_of(&at(observed, gone), Some(&state(4, "485754437D4733C3")), UtcMs(12_000));
+        assert!(back.observed.expect("some").get(IN_SERVICE_AT).is_none());
+    }
+
+    #[test]
+    fn a_restart_of_an_olt_is_told_by_how_long_it_runs() {
+        let facts = |uptime: &str| Facts {
+            dialect: olt::dialect::Dialect::huawei_smartax().expect("the dialect"),
+            version: olt::model::Version {
+                version: "V1".into(),
+                patch: None,
+                product: Some("MA5800-X7".into()),
+                uptime: Some(uptime.to_owned()),
+            },
+        };
+        let s = |seconds: i64| UtcMs(seconds * 1000);
+        let mut olt = rows::Olt { name: "olt-1".into(), ..rows::Olt::default() };
+        let mut look = |uptime: &str, at: UtcMs| {
+            let new = acquaintance(&olt, &facts(uptime), at);
+            let codes =
+                new.as_ref().map_or(Vec::new(), |new| new.news.iter().map(|n| n.code.clone()).collect());
+            if let Some(new) = new {
+                olt.observed = new.observed;
+            }
+            (codes, booted_at(&olt.observed))
+        };
+        assert_eq!(look("1 hour(s)", s(10_000)), (vec![], Some(s(6_400))), "the first look is no restart");
+        // The same session says the same words; they do not make it younger.
+        assert_eq!(look("1 hour(s)", s(20_000)), (vec![], Some(s(6_400))));
+        assert_eq!(look("3 hour(s), 50 minute(s)", s(20_230)), (vec![], Some(s(6_400))), "a new login");
+        assert_eq!(look("5 minute(s)", s(30_000)), (vec!["olt_restarted".to_owned()], Some(s(29_700))));
+        assert_eq!(look("not told", s(31_000)), (vec![], None));
+    }
+
+    #[test]
     fn what_could_not_be_read_is_told_and_bounded() {
-        let read =
-            |unread: Vec<String>| Ok(PonReading { onus: vec![state(1, "x")], complete: false, unread });
+        let read = |unread: Vec<String>| {
+            Ok(PonReading { onus: vec![state(1, "x")], complete: false, unread, doubt: None })
+        };
         assert_eq!(problem(&read(vec![])), None);
         let text = problem(&read(vec!["a row is torn".into(), "another".into()])).expect("a sentence");
         assert!(

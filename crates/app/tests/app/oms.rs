@@ -317,6 +317,8 @@ async fn what_the_olt_sees_reaches_the_cpe_and_changes_no_wish(bed: &Bed) {
     let (before, row) = (onu().await, olt_row(&node, olt).await);
     assert_eq!(before.presence, Presence::InService);
     let cpe = world::cpe_rows(&node.app).await[0].id;
+    let told = async |code| world::told(&node.app, cpe, code).await.len();
+    assert_eq!((told("onu_flapped").await, told("onu_offline").await), (0, 0), "first light is no flap");
     bed.advance_s(30);
     sim.handle().power(serial(), false);
     read(&node).await;
@@ -331,6 +333,27 @@ async fn what_the_olt_sees_reaches_the_cpe_and_changes_no_wish(bed: &Bed) {
     let after = onu().await;
     assert_eq!(after.presence, Presence::InService);
     assert_eq!(world::told(&node.app, cpe, "onu_flapped").await.len(), 1);
+    // While the OLT restarts everybody leaves and comes back, and that is nothing about the line.
+    bed.advance_s(600);
+    read(&node).await;
+    bed.advance_s(5);
+    sim.handle().power(serial(), false);
+    sim.handle().restart(true);
+    bed.advance_s(600);
+    read(&node).await;
+    assert_eq!(onu().await.presence, Presence::NotPresent);
+    sim.handle().power(serial(), true);
+    sim.handle().tick();
+    bed.advance_s(30);
+    read(&node).await;
+    assert_eq!(onu().await.presence, Presence::InService);
+    assert_eq!((told("onu_flapped").await, told("onu_offline").await), (1, 2));
+    let restarts = world::timeline(&node.app).await;
+    assert_eq!(
+        restarts.iter().filter(|entry| entry.code == "olt_restarted").count(),
+        1,
+        "and it is said once"
+    );
     assert!(after.observed_at > before.observed_at);
     assert_eq!(desired(&after), desired(&before));
     let now = olt_row(&node, olt).await;

@@ -134,6 +134,13 @@ table! { versioned "onus"
 }
 
 impl Onu {
+    /// True if it stands where the other row says, by the same authorisation: what was read of that place is about it.
+    pub fn stands_as(&self, other: &Onu) -> bool {
+        self.removed_at.is_none()
+            && (self.olt_id, self.pon, self.onu_id) == (other.olt_id, other.pon, other.onu_id)
+            && (self.serial, self.authorised_at) == (other.serial, other.authorised_at)
+    }
+
     /// An ONU that is planned and of which nothing has been observed yet.
     pub fn planned(olt_id: OltId, pon: PonPath, onu_id: i64, serial: Serial, created_at: UtcMs) -> Self {
         Onu {

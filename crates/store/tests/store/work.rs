@@ -397,22 +397,25 @@ async fn one_node_at_a_time_holds_a_lease(bed: &Bed) {
     let second = acquire(&store, "node-b").await.expect("it has run out");
     assert!(second.token > first.token);
     assert_eq!(acquire(&store, "node-a").await, None);
-    let released = |owner: &'static str| {
-        let store = store.clone();
+    let released = |lease: &Lease| {
+        let (store, lease) = (store.clone(), lease.clone());
         async move {
             store
                 .write::<_, _, StoreError>(move |tx| {
-                    Box::pin(async move { leases::release(tx, "olt:1", owner).await })
+                    Box::pin(async move { leases::release(tx, &lease).await })
                 })
                 .await
                 .expect("answers")
         }
     };
-    assert!(!released("node-a").await, "one cannot give back what one does not hold");
-    assert!(released("node-b").await);
-    assert!(!released("node-b").await, "it is given back once");
+    assert!(!released(&first).await, "one cannot give back what one does not hold any more");
+    let namesake = acquire(&store, "node-b").await.expect("its own name");
+    assert!(!released(&second).await, "the process before it has the same name, and not its lease");
+    require(&store, &namesake).await.expect("it holds it as before");
+    assert!(released(&namesake).await);
+    assert!(!released(&namesake).await, "it is given back once");
     let third = acquire(&store, "node-a").await.expect("it is free again");
-    assert!(third.token > second.token, "although the clock stands still");
+    assert!(third.token > namesake.token, "although the clock stands still");
     assert_ne!(store.now(), UtcMs(0));
 }
 
