@@ -29,7 +29,8 @@ pub use core::{App, AppParts};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{
-    AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange, PlanTraffic, Saving,
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange,
+    PlanTraffic, PlannedCustomer, PlannedService, Saving,
 };
 pub use settings::{
     AcsPolicy, ClockWaiver, FamilyOverride, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork,

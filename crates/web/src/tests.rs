@@ -1,6 +1,7 @@
 //! The pages as a browser gets them: over the router, with a real store, a clock that stands still, and devices and
 //! people with hostile names.
 
+mod authorise;
 mod bed;
 mod golden;
 mod hostile;

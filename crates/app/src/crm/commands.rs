@@ -165,12 +165,7 @@ impl App {
     async fn reserve(&self, actor: &Actor, input: &NewService) -> Result<Option<ServiceId>, AppError> {
         let customer: rows::Customer = self.found(input.customer_id, "customer").await?;
         let plan: rows::Plan = self.found(input.plan_id, "plan").await?;
-        if !plan.active {
-            return Err(AppError::Conflict(format!(
-                "The plan {} is no longer sold; choose another.",
-                plan.name
-            )));
-        }
+        is_sold(&plan)?;
         if let Some(serial) = input.expected_serial
             && let Some(other) = services::for_serial(self.store(), serial).await?.first()
         {
@@ -196,7 +191,7 @@ impl App {
                 None if plan.internet_mode == "bridge" => InternetMode::Bridge,
                 None => InternetMode::Dhcp,
             },
-            vlan: plan.vlan.and_then(|vlan| u16::try_from(vlan).ok()),
+            vlan: vlan_of(&plan),
             priority: None,
             nat: plan.internet_mode != "bridge",
             ipv6: Ipv6Mode::Off,
@@ -677,6 +672,19 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Refuses a plan that new services cannot have.
+pub(crate) fn is_sold(plan: &rows::Plan) -> Result<(), AppError> {
+    if plan.active {
+        return Ok(());
+    }
+    Err(AppError::Conflict(format!("The plan {} is no longer sold; choose another.", plan.name)))
+}
+
+/// The VLAN that a service of this plan begins with.
+pub(crate) fn vlan_of(plan: &rows::Plan) -> Option<u16> {
+    plan.vlan.and_then(|vlan| u16::try_from(vlan).ok())
 }
 
 /// Every band gets the same name and passphrase, so that phones roam; a model without 5 GHz ignores it.

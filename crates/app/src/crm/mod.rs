@@ -4,4 +4,5 @@ mod commands;
 mod input;
 mod record;
 
+pub(crate) use commands::{is_sold, vlan_of};
 pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};

@@ -2,8 +2,8 @@
 //! second task on the same ONU is refused by the database.
 
 use super::{
-    AuthoriseRequest, DryCheck, DryLine, DryRun, OltDefaults,
-    spec::{ForService, VlanFrom, authorise_spec, given, internet_port, internet_vlan},
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, OltDefaults, PlannedCustomer, PlannedService,
+    spec::{ForService, VlanFrom, authorise_spec, fingerprint, given, internet_port, internet_vlan},
 };
 use crate::{Actor, App, AppError, Change, Permission};
 use olt::{
@@ -23,7 +23,11 @@ pub(crate) const AUTHORISE: &str = "authorise_onu";
 /// Everything a request refers to.
 struct Wish {
     olt: rows::Olt,
+    /// A planned one has no id yet.
     service: Option<(rows::Service, rows::Plan, rows::Customer)>,
+    planned: bool,
+    /// The service that waits for this serial number and does not get it.
+    passed_over: Option<rows::Service>,
     /// The user side of the service port comes from the model, not from a person.
     untagged_by_model: Option<String>,
     spec: AuthoriseSpec,
@@ -53,6 +57,20 @@ pub(crate) fn unproved(spec: &AuthoriseSpec) -> Option<DryCheck> {
     })
 }
 
+impl Wish {
+    /// Refuses what somebody has looked at when it is something else by now.
+    fn is_as_seen(&self, request: &AuthoriseRequest) -> Result<(), AppError> {
+        match &request.seen {
+            Some(seen) if *seen != fingerprint(&self.spec)? => Err(AppError::Conflict(format!(
+                "{} would not be sent what the dry run showed: something that it comes from has changed since. Nothing \
+                 was sent; look at the dry run of now and order again.",
+                self.olt.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl App {
     async fn wish(&self, request: &AuthoriseRequest) -> Result<Wish, AppError> {
         request.check()?;
@@ -66,10 +84,26 @@ impl App {
         let defaults: OltDefaults = serde_json::from_value(olt.defaults.clone()).map_err(|error| {
             AppError::Conflict(format!("The defaults of {} cannot be used: {error}", olt.name))
         })?;
-        let service = match request.service_id {
-            Some(id) => Some(self.found::<rows::Service>(id, "service").await?),
-            None => {
-                let mut waiting = services::for_serial(self.store(), request.serial).await?;
+        let mut waiting = services::for_serial(self.store(), request.serial).await?;
+        let (mut planned, mut passed_over) = (None, None);
+        let service = match &request.service {
+            AuthoriseFor::Service(id) => Some(self.found::<rows::Service>(*id, "service").await?),
+            AuthoriseFor::Nobody => {
+                passed_over = waiting.pop();
+                None
+            }
+            AuthoriseFor::Planned(plan) => {
+                if let Some(other) = waiting.first() {
+                    return Err(AppError::Conflict(format!(
+                        "{} belongs to service {} already: authorise it for that one, or take the serial off it \
+                         first.",
+                        request.serial, other.code
+                    )));
+                }
+                planned = Some(self.planned(plan).await?);
+                None
+            }
+            AuthoriseFor::Expected => {
                 if waiting.len() > 1 {
                     let codes: Vec<_> = waiting.iter().map(|s| s.code.as_str()).collect();
                     return Err(AppError::Conflict(format!(
@@ -96,19 +130,19 @@ impl App {
                 }
             }
         }
-        let service = match service {
+        let is_planned = planned.is_some();
+        let (service, of_service) = match service {
             Some(service) => {
-                let plan = self.found(service.plan_id, "plan").await?;
-                let customer = self.found(service.customer_id, "customer").await?;
-                Some((service, plan, customer))
+                let plan: rows::Plan = self.found(service.plan_id, "plan").await?;
+                let customer: rows::Customer = self.found(service.customer_id, "customer").await?;
+                let intents = self.intents_of(Some(service.id)).await?.unwrap_or_default();
+                (Some((service, plan, customer)), intents.internet.and_then(|internet| internet.vlan))
             }
-            None => None,
-        };
-        let of_service = match &service {
-            Some((service, ..)) => {
-                self.intents_of(Some(service.id)).await?.unwrap_or_default().internet.and_then(|i| i.vlan)
+            None => {
+                // A service begins with the VLAN of its plan.
+                let vlan = planned.as_ref().and_then(|(_, plan, _)| crate::crm::vlan_of(plan));
+                (planned, vlan)
             }
-            None => None,
         };
         let seen = detected::by_serial(self.store(), olt.id, request.serial).await?;
         let model = seen.map(|seen| seen.equipment_id).unwrap_or_default();
@@ -131,7 +165,24 @@ impl App {
         }
         let untagged = internet_port(&spec).is_some_and(|port| port.user_vlan.is_none());
         let untagged_by_model = (untagged && request.untagged.is_none()).then_some(model);
-        Ok(Wish { olt, service, untagged_by_model, spec, vlan_from })
+        Ok(Wish { olt, service, planned: is_planned, passed_over, untagged_by_model, spec, vlan_from })
+    }
+
+    /// A service as it would be made now, with the number it would get.
+    async fn planned(
+        &self,
+        planned: &PlannedService,
+    ) -> Result<(rows::Service, rows::Plan, rows::Customer), AppError> {
+        let plan: rows::Plan = self.found(planned.plan_id, "plan").await?;
+        crate::crm::is_sold(&plan)?;
+        let customer = match &planned.customer {
+            PlannedCustomer::Known(id) => self.found(*id, "customer").await?,
+            PlannedCustomer::New(name) => {
+                rows::Customer { name: name.trim().to_owned(), ..rows::Customer::default() }
+            }
+        };
+        let code = services::next_code(self.store()).await?;
+        Ok((rows::Service { code, ..rows::Service::default() }, plan, customer))
     }
 
     /// What an authorisation would send, line by line. Reads from the OLT, writes nothing.
@@ -146,6 +197,7 @@ impl App {
         actor.require(Permission::AuthoriseOnu)?;
         let wish = self.wish(request).await?;
         let unproved = unproved(&wish.spec);
+        let fingerprint = fingerprint(&wish.spec)?;
         let line = self.olt_line(&wish.olt).await?;
         let question = line.handle.dry_run(Operation::Authorise(wish.spec));
         let planned = self.ask_now(&wish.olt, &line.handle, question).await?.map_err(|error| {
@@ -163,8 +215,19 @@ impl App {
             checks.push(DryCheck { text, status: "bad".into() });
         }
         if let Some((service, plan, customer)) = &wish.service {
-            let text = format!("service {} ({}, {}) gets this ONU", service.code, customer.name, plan.name);
+            let text = if wish.planned {
+                format!("a new service {} ({}, {}) gets this ONU", service.code, customer.name, plan.name)
+            } else {
+                format!("service {} ({}, {}) gets this ONU", service.code, customer.name, plan.name)
+            };
             checks.push(DryCheck { text, status: "ok".into() });
+        } else if let Some(service) = &wish.passed_over {
+            let text = format!(
+                "service {} waits for this serial and does not get this ONU; its CPE still counts as that service's \
+                 by the serial, until the serial is taken off the service",
+                service.code
+            );
+            checks.push(DryCheck { text, status: "warn".into() });
         } else {
             let text = "no service is given: the ONU is registered, its CPE stays in quarantine".to_owned();
             checks.push(DryCheck { text, status: "warn".into() });
@@ -179,7 +242,7 @@ impl App {
             Ok(plan) => plan,
             Err(refusal) => {
                 checks.push(DryCheck { text: refusal.to_string(), status: "bad".into() });
-                return Ok(DryRun { onu_id: 0, lines: Vec::new(), checks });
+                return Ok(DryRun { onu_id: 0, lines: Vec::new(), checks, fingerprint });
             }
         };
         checks.extend(
@@ -192,7 +255,28 @@ impl App {
             checks.push(DryCheck { text, status: "ok".into() });
         }
         tracing::debug!(olt = %wish.olt.name, dialect = %dialect.name, lines = lines.len(), "dry run");
-        Ok(DryRun { onu_id: plan.onu.onu_id, lines, checks })
+        Ok(DryRun { onu_id: plan.onu.onu_id, lines, checks, fingerprint })
+    }
+
+    /// Whether an authorisation could be ordered, as far as we know without asking the OLT, before anything is made for
+    /// it. What it would come to must be what somebody has looked at, if they have.
+    ///
+    /// # Errors
+    /// What the order would be refused with.
+    pub async fn check_authorise(&self, actor: &Actor, request: &AuthoriseRequest) -> Result<(), AppError> {
+        actor.require(Permission::AuthoriseOnu)?;
+        self.wish(request).await?.is_as_seen(request)?;
+        self.is_free(request.serial).await
+    }
+
+    /// Refuses a serial number that an OLT has already.
+    async fn is_free(&self, serial: Serial) -> Result<(), AppError> {
+        let Some(other) = onus::by_serial(self.store(), serial).await? else { return Ok(()) };
+        let place: rows::Olt = self.found(other.olt_id, "OLT").await?;
+        Err(AppError::Conflict(format!(
+            "{serial} is authorised already: {} {} ONU {}.",
+            place.name, other.pon, other.onu_id
+        )))
     }
 
     /// Orders an authorisation. The task is carried out in the background; its row is the truth about it.
@@ -206,14 +290,14 @@ impl App {
     ) -> Result<OltTaskId, AppError> {
         actor.require(Permission::AuthoriseOnu)?;
         let wish = self.wish(request).await?;
-        let serial = request.serial;
-        if let Some(other) = onus::by_serial(self.store(), serial).await? {
-            let place: rows::Olt = self.found(other.olt_id, "OLT").await?;
-            return Err(AppError::Conflict(format!(
-                "{serial} is authorised already: {} {} ONU {}.",
-                place.name, other.pon, other.onu_id
-            )));
+        wish.is_as_seen(request)?;
+        if wish.planned {
+            return Err(AppError::Conflict(
+                "The service has to be made before an ONU is authorised for it.".into(),
+            ));
         }
+        let serial = request.serial;
+        self.is_free(serial).await?;
         let new = tasks::NewTask {
             kind: AUTHORISE.to_owned(),
             olt_id: wish.olt.id,

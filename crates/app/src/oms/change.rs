@@ -241,7 +241,7 @@ impl App {
             Ok(plan) => plan,
             Err(refusal) => {
                 checks.push(check("bad", refusal.to_string()));
-                return Ok(DryRun { onu_id: 0, lines: Vec::new(), checks });
+                return Ok(DryRun { onu_id: 0, lines: Vec::new(), checks, fingerprint: String::new() });
             }
         };
         checks.extend(plan.prechecks.iter().map(|fact| check("ok", fact.to_string())));
@@ -250,7 +250,7 @@ impl App {
             checks.push(check("ok", text));
         }
         let lines = dry_lines(&plan, line.handle.dialect());
-        Ok(DryRun { onu_id: plan.onu.onu_id, lines, checks })
+        Ok(DryRun { onu_id: plan.onu.onu_id, lines, checks, fingerprint: String::new() })
     }
 
     /// Orders that an ONU is removed, moved or replaced. The task is carried out in the background; its row is the truth

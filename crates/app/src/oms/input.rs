@@ -3,7 +3,7 @@
 use crate::{AppError, error::Checks};
 use serde::{Deserialize, Serialize};
 use store::OltProtocol;
-use types::{OltId, PonPath, Secret, Serial, ServiceId};
+use types::{CustomerId, OltId, PlanId, PonPath, Secret, Serial, ServiceId};
 
 /// The traffic tables of a plan on one OLT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,9 +177,9 @@ pub struct AuthoriseRequest {
     pub pon: PonPath,
     /// Which it is.
     pub serial: Serial,
-    /// The service it carries; absent: the service that waits for this serial number, or none yet.
+    /// Whom it is for.
     #[serde(default)]
-    pub service_id: Option<ServiceId>,
+    pub service: AuthoriseFor,
     /// Description on the OLT; absent: service code and customer name.
     #[serde(default)]
     pub description: Option<String>,
@@ -189,6 +189,44 @@ pub struct AuthoriseRequest {
     /// True: the router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its model.
     #[serde(default)]
     pub untagged: Option<bool>,
+    /// [`DryRun::fingerprint`] of the dry run that somebody looked at. An order that would send anything else is refused.
+    #[serde(default)]
+    pub seen: Option<String>,
+}
+
+/// Whom an ONU is authorised for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthoriseFor {
+    /// The service that waits for this serial number; nobody if none does.
+    #[default]
+    Expected,
+    /// Nobody yet, the line only, even if a service waits for this serial number.
+    Nobody,
+    /// This service.
+    Service(ServiceId),
+    /// A service that does not exist yet. Only a dry run can be asked for; the order names the service that was made.
+    Planned(PlannedService),
+}
+
+/// A service as it would be made: what of it reaches the OLT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedService {
+    /// What is bought.
+    pub plan_id: PlanId,
+    /// Who buys it.
+    pub customer: PlannedCustomer,
+}
+
+/// The customer of a planned service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedCustomer {
+    /// One that exists.
+    Known(CustomerId),
+    /// One that is made too, by name.
+    New(String),
 }
 
 impl AuthoriseRequest {
@@ -251,6 +289,9 @@ pub struct DryRun {
     pub lines: Vec<DryLine>,
     /// The conditions.
     pub checks: Vec<DryCheck>,
+    /// Stands for what an authorisation asks of the OLT: an order with the same one sends the same. Empty for the
+    /// changes of an ONU that is authorised already.
+    pub fingerprint: String,
 }
 
 impl DryRun {

@@ -18,7 +18,10 @@ mod spec;
 mod tape;
 
 pub(crate) use address::{AddressWord, Asked, seen_online};
-pub use input::{AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic};
+pub use input::{
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic,
+    PlannedCustomer, PlannedService,
+};
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;
 pub use saves::Saving;

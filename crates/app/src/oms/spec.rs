@@ -7,6 +7,7 @@ use super::{AuthoriseRequest, OltDefaults};
 use crate::AppError;
 use olt::plan::{AuthoriseSpec, ManagementAddress, ManagementSpec, ServicePortSpec, TagTransform};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use store::rows;
 
@@ -36,6 +37,12 @@ pub(crate) enum VlanFrom {
 
 /// The key under which [`VlanFrom`] stands beside what an ONU was given.
 const VLAN_FROM: &str = "internet_vlan_from";
+
+/// Stands for what is asked of the OLT: two wishes with the same one send the same lines to an OLT in the same state.
+pub(crate) fn fingerprint(spec: &AuthoriseSpec) -> Result<String, AppError> {
+    let text = serde_json::to_vec(spec).map_err(|error| AppError::Internal(error.to_string()))?;
+    Ok(hex::encode(&Sha256::digest(text)[..16]))
+}
 
 /// What an ONU is given, as it is kept with the task and with the ONU.
 pub(crate) fn given(spec: &AuthoriseSpec, from: VlanFrom) -> Result<serde_json::Value, AppError> {
@@ -79,7 +86,7 @@ pub(crate) fn internet_vlan(
     defaults: &OltDefaults,
     service: Option<&ForService<'_>>,
 ) -> (u16, VlanFrom) {
-    let of_plan = || service.and_then(|of| of.plan.vlan).and_then(|vlan| u16::try_from(vlan).ok());
+    let of_plan = || service.and_then(|of| crate::crm::vlan_of(of.plan));
     if let Some(vlan) = request.internet_vlan {
         (vlan, VlanFrom::Order)
     } else if let Some(vlan) = service.and_then(|of| of.vlan) {
@@ -179,10 +186,11 @@ mod tests {
             olt_id: OltId(1),
             pon: "0/1/6".parse().expect("pon"),
             serial: "HWTC7D4733C3".parse().expect("serial"),
-            service_id: None,
+            service: super::super::AuthoriseFor::Expected,
             description: None,
             internet_vlan: None,
             untagged: None,
+            seen: None,
         }
     }
 

@@ -255,7 +255,7 @@ async fn a_service_gets_one_onu_at_a_time(bed: &Bed) {
     detected(&node, &sim, other).await;
     let order = |serial| {
         let mut order = request(olt, serial);
-        order.service_id = Some(service);
+        order.service = app::AuthoriseFor::Service(service);
         order
     };
     let task = authorise(&node, order(other)).await.expect("picked by hand");

@@ -152,7 +152,7 @@ async fn a_service_whose_onu_is_gone_waits_for_the_one_it_gets(bed: &Bed) {
     sim.handle().unplug(serial());
     detected(&node, &sim, new_box()).await;
     let mut order = request(olt, new_box());
-    order.service_id = Some(service);
+    order.service = app::AuthoriseFor::Service(service);
     let task = authorise(&node, order).await.expect("ordered");
     ends_as(&node, task, OltTaskState::Done).await;
     let row = service_row(&node.app, service).await;

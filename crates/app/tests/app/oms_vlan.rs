@@ -6,7 +6,10 @@ use crate::support::{
     olt::{Node, authorise, detected, ends_as, known_olt, olt_input, read, request},
     world::{self, Calls, PPPOE_PASSWORD, admin},
 };
-use app::{App, AppError, InternetInput, NewPlan, NewService, VlanInput};
+use app::{
+    App, AppError, AuthoriseFor, InternetInput, NewPlan, NewService, PlannedCustomer, PlannedService,
+    VlanInput,
+};
 use provisioning::InternetIntent;
 use sim::{
     cpe::Quirks,
@@ -187,7 +190,119 @@ async fn the_olt_tags_for_a_box_that_cannot(bed: &Bed) {
     until_state(bed, &app, &calls, &mut cpe, "ACTIVE").await;
 }
 
+/// Authorised in one of the ways there are: what the dry run shows is what is sent.
+async fn shown_and_sent(
+    node: &Node,
+    sim: &SimOlt,
+    dry: &app::AuthoriseRequest,
+    order: app::AuthoriseRequest,
+) -> Vec<String> {
+    let question = dry.clone();
+    let dry = node.run(move |app| async move { app.dry_run_authorise(&admin(), &question).await }).await;
+    let dry = dry.expect("the OLT answers");
+    assert!(dry.allowed() && !dry.lines.is_empty(), "{dry:?}");
+    let order = app::AuthoriseRequest { seen: Some(dry.fingerprint.clone()), ..order };
+    let task = authorise(node, order).await.expect("ordered");
+    node.work();
+    ends_as(node, task, OltTaskState::Done).await;
+    let lines = node.run(move |app| async move { store::tasks::lines(app.store(), task).await }).await;
+    let sent: Vec<String> = lines.expect("readable").into_iter().map(|line| line.line).collect();
+    let shown: Vec<String> =
+        dry.lines.into_iter().filter(|line| line.kind != "read").map(|line| line.text).collect();
+    assert_eq!(sent.get(..shown.len()), Some(&shown[..]), "shown and sent, line by line");
+    sim.handle().tick();
+    shown
+}
+
+async fn what_is_shown_is_sent_whoever_it_is_for(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let existing = node.run(|app| async move { ordered(&app, Some(300)).await }).await;
+    let plan = world::service_row(&node.app, existing).await.plan_id;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    vlan(&sim, 300);
+    let mut input = olt_input("olt-1", &sim);
+    let tables: Vec<u32> = sim.handle().state().config.traffic_tables.keys().copied().take(2).collect();
+    input.defaults.plan_traffic =
+        vec![app::PlanTraffic { plan_id: plan.0, up_table: tables[0], down_table: tables[1] }];
+    node.run(move |app| async move { app.update_olt(&admin(), olt, input, true).await }).await.expect("fits");
+    let (second, third) = (world::serial("HWTC00000042"), world::serial("HWTC00000043"));
+    for serial in [serial(), second, third] {
+        detected(&node, &sim, serial).await;
+    }
+    let of_plan = |lines: &[String]| {
+        let port = format!("inbound traffic-table index {}", tables[0]);
+        lines.iter().any(|line| line.contains("service-port vlan 300 ") && line.contains(&port))
+    };
+
+    // A service that exists.
+    let order = app::AuthoriseRequest { service: AuthoriseFor::Service(existing), ..request(olt, serial()) };
+    let lines = shown_and_sent(&node, &sim, &order, order.clone()).await;
+    assert!(of_plan(&lines) && lines.iter().any(|l| l.contains("desc \"S-10001 Zahra\"")), "{lines:?}");
+
+    // One that is made between looking and ordering.
+    let planned = PlannedService { plan_id: plan, customer: PlannedCustomer::New(" Noor van Dijk ".into()) };
+    let look = app::AuthoriseRequest { service: AuthoriseFor::Planned(planned), ..request(olt, second) };
+    let refused = authorise(&node, look.clone()).await.expect_err("there is no such service yet");
+    assert!(refused.to_string().contains("has to be made before"), "{refused}");
+    let customer = world::customer(&node.app, "Noor van Dijk").await;
+    // The number of the service is what the dry run says, if nobody is quicker.
+    let question = look.clone();
+    let dry = node.run(move |app| async move { app.dry_run_authorise(&admin(), &question).await }).await;
+    let dry = dry.expect("the OLT answers");
+    assert!(
+        dry.checks.iter().any(|c| c.text.contains("a new service S-10002 (Noor van Dijk, Home)")),
+        "{dry:?}"
+    );
+    let new = |serial| NewService {
+        customer_id: customer,
+        plan_id: plan,
+        pppoe_login: None,
+        pppoe_password: None,
+        wifi: None,
+        expected_serial: Some(serial),
+        address: String::new(),
+    };
+    let made = node.app.create_service(&admin(), new(second)).await.expect("a service");
+    let order = app::AuthoriseRequest { service: AuthoriseFor::Service(made), ..look.clone() };
+    // Somebody else's number in the description is not what was looked at.
+    let other = app::AuthoriseRequest { seen: Some("0".repeat(32)), ..order.clone() };
+    let refused = authorise(&node, other).await.expect_err("something else was looked at");
+    assert!(refused.to_string().contains("not be sent what the dry run showed"), "{refused}");
+    let order = app::AuthoriseRequest { seen: Some(dry.fingerprint), ..order };
+    let task = authorise(&node, order).await.expect("ordered");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    let lines = node.run(move |app| async move { store::tasks::lines(app.store(), task).await }).await;
+    let sent: Vec<String> = lines.expect("readable").into_iter().map(|line| line.line).collect();
+    let shown: Vec<String> =
+        dry.lines.into_iter().filter(|line| line.kind != "read").map(|line| line.text).collect();
+    assert_eq!(sent.get(..shown.len()), Some(&shown[..]), "shown and sent, line by line");
+    assert!(of_plan(&sent) && sent.iter().any(|l| l.contains("desc \"S-10002 Noor van Dijk\"")), "{sent:?}");
+
+    // Nobody, though a service waits for exactly this one.
+    let waits = node.app.create_service(&admin(), new(third)).await.expect("a service");
+    let planned = PlannedService { plan_id: plan, customer: PlannedCustomer::Known(customer) };
+    let taken = app::AuthoriseRequest { service: AuthoriseFor::Planned(planned), ..request(olt, third) };
+    let refused = node.run(move |app| async move { app.dry_run_authorise(&admin(), &taken).await }).await;
+    assert!(
+        matches!(&refused, Err(AppError::Conflict(text)) if text.contains("belongs to service S-10003")),
+        "{refused:?}"
+    );
+    let order = app::AuthoriseRequest { service: AuthoriseFor::Nobody, ..request(olt, third) };
+    let question = order.clone();
+    let dry = node.run(move |app| async move { app.dry_run_authorise(&admin(), &question).await }).await;
+    let checks = dry.expect("the OLT answers").checks;
+    let said = checks.iter().find(|check| check.text.contains("S-10003")).expect("it is said");
+    assert!(said.status == "warn" && said.text.contains("does not get this ONU"), "{said:?}");
+    let lines = shown_and_sent(&node, &sim, &order, order.clone()).await;
+    assert!(!lines.iter().any(|l| l.contains("S-10003") || l.contains("vlan 300")), "{lines:?}");
+    assert_eq!(world::service_row(&node.app, waits).await.onu_id, None);
+    let onu = store::onus::by_serial(node.app.store(), third).await.expect("readable").expect("an ONU");
+    assert_eq!(onu.service_id, None);
+}
+
 on_both!(
+    what_is_shown_is_sent_whoever_it_is_for,
     a_plan_without_a_vlan_gives_olt_and_router_the_same_one,
     the_vlan_of_a_person_reaches_both_or_is_refused,
     the_olt_tags_for_a_box_that_cannot,

@@ -2,7 +2,7 @@
 //! pages use.
 
 use super::{network::look_again, seed::DEMO};
-use app::{App, AppError, AuthoriseRequest};
+use app::{App, AppError, AuthoriseFor, AuthoriseRequest};
 use sim::scenario::{OnuPlan, Wait};
 use std::collections::HashMap;
 use store::detected;
@@ -35,10 +35,11 @@ async fn round(app: &App, plans: &HashMap<Serial, OnuPlan>) -> Result<(), AppErr
             olt_id: seen.olt_id,
             pon: seen.pon,
             serial: seen.serial,
-            service_id: None,
+            service: AuthoriseFor::Expected,
             description: None,
             internet_vlan: None,
             untagged: None,
+            seen: None,
         };
         match app.authorise_onu(&DEMO, &request).await {
             // A conflict means that it is being done, or was: the next round will see.

@@ -1,6 +1,6 @@
 //! Authorising a detected ONU: one form, the exact lines before anything is sent, then a task.
 
-use app::{AuthoriseRequest, DryRun, OltDefaults};
+use app::{AuthoriseFor, AuthoriseRequest, DryRun, OltDefaults, Permission, PlannedCustomer, PlannedService};
 use askama::Template;
 use axum::{
     extract::State,
@@ -34,6 +34,8 @@ struct AuthorisePage {
     customers: Vec<CustomerRow>,
     plans: Vec<PlanRow>,
     defaults: OltDefaults,
+    /// May make customers and services too.
+    may_make: bool,
 }
 
 struct Line {
@@ -96,7 +98,12 @@ async fn draw(
     let customers = read.customers(&CustomerFilter::default(), &newest, Page::first(OFFERED)).await?.rows;
     let plans = read.plans().await?;
     let defaults = read.olt(row.olt_id).await?.map(|olt| defaults(&olt.defaults)).unwrap_or_default();
-    Ok(AuthorisePage { shell, v: ctx.view(), row, form, services, customers, plans, defaults })
+    let may_make = may_make(who);
+    Ok(AuthorisePage { shell, v: ctx.view(), row, form, services, customers, plans, defaults, may_make })
+}
+
+fn may_make(who: &Who) -> bool {
+    who.actor.may(Permission::WriteCustomers) && who.actor.may(Permission::WriteServices)
 }
 
 /// The defaults as stored; an OLT whose defaults cannot be read shows the built-in ones.
@@ -116,7 +123,8 @@ pub(crate) async fn show(
         let waiting = ServiceFilter { without_onu: true, ..ServiceFilter::default() };
         let some_wait = row.service_id.is_some()
             || ctx.read().services(&waiting, &Sort::default(), Page::first(1)).await?.total > 0;
-        form.set("for", if some_wait { "service" } else { "new" });
+        let otherwise = if may_make(&who) { "new" } else { "none" };
+        form.set("for", if some_wait { "service" } else { otherwise });
         if let Some(service) = row.service_id {
             form.set("service_id", service);
         }
@@ -124,7 +132,7 @@ pub(crate) async fn show(
     page(&ctx, &headers, &draw(&ctx, &who, &headers, row, form).await?)
 }
 
-/// What the form asks for, as far as it is known before a new service exists.
+/// What the form asks for. A new service is only planned here.
 fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail> {
     let wrong = |what: &str| {
         Fail::bad_request(format!("The {what} of this detected ONU cannot be read from the database."))
@@ -133,9 +141,7 @@ fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail>
         olt_id: OltId(row.olt_id),
         pon: row.pon.parse().map_err(|_| wrong("PON"))?,
         serial: row.serial.parse().map_err(|_| wrong("serial"))?,
-        service_id: (form.val("for") == "service")
-            .then(|| form.val("service_id").parse().ok().map(ServiceId))
-            .flatten(),
+        service: whom(form),
         description: form.opt("description"),
         internet_vlan: form.optional_number("internet_vlan"),
         untagged: match form.val("side") {
@@ -143,18 +149,53 @@ fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail>
             "untagged" => Some(true),
             _ => None,
         },
+        seen: form.opt("seen"),
     })
+}
+
+/// Whom it is for. What is missing is noted in the form; then it is for nobody.
+fn whom(form: &mut Form) -> AuthoriseFor {
+    match form.val("for") {
+        "service" => match form.val("service_id").parse() {
+            Ok(id) => AuthoriseFor::Service(ServiceId(id)),
+            Err(_) => {
+                form.wrong("service_id", "is not chosen.");
+                AuthoriseFor::Nobody
+            }
+        },
+        "new" => {
+            let Some(plan) = form.opt("plan_id").and_then(|id| id.parse().ok()) else {
+                form.wrong("plan_id", "is not chosen; make a plan first if there is none.");
+                return AuthoriseFor::Nobody;
+            };
+            let customer = match form.opt("customer_id").and_then(|id| id.parse().ok()) {
+                Some(id) => PlannedCustomer::Known(CustomerId(id)),
+                None => PlannedCustomer::New(form.val("customer_name").trim().to_owned()),
+            };
+            AuthoriseFor::Planned(PlannedService { plan_id: PlanId(plan), customer })
+        }
+        _ => AuthoriseFor::Nobody,
+    }
 }
 
 pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Result<Response, Fail> {
     let mut form = Form::parse(uri.query().unwrap_or_default());
     let row = detected(&ctx, &form).await?;
     let request = request(&row, &mut form)?;
-    if form.val("for") == "service" && request.service_id.is_none() {
-        return Ok(no_store(html(&DryRunPart::problem(
-            Status::Info,
-            "Pick a service; the dry run then shows every line.",
-        ))?));
+    let missing = match form.val("for") {
+        "service" if !form.error("service_id").as_str().is_empty() => {
+            Some("Pick a service; the dry run then shows every line.")
+        }
+        "new" if !form.error("plan_id").as_str().is_empty() => {
+            Some("Pick a plan; the dry run then shows every line.")
+        }
+        "new" if form.opt("customer_id").is_none() && form.opt("customer_name").is_none() => {
+            Some("Pick a customer or name a new one; the dry run then shows every line.")
+        }
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        return Ok(no_store(html(&DryRunPart::problem(Status::Info, missing))?));
     }
     if form.has_errors() {
         return Ok(no_store(html(&DryRunPart::problem(
@@ -199,16 +240,11 @@ pub(crate) async fn submit(
 ) -> Result<Response, Fail> {
     let row = detected(&ctx, &form).await?;
     let mut wanted = request(&row, &mut form)?;
-    match form.val("for") {
-        "service" if wanted.service_id.is_none() => form.wrong("service_id", "is not chosen."),
-        "new" => {
-            if !form.has_errors()
-                && let Err(fail) = new_service(&ctx, &who, &mut form, &row, &mut wanted).await
-            {
-                form.take(fail);
-            }
-        }
-        _ => {}
+    if let AuthoriseFor::Planned(planned) = wanted.service.clone()
+        && !form.has_errors()
+        && let Err(fail) = new_service(&ctx, &who, &mut form, planned, &mut wanted).await
+    {
+        form.take(fail);
     }
     if form.has_errors() {
         return again(&draw(&ctx, &who, &headers, row, form).await?);
@@ -228,24 +264,21 @@ pub(crate) async fn submit(
     }
 }
 
-/// Makes the customer and service of the form. What was made stays when the authorisation is refused: the form then
-/// names the service, so that nothing is made twice.
+/// Makes the customer and service of the form, once nothing known speaks against the authorisation. What was made stays
+/// when the authorisation is refused all the same: the form then names the service, so that nothing is made twice.
 async fn new_service(
     ctx: &Ctx,
     who: &Who,
     form: &mut Form,
-    row: &DetectedRow,
+    planned: PlannedService,
     wanted: &mut AuthoriseRequest,
 ) -> Result<(), Fail> {
-    let Some(plan) = form.opt("plan_id").and_then(|id| id.parse().ok()) else {
-        form.wrong("plan_id", "is not chosen; make a plan first if there is none.");
-        return Ok(());
-    };
-    let customer = match form.opt("customer_id").and_then(|id| id.parse().ok()) {
-        Some(id) => CustomerId(id),
-        None => {
+    ctx.app().check_authorise(&who.actor, wanted).await?;
+    let customer = match planned.customer {
+        PlannedCustomer::Known(id) => id,
+        PlannedCustomer::New(name) => {
             let input = app::NewCustomer {
-                name: form.val("customer_name").trim().to_owned(),
+                name,
                 phone: form.val("customer_phone").trim().to_owned(),
                 address: form.val("address").trim().to_owned(),
                 ..app::NewCustomer::default()
@@ -257,15 +290,15 @@ async fn new_service(
     };
     let input = app::NewService {
         customer_id: customer,
-        plan_id: PlanId(plan),
+        plan_id: planned.plan_id,
         pppoe_login: None,
         pppoe_password: None,
         wifi: None,
-        expected_serial: row.serial.parse().ok(),
+        expected_serial: Some(wanted.serial),
         address: form.val("address").trim().to_owned(),
     };
     let service = ctx.app().create_service(&who.actor, input).await?;
     form.set("for", "service").set("service_id", service.0);
-    wanted.service_id = Some(service);
+    wanted.service = AuthoriseFor::Service(service);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Nodes that can be killed, and simulated OLTs for them to speak to.
 
 use super::{bed::Bed, eventually, world::Calls};
-use app::{App, AppError, AuthoriseRequest, DryRun, NewOlt, OltDefaults, OnuChange};
+use app::{App, AppError, AuthoriseFor, AuthoriseRequest, DryRun, NewOlt, OltDefaults, OnuChange};
 use sim::olt::{Listen, Model, OltSpec, Onu, Preset, SimOlt, Timing};
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use store::{OltProtocol, OltTaskState, onus, rows};
@@ -172,10 +172,11 @@ pub(crate) fn request(olt: OltId, serial: Serial) -> AuthoriseRequest {
         olt_id: olt,
         pon: PON,
         serial,
-        service_id: None,
+        service: AuthoriseFor::Expected,
         description: None,
         internet_vlan: None,
         untagged: None,
+        seen: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Authorising ONUs and changing those that were, and the tasks that do it.
 
-use app::{AuthoriseRequest, OnuChange};
+use app::{AuthoriseFor, AuthoriseRequest, OnuChange};
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,8 +54,9 @@ pub(super) struct AuthorisationInput {
     /// PON serial number in any notation.
     #[schema(value_type = String, example = "HWTC-7D4733C3")]
     serial: Serial,
-    /// The service it carries; absent: the service that waits for this serial number, or none yet.
-    service_id: Option<i64>,
+    /// The service it carries; `"none"`: nobody yet, the line only. Absent: the service that waits for this serial number,
+    /// or nobody if none does.
+    service_id: Option<ServiceWanted>,
     /// Description on the OLT; absent: service code and customer name.
     description: Option<String>,
     /// Internet VLAN instead of the service's, the plan's or the OLT's.
@@ -63,6 +64,26 @@ pub(super) struct AuthorisationInput {
     internet_vlan: Option<u16>,
     /// True: the router sends untagged frames and the OLT tags them. Absent: as the OLT's defaults say of its model.
     untagged: Option<bool>,
+    /// `fingerprint` of the dry run that was looked at: an order that would send anything else is refused with 409.
+    fingerprint: Option<String>,
+}
+
+/// A service, or explicitly none.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum ServiceWanted {
+    /// This one.
+    Id(i64),
+    /// The word `none`.
+    Word(NoService),
+}
+
+/// The word for a line without a service.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NoService {
+    /// Nobody yet.
+    None,
 }
 
 impl AuthorisationInput {
@@ -75,10 +96,15 @@ impl AuthorisationInput {
             olt_id: OltId(self.olt_id),
             pon: self.pon,
             serial: self.serial,
-            service_id: self.service_id.map(ServiceId),
+            service: match self.service_id {
+                Some(ServiceWanted::Id(id)) => AuthoriseFor::Service(ServiceId(id)),
+                Some(ServiceWanted::Word(NoService::None)) => AuthoriseFor::Nobody,
+                None => AuthoriseFor::Expected,
+            },
             description: self.description,
             internet_vlan: self.internet_vlan,
             untagged: self.untagged,
+            seen: self.fingerprint,
         })
     }
 }
@@ -145,6 +171,9 @@ pub(super) struct DryRun {
     lines: Vec<DryLine>,
     /// The conditions.
     checks: Vec<DryCheck>,
+    /// Stands for what an authorisation asks of the OLT; given with the order, it says that this was looked at. Null for
+    /// changes of an ONU that is authorised already.
+    fingerprint: Option<String>,
 }
 
 /// A task on an OLT: the truth about an order.
@@ -241,7 +270,8 @@ fn shown(dry: app::DryRun) -> DryRun {
     let allowed = dry.allowed();
     let lines = dry.lines.into_iter().map(|l| DryLine { text: l.text, kind: l.kind });
     let checks = dry.checks.into_iter().map(|c| DryCheck { text: c.text, status: c.status });
-    DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect() }
+    let fingerprint = Some(dry.fingerprint).filter(|text| !text.is_empty());
+    DryRun { allowed, onu_id: dry.onu_id, lines: lines.collect(), checks: checks.collect(), fingerprint }
 }
 
 /// Shows the exact lines that removing, moving or replacing an ONU would send, and what speaks for and against it. Reads

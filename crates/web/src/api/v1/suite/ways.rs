@@ -48,6 +48,30 @@ async fn from_an_olt_to_an_order() {
 }
 
 #[tokio::test]
+async fn an_onu_is_for_the_service_that_waits_for_another_or_for_nobody() {
+    let bed = Bed::new().await;
+    let olt = bed.olt().await;
+    let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
+    let service =
+        |serial: &str| json!({ "customer_id": customer, "plan_id": plan, "expected_serial": serial });
+    let waits = bed.make("/api/v1/services", service("HWTC-00000001")).await;
+    bed.make("/api/v1/services", service("HWTC-00000002")).await;
+    let order = |serial: &str| json!({ "olt_id": olt, "pon": "0/1/3", "serial": serial });
+    let ordered = bed.post("/api/v1/authorisations", order("HWTC-00000001")).await;
+    assert_eq!(ordered.json()["service"]["id"], json!(waits), "{}", ordered.text);
+    let mut nobody = order("HWTC-00000002");
+    nobody["service_id"] = json!("none");
+    nobody["fingerprint"] = json!("not what was looked at");
+    let detail = bed.post("/api/v1/authorisations", nobody.clone()).await.problem(StatusCode::CONFLICT);
+    assert!(detail.contains("would not be sent what the dry run showed"), "{detail}");
+    nobody["fingerprint"] = json!(null);
+    let ordered = bed.post("/api/v1/authorisations", nobody.clone()).await;
+    assert_eq!((ordered.status, &ordered.json()["service"]), (StatusCode::ACCEPTED, &json!(null)));
+    nobody["service_id"] = json!("nobody");
+    bed.post("/api/v1/authorisations", nobody).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn a_customer_a_plan_and_a_service_through_its_life() {
     let bed = Bed::new().await;
     let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
