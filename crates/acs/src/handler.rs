@@ -192,6 +192,7 @@ impl Edge {
                 let allowed = origin.tls || plain.is_some_and(|plain| plain.allowed_from.contains(address));
                 if !allowed {
                     tracing::debug!(peer = %address, "plain HTTP from outside the management networks, by a proxy");
+                    self.door.refused(address);
                 }
                 allowed.then_some(origin)
             }

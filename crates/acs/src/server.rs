@@ -216,6 +216,7 @@ impl AcsServer {
                         || edge.config.trusted_proxies.contains(address);
                     if !allowed {
                         tracing::debug!(peer = %address, "plain HTTP from outside the management networks");
+                        edge.door.refused(address);
                         edge.counters.refused_connections.add();
                         continue;
                     }

@@ -394,7 +394,9 @@ async fn plain_http_is_for_the_management_networks_only() {
     assert!(outsider.answer().await.is_none(), "closed without a word");
     let inside = acs.device_from(Ipv4Addr::new(127, 0, 7, 1)).await.post(&[], &inform("S1")).await;
     assert_eq!(inside.status, 200);
-    heard.next().await;
+    // Who was cut off is told, and nothing of what they said.
+    assert_eq!(heard.next().await, Said::Refused(Ipv4Addr::LOCALHOST.into()));
+    assert!(matches!(heard.next().await, Said::Began { .. }));
     assert!(heard.nothing_more());
     acs.stop().await;
 }

@@ -66,6 +66,8 @@ async fn a_proxy_that_does_not_say_for_whom_or_says_two_things_is_refused() {
         let answer = acs.device_from(PROXY).await.post(said, &inform("S1")).await;
         assert_eq!(answer.status, 403, "{said:?}");
     }
+    // Where a CPE speaks from is told; who hides it is only refused.
+    assert_eq!(heard.next().await, Said::Refused("198.51.100.7".parse().expect("ip")));
     assert!(heard.nothing_more(), "no CPE came in by any of them");
     assert_eq!((acs.stats)().refused_connections, 4);
     acs.stop().await;

@@ -3,7 +3,7 @@
 use crate::{
     Actor, AppError, Beat, Bus, Loop,
     beats::Beats,
-    cpe::{Challenged, LiveDevices},
+    cpe::{Challenged, LiveDevices, RefusedLately},
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
@@ -54,6 +54,7 @@ struct Inner {
     fingerprint_key: Secret,
     live: LiveDevices,
     challenged: Challenged,
+    refused_lately: RefusedLately,
     olts: OltRegistry,
     tries: Tries,
     process: String,
@@ -105,6 +106,7 @@ impl App {
             fingerprint_key,
             live: LiveDevices::default(),
             challenged: Challenged::default(),
+            refused_lately: RefusedLately::default(),
             olts: OltRegistry::default(),
             tries: Tries::default(),
             process,
@@ -168,6 +170,10 @@ impl App {
 
     pub(crate) fn live(&self) -> &LiveDevices {
         &self.0.live
+    }
+
+    pub(crate) fn refused_lately(&self) -> &RefusedLately {
+        &self.0.refused_lately
     }
 
     pub(crate) fn challenged(&self) -> &Challenged {

@@ -26,6 +26,7 @@ pub use auth::LoggedIn;
 pub use beats::{Beat, Loop};
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
+pub use cpe::{Refusals, Refused};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{
@@ -34,5 +35,5 @@ pub use oms::{
 };
 pub use settings::{
     AcsPolicy, ClockWaiver, FamilyOverride, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork,
-    PolicyBound, PolicyLimits, back_off_range,
+    PolicyBound, PolicyLimits, PublicNetworks, back_off_range,
 };

@@ -24,6 +24,11 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// The network of this address, which has no bits behind the prefix, of 32 at most.
+    pub(crate) const fn of(network: Ipv4Addr, prefix: u8) -> Cidr {
+        Cidr { network, prefix }
+    }
+
     /// True if the address lies inside.
     pub fn contains(&self, address: IpAddr) -> bool {
         let IpAddr::V4(address) = address.to_canonical() else { return false };
@@ -175,6 +180,8 @@ pub trait CpeFrontDoor: Send + Sync {
     async fn credentials_for(&self, username: &str) -> Vec<CredentialCandidate>;
     /// A device informed.
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin;
+    /// Somebody was cut off who spoke plain HTTP from outside the networks it is allowed from. Must not wait.
+    fn refused(&self, address: IpAddr);
 }
 
 /// One session of one device. The edge calls one method at a time and always ends with [`CpeSession::end`]; a process

@@ -141,7 +141,8 @@ impl App {
         }
     }
 
-    /// Replaces the ACS policy. `first_contact_password`: absent keeps the one in force, empty removes it.
+    /// Replaces the ACS policy. `first_contact_password`: absent keeps the one in force, empty removes it. A management
+    /// network with addresses of the internet that is not in force yet is refused.
     ///
     /// # Errors
     /// [`AppError::Invalid`] field by field.
@@ -151,9 +152,27 @@ impl App {
         policy: AcsPolicy,
         first_contact_password: Option<Secret>,
     ) -> Result<(), AppError> {
+        self.set_acs_policy_with(actor, policy, first_contact_password, PublicNetworks::Refused).await
+    }
+
+    /// The same, where the caller says whether a network of the internet is meant.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] field by field.
+    pub async fn set_acs_policy_with(
+        &self,
+        actor: &Actor,
+        policy: AcsPolicy,
+        first_contact_password: Option<Secret>,
+        public: PublicNetworks,
+    ) -> Result<(), AppError> {
         actor.require(Permission::WriteSettings)?;
         let checked = policy.check(self.policy_limits(), self.now());
-        merged([checked, bounds::first_contact_password(first_contact_password.as_ref())])?;
+        let meant = match public {
+            PublicNetworks::Meant => Ok(()),
+            PublicNetworks::Refused => self.new_public_networks(&policy),
+        };
+        merged([checked, meant, bounds::first_contact_password(first_contact_password.as_ref())])?;
         let value =
             |policy: &AcsPolicy| serde_json::to_value(policy).map_err(|e| AppError::Internal(e.to_string()));
         let (mut before, mut after) = (value(&self.policy())?, value(&policy)?);
@@ -189,6 +208,38 @@ impl App {
         }
         Ok(())
     }
+}
+
+impl App {
+    /// Whoever sends from a management network may speak plain HTTP to the ACS, so a network of the internet is not taken
+    /// by accident. One that is in force already was meant.
+    fn new_public_networks(&self, policy: &AcsPolicy) -> Result<(), AppError> {
+        let old = self.policy();
+        // What is too wide is refused whoever means it.
+        let mut new = policy
+            .management_networks
+            .iter()
+            .filter(|n| n.is_public() && n.prefix() >= bounds::WIDEST_PREFIX);
+        match new.find(|network| !old.management_networks.contains(network)) {
+            Some(network) => Err(AppError::invalid(
+                "management_networks",
+                format!(
+                    "{network} holds addresses of the internet: everybody there may then speak plain HTTP to the ACS. Management \
+                     WANs mostly have private addresses; if these are yours, say so."
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a management network of the internet is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicNetworks {
+    /// A new one is refused.
+    Refused,
+    /// Somebody said that it is theirs.
+    Meant,
 }
 
 /// What is wrong in several answers, as one.

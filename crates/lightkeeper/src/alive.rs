@@ -30,6 +30,9 @@ pub(crate) struct Sign {
     roles: Vec<String>,
     at: UtcMs,
     loops: Vec<Beaten>,
+    /// What is wrong with the settings of an ACS that runs all the same.
+    #[serde(default)]
+    trouble: Option<String>,
 }
 
 /// One of its loops.
@@ -58,10 +61,12 @@ pub(crate) async fn run(config: Config, app: App, stop: CancellationToken) {
     let file = folder.join(format!("{}-{}.json", safe(&hostname()), std::process::id()));
     let mut is_told = false;
     while !stop.is_cancelled() {
+        let trouble = if config.plays("acs") { acs_trouble(&app).await } else { None };
         let sign = Sign {
             host: hostname(),
             process: std::process::id(),
             roles: config.roles.clone(),
+            trouble,
             at: app.now(),
             loops: app
                 .beats()
@@ -81,6 +86,11 @@ pub(crate) async fn run(config: Config, app: App, stop: CancellationToken) {
         }
     }
     let _gone_already = fs::remove_file(&file);
+}
+
+/// Whether CPEs are kept out by the management networks. A database that cannot be asked is told of by others.
+async fn acs_trouble(app: &App) -> Option<String> {
+    app.refusals().await.ok()?.trouble()
 }
 
 fn safe(name: &str) -> String {
@@ -138,6 +148,7 @@ impl Sign {
             let word = if beat.late { "LATE: " } else { "" };
             said.push(format!("  {word}{}: last done {}", beat.does, ago(beat.at)));
         }
+        said.extend(self.trouble.iter().map(|trouble| format!("  {trouble} See Settings, ACS policy.")));
         if self.loops.is_empty() {
             said.push("  it does nothing by itself".to_owned());
         }
@@ -167,6 +178,7 @@ mod tests {
             roles: vec!["work".into(), "poll".into()],
             at,
             loops: vec![beaten("timers of CPEs", at, false), beaten("reading OLTs", at, late)],
+            trouble: None,
         }
     }
 
@@ -187,6 +199,13 @@ mod tests {
         assert!(
             !late.is_well && late.said.contains(&"  LATE: reading OLTs: last done 3 s ago".to_owned()),
             "{late:?}"
+        );
+        let closed = Sign { trouble: Some("No management network is set.".into()), ..sign(at, false) };
+        let closed = closed.health(at.plus_s(3));
+        assert!(closed.is_well, "starting it anew would help nobody");
+        assert!(
+            closed.said.contains(&"  No management network is set. See Settings, ACS policy.".to_owned()),
+            "{closed:?}"
         );
         let gone = sign(at, false).health(at.plus_s(46));
         assert!(!gone.is_well && gone.said[0].contains("46 s ago: it hangs or is gone"), "{gone:?}");

@@ -28,6 +28,7 @@ pub mod orphans;
 pub mod outbox;
 pub mod read;
 mod record;
+pub mod refused;
 pub mod retention;
 mod sealing;
 mod secrets;
@@ -56,7 +57,7 @@ pub mod rows {
     pub use crate::entities::{
         ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession,
         CpeTimer, Customer, DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt,
-        OltTask, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, Service, ServiceIntent, Setting,
-        TimelineEntry, User, WebSession,
+        OltTask, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service, ServiceIntent,
+        Setting, TimelineEntry, User, WebSession,
     };
 }

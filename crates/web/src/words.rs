@@ -273,6 +273,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "clock_override_withdrawn" => "No longer let through without a clock",
         "no_intent" => "The service does not say what the router should have",
         "model_unknown" => "No profile fits this router model",
+        "family_refused" => "It is not of the family that was set for it",
         "profile_read_only" => "The profile for this model may only read",
         "profile_lacks_path" => "The profile lacks a path that is needed",
         "cool_down" => "A pause between two attempts",

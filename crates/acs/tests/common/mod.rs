@@ -38,6 +38,7 @@ pub enum Said {
     Ready(String),
     Replied(String, DeviceReply),
     Noticed(String, CpeNotice),
+    Refused(IpAddr),
     Ended(String, SessionEnd),
 }
 
@@ -116,6 +117,10 @@ impl Door {
 impl CpeFrontDoor for Door {
     async fn credentials_for(&self, username: &str) -> Vec<CredentialCandidate> {
         self.rules.lock().expect("rules").users.get(username).cloned().into_iter().collect()
+    }
+
+    fn refused(&self, address: IpAddr) {
+        let _ = self.said.send(Said::Refused(address));
     }
 
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {

@@ -39,6 +39,10 @@ impl CpeFrontDoor for App {
         }
     }
 
+    fn refused(&self, address: IpAddr) {
+        self.note_refused(address);
+    }
+
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {
         self.fresh_settings().await;
         match self.begin_session(inform, peer).await {

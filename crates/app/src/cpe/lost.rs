@@ -75,6 +75,9 @@ impl App {
         self.beat(Loop::Presence, SAID_AGAIN);
         while !stop.is_cancelled() {
             wait(&stop, SAID_AGAIN).await;
+            if let Err(error) = self.write_refused().await {
+                tracing::error!(%error, "addresses that were refused cannot be written down");
+            }
             match self.join().await {
                 Ok(()) => self.beat(Loop::Presence, SAID_AGAIN),
                 Err(error) => tracing::error!(%error, "other nodes cannot be told that this one runs"),

@@ -10,6 +10,9 @@ mod identity;
 mod live;
 mod lost;
 mod reconsider;
+mod refused;
 
 pub(crate) use challenged::Challenged;
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
+pub(crate) use refused::RefusedLately;
+pub use refused::{Refusals, Refused};

@@ -159,7 +159,7 @@ const BACK_OFF_S: [(u64, u64); 2] = [(60, 604_800), (1, 604_800)];
 const FIRST_CONTACT_PASSWORD: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// The widest network that is trusted: `10.0.0.0/8` is one, the whole Internet is not.
-const WIDEST_PREFIX: u8 = 8;
+pub(super) const WIDEST_PREFIX: u8 = 8;
 
 /// It is at least this year.
 const YEAR_OF_THIS_CODE: u64 = 2026;

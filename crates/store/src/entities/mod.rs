@@ -51,5 +51,6 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     Setting::SPEC,
     IdempotencyRecord::SPEC,
     NodeLease::SPEC,
+    RefusedAddress::SPEC,
     SchemaState::SPEC,
 ];

@@ -239,6 +239,24 @@ table! { keyed "node_leases"
     }
 }
 
+table! { keyed "refused_addresses"
+    /// An address that spoke to the ACS by plain HTTP from outside the management networks.
+    #[derive(Default)]
+    refused_addresses => RefusedAddress by {
+        /// The address.
+        address: String,
+    } and {
+        /// It is one of the internet, not of a private network.
+        public: bool,
+        /// So often.
+        times: i64,
+        /// First.
+        first_at: UtcMs,
+        /// Last.
+        last_at: UtcMs,
+    }
+}
+
 table! { keyed "schema_state"
     /// The one row that says how far the schema is.
     #[derive(Default)]

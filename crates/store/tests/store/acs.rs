@@ -1,6 +1,6 @@
 //! The hot path of the ACS, secrets at rest, and what is kept per device.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, START};
 use serde_json::json;
 use std::time::Duration;
 use store::{
@@ -10,7 +10,7 @@ use store::{
     retention::{self, Bounds},
     rows::{
         ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, EvidenceItem, Job, LearnedFact, Olt,
-        TimelineEntry,
+        RefusedAddress, TimelineEntry,
     },
     timeline::{self, Subject},
 };
@@ -25,6 +25,7 @@ on_both! {
     two_sessions_of_a_new_device_make_one_row,
     a_session_ends_once,
     what_was_learned_is_replaced_per_firmware,
+    refused_addresses_are_counted_and_bounded,
     storage_per_device_is_bounded,
     old_things_are_swept_in_batches,
     secrets_are_sealed_to_their_row,
@@ -535,4 +536,35 @@ async fn a_tampered_secret_does_not_open(bed: &Bed) {
         let error = store.secret(Slot::OltPassword(id)).await.expect_err("tampered");
         assert!(matches!(error, StoreError::Sealed { .. }) && error.to_string().contains(words), "{error}");
     }
+}
+
+async fn refused_addresses_are_counted_and_bounded(bed: &Bed) {
+    use store::refused::{self, MOST_REFUSED};
+    let store = bed.open().await;
+    let row = |address: String, public: bool, at: i64| RefusedAddress {
+        address,
+        public,
+        times: 2,
+        first_at: UtcMs(at),
+        last_at: UtcMs(at),
+    };
+    let add = async |rows: Vec<RefusedAddress>| {
+        store
+            .write::<_, _, StoreError>(move |tx| Box::pin(async move { refused::add(tx, &rows).await }))
+            .await
+            .expect("writes");
+    };
+    let now = START.0;
+    add(vec![row("10.21.3.4".into(), false, now - 5), row("10.9.9.9".into(), false, 5)]).await;
+    add(vec![row("10.21.3.4".into(), false, now)]).await;
+    let most = i64::try_from(MOST_REFUSED).expect("a small number");
+    add((0..most + 20).map(|n| row(format!("8.8.{}.{}", n / 250, n % 250), true, now + n)).collect()).await;
+    let kept = refused::since(&store, UtcMs(0)).await.expect("reads");
+    assert_eq!(kept.len() as u64, MOST_REFUSED + 1, "the internet has a bound and takes no other's room");
+    let first = kept.first().expect("private ones come first");
+    assert_eq!((first.address.as_str(), first.times), ("10.21.3.4", 4), "and what is days old is gone");
+    assert_eq!((first.first_at, first.last_at), (UtcMs(now - 5), UtcMs(now)));
+    assert_eq!(kept.get(1).map(|row| row.last_at), Some(UtcMs(now + most + 19)), "the newest are kept");
+    let later = refused::since(&store, UtcMs(now + most)).await.expect("reads");
+    assert_eq!(later.len(), 20);
 }

@@ -29,7 +29,13 @@ async fn refusal(bed: &Bed) -> String {
 }
 
 /// Every migration, oldest first. One that was released keeps its name and its place.
-const MIGRATIONS: &[&str] = &["0001_initial", "0002_pon_problems", "0003_lease_tokens", "0004_cpe_firmwares"];
+const MIGRATIONS: &[&str] = &[
+    "0001_initial",
+    "0002_pon_problems",
+    "0003_lease_tokens",
+    "0004_cpe_firmwares",
+    "0005_refused_addresses",
+];
 
 /// Everything the schema says about itself, as text.
 async fn schema(bed: &Bed) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The overview: problems first, then counters that open their lists, then what is quiet.
 
+use app::Refusals;
 use askama::Template;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use store::read::{
@@ -242,6 +243,27 @@ fn task_problem(task: &TaskRow, v: &View) -> Problem {
     }
 }
 
+/// A management network that is missing or mistyped cuts off every CPE in it, and nothing else would say so.
+fn refusal_problem(refusals: &Refusals, v: &View) -> Option<Problem> {
+    Some(Problem {
+        s: if refusals.has_networks { Status::Warn } else { Status::Bad },
+        title: refusals.trouble()?,
+        text: if refusals.has_networks {
+            "If those are CPEs, their network is missing in the ACS policy: they are cut off without an answer.".into()
+        } else {
+            "Write the networks of the CPEs' management WANs into the ACS policy; until then no CPE gets in."
+                .into()
+        },
+        size: view::plural(refusals.last_hour(), "address", "addresses"),
+        since: refusals
+            .newest()
+            .map_or_else(String::new, |newest| format!("last {} ago", v.since(Some(newest.last_at.0)))),
+        who: "needs somebody",
+        href: "/settings/policy#refused".into(),
+        verb: "Open ACS policy",
+    })
+}
+
 async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let n = ctx.numbers().await?;
@@ -250,6 +272,7 @@ async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
     let stuck = TaskFilter { state: Some("needs_operator".into()), ..TaskFilter::default() };
     let open = TaskFilter { state: Some("open".into()), ..TaskFilter::default() };
     let mut problems: Vec<Problem> = Vec::new();
+    problems.extend(refusal_problem(&ctx.app().refusals().await?, v));
     problems.extend(
         olts.iter().filter(|olt| olt.observed_state == "silent").take(5).map(|olt| olt_problem(olt, v)),
     );
@@ -339,6 +362,8 @@ fn throttled(topics: &[String]) -> String {
     triggers(topics)
         .split(", ")
         .map(|trigger| format!("{trigger} throttle:2s"))
+        // Whom the ACS cuts off changes nothing that is told.
+        .chain(["every 60s".to_owned()])
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -1,6 +1,9 @@
 //! Settings: ACS policy, users, API keys. OLTs have pages of their own.
 
-use app::{AcsPolicy, ClockWaiver, KeptInterval, NtpNetwork, Permission, PolicyBound, Role, ports::Cidr};
+use app::{
+    AcsPolicy, ClockWaiver, KeptInterval, NtpNetwork, Permission, PolicyBound, PublicNetworks, Refusals,
+    Role, ports::Cidr,
+};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -61,6 +64,10 @@ struct PolicyPage {
     waiver: Form,
     intervals: Arc<[KeptInterval]>,
     interval: Form,
+    /// Who was refused because they are in no management network.
+    refusals: Refusals,
+    /// The form names a network of the internet that is not in force: whether it is meant is asked.
+    asks_public: bool,
 }
 
 /// The forms below the policy, about single models.
@@ -152,6 +159,10 @@ async fn draw_policy(
     let changed = changed
         .map(|setting| format!("last changed {} by {}", v.time(setting.updated_at), setting.updated_by));
     let (low, high) = app::back_off_range(ctx.app().policy_limits());
+    let asks_public = form.val("management_networks").lines().any(|line| {
+        let in_force = &ctx.app().policy().management_networks;
+        line.trim().parse::<Cidr>().is_ok_and(|network| network.is_public() && !in_force.contains(&network))
+    });
     let first_contact = ctx.app().first_contact_set().await?;
     let first_contact = first_contact.map(|set| format!("set since {} by {}", v.time(set.since.0), set.by));
     Ok(PolicyPage {
@@ -167,6 +178,8 @@ async fn draw_policy(
         waiver: models.waiver,
         intervals: ctx.app().kept_intervals(),
         interval: models.interval,
+        refusals: ctx.app().refusals().await?,
+        asks_public,
     })
 }
 
@@ -176,9 +189,16 @@ pub(crate) async fn policy(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Fail> {
-    let form = fill(&ctx.app().policy());
+    let mut form = fill(&ctx.app().policy());
     // A router's page asks for its model.
     let asked = Form::parse(uri.query().unwrap_or_default());
+    // A refused address proposes its network: written into the field, saved by a person. The internet is never proposed.
+    if let Some(network) = asked.opt("add_network").and_then(|text| text.parse::<Cidr>().ok())
+        && !network.is_public()
+    {
+        let lines = format!("{}\n{network}", form.val("management_networks"));
+        form.set("management_networks", lines.trim());
+    }
     let models = match asked.opt("interval_s") {
         Some(_) => ModelForms { interval: asked, ..ModelForms::default() },
         None => ModelForms { waiver: asked, ..ModelForms::default() },
@@ -327,7 +347,9 @@ pub(crate) async fn change_policy(
         (typed, false) => typed,
     };
     if !form.has_errors() {
-        match ctx.app().set_acs_policy(&who.actor, policy, password).await {
+        let public =
+            if form.is_on("public_networks") { PublicNetworks::Meant } else { PublicNetworks::Refused };
+        match ctx.app().set_acs_policy_with(&who.actor, policy, password, public).await {
             Ok(()) => {
                 return Ok(go(
                     &ctx,

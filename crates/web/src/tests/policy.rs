@@ -26,6 +26,70 @@ fn as_shown(page: &str) -> Vec<(String, String)> {
     fields
 }
 
+/// As the node that refuses writes it down now and then.
+async fn refuse(bed: &Bed, address: [u8; 4], times: usize) {
+    for _ in 0..times {
+        app::ports::CpeFrontDoor::refused(&*bed.app, std::net::IpAddr::from(address));
+    }
+    bed.app.write_refused().await.expect("written down");
+}
+
+#[tokio::test]
+async fn whom_the_management_networks_keep_out_is_said_with_what_to_do() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let overview = admin.get(&bed, "/").await.text;
+    assert!(overview.contains("No management network is set: every CPE that speaks plain HTTP is refused."));
+    assert!(overview.contains("href=\"/settings/policy#refused\""), "and where it is set");
+    refuse(&bed, [127, 0, 0, 1], 1).await;
+    refuse(&bed, [203, 1, 113, 9], 1).await;
+    refuse(&bed, [10, 21, 3, 4], 3).await;
+    let sentence =
+        "No management network is set: 2 addresses were refused in the last hour, the newest 10.21.3.4.";
+    assert!(admin.get(&bed, "/").await.text.contains(sentence));
+    let page = admin.get(&bed, "/settings/policy").await.text;
+    assert!(page.contains(sentence), "{}", between(&page, "po-refused", "</div>"));
+    let rows = between(&page, "id=\"refused\"", "</section>");
+    assert!(rows.contains("10.21.3.4") && rows.contains("203.1.113.9"));
+    assert!(!rows.contains("127.0.0.1"), "our own health checks are nobody's CPE");
+    assert_eq!(rows.matches("add_network=").count(), 1, "the internet is not proposed");
+
+    // The proposal is written into the form; nothing is saved by following it.
+    let proposed = admin.get(&bed, "/settings/policy?add_network=10.21.0.0%2F16").await.text;
+    assert!(between(&proposed, "name=\"management_networks\"", "</textarea>").ends_with(">10.21.0.0/16"));
+    assert!(bed.app.policy().management_networks.is_empty());
+    let internet = admin.get(&bed, "/settings/policy?add_network=203.1.113.0%2F24").await.text;
+    assert!(between(&internet, "name=\"management_networks\"", "</textarea>").ends_with('>'));
+
+    // A network of the internet is taken only from somebody who says that it is meant.
+    let send = |more: &[(&'static str, &'static str)]| {
+        let mut all = as_shown(&page);
+        all.retain(|(name, _)| name != "management_networks");
+        all.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all
+    };
+    let both = ("management_networks", "10.21.0.0/16\n203.1.113.0/24");
+    let all = send(&[both]);
+    let all: Vec<(&str, &str)> = all.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let answer = admin.post(&bed, "/settings/policy", &all).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("203.1.113.0/24 holds addresses of the internet"), "{}", answer.text);
+    assert!(answer.text.contains("name=\"public_networks\""), "and it can be said");
+    let all = send(&[both, ("public_networks", "1")]);
+    let all: Vec<(&str, &str)> = all.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(admin.post(&bed, "/settings/policy", &all).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(bed.app.policy().management_networks.len(), 2);
+
+    // Who may come in now is no trouble any more; a mistyped network is.
+    assert_eq!(bed.app.refusals().await.expect("reads").trouble(), None);
+    refuse(&bed, [10, 22, 9, 9], 1).await;
+    refuse(&bed, [203, 2, 1, 1], 1).await;
+    let text = admin.get(&bed, "/").await.text;
+    assert!(text.contains("1 address was refused in the last hour, 10.22.9.9: in no management network."));
+    bed.clock.advance(std::time::Duration::from_secs(3601));
+    assert_eq!(bed.app.refusals().await.expect("reads").trouble(), None, "an hour later it is history");
+}
+
 #[tokio::test]
 async fn the_page_of_the_policy_shows_its_bounds_and_keeps_them() {
     let bed = Bed::new().await;

@@ -179,6 +179,7 @@ fn table() -> Table {
         .order(ManageKeys, routes!(access::create_api_key))
         .may(ManageKeys, routes!(access::revoke_api_key))
         .read(routes!(settings::get_acs_settings))
+        .read(routes!(settings::get_refused_addresses))
         .may(WriteSettings, routes!(settings::set_acs_settings))
         .read(routes!(settings::list_clock_waivers))
         .order(WriteSettings, routes!(settings::waive_clock))

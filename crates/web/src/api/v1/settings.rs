@@ -1,6 +1,6 @@
 //! How CPEs are treated.
 
-use app::{AcsPolicy, AppError, ClockWaiver, KeptInterval};
+use app::{AcsPolicy, AppError, ClockWaiver, KeptInterval, PublicNetworks};
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use types::Secret;
@@ -222,6 +222,63 @@ pub(super) struct AcsSettingsInput {
     /// the one in force, empty removes it.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     first_contact_password: Option<Secret>,
+    /// A new management network may hold addresses of the internet. Without it such a one is refused: everybody there could
+    /// speak plain HTTP to the ACS.
+    #[serde(default)]
+    public_networks_meant: bool,
+}
+
+/// An address that was refused: it spoke plain HTTP to the ACS and is in no management network.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusedShown {
+    /// Where it spoke from.
+    address: String,
+    /// It is one of the internet: most of those are scanners.
+    is_public: bool,
+    /// How often, by single connections.
+    times: i64,
+    first_at: Time,
+    last_at: Time,
+    /// A management network that it may be in; absent for the internet.
+    perhaps_network: Option<String>,
+}
+
+/// Whom the management networks keep out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusalsShown {
+    /// What a person must hear, as a sentence; absent if nothing.
+    trouble: Option<String>,
+    /// Some management network is set. Without one nobody gets in by plain HTTP.
+    has_networks: bool,
+    /// Addresses refused in the last hour that may be CPEs: of private networks; while no network is set, all.
+    last_hour: usize,
+    /// Refused in the last week and in no management network now, 500 at most: private ones first, of each kind the newest
+    /// first.
+    addresses: Vec<RefusedShown>,
+}
+
+/// Whom the management networks keep out: a network that is missing or mistyped cuts off every CPE in it.
+#[utoipa::path(get, path = "/api/v1/settings/acs/refused-addresses", tag = "settings",
+    responses((status = 200, description = "Who was refused.", body = RefusalsShown)))]
+pub(super) async fn get_refused_addresses(State(ctx): State<Ctx>) -> Answer<RefusalsShown> {
+    let refusals = ctx.app().refusals().await?;
+    Ok(Json(RefusalsShown {
+        trouble: refusals.trouble(),
+        has_networks: refusals.has_networks,
+        last_hour: refusals.last_hour(),
+        addresses: refusals
+            .addresses
+            .into_iter()
+            .map(|refused| RefusedShown {
+                address: refused.address.to_string(),
+                is_public: refused.is_public,
+                times: refused.times,
+                first_at: refused.first_at.into(),
+                last_at: refused.last_at.into(),
+                perhaps_network: refused.perhaps.map(|network| network.to_string()),
+            })
+            .collect(),
+    }))
 }
 
 async fn in_force(ctx: &Ctx) -> Result<AcsSettings, Fail> {
@@ -254,7 +311,11 @@ pub(super) async fn set_acs_settings(
         let message = error.inner().to_string();
         AppError::invalid(&format!("settings.{}", error.path()), message)
     })?;
-    ctx.app().set_acs_policy(&actor, policy, input.first_contact_password).await.map_err(as_in_the_body)?;
+    let public = if input.public_networks_meant { PublicNetworks::Meant } else { PublicNetworks::Refused };
+    ctx.app()
+        .set_acs_policy_with(&actor, policy, input.first_contact_password, public)
+        .await
+        .map_err(as_in_the_body)?;
     Ok(Json(in_force(&ctx).await?))
 }
 
