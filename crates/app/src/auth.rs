@@ -331,7 +331,8 @@ impl App {
             .await
     }
 
-    /// Gives a user a new password from the command line of the machine (`lightkeeper user reset`).
+    /// Gives a user a new password from the command line of the machine (`lightkeeper user reset`), and lets them in
+    /// again.
     ///
     /// # Errors
     /// [`AppError::NotFound`] when there is no such user.
@@ -339,6 +340,28 @@ impl App {
         let Some(mut user) = users::by_name(self.store(), name).await? else {
             return Err(AppError::NotFound(format!("There is no login named {name}.")));
         };
+        user.active = true;
+        self.put_new_password(&Actor::System("command-line"), user).await
+    }
+
+    /// Gives a colleague a new password, to be replaced at their next login; all their logins end. Nobody can do that to
+    /// who may more than they do, nor to themselves, who can change theirs.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`], [`AppError::NotFound`], [`AppError::Conflict`] for oneself.
+    pub async fn reset_password_of(&self, actor: &Actor, id: UserId) -> Result<Secret, AppError> {
+        actor.require(Permission::ManageUsers)?;
+        let user: rows::User = self.found(id, "user").await?;
+        may_hand_out(actor, user.role)?;
+        if matches!(actor, Actor::User { id: own, .. } if *own == id) {
+            return Err(AppError::Conflict(
+                "This is your own login; choose another password under your name.".into(),
+            ));
+        }
+        self.put_new_password(actor, user).await
+    }
+
+    async fn put_new_password(&self, actor: &Actor, mut user: rows::User) -> Result<Secret, AppError> {
         let password = random_secret(GENERATED_LENGTH)?;
         user.password_hash = self
             .heavy({
@@ -347,9 +370,7 @@ impl App {
             })
             .await?;
         user.must_change = true;
-        user.active = true;
-        let audit =
-            self.audit_row(&Actor::System("command-line"), "user.reset", &format!("user:{name}"), None, None);
+        let audit = self.audit_row(actor, "user.reset", &format!("user:{}", user.name), None, None);
         self.store()
             .write(move |tx| {
                 Box::pin(async move {

@@ -158,6 +158,7 @@ pub(crate) fn routes() -> Vec<Route> {
         read("/settings/users", Need::May(P::ManageUsers), get(settings::users)),
         write("/settings/users", P::ManageUsers, post(settings::create_user)),
         write("/settings/users/{id}", P::ManageUsers, post(settings::change_user)),
+        write("/settings/users/{id}/password", P::ManageUsers, post(settings::reset_password)),
         read("/settings/api-keys", Need::May(P::ManageKeys), get(settings::api_keys)),
         write("/settings/api-keys", P::ManageKeys, post(settings::create_key)),
         write("/settings/api-keys/{id}/revoke", P::ManageKeys, post(settings::revoke_key)),

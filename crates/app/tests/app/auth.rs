@@ -184,6 +184,31 @@ async fn somebody_who_is_switched_off_is_out_at_once(bed: &Bed) {
     assert!(app.login("sami", password, None).await.expect("in again").must_change);
 }
 
+async fn an_administrator_gives_a_colleague_a_new_password(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    app.first_run().await.expect("works").expect("made");
+    let (sami, lost, _) = made(&app, "sami", Role::Noc).await;
+    let login = app.login("sami", lost.clone(), None).await.expect("in");
+    let first = users_of(&app).await[0].clone();
+    let admin = Actor::User { id: first.id, name: first.name, role: Role::Admin, address: None };
+
+    let new = app.reset_password_of(&admin, sami).await.expect("may");
+    assert!(app.resolve_session(&login.token, None).await.expect("readable").is_none(), "out everywhere");
+    assert!(app.login("sami", lost, None).await.is_err());
+    assert!(app.login("sami", new.clone(), None).await.expect("in").must_change);
+    bed.hides(&[new.expose()]).await;
+
+    let own = app.reset_password_of(&admin, first.id).await.expect_err("her own");
+    assert!(matches!(own, AppError::Conflict(_)), "{own}");
+    // Who is switched off stays so: that is another decision.
+    app.change_user(&admin, sami, Role::Noc, false).await.expect("switched off");
+    let new = app.reset_password_of(&admin, sami).await.expect("may");
+    assert!(app.login("sami", new, None).await.is_err());
+    let noc = Actor::User { id: sami, name: "sami".into(), role: Role::Noc, address: None };
+    let refused = app.reset_password_of(&noc, first.id).await.expect_err("may not");
+    assert!(matches!(refused, AppError::Forbidden(_)), "{refused}");
+}
+
 async fn the_last_administrator_stays_one(bed: &Bed) {
     let app = bed.app("node-1", &Calls::default()).await;
     app.first_run().await.expect("works").expect("made");
@@ -298,6 +323,7 @@ on_both!(
     a_login_ends_when_idle_when_old_and_when_told,
     a_new_password_ends_every_login,
     somebody_who_is_switched_off_is_out_at_once,
+    an_administrator_gives_a_colleague_a_new_password,
     the_last_administrator_stays_one,
     two_administrators_who_dismiss_each_other_at_once_leave_one,
     a_key_does_what_its_scopes_say_as_long_as_it_counts,

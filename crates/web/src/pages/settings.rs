@@ -446,6 +446,24 @@ pub(crate) async fn change_user(
     Ok(went(&ctx, "/settings/users", "User saved", "", result))
 }
 
+pub(crate) async fn reset_password(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, Fail> {
+    match ctx.app().reset_password_of(&who.actor, UserId(id)).await {
+        Ok(password) => {
+            let mut shown = draw_users(&ctx, &who, &headers, Form::default()).await?;
+            shown.secret = password.expose().to_owned();
+            let user = shown.users.iter().find(|user| user.id == id);
+            shown.secret_for = user.map(|user| user.name.clone()).unwrap_or_default();
+            Ok(no_store(page(&ctx, &headers, &shown)?))
+        }
+        Err(error) => Ok(went(&ctx, "/settings/users", "", "", Err(error))),
+    }
+}
+
 struct Key {
     row: ApiKeyRow,
     word: Word,

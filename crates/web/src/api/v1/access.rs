@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     idempotency::Order,
-    input::{Asked, Body, Filter, Id, Pages},
+    input::{Asked, Body, Filter, Id, Nothing, Pages},
     output::{Answer, List, Reply, Time, found, time},
 };
 use crate::{
@@ -208,6 +208,21 @@ pub(super) async fn change_user(
 ) -> Answer<User> {
     ctx.app().change_user(&actor, UserId(id), role(&input.role)?, input.active).await?;
     Ok(Json(one_user(&ctx, id).await?))
+}
+
+/// Gives a login a new password, which is shown once and has to be replaced at the next login. All its logins end.
+#[utoipa::path(post, path = "/api/v1/users/{id}/password", tag = "settings",
+    params(("id" = i64, Path, description = "The login.")),
+    responses((status = 200, description = "Made.", body = NewUser)))]
+pub(super) async fn reset_password(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            let password = ctx.app().reset_password_of(&actor, UserId(id)).await?;
+            let shown =
+                NewUser { user: one_user(&ctx, id).await?, password: Some(password.expose().to_owned()) };
+            once_shown(Reply::new(StatusCode::OK, &shown)?, "password")
+        })
+        .await
 }
 
 /// API keys, those in use first.

@@ -175,6 +175,7 @@ fn table() -> Table {
         .may(ManageUsers, routes!(access::list_users))
         .order(ManageUsers, routes!(access::create_user))
         .may(ManageUsers, routes!(access::change_user))
+        .order(ManageUsers, routes!(access::reset_password))
         .may(ManageKeys, routes!(access::list_api_keys))
         .order(ManageKeys, routes!(access::create_api_key))
         .may(ManageKeys, routes!(access::revoke_api_key))
