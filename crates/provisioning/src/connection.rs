@@ -152,8 +152,10 @@ impl Work<'_> {
         let allowed = ownership
             .repaired_at
             .is_none_or(|last| self.now.since(last).as_secs() >= self.context.policy.credentials_rewrite_s);
+        if self.device.connection.unauthorized_since.is_some() {
+            self.device.ownership.repair_due = allowed;
+        }
         if self.device.connection.unauthorized_since.is_some() && allowed {
-            self.device.ownership.repair_due = true;
             // Forgotten, so that it counts as never accepted and is written again.
             self.device.ownership.secrets.remove(Variable::CrPassword.as_str());
         }

@@ -306,6 +306,9 @@ pub struct ClockFacts {
     pub ntp_pushes: u32,
     /// To these servers; others are worth another try.
     pub ntp_servers: Vec<String>,
+    /// The last time it refused that, with this fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ntp_refused: Option<String>,
     /// An operator lets it pass.
     pub overridden_by: Option<String>,
 }
@@ -347,7 +350,7 @@ pub struct KeptInterval {
     pub kept_s: u32,
 }
 
-/// A management setting that a device took and does not keep.
+/// A management setting that a device took and does not keep, or refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotKept {
     /// The leaf.
@@ -358,6 +361,9 @@ pub struct NotKept {
     pub sessions: u32,
     /// The last of them.
     pub at: UtcMs,
+    /// It was refused, with this fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// Connection requests to the device.

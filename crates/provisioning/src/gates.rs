@@ -77,6 +77,10 @@ impl Work<'_> {
         }
         if let Some(reason) = self.closed_gate() {
             self.say(reason);
+            if let Some(at) = self.gate_opens_at() {
+                // What only needs time does not wait for an Inform that may be an hour away.
+                self.effect(crate::Effect::StartTimer { timer: crate::Timer::Attempt, at });
+            }
             return Move::Finish;
         }
         if !self.trusted() {

@@ -163,6 +163,7 @@ impl Work<'_> {
         device.ownership.first_contact = proven;
         device.connection.unauthorized_since = None;
         device.clock.ntp_pushes = 0;
+        device.clock.ntp_refused = None;
         let beyond = !matches!(device.state, State::Discovered | State::Informed);
         if beyond {
             self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });

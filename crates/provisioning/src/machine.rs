@@ -433,19 +433,11 @@ impl Work<'_> {
                 let now = self.now;
                 self.device.ownership.written_at = Some(now);
             }
-            (Purpose::WriteOwnership { items } | Purpose::WriteTime { items }, DeviceReply::Fault(fault)) => {
-                let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
-                let class = FaultClass::of_code(fault.code);
-                let path = items.first().map(|item| item.path.clone());
-                self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
-                // Tried again at the next Inform; optional leaves are left out from now on.
-                for item in items.iter().filter(|item| !item.required) {
-                    if items.len() == 1 || fault.parameters.iter().any(|entry| entry.path == item.path) {
-                        self.learn(&item.path, "rejected");
-                    }
-                }
-                self.note(reason);
-                return Move::Finish;
+            (Purpose::WriteOwnership { items }, DeviceReply::Fault(fault)) => {
+                return self.management_refused(&items, fault, false);
+            }
+            (Purpose::WriteTime { items }, DeviceReply::Fault(fault)) => {
+                return self.management_refused(&items, fault, true);
             }
             (Purpose::WriteStep { layer, items, .. }, DeviceReply::Set { status }) => {
                 return self.step_accepted(layer, items, *status);

@@ -8,14 +8,14 @@ use crate::{
     device::{KeptInterval, NotKept},
     plan::{Item, LayerPlan, PlanStep},
     sentences,
-    session::Purpose,
-    talk::DeviceRequest,
+    session::{Purpose, WrittenItem},
+    talk::{DeviceFault, DeviceRequest},
     work::{Move, Work},
 };
 
 /// Writes of one leaf in one session before we believe that the device does not keep it.
 const TRIES: u32 = 2;
-/// Sessions in which a leaf is not kept before it is written only as often as credentials are repaired, once a day.
+/// Sessions in which a leaf is not kept, or is refused, before it is written only as often as credentials are repaired, once a day.
 const STUBBORN: u32 = 3;
 /// Leaves that are remembered as not kept; more than the settings of any family.
 const MOST_NOT_KEPT: usize = 32;
@@ -124,18 +124,26 @@ impl Work<'_> {
                 return Ok(());
             }
             (true, Some(item)) => {
-                let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
-                let own = self.own_interval(&profile, &item);
-                self.say(sentences::ownership_not_kept(
-                    &item.path,
-                    &item.value.masked(),
-                    &observed,
-                    rests_until(&item),
-                    own,
-                ));
+                let fault =
+                    stubborn.iter().find(|k| k.path == item.path).and_then(|known| known.fault.as_deref());
+                let (path, wanted, until) = (&item.path, item.value.masked(), rests_until(&item));
+                let reason = match fault {
+                    Some(fault) => sentences::ownership_refused(path, &wanted, fault, until),
+                    None => {
+                        let observed = self.session().tree.value(path).unwrap_or("nothing").to_owned();
+                        let own = self.own_interval(&profile, &item);
+                        sentences::ownership_not_kept(path, &wanted, &observed, until, own)
+                    }
+                };
+                self.say(reason);
                 return Err(Move::Finish);
             }
             (false, _) => {}
+        }
+        if self.device.ownership.repair_due {
+            // The chance of this day is used up when it is taken, whatever becomes of it: a device that refuses what is
+            // written, or hangs up over it, is not written to at every Inform.
+            self.device.ownership.repaired_at = Some(self.now);
         }
         let written = items.iter().map(Item::written).collect();
         Err(self.write(Purpose::WriteOwnership { items: written }, &items))
@@ -177,17 +185,71 @@ impl Work<'_> {
     fn remember_not_kept(&mut self, profile: &CpeProfile, item: &Item) -> crate::Reason {
         let own = self.own_interval(profile, item);
         let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
-        let (now, wanted) = (self.now, item.value.masked());
+        let wanted = item.value.masked();
+        let again = self.count_not_kept(&item.path, &wanted, None);
+        sentences::ownership_not_kept(&item.path, &wanted, &observed, again, own)
+    }
+
+    /// One more session in which a leaf was not kept or was refused; until when it is left alone, if it is from now on.
+    fn count_not_kept(&mut self, path: &str, wanted: &str, fault: Option<String>) -> Option<types::UtcMs> {
+        let now = self.now;
         let known = &mut self.device.ownership.not_kept;
-        let place = known.iter().position(|before| before.path == item.path);
+        let place = known.iter().position(|before| before.path == path);
         let before = place.map(|place| known.remove(place)).filter(|before| before.wanted == wanted);
         let sessions = before.map_or(0, |before| before.sessions).saturating_add(1);
-        known.push(NotKept { path: item.path.clone(), wanted: wanted.clone(), sessions, at: now });
+        known.push(NotKept { path: path.to_owned(), wanted: wanted.to_owned(), sessions, at: now, fault });
         if known.len() > MOST_NOT_KEPT {
             known.remove(0);
         }
-        let again = (sessions >= STUBBORN).then(|| now.plus_s(self.context.policy.credentials_rewrite_s));
-        sentences::ownership_not_kept(&item.path, &wanted, &observed, again, own)
+        (sessions >= STUBBORN).then(|| now.plus_s(self.context.policy.credentials_rewrite_s))
+    }
+
+    /// Management settings, or NTP, were refused. Optional leaves are left out from now on; what is needed is tried again
+    /// at the next Inform, a few times, and then only as often as anything else that the device does not keep.
+    pub(crate) fn management_refused(
+        &mut self,
+        items: &[WrittenItem],
+        fault: &DeviceFault,
+        time: bool,
+    ) -> Move {
+        // A device names the leaf and what is wrong with it, or only says that something is.
+        let told = |item: &WrittenItem| {
+            let entry = fault.parameters.iter().find(|entry| entry.path == item.path);
+            entry.map_or_else(
+                || sentences::fault_in_words(fault.code, &fault.text),
+                |entry| sentences::fault_in_words(entry.code, &entry.text),
+            )
+        };
+        let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
+        let path = items.first().map(|item| item.path.clone());
+        let class = FaultClass::of_code(fault.code);
+        self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
+        let blamed = |item: &&WrittenItem| fault.parameters.iter().any(|entry| entry.path == item.path);
+        let named: Vec<&WrittenItem> = items.iter().filter(blamed).collect();
+        for item in items.iter().filter(|item| !item.required) {
+            if items.len() == 1 || named.contains(&item) {
+                self.learn(&item.path, "rejected");
+            }
+        }
+        let culprits: Vec<&WrittenItem> = if named.is_empty() { items.iter().collect() } else { named };
+        let needed: Vec<&WrittenItem> = culprits.into_iter().filter(|item| item.required).collect();
+        self.note(reason);
+        let Some(first) = needed.first() else { return Move::Finish };
+        if time {
+            self.device.clock.ntp_pushes = self.ntp_pushes() + 1;
+            self.device.clock.ntp_servers = self.context.policy.ntp_servers.clone();
+            self.device.clock.ntp_refused = Some(told(first));
+            let reason = self.clock_reason();
+            self.say(reason);
+            return Move::Finish;
+        }
+        for item in needed {
+            let told = told(item);
+            let again = self.count_not_kept(&item.path, &item.masked, Some(told.clone()));
+            let reason = sentences::ownership_refused(&item.path, &item.masked, &told, again);
+            if self.device.state == State::Informed { self.say(reason) } else { self.note(reason) }
+        }
+        Move::Finish
     }
 
     fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<Kept>) {
@@ -260,6 +322,9 @@ impl Work<'_> {
         let clock = &self.device.clock;
         let policy = &self.context.policy;
         let pushes = self.ntp_pushes();
+        if let Some(fault) = clock.ntp_refused.as_deref().filter(|_| pushes > 0) {
+            return sentences::clock_ntp_refused(clock.year, fault, pushes, pushes < policy.ntp_pushes);
+        }
         if pushes >= policy.ntp_pushes && policy.ntp_pushes > 0 {
             let address = self.device.connection.peer.clone().unwrap_or_default();
             let server = policy.ntp_servers.first().cloned().unwrap_or_default();
@@ -345,6 +410,7 @@ impl Work<'_> {
 
     fn clock_is_right(&mut self) -> Move {
         self.device.clock.ntp_pushes = 0;
+        self.device.clock.ntp_refused = None;
         self.effect(Effect::StopTimer { timer: Timer::ClockCheck });
         let clock = &self.device.clock;
         let reason = match (&clock.overridden_by, &self.context.policy.clock_waived_by) {
@@ -375,6 +441,7 @@ impl Work<'_> {
         self.session().time_written = true;
         self.device.clock.ntp_pushes = self.ntp_pushes() + 1;
         self.device.clock.ntp_servers = self.context.policy.ntp_servers.clone();
+        self.device.clock.ntp_refused = None;
         let at = self.now.plus_s(self.context.policy.clock_check_s);
         self.effect(Effect::StartTimer { timer: Timer::ClockCheck, at });
         let clock = &self.device.clock;

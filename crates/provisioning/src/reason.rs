@@ -84,6 +84,8 @@ codes! {
     CredentialsMissing = "credentials_missing", Wait;
     /// Management settings were written and read back differently.
     OwnershipNotKept = "ownership_not_kept", Bad;
+    /// Management settings are refused with a fault.
+    OwnershipRefused = "ownership_refused", Bad;
     /// The device rounds or clamps its inform interval.
     IntervalRounded = "interval_rounded", Info;
     /// The device keeps an inform interval of its own, and an operator accepts that for its model.
@@ -98,6 +100,8 @@ codes! {
     ClockInvalid = "clock_invalid", Wait;
     /// NTP was set and the clock is still wrong after every try.
     ClockUnreachable = "clock_unreachable", Bad;
+    /// The device refuses to be given NTP servers.
+    ClockNtpRefused = "clock_ntp_refused", Bad;
     /// The clock is right.
     ClockValid = "clock_valid", Ok;
     /// An operator lets the device pass without a clock.

@@ -119,6 +119,29 @@ pub(crate) fn ownership_not_kept(
     }
 }
 
+/// `again`: it was refused so often that it is left alone until then.
+pub(crate) fn ownership_refused(path: &str, wanted: &str, fault: &str, again: Option<UtcMs>) -> Reason {
+    Reason::new(
+        Code::OwnershipRefused,
+        format!(
+            "The device refuses our management settings: {path} was to be {wanted}, and it answers {fault}"
+        ),
+    )
+    .then(match again {
+        None => "tried again at the next Inform".to_owned(),
+        Some(again) => format!("not written again before {}: a device is not fought", at(again)),
+    })
+    .with("path", path)
+}
+
+/// A fault of a device, as it goes into a sentence.
+pub(crate) fn fault_in_words(code: u32, text: &str) -> String {
+    match short(text).trim() {
+        "" => format!("fault {code}"),
+        text => format!("fault {code} ({text})"),
+    }
+}
+
 pub(crate) fn interval_rounded(written_s: u32, kept_s: u32) -> Reason {
     Reason::new(
         Code::IntervalRounded,
@@ -194,6 +217,21 @@ pub(crate) fn clock_unreachable(year: Option<i32>, pushes: u32, address: &str, s
     .then("NTP is not set again; goes on with the first Inform that shows a right clock, or an operator overrides")
     .with("year", year)
     .with("server", server)
+}
+
+pub(crate) fn clock_ntp_refused(year: Option<i32>, fault: &str, pushes: u32, again: bool) -> Reason {
+    let time = year.map_or_else(|| "unknown".to_owned(), |year| format!("still {year}"));
+    let times = if pushes == 1 { "once".to_owned() } else { format!("{pushes} times") };
+    Reason::new(
+        Code::ClockNtpRefused,
+        format!("Provision blocked: clock {time}, and the device refused NTP servers {times}: {fault}"),
+    )
+    .then(if again {
+        "tried again at the next Inform"
+    } else {
+        "NTP is not set again; goes on with the first Inform that shows a right clock, or an operator overrides"
+    })
+    .with("pushes", pushes)
 }
 
 pub(crate) fn clock_valid(reported: &str) -> Reason {

@@ -77,13 +77,15 @@ pub(crate) enum Purpose {
     Add { slot: String, table: String },
 }
 
-/// What a write wrote, without its value.
+/// What a write wrote; of a secret not its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WrittenItem {
     /// Full path.
     pub path: String,
     /// In words.
     pub label: String,
+    /// What was written; dots for a secret.
+    pub masked: String,
     /// The layer cannot be built without it.
     pub required: bool,
     /// Name and keyed fingerprint of a secret.

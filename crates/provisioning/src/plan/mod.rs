@@ -74,6 +74,7 @@ impl Item {
         WrittenItem {
             path: self.path.clone(),
             label: self.label.clone(),
+            masked: self.value.masked(),
             required: self.required,
             secret: self.secret.clone(),
         }
