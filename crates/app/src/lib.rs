@@ -15,6 +15,7 @@ pub mod faults;
 mod lately;
 mod neighbours;
 mod oms;
+mod pace;
 pub mod ports;
 mod secrets;
 mod settings;

@@ -6,7 +6,7 @@ use crate::{
     entities::{
         ConnectionRequest, Cpe, CpeAddress, CpeFault, CpeParameter, CpeSession, CpeTimer, EvidenceItem,
         LearnedFact, TimelineEntry, connection_requests, cpe_addresses, cpe_faults, cpe_parameters,
-        cpe_sessions, cpe_timers, cpes, evidence, learned, onus,
+        cpe_sessions, cpe_timers, cpes, evidence, learned,
     },
     error::{Guarded, StoreError},
     jobs::{self, NewJob},
@@ -18,9 +18,9 @@ use crate::{
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, Func, OnConflict, Query},
+    sea_query::{Expr, Func, OnConflict},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
 
 /// A parameter value longer than this is cut: it is kept for people to read, not to be written back.
@@ -83,7 +83,8 @@ pub async fn by_auth_username(db: &Db, username: &str) -> Result<Option<Cpe>, St
     db.find_one(cpes::Column::AuthUsername.eq(username)).await
 }
 
-/// CPEs with this PON serial (normally one; a second is a conflict to be reported), at most ten.
+/// CPEs with this PON serial by an OLT's or an operator's word (normally one; a second is a conflict to be reported), at
+/// most ten.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -98,48 +99,100 @@ pub async fn by_pon_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreErr
     )
 }
 
-/// CPEs that informed as an ONU with a service and were not believed, in this state, since `informed_since` and with an
-/// id beyond `after`, by id.
+/// CPEs that informed and were not believed.
+#[derive(Debug, Clone, Copy)]
+pub struct NotBelieved<'a> {
+    /// In this state.
+    pub state: &'a str,
+    /// In quarantine, or for this reason.
+    pub reason_code: &'a str,
+    /// Since then.
+    pub informed_since: UtcMs,
+}
+
+impl NotBelieved<'_> {
+    fn filter(&self) -> Condition {
+        use cpes::Column;
+        Condition::all()
+            .add(Column::State.eq(self.state))
+            .add(
+                Condition::any()
+                    .add(Column::Quarantine.eq(true))
+                    .add(Column::ReasonCode.eq(self.reason_code)),
+            )
+            .add(Column::LastInformAt.gte(self.informed_since.0))
+    }
+
+    /// Whether there is one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn any(&self, db: &Db) -> Result<bool, StoreError> {
+        let one = cpes::Entity::find().select_only().column(cpes::Column::Id).filter(self.filter());
+        Ok(one.into_tuple::<i64>().one(db).await?.is_some())
+    }
+
+    /// The one that spoke from this address last: whoever did before has it no more.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn at(&self, db: &Db, address: IpAddr) -> Result<Option<Cpe>, StoreError> {
+        let mut spellings = vec![address.to_canonical().to_string(), address.to_string()];
+        if let IpAddr::V4(v4) = address.to_canonical() {
+            spellings.push(v4.to_ipv6_mapped().to_string());
+        }
+        let there = self.filter().add(cpes::Column::PeerAddress.is_in(spellings));
+        Ok(self.latest(db, there, 1).await?.pop())
+    }
+
+    /// Those that are, or say that they are, the ONU with this serial number; who spoke last comes first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn naming(&self, db: &Db, serial: Serial, limit: u64) -> Result<Vec<Cpe>, StoreError> {
+        self.latest(db, self.filter().add(naming(serial)), limit).await
+    }
+
+    async fn latest(&self, db: &Db, filter: Condition, limit: u64) -> Result<Vec<Cpe>, StoreError> {
+        rows(
+            cpes::Entity::find()
+                .filter(filter)
+                .order_by_desc(cpes::Column::LastInformAt)
+                .order_by_desc(cpes::Column::Id)
+                .limit(limit)
+                .all(db)
+                .await?,
+        )
+    }
+}
+
+fn naming(serial: Serial) -> Condition {
+    let serial = serial.hex16();
+    Condition::any()
+        .add(cpes::Column::PonSerial.eq(serial.clone()))
+        .add(cpes::Column::ClaimedSerial.eq(serial))
+}
+
+/// CPEs that are, or say that they are, the ONU with this serial number; who was confirmed comes first, then who spoke
+/// last. At most ten.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn not_believed(
-    db: &Db,
-    state: &str,
-    reason_code: &str,
-    informed_since: UtcMs,
-    after: CpeId,
-    limit: u64,
-) -> Result<Vec<Cpe>, StoreError> {
-    let served = Query::select()
-        .column(onus::Column::Serial)
-        .from(onus::Entity)
-        .cond_where(
-            Condition::all()
-                .add(onus::Column::RemovedAt.is_null())
-                .add(onus::Column::ServiceId.is_not_null()),
-        )
-        .to_owned();
-    rows(
+pub async fn by_any_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreError> {
+    let mut found: Vec<Cpe> = rows(
         cpes::Entity::find()
-            .filter(cpes::Column::Id.gt(after.0))
-            .filter(cpes::Column::State.eq(state))
-            .filter(
-                Condition::any()
-                    .add(cpes::Column::Quarantine.eq(true))
-                    .add(cpes::Column::ReasonCode.eq(reason_code)),
-            )
-            .filter(cpes::Column::LastInformAt.gte(informed_since.0))
-            .filter(cpes::Column::PonSerial.in_subquery(served))
-            .order_by_asc(cpes::Column::Id)
-            .limit(limit)
+            .filter(naming(serial))
+            .order_by_desc(cpes::Column::LastInformAt)
+            .limit(10)
             .all(db)
             .await?,
-    )
+    )?;
+    found.sort_by_key(|cpe| cpe.pon_serial != Some(serial));
+    Ok(found)
 }
 
-/// Writes down which PON serial number a CPE has that does not say so itself. The version counts up, so a step that is
-/// under way must look again.
+/// Writes down which PON serial number a CPE has by the word of an OLT or of an operator. The version counts up, so a step
+/// that is under way must look again.
 ///
 /// # Errors
 /// When the database cannot be written.

@@ -58,6 +58,15 @@ pub async fn of_olt(db: &Db, olt: OltId, pon: Option<PonPath>) -> Result<Vec<Onu
     Ok(found)
 }
 
+/// Which of these are live ONUs, by id.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn these(db: &Db, ids: &[OnuRowId]) -> Result<Vec<Onu>, StoreError> {
+    let wanted = live().add(onus::Column::Id.is_in(ids.iter().map(|id| id.0)));
+    rows(onus::Entity::find().filter(wanted).order_by_asc(onus::Column::Id).all(db).await?)
+}
+
 /// ONU IDs in use on a port, ascending.
 ///
 /// # Errors

@@ -4,12 +4,12 @@
 
 use crate::{
     App, AppError,
-    oms::{AddressWord, Asked, seen_online},
+    oms::{AddressWord, Asked, Asker, said_at, seen_online},
     ports::Peer,
 };
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use store::{Presence, cpes, onus, rows, tasks, timeline};
-use types::{CpeId, Serial, ServiceId, UtcMs};
+use types::{CpeId, OnuRowId, Serial, ServiceId, UtcMs};
 
 /// Under this layer the evidence is kept by which a device was let in.
 pub(super) const IDENTITY: &str = "identity";
@@ -22,11 +22,14 @@ pub(super) const CERTAIN: Duration = Duration::from_secs(30);
 
 /// Whether an OLT is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum Ask<'a> {
     /// What is known is enough, or changes nothing.
     Nothing,
     /// If that may change the answer, and if a word that counts is older than [`CERTAIN`].
-    Certain,
+    Certain(&'a Asker),
+    /// It is not asked: this is about somebody who spoke a while ago. Only words count that are not older than
+    /// [`CERTAIN`], and those on these ONUs, which were read just now.
+    Late(&'a BTreeSet<OnuRowId>),
 }
 
 /// What the OLT says of somebody who informs as an ONU.
@@ -93,7 +96,7 @@ impl App {
         onu: &rows::Onu,
         cpe: CpeId,
         peer: &Peer,
-        ask: Ask,
+        ask: Ask<'_>,
     ) -> Result<Word, AppError> {
         if !self.is_inside(peer.address) {
             return Ok(Word::Outside);
@@ -102,6 +105,12 @@ impl App {
         let online = seen_online(onu, now, self.policy().olt_word_valid_s);
         let known = if online { self.judged(onu, peer.address) } else { Word::Away { asked: false } };
         let mut word = self.unless_taken(cpe, peer.address, known).await?;
+        if let Ask::Late(read_now) = ask
+            && word.confirms()
+            && !self.is_certain(onu, read_now)
+        {
+            word = Word::NotYet;
+        }
         let worth_asking = match &word {
             // A CPE may speak before the OLT's list of ONUs was read again.
             Word::Away { .. } | Word::NotYet => true,
@@ -112,8 +121,10 @@ impl App {
             Word::Here { read_at } => now.since(*read_at) > CERTAIN,
             Word::Outside | Word::Somewhere { .. } => false,
         };
-        if ask == Ask::Certain && worth_asking {
-            word = match self.ask_address(onu).await? {
+        if let Ask::Certain(asker) = ask
+            && worth_asking
+        {
+            word = match self.ask_address(onu, asker).await? {
                 Asked::Answered(asked) => {
                     let said = self.judged(&asked, peer.address);
                     self.unless_taken(cpe, peer.address, said).await?
@@ -121,6 +132,8 @@ impl App {
                 Asked::NotThere => Word::Away { asked: true },
                 // Nobody is refused for long by what was true a while ago.
                 Asked::NotNow => Word::NotYet,
+                // And nobody is let in by it.
+                Asked::Never if word.confirms() => Word::NotYet,
                 Asked::Never => word,
             };
         }
@@ -128,6 +141,11 @@ impl App {
             tracing::warn!(serial = %onu.serial, peer = %peer.address, "another device's address speaks for this serial");
         }
         Ok(word)
+    }
+
+    /// What was said of this ONU is not older than [`CERTAIN`], or was read just now.
+    pub(super) fn is_certain(&self, onu: &rows::Onu, read_now: &BTreeSet<OnuRowId>) -> bool {
+        read_now.contains(&onu.id) || said_at(onu).is_some_and(|at| self.now().since(at) <= CERTAIN)
     }
 
     /// What the OLT says, unless another device is known to live at this address.

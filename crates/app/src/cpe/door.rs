@@ -3,7 +3,7 @@
 use super::{
     challenged::CHALLENGE_REMEMBERED,
     confirm::Ask,
-    identity::{Resolved, claimed_serials},
+    identity::{Claims, Resolved, claimed_serials},
 };
 use crate::{
     App, AppError,
@@ -126,6 +126,10 @@ impl App {
         }
         if let Some(live) = slot.as_mut() {
             live.session = Some(number);
+            live.row.claimed_serial = match live.row.pon_serial {
+                Some(_) => None,
+                None => self.claim_among(&claimed_serials(&inform)).await?,
+            };
         }
         let events: Vec<String> = inform.events.iter().map(|e| e.code.chars().take(64).collect()).collect();
         // Before the machine hears of it: whoever finds a device in the middle of something also finds its session.
@@ -205,7 +209,9 @@ impl App {
         if !self.is_worth_asking(row, &device, inform, peer) {
             return Ok(None);
         }
-        let resolved = self.resolve(row, &device, inform, peer, Ask::Certain).await?;
+        let asker = self.asker(inform, peer.address);
+        let ask = Ask::Certain(&asker);
+        let resolved = self.resolve(row, &device, Claims::of(inform), peer, ask).await?;
         Ok(Some((device, resolved)))
     }
 
@@ -258,7 +264,7 @@ impl App {
         }
         let resolved = match ahead {
             Some(resolved) => resolved,
-            None => self.resolve(row, device, inform, peer, Ask::Nothing).await?,
+            None => self.resolve(row, device, Claims::of(inform), peer, Ask::Nothing).await?,
         };
         if *level == AuthLevel::Own {
             self.challenged().forget(row.id, peer.address);
@@ -381,31 +387,23 @@ impl App {
         if peer.identity.level == AuthLevel::Anonymous && self.is_strict() {
             return Ok(Found::Not(Begin::Challenge));
         }
-        let serials = claimed_serials(inform);
+        let (serials, asker) = (claimed_serials(inform), self.asker(inform, peer.address));
         for pon_serial in &serials {
             let Some(onu) = onus::by_serial(self.store(), *pon_serial).await? else { continue };
             let known = cpes::by_pon_serial(self.store(), *pon_serial).await?;
             let placeholder = known.into_iter().find(cpes::is_placeholder);
             let who = placeholder.as_ref().map_or(CpeId(0), |row| row.id);
-            let ask = if onu.service_id.is_some() { Ask::Certain } else { Ask::Nothing };
+            let ask = if onu.service_id.is_some() { Ask::Certain(&asker) } else { Ask::Nothing };
             let word = self.olts_word(&onu, who, peer, ask).await?;
             if onu.service_id.is_some() && self.comes_back(&onu, &word, peer.address) {
                 return Ok(Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }));
             }
-            if let Some(mut row) = placeholder.filter(|_| word.confirms()) {
+            if let Some(row) = placeholder.filter(|_| word.confirms()) {
                 // The CPE that the authorisation announced.
-                row.oui = oui.clone();
-                row.product_class = class.clone();
-                row.serial_number = serial.clone();
-                let update = row.clone();
-                self.store()
-                    .write(move |tx| {
-                        Box::pin(async move { tx.update(&update).await?.or_overtaken("the CPE") })
-                    })
-                    .await?;
+                self.becomes(row.id, inform).await?;
                 return Ok(match cpes::by_identity(self.store(), oui, class, serial).await? {
                     Some(row) => Found::Row(Box::new(row)),
-                    None => Found::Not(Begin::Busy { retry_after_s: 60 }),
+                    None => Found::Not(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
                 });
             }
         }
@@ -416,24 +414,16 @@ impl App {
             let reason = format!("{serial} gives no OUI and no ProductClass, and no OLT confirms it now.");
             return Ok(Found::Not(Begin::Refused { reason }));
         }
-        if !self.is_expected(&serials, peer).await? && !self.has_room().await? {
+        if !self.is_expected(&serials, peer, Ask::Certain(&asker)).await? && !self.has_room().await? {
             tracing::warn!(%serial, "quarantine is full; an unknown device is told to come later");
             return Ok(Found::Not(Begin::Busy { retry_after_s: 3600 }));
         }
         let now = self.now();
-        let mut pon_serial = serials.first().copied();
-        for serial in &serials {
-            // Some serial numbers only look like a PON serial number.
-            if self.is_known(*serial).await? {
-                pon_serial = Some(*serial);
-                break;
-            }
-        }
         let row = rows::Cpe {
             oui: oui.clone(),
             product_class: class.clone(),
             serial_number: serial.clone(),
-            pon_serial,
+            claimed_serial: self.claim_among(&serials).await?,
             state: Device::new(now).state().as_str().to_owned(),
             state_since: now,
             quarantine: true,
@@ -446,6 +436,25 @@ impl App {
             .write(move |tx| Box::pin(async move { cpes::find_or_insert(tx, &row).await }))
             .await?;
         Ok(Found::Row(Box::new(found)))
+    }
+
+    /// The row that an authorisation made gets the name of the CPE that came. Its machine may be told of the authorisation
+    /// in the same moment; nobody has to come again for that.
+    async fn becomes(&self, placeholder: CpeId, inform: &InformFacts) -> Result<(), AppError> {
+        let name = (inform.oui.clone(), inform.product_class.clone(), inform.serial_number.clone());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let Some(mut row) = tx.get::<rows::Cpe>(placeholder).await? else { return Ok(()) };
+                    if !cpes::is_placeholder(&row) {
+                        return Ok(());
+                    }
+                    (row.oui, row.product_class, row.serial_number) = name;
+                    tx.update(&row).await?.or_overtaken("the CPE")
+                })
+            })
+            .await?;
+        Ok(())
     }
 
     /// There is room for one more stranger: who has been silent for an hour makes room, so that whoever fills quarantine

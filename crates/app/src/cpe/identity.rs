@@ -2,14 +2,14 @@
 //! address as the OLT reports it, then by an operator's claim. An Inform proves nothing by itself; what it claims counts
 //! with the OLT's word only.
 
-use super::confirm::{Ask, CERTAIN, Word};
+use super::confirm::{Ask, Word};
 use crate::{
     App, AppError,
     oms::Asked,
     ports::{AuthLevel, Peer},
 };
 use provisioning::{Device, InformFacts, Link};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{cpes, onus, rows, services};
 use types::{Serial, ServiceId};
 
@@ -39,13 +39,37 @@ pub(crate) fn claimed_serials(inform: &InformFacts) -> Vec<Serial> {
     found
 }
 
+/// What somebody says of itself.
+#[derive(Debug)]
+pub(super) struct Claims<'a> {
+    /// DeviceId.SerialNumber.
+    pub(super) serial_number: &'a str,
+    /// PON serial numbers it could mean, the surest first.
+    pub(super) serials: Vec<Serial>,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn of(inform: &'a InformFacts) -> Self {
+        Claims { serial_number: &inform.serial_number, serials: claimed_serials(inform) }
+    }
+
+    /// As it was said when this device spoke last.
+    pub(super) fn kept(row: &'a rows::Cpe) -> Self {
+        let own = row.serial_number.parse::<Serial>().ok().filter(|own| Some(*own) != row.claimed_serial);
+        Claims {
+            serial_number: &row.serial_number,
+            serials: own.into_iter().chain(row.claimed_serial).collect(),
+        }
+    }
+}
+
 /// Which service a device belongs to, and what speaks for it.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) link: Link,
     /// The ONU it informs as, with the OLT's word on it.
     pub(super) onu: Option<(rows::Onu, Word)>,
-    /// The PON serial number that only the OLT knew.
+    /// The PON serial number that only the OLT knew, by the address.
     pub(super) pin: Option<Serial>,
 }
 
@@ -76,20 +100,22 @@ impl App {
         &self,
         row: &rows::Cpe,
         device: &Device,
-        inform: &InformFacts,
+        claims: Claims<'_>,
         peer: &Peer,
-        ask: Ask,
+        ask: Ask<'_>,
     ) -> Result<Resolved, AppError> {
         if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
             let (service_id, claimed_by) = (*service_id, Some(by.clone()));
             return Ok(Link::One { service_id, olt_confirms: false, claimed_by, doubt: None }.into());
         }
-        // A device has one PON serial number for life: once it is known, no vendor leaf can make it another's.
+        // A device has one PON serial number for life: once that was confirmed, no vendor leaf can make it another's. What
+        // was only said before binds nobody: somebody else may have said it.
         let pinned = match row.pon_serial {
             Some(serial) if self.is_known(serial).await? => Some(serial),
             _ => None,
         };
-        let serials = pinned.map_or_else(|| claimed_serials(inform), |serial| vec![serial]);
+        let Claims { serial_number, serials } = claims;
+        let serials = pinned.map_or(serials, |serial| vec![serial]);
         let mut found: BTreeMap<ServiceId, Option<(rows::Onu, Word)>> = BTreeMap::new();
         let mut known_onu = None;
         for serial in &serials {
@@ -133,12 +159,12 @@ impl App {
                 ByAddress::Not(why) => no_address = why,
             }
         }
-        let label = || serials.first().map_or_else(|| inform.serial_number.clone(), ToString::to_string);
+        let label = || serials.first().map_or_else(|| serial_number.to_owned(), ToString::to_string);
         let Some((service_id, word)) = found.pop_first() else {
             let mut why = match (known_onu, serials.is_empty()) {
                 (Some(onu), _) => format!("ONU {} on {} carries no service yet", label(), onu.pon),
                 (None, false) => format!("no ONU and no service has the serial number {}", label()),
-                (None, true) => format!("{} is no PON serial number", inform.serial_number),
+                (None, true) => format!("{serial_number} is no PON serial number"),
             };
             if let Some(no_address) = no_address {
                 why = format!("{why}, and {no_address}");
@@ -172,7 +198,7 @@ impl App {
     /// The one ONU that an OLT has at the address of a peer whose serial number says nothing. A MAC address is no key:
     /// what a CPE says of its own is as easily guessed as a serial number, and OLTs show that of the management host,
     /// which need not be the one on the label.
-    async fn by_address(&self, row: &rows::Cpe, peer: &Peer, ask: Ask) -> Result<ByAddress, AppError> {
+    async fn by_address(&self, row: &rows::Cpe, peer: &Peer, ask: Ask<'_>) -> Result<ByAddress, AppError> {
         if !self.is_inside(peer.address) {
             return Ok(ByAddress::Not(None));
         }
@@ -186,18 +212,21 @@ impl App {
             return Ok(ByAddress::Not(Some(why)));
         };
         let mut word = self.olts_word(&onu, row.id, peer, Ask::Nothing).await?;
-        let is_old = |word: &Word| match word {
-            Word::Here { read_at } => self.now().since(*read_at) > CERTAIN,
-            _ => true,
+        let read_now = match ask {
+            Ask::Late(read_now) => read_now,
+            Ask::Nothing | Ask::Certain(_) => &BTreeSet::new(),
         };
-        if ask == Ask::Certain
-            && is_old(&word)
-            && let Asked::Answered(asked) = self.ask_address(&onu).await?
+        let is_old = |onu: &rows::Onu, word: &Word| {
+            !matches!(word, Word::Here { .. }) || !self.is_certain(onu, read_now)
+        };
+        if let Ask::Certain(asker) = ask
+            && is_old(&onu, &word)
+            && let Asked::Answered(asked) = self.ask_address(&onu, asker).await?
         {
             onu = *asked;
             word = self.olts_word(&onu, row.id, peer, Ask::Nothing).await?;
         }
-        if is_old(&word) {
+        if is_old(&onu, &word) {
             let why = format!("that ONU {} has its address {address} is not certain now", onu.serial);
             return Ok(ByAddress::Not(Some(why)));
         }
@@ -205,6 +234,16 @@ impl App {
             Some(service) => ByAddress::Onu(Box::new(onu), service, word),
             None => ByAddress::Not(Some(format!("ONU {} at its address carries no service yet", onu.serial))),
         })
+    }
+
+    /// Which PON serial number somebody claims: one that is known here, if any is. Some serial numbers only look like one.
+    pub(super) async fn claim_among(&self, serials: &[Serial]) -> Result<Option<Serial>, AppError> {
+        for serial in serials {
+            if self.is_known(*serial).await? {
+                return Ok(Some(*serial));
+            }
+        }
+        Ok(serials.first().copied())
     }
 
     /// An ONU or a service has this serial number.
@@ -216,17 +255,22 @@ impl App {
     /// The OLT confirms that whoever informs with one of these serial numbers, or from this address, is an ONU of ours
     /// whose service has no CPE yet: nobody knows yet which row it will be. Whoever has one already can fill quarantine
     /// with as many names as anybody else.
-    pub(super) async fn is_expected(&self, serials: &[Serial], peer: &Peer) -> Result<bool, AppError> {
+    pub(super) async fn is_expected(
+        &self,
+        serials: &[Serial],
+        peer: &Peer,
+        ask: Ask<'_>,
+    ) -> Result<bool, AppError> {
         for serial in serials {
             // No device has this number: nobody's address is taken for another's by it.
             if let Some(onu) = onus::by_serial(self.store(), *serial).await?
                 && self.awaits_cpe(onu.service_id).await?
-                && self.olts_word(&onu, types::CpeId(0), peer, Ask::Certain).await?.confirms()
+                && self.olts_word(&onu, types::CpeId(0), peer, ask).await?.confirms()
             {
                 return Ok(true);
             }
         }
-        match self.by_address(&rows::Cpe::default(), peer, Ask::Certain).await? {
+        match self.by_address(&rows::Cpe::default(), peer, ask).await? {
             ByAddress::Onu(_, service, _) => self.awaits_cpe(Some(service)).await,
             ByAddress::Not(_) => Ok(false),
         }

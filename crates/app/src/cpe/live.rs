@@ -14,9 +14,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use store::{
-    Guarded, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, rows, services, timeline,
+    Guarded, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, onus, rows, services,
+    timeline,
 };
-use types::{CpeId, Secret, ServiceId, UtcMs};
+use types::{CpeId, Secret, Serial, ServiceId, UtcMs};
 
 /// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
 /// the device keeps order, so this is only about nodes that race.
@@ -173,13 +174,14 @@ impl App {
         fed
     }
 
-    /// One step of a device that nobody speaks to on this node and that is as it was in `version`. False if it is not; then
-    /// nothing was done.
+    /// One step of a device that nobody speaks to on this node and that is as it was in `version`; `pin` is the PON serial
+    /// number that it has from then on. False if it is not; then nothing was done.
     pub(crate) async fn feed_unchanged(
         &self,
         cpe: CpeId,
         version: i64,
         event: Event,
+        pin: Option<Serial>,
     ) -> Result<bool, AppError> {
         let cell = self.live().cell(cpe);
         let fed = {
@@ -187,6 +189,9 @@ impl App {
             let in_session = slot.as_ref().is_some_and(|live| live.session.is_some());
             match self.load(cpe).await {
                 Ok(mut live) if !in_session && live.row.version == version => {
+                    if pin.is_some() {
+                        (live.row.pon_serial, live.row.claimed_serial) = (pin, None);
+                    }
                     self.step(&mut live, &event, None).await.map(|fed| fed.is_some())
                 }
                 Ok(_) => Ok(false),
@@ -235,10 +240,13 @@ impl App {
                     return Ok(fed);
                 }
                 None => {
-                    // Another node changed it. Read again, but remember that a session is open here.
-                    let session = live.session;
+                    // Another node changed it. Read again, but remember that a session is open here and what was said in it.
+                    let (session, claimed) = (live.session, live.row.claimed_serial);
                     let mut fresh = self.load(cpe).await?;
                     fresh.session = session;
+                    if session.is_some() && fresh.row.pon_serial.is_none() {
+                        fresh.row.claimed_serial = claimed;
+                    }
                     *slot = Some(fresh);
                 }
             }
@@ -716,6 +724,9 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
             )));
         }
         services::link_cpe(tx, service, Some(cpe)).await?;
+        if let Some(serial) = claim_borne_out(tx, &write.step.cpe, service).await? {
+            cpes::set_pon_serial(tx, cpe, serial).await?.or_overtaken("the CPE")?;
+        }
         if let Some(announced) = before {
             // The row that an authorisation made for whoever would come: it has come under a row of its own.
             timeline::hand_over(tx, announced.id, cpe).await?;
@@ -748,4 +759,13 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     }
     // Read again: linking counts the version up too.
     Ok(Applied::Stored(Box::new(tx.require::<rows::Cpe>(cpe).await?)))
+}
+
+/// The PON serial number that a device claims, if it is the one of the service whose CPE somebody else says it is.
+async fn claim_borne_out(tx: &Tx, row: &rows::Cpe, service: ServiceId) -> Result<Option<Serial>, StoreError> {
+    let Some(serial) = row.claimed_serial.filter(|_| row.pon_serial.is_none()) else { return Ok(None) };
+    let onu = onus::by_serial(tx, serial).await?;
+    let named = onu.is_some_and(|onu| onu.service_id == Some(service))
+        || services::for_serial(tx, serial).await?.iter().any(|one| one.id == service);
+    Ok(named.then_some(serial))
 }

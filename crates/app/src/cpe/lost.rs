@@ -126,7 +126,8 @@ impl App {
         let room = usize::try_from(u64::from(AT_ONCE).saturating_sub(called)).unwrap_or(0);
         let (mut told, mut done, found) = (0, 0, lost.len());
         for lost in lost.into_iter().take(room) {
-            match self.feed_unchanged(lost.cpe, lost.version, Event::SessionEnded(SessionEnd::Lost)).await {
+            let ended = Event::SessionEnded(SessionEnd::Lost);
+            match self.feed_unchanged(lost.cpe, lost.version, ended, None).await {
                 Ok(true) => told += 1,
                 // Somebody was quicker; the next round sees what came of it.
                 Ok(false) => continue,

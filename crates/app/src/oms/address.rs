@@ -1,16 +1,17 @@
 //! What OLTs say of the management addresses of their ONUs. It is evidence, kept with its time beside what else was
 //! observed of an ONU: a few are read with every reading of an OLT, and the door may ask for one.
 
-use crate::{App, AppError, Change, lately::Lately};
+use crate::{App, AppError, Change, lately::Lately, pace::Pace};
 use olt::{
     driver::OltError,
     model::{HostAddress, ManagementWord},
     plan::{AuthoriseSpec, OnuRef},
 };
-use provisioning::State;
+use provisioning::{InformFacts, State};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -36,6 +37,10 @@ const SAME_AGAIN: Duration = Duration::from_secs(10);
 const PER_MINUTE: usize = 30;
 const AT_ONCE: usize = 4;
 const MINUTE: Duration = Duration::from_secs(60);
+/// Questions that one who informs may cause in a minute and in an hour, by the name it gives and by its address. Whoever
+/// waits to be let in comes back every ten seconds, for five minutes.
+const PER_NAME: (u32, u32) = (6, 30);
+const PER_ADDRESS: (u32, u32) = (6, 40);
 /// So long the door waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So long it leaves an OLT alone that gave none.
@@ -154,8 +159,22 @@ pub(super) fn forget(observed: &mut serde_json::Map<String, serde_json::Value>, 
     }
 }
 
+/// When the OLT said where this ONU is, or that it cannot tell.
+pub(crate) fn said_at(onu: &rows::Onu) -> Option<UtcMs> {
+    Kept::of(&onu.observed).map(|kept| kept.read_at)
+}
+
+/// Who informs, and so makes us ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// Where from.
+    pub(crate) address: IpAddr,
+    /// Under which name; see [`App::asker`].
+    name: u64,
+}
+
 /// Who asked which OLT about what, so that nobody can make an OLT busy from the door.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Questions {
     /// When an ONU was asked about last, answered or not.
     tried: Lately<OnuRowId>,
@@ -163,8 +182,29 @@ pub(crate) struct Questions {
     doors: Mutex<HashMap<OltId, Door>>,
     directory: Mutex<Option<(UtcMs, Arc<Directory>)>>,
     making: tokio::sync::Mutex<()>,
-    /// Rings when an OLT has said something.
-    said: tokio::sync::Notify,
+    by_name: Pace<u64>,
+    by_address: Pace<IpAddr>,
+    names: RandomState,
+    /// ONUs of which an OLT has said something that nobody looked at yet, and what rings then.
+    said: Mutex<BTreeSet<OnuRowId>>,
+    bell: tokio::sync::Notify,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Questions {
+            tried: Lately::default(),
+            silent: Lately::default(),
+            doors: Mutex::default(),
+            directory: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
+            by_name: Pace::new(PER_NAME.0, PER_NAME.1),
+            by_address: Pace::new(PER_ADDRESS.0, PER_ADDRESS.1),
+            names: RandomState::new(),
+            said: Mutex::default(),
+            bell: tokio::sync::Notify::new(),
+        }
+    }
 }
 
 /// ONUs by address, as their OLTs said it lately.
@@ -193,8 +233,24 @@ impl Questions {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn may_ask(&self, olt: OltId, onu: OnuRowId, now: UtcMs) -> Option<Turn<'_>> {
+    /// What was said just now is not missed by whoever looks before the directory is made anew. What is no longer true in it
+    /// does no harm: who is found there is looked at.
+    fn enter(&self, heard: &[(Ipv4Addr, OnuRowId)]) {
+        let mut kept = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, directory)) = kept.as_mut() else { return };
+        for (address, onu) in heard {
+            if !directory.get(address).is_some_and(|there| there.contains(onu)) {
+                Arc::make_mut(directory).entry(*address).or_default().push(*onu);
+            }
+        }
+    }
+
+    fn may_ask(&self, olt: OltId, onu: OnuRowId, asker: &Asker, now: UtcMs) -> Option<Turn<'_>> {
         if self.tried.get(&onu, now, SAME_AGAIN).is_some() || self.silent.get(&olt, now, REST).is_some() {
+            return None;
+        }
+        let address = asker.address.to_canonical();
+        if !self.by_name.allows(&asker.name, now) || !self.by_address.allows(&address, now) {
             return None;
         }
         let mut doors = self.doors();
@@ -203,6 +259,10 @@ impl Questions {
             *door = Door { since: now, asked: 0, open: door.open };
         }
         if door.asked >= PER_MINUTE || door.open >= AT_ONCE {
+            return None;
+        }
+        // All that one of them uses up is used up by what is asked, not by trying.
+        if !self.by_name.count(asker.name, now) || !self.by_address.count(address, now) {
             return None;
         }
         door.asked += 1;
@@ -273,42 +333,72 @@ impl App {
         if answers.is_empty() {
             return Ok(());
         }
-        let changed: Vec<OnuRowId> = answers.iter().map(|(onu, _)| onu.id).collect();
-        self.store()
+        let heard: Vec<(Ipv4Addr, OnuRowId)> = answers
+            .iter()
+            .filter_map(|(onu, word)| Some((onu.id, serde_json::from_value::<Kept>(word.clone()?).ok()?)))
+            .flat_map(|(onu, kept)| kept.hosts.into_iter().map(move |host| (host.address, onu)))
+            .collect();
+        let changed: Vec<OnuRowId> = self
+            .store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
+                    let mut kept = Vec::new();
                     for (asked, word) in answers {
                         let now = tx.get::<rows::Onu>(asked.id).await?;
-                        if now.is_some_and(|now| now.stands_as(&asked)) {
-                            onus::keep_observed(tx, asked.id, KEY, word).await?;
+                        if now.is_some_and(|now| now.stands_as(&asked))
+                            && onus::keep_observed(tx, asked.id, KEY, word).await?
+                        {
+                            kept.push(asked.id);
                         }
                     }
-                    Ok::<_, StoreError>(())
+                    Ok::<_, StoreError>(kept)
                 })
             })
             .await?;
-        for onu in changed {
-            self.bus().say(Change::Onu(onu));
+        for onu in &changed {
+            self.bus().say(Change::Onu(*onu));
         }
-        self.olts().questions.said.notify_one();
+        let questions = &self.olts().questions;
+        questions.enter(&heard);
+        questions.said.lock().unwrap_or_else(PoisonError::into_inner).extend(changed);
+        questions.bell.notify_one();
         Ok(())
     }
 
-    /// Until an OLT has said at which address it has an ONU, since this was asked for the last time.
+    /// Until an OLT has said at which address it has an ONU, since [`App::what_olts_said`] was asked for.
     pub(crate) async fn olt_said(&self) {
-        self.olts().questions.said.notified().await;
+        self.olts().questions.bell.notified().await;
+    }
+
+    /// ONUs of which an OLT has said something on this node since this was asked for the last time.
+    pub(crate) fn what_olts_said(&self) -> BTreeSet<OnuRowId> {
+        std::mem::take(&mut *self.olts().questions.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// ONUs of which an OLT has said something since then, on whichever node.
+    pub(crate) async fn said_since(&self, since: UtcMs) -> Result<BTreeSet<OnuRowId>, AppError> {
+        let all = onus::all_observed(self.store()).await?;
+        let lately =
+            |observed: &serde_json::Value| Kept::of(observed).is_some_and(|kept| kept.read_at >= since);
+        Ok(all.into_iter().filter(|(_, observed)| lately(observed)).map(|(onu, _)| onu).collect())
+    }
+
+    /// Who informs so from there.
+    pub(crate) fn asker(&self, inform: &InformFacts, address: IpAddr) -> Asker {
+        let name = (&inform.oui, &inform.product_class, &inform.serial_number);
+        Asker { address, name: self.olts().questions.names.hash_one(name) }
     }
 
     /// Asks the OLT now where it has this ONU, and keeps the answer.
-    pub(crate) async fn ask_address(&self, onu: &rows::Onu) -> Result<Asked, AppError> {
+    pub(crate) async fn ask_address(&self, onu: &rows::Onu, asker: &Asker) -> Result<Asked, AppError> {
         let (now, questions) = (self.now(), &self.olts().questions);
         let Some(place) = place(onu) else { return Ok(Asked::Never) };
         let Some(olt) = self.store().get::<rows::Olt>(onu.olt_id).await? else { return Ok(Asked::Never) };
         if olt.admin_state != AdminState::Enabled || olt.observed_state == OltObservedState::Silent {
             return Ok(Asked::Never);
         }
-        let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, now) else { return Ok(Asked::NotNow) };
+        let Some(_turn) = questions.may_ask(onu.olt_id, onu.id, asker, now) else { return Ok(Asked::NotNow) };
         // Another node may be the one that speaks to it.
         let Some(lease) = self.may_act_on(olt.id).await? else { return Ok(Asked::NotNow) };
         let line = self.olt_line(&olt).await?;
@@ -460,15 +550,48 @@ mod tests {
     fn the_door_cannot_make_an_olt_busy() {
         let questions = Questions::default();
         let olt = OltId(1);
-        let first = questions.may_ask(olt, OnuRowId(1), NOW).expect("free");
-        assert!(questions.may_ask(olt, OnuRowId(1), NOW.plus_s(9)).is_none(), "the same again");
-        let others: Vec<Turn<'_>> =
-            (2..=50).filter_map(|n| questions.may_ask(olt, OnuRowId(n), NOW)).collect();
+        let ask = |olt, onu: i64, now| questions.may_ask(olt, OnuRowId(onu), &asker(onu), now);
+        let first = ask(olt, 1, NOW).expect("free");
+        assert!(ask(olt, 1, NOW.plus_s(9)).is_none(), "the same again");
+        let others: Vec<Turn<'_>> = (2..=50).filter_map(|n| ask(olt, n, NOW)).collect();
         assert_eq!(others.len(), AT_ONCE - 1);
-        assert!(questions.may_ask(OltId(2), OnuRowId(99), NOW).is_some(), "another OLT is not concerned");
+        assert!(ask(OltId(2), 99, NOW).is_some(), "another OLT is not concerned");
         drop((first, others));
-        let in_turn = (100..200).filter(|n| questions.may_ask(olt, OnuRowId(*n), NOW).is_some()).count();
+        let in_turn = (100..200).filter(|n| ask(olt, *n, NOW).is_some()).count();
         assert_eq!(in_turn, PER_MINUTE - AT_ONCE);
-        assert!(questions.may_ask(olt, OnuRowId(300), NOW.plus_s(60)).is_some(), "another minute");
+        assert!(ask(olt, 300, NOW.plus_s(60)).is_some(), "another minute");
+    }
+
+    /// Somebody with a name and an address of its own.
+    fn asker(number: i64) -> Asker {
+        let name = u64::try_from(number).expect("small");
+        Asker { address: IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number).expect("small"))), name }
+    }
+
+    #[test]
+    fn one_name_and_one_address_leave_the_rest_to_others() {
+        for (what, same_name) in [("a name", true), ("an address", false)] {
+            let (questions, olt) = (Questions::default(), OltId(1));
+            let rogue = |onu: i64| {
+                if same_name {
+                    Asker { name: 0, ..asker(onu) }
+                } else {
+                    Asker { address: asker(0).address, ..asker(onu) }
+                }
+            };
+            let asked = |from: i64, at| {
+                (from..from + 100)
+                    .filter(|n| questions.may_ask(olt, OnuRowId(*n), &rogue(*n), at).is_some())
+                    .count()
+            };
+            assert_eq!(asked(1, NOW), 6, "{what}");
+            let others =
+                (500..600).filter(|n| questions.may_ask(olt, OnuRowId(*n), &asker(*n), NOW).is_some());
+            assert_eq!(others.count(), PER_MINUTE - 6, "{what}: the OLT is there for the others");
+            let in_the_hour: usize =
+                (1..60).map(|minute| asked(1000 * minute, NOW.plus_s(60 * minute as u64))).sum();
+            let limit = if same_name { PER_NAME.1 } else { PER_ADDRESS.1 };
+            assert_eq!(in_the_hour + 6, limit as usize, "{what}");
+        }
     }
 }

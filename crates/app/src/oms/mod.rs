@@ -17,7 +17,7 @@ mod saves;
 mod spec;
 mod tape;
 
-pub(crate) use address::{AddressWord, Asked, seen_online};
+pub(crate) use address::{AddressWord, Asked, Asker, said_at, seen_online};
 pub use input::{
     AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic,
     PlannedCustomer, PlannedService,

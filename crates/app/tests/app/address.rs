@@ -150,6 +150,14 @@ fn questions(sim: &SimOlt, after: usize) -> (usize, usize) {
     (asked, lines.len())
 }
 
+/// How often the OLT was asked for the state of an ONU since its line `after`, and how many lines there are.
+fn lines_about_onts(sim: &SimOlt, after: usize) -> (usize, usize) {
+    let record = sim.handle().record();
+    let lines: Vec<&str> = record.entries().map(|entry| entry.line.as_str()).collect();
+    let asked = lines[after..].iter().filter(|line| line.starts_with("display ont info")).count();
+    (asked, lines.len())
+}
+
 /// A customer's ONU, authorised on a real box, of which nobody has read the address yet; and a node that reads nothing
 /// by itself.
 async fn fresh_onu(bed: &Bed) -> (Node, SimOlt, ServiceId) {
@@ -338,6 +346,196 @@ async fn a_word_that_comes_later_lets_the_cpe_in(bed: &Bed) {
     assert_eq!(asked(&app, inform(serial(), &["2 PERIODIC"], INSIDE), INSIDE).await, (id, true));
 }
 
+async fn a_box_without_a_pon_serial_that_spoke_too_early_is_let_in_by_itself(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu, placeholder) = announced(&app, "user@isp", serial()).await;
+    let id = told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    // A number that only looks like one of a PON says as little.
+    let other = told_nothing(&app, odm("TPLG00000007", "127.20.3.10"), anonymous("127.20.3.10")).await;
+    assert_eq!(cpe_row(&app, other).await.claimed_serial, Some(world::serial("TPLG00000007")));
+    bed.advance_s(30);
+    olt_has(&app, onu, &[ELSEWHERE]).await;
+    app.reconsider().await.expect("looked");
+    assert!(cpe_row(&app, id).await.quarantine, "the ONU is at another address");
+    // Two who spoke from there one after the other: the latter has the address now.
+    let before = told_nothing(&app, odm("2227A8000999", INSIDE), anonymous(INSIDE)).await;
+    bed.advance_s(1);
+    told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    bed.advance_s(30);
+    olt_has(&app, onu, &[INSIDE]).await;
+    for _ in 0..2 {
+        app.reconsider().await.expect("looked");
+    }
+    let row = cpe_row(&app, id).await;
+    assert_eq!(
+        (row.service_id, row.pon_serial, row.quarantine, row.reason_code.as_str()),
+        (Some(service), Some(serial()), false, "linked")
+    );
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
+    assert!(app.store().get::<rows::Cpe>(placeholder).await.expect("reads").is_none(), "it is this one");
+    assert_eq!(told(&app, id, "identity_confirmed").await.len(), 1);
+    for stranger in [before, other] {
+        assert!(cpe_row(&app, stranger).await.quarantine);
+    }
+    assert_eq!(asked(&app, odm("2227A8000123", INSIDE), INSIDE).await, (id, true));
+    // The same for a number that only looks like one.
+    let (service, onu) = customer_with_onu(&app, "other@isp", world::serial("HWTC00000042")).await;
+    bed.advance_s(6);
+    olt_has(&app, onu, &["127.20.3.10"]).await;
+    app.reconsider().await.expect("looked");
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(other));
+}
+
+async fn an_old_word_vouches_for_nobody_who_spoke_before(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
+    olt_says(&app, onu, Presence::NotPresent).await;
+    let named = told_nothing(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), anonymous(INSIDE)).await;
+    bed.advance_s(1);
+    let nameless = told_nothing(&app, odm("2227A8000123", INSIDE), anonymous(INSIDE)).await;
+    let quarantined = || async {
+        for id in [named, nameless] {
+            assert!(cpe_row(&app, id).await.quarantine);
+        }
+        assert_eq!(service_row(&app, service).await.cpe_id, None);
+    };
+    // It was there; that nobody looked at once is no reason to believe it later.
+    olt_has(&app, onu, &[INSIDE]).await;
+    bed.advance_s(31);
+    app.reconsider().await.expect("looked");
+    quarantined().await;
+    // An OLT that cannot tell: what counts for it is as fresh.
+    olt_says(&app, onu, Presence::InService).await;
+    bed.advance_s(31);
+    app.reconsider().await.expect("looked");
+    quarantined().await;
+    olt_says(&app, onu, Presence::InService).await;
+    bed.advance_s(30);
+    app.reconsider().await.expect("looked");
+    assert_eq!(service_row(&app, service).await.cpe_id, Some(named));
+}
+
+async fn the_reading_that_says_it_counts_however_long_it_took(bed: &Bed) {
+    let (node, sim, service) = fresh_onu(bed).await;
+    let at = address_of(&sim, serial());
+    let onu = onus::by_serial(node.app.store(), serial()).await.expect("reads").expect("an ONU");
+    olt_says(&node.app, onu.id, Presence::NotPresent).await;
+    // Whoever looks for addresses now finds none, and remembers that for a moment.
+    let (facts, place) = (odm("2227A8000123", &at), at.clone());
+    let id = node.run(move |app| async move { told_nothing(&app, facts, anonymous(&place)).await }).await;
+    read(&node).await;
+    // The node that read it looks by itself, and late: there was much to read.
+    bed.advance_s(45);
+    node.run(|app| async move { app.reconsider().await }).await.expect("looked");
+    assert_eq!(service_row(&node.app, service).await.cpe_id, Some(id));
+    assert_eq!(cpe_row(&node.app, id).await.pon_serial, Some(serial()));
+}
+
+async fn a_name_that_a_rogue_gave_binds_nobody(bed: &Bed) {
+    let app = bed.app("node-1", &Default::default()).await;
+    let (victim, neighbour) = (world::serial("HWTC00000042"), serial());
+    let (theirs, onu_of_theirs) = customer_with_onu(&app, "victim@isp", victim).await;
+    let (service, onu) = customer_with_onu(&app, "user@isp", neighbour).await;
+    olt_has(&app, onu_of_theirs, &["127.20.3.42"]).await;
+    olt_has(&app, onu, &[INSIDE]).await;
+    // Somebody who knows the name of a box informs in its name, and as the ONU of somebody else.
+    let names = |claimed: Option<Serial>, address: &str| {
+        let mut facts = odm("2227A8000123", address);
+        facts.parameters.extend(claimed.map(|serial| provisioning::ParamValue {
+            path: "InternetGatewayDevice.DeviceInfo.X_CT-COM_GponSN".into(),
+            value: serial.hex16(),
+            kind: Default::default(),
+        }));
+        facts
+    };
+    let id = told_nothing(&app, names(Some(victim), ELSEWHERE), anonymous(ELSEWHERE)).await;
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.pon_serial, row.claimed_serial), (None, Some(victim)));
+    // The box itself is not held to it, whether it names its ONU or none.
+    for claimed in [None, Some(neighbour)] {
+        let (again, spoken) = asked(&app, names(claimed, INSIDE), INSIDE).await;
+        assert!(spoken && again == id, "{claimed:?}");
+        let row = cpe_row(&app, id).await;
+        assert_eq!(
+            (row.service_id, row.pon_serial, row.claimed_serial),
+            (Some(service), Some(neighbour), None)
+        );
+    }
+    // Nor is the victim: its place is free, and what its OLT sees is told to nobody else.
+    assert_eq!(service_row(&app, theirs).await.cpe_id, None);
+    let (own, spoken) = asked(&app, inform(victim, &["0 BOOTSTRAP"], "127.20.3.42"), "127.20.3.42").await;
+    assert!(spoken && service_row(&app, theirs).await.cpe_id == Some(own));
+    assert_eq!(cpe_row(&app, own).await.pon_serial, Some(victim), "borne out");
+}
+
+async fn a_crowd_of_namesakes_is_no_reason_not_to_expect_the_cpe(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    node.run(|app| async move { with_policy(&app).await }).await;
+    // Before anybody authorised the ONU.
+    node.run(|app| async move {
+        for n in 0..12 {
+            let rogue =
+                InformFacts { oui: format!("BAD{n:03}"), ..inform(serial(), &["0 BOOTSTRAP"], ELSEWHERE) };
+            told_nothing(&app, rogue, anonymous(ELSEWHERE)).await;
+        }
+    })
+    .await;
+    let service = node.run(|app| async move { world::service(&app, "user@isp", Some(serial())).await }).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    authorised(&node, &sim, olt, serial()).await;
+    let expected = service_row(&node.app, service).await.cpe_id.expect("one is expected");
+    assert!(cpes::is_placeholder(&cpe_row(&node.app, expected).await));
+    let at = address_of(&sim, serial());
+    let (facts, place) = (inform(serial(), &["0 BOOTSTRAP"], &at), at.clone());
+    let (id, spoken) = node.run(move |app| async move { asked(&app, facts, &place).await }).await;
+    assert!(spoken && service_row(&node.app, service).await.cpe_id == Some(id));
+}
+
+async fn whoever_names_one_serial_after_the_other_leaves_the_olt_to_the_others(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    node.run(|app| async move { with_policy(&app).await }).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    let mut serials = Vec::new();
+    for n in 0..20u8 {
+        let serial = Serial::from_bytes([0x48, 0x57, 0x54, 0x43, 0, 0, 9, n]);
+        let service = node
+            .run(move |app| async move { world::service(&app, &format!("user{n}@isp"), Some(serial)).await })
+            .await;
+        let onu =
+            node.run(move |app| async move { world::onu(&app, olt, serial, Some(service)).await }).await;
+        node.app
+            .store()
+            .write(move |tx| Box::pin(async move { onus::keep_observed(tx, onu, "management", None).await }))
+            .await
+            .expect("written");
+        serials.push(serial);
+    }
+    let (_, before) = questions(&sim, 0);
+    // Under one name from many addresses, then under many names from one.
+    for (n, serial) in serials.iter().enumerate().take(10) {
+        let mut facts = odm("2227A8000123", INSIDE);
+        facts.parameters.push(provisioning::ParamValue {
+            path: "InternetGatewayDevice.DeviceInfo.X_CT-COM_GponSN".into(),
+            value: serial.hex16(),
+            kind: Default::default(),
+        });
+        let from = format!("127.20.5.{n}");
+        node.run(move |app| async move { drop(app.begin(facts, anonymous(&from)).await) }).await;
+    }
+    let (asked, lines) = lines_about_onts(&sim, before);
+    assert!((1..=6).contains(&asked), "one name: {asked} questions");
+    for serial in serials.iter().skip(10) {
+        let facts = inform(*serial, &["0 BOOTSTRAP"], ELSEWHERE);
+        node.run(move |app| async move { drop(app.begin(facts, anonymous(ELSEWHERE)).await) }).await;
+    }
+    let (asked, lines) = lines_about_onts(&sim, lines);
+    assert!((1..=6).contains(&asked), "one address: {asked} questions");
+    // Another one is heard in the same minute.
+    let facts = inform(serials[19], &["0 BOOTSTRAP"], INSIDE);
+    node.run(move |app| async move { drop(app.begin(facts, anonymous(INSIDE)).await) }).await;
+    assert_eq!(lines_about_onts(&sim, lines).0, 1);
+}
+
 async fn a_word_that_comes_too_late_says_nothing_of_who_spoke_then(bed: &Bed) {
     let app = bed.app("node-1", &Default::default()).await;
     let (service, onu) = customer_with_onu(&app, "user@isp", serial()).await;
@@ -522,6 +720,12 @@ on_both!(
     an_old_word_lets_nobody_in,
     a_cpe_that_speaks_before_its_onu_was_seen_online_need_not_wait,
     a_word_that_comes_later_lets_the_cpe_in,
+    a_box_without_a_pon_serial_that_spoke_too_early_is_let_in_by_itself,
+    an_old_word_vouches_for_nobody_who_spoke_before,
+    the_reading_that_says_it_counts_however_long_it_took,
+    a_name_that_a_rogue_gave_binds_nobody,
+    a_crowd_of_namesakes_is_no_reason_not_to_expect_the_cpe,
+    whoever_names_one_serial_after_the_other_leaves_the_olt_to_the_others,
     a_word_that_comes_too_late_says_nothing_of_who_spoke_then,
     a_cpe_that_is_quicker_than_its_authorisation_comes_back,
     the_policy_says_whether_an_olt_that_cannot_tell_is_enough,

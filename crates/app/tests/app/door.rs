@@ -54,7 +54,7 @@ async fn an_unknown_device_gets_a_row_in_quarantine_and_nothing_else(bed: &Bed) 
     assert_eq!((row.state.as_str(), row.quarantine, row.service_id), ("INFORMED", true, None));
     assert_eq!(row.reason_code, "not_linked");
     assert!(row.reason_text.contains("no ONU and no service has the serial number"), "{}", row.reason_text);
-    assert_eq!(row.pon_serial, Some(serial()));
+    assert_eq!((row.pon_serial, row.claimed_serial), (None, Some(serial())), "its own word only");
     assert_eq!(app.store().secret(Slot::CpeCredentials(id)).await.expect("readable"), None);
     // It comes again: still one row, still nothing.
     bed.advance_s(60);

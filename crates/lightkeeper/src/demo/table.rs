@@ -25,7 +25,7 @@ pub(crate) async fn standings(app: &App, plans: &[OnuPlan]) -> Result<Vec<Standi
 
 async fn standing(app: &App, plan: &OnuPlan) -> Result<Standing, AppError> {
     let store = app.store();
-    let cpe = cpes::by_pon_serial(store, plan.serial).await?.into_iter().max_by_key(|cpe| cpe.last_inform_at);
+    let cpe = cpes::by_any_serial(store, plan.serial).await?.into_iter().max_by_key(|cpe| cpe.last_inform_at);
     let seen = match olts::by_name(store, &plan.olt).await? {
         Some(olt) => detected::by_serial(store, olt.id, plan.serial).await?,
         None => None,

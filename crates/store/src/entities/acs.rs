@@ -24,8 +24,10 @@ table! { versioned "cpes"
         product_class: String,
         /// Serial number, as CWMP says.
         serial_number: String,
-        /// PON serial, when it could be read out of what it says.
+        /// PON serial number by the word of an OLT or of an operator.
         pon_serial: Option<Serial>,
+        /// PON serial number by its own word, which proves nothing.
+        claimed_serial: Option<Serial>,
         /// Manufacturer.
         manufacturer: String,
         /// Model name.

@@ -28,6 +28,7 @@ pub struct CpeRow {
     pub product_class: String,
     pub serial_number: String,
     pub pon_serial: Option<String>,
+    pub claimed_serial: Option<String>,
     pub manufacturer: String,
     pub model: String,
     pub hardware_version: String,
@@ -126,7 +127,7 @@ pub struct TimerRow {
     pub at: i64,
 }
 
-const SELECT: &str = "SELECT p.id, p.oui, p.product_class, p.serial_number, p.pon_serial, p.manufacturer, p.model, \
+const SELECT: &str = "SELECT p.id, p.oui, p.product_class, p.serial_number, p.pon_serial, p.claimed_serial, p.manufacturer, p.model, \
      p.hardware_version, p.software_version, p.data_model, p.profile_id, \
      (SELECT w.id FROM cpe_firmwares w WHERE w.oui = p.oui AND w.product_class = p.product_class \
       AND w.software_version = p.software_version) AS firmware_id, p.state, p.state_since, p.reason_code, \
@@ -158,7 +159,7 @@ fn conditions(filter: &CpeFilter) -> Sql {
     sql.and_is("p.model", filter.model.clone());
     sql.and_is("p.quarantine", filter.quarantine);
     let texts = ["p.serial_number", "p.model", "p.software_version", "p.peer_address", "s.code", "c.name"];
-    sql.and_matches(&["p.pon_serial"], &texts, filter.q.trim());
+    sql.and_matches(&["p.pon_serial", "p.claimed_serial"], &texts, filter.q.trim());
     sql
 }
 

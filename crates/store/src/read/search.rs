@@ -210,6 +210,7 @@ impl Read<'_> {
         sql.and_contains(&["p.serial_number", "p.model", "p.peer_address"], &q);
         if let Some(pattern) = &serial_pattern {
             sql.push("OR p.pon_serial LIKE").bind(pattern.clone());
+            sql.push("OR p.claimed_serial LIKE").bind(pattern.clone());
         }
         // The address itself before those that only begin like it.
         sql.push("ORDER BY CASE WHEN p.peer_address =")

@@ -23,6 +23,7 @@ on_both! {
     parameters_are_replaced_and_what_is_not_said_is_kept,
     timers_stay_until_a_step_stops_or_moves_them,
     two_sessions_of_a_new_device_make_one_row,
+    who_was_not_believed_is_found_by_address_and_by_claim,
     a_session_ends_once,
     what_was_learned_is_replaced_per_firmware,
     refused_addresses_are_counted_and_bounded,
@@ -278,6 +279,63 @@ async fn two_sessions_of_a_new_device_make_one_row(bed: &Bed) {
     let by_serial =
         cpes::by_pon_serial(&store, "HWTC7D4733C3".parse().expect("a serial")).await.expect("reads");
     assert_eq!(by_serial.len(), 1, "found in any notation");
+}
+
+async fn who_was_not_believed_is_found_by_address_and_by_claim(bed: &Bed) {
+    let store = bed.open().await;
+    let now = store.now();
+    let serial: types::Serial = "HWTC7D4733C3".parse().expect("a serial");
+    let who = |name: &str, peer: &str, age_s: i64| Cpe {
+        pon_serial: None,
+        claimed_serial: Some(serial),
+        peer_address: peer.to_owned(),
+        last_inform_at: Some(UtcMs(now.0 - 1000 * age_s)),
+        ..new_cpe(name)
+    };
+    for row in [
+        who("before", "10.20.3.9", 60),
+        who("latest", "::ffff:10.20.3.9", 30),
+        who("long ago", "10.20.3.10", 1000),
+        Cpe { claimed_serial: None, ..who("nameless", "10.20.3.11", 10) },
+        Cpe {
+            claimed_serial: None,
+            pon_serial: Some(serial),
+            quarantine: false,
+            reason_code: "why".into(),
+            ..who("own", "10.20.3.12", 5)
+        },
+        Cpe { quarantine: false, ..who("believed", "10.20.3.13", 1) },
+        Cpe { state: "ACTIVE".into(), ..who("active", "10.20.3.14", 1) },
+    ] {
+        find_or_insert(&store, row).await;
+    }
+    let waiting = |since_s: i64| cpes::NotBelieved {
+        state: "INFORMED",
+        reason_code: "why",
+        informed_since: UtcMs(now.0 - 1000 * since_s),
+    };
+    let at = |address: &'static str| {
+        let store = store.clone();
+        async move {
+            let address = address.parse().expect("an address");
+            waiting(900).at(&store, address).await.expect("reads").map(|row| row.serial_number)
+        }
+    };
+    assert_eq!(at("10.20.3.9").await.as_deref(), Some("latest"), "in either spelling");
+    assert_eq!(at("10.20.3.10").await, None);
+    assert_eq!(at("10.20.3.11").await.as_deref(), Some("nameless"));
+    assert_eq!(at("10.20.3.13").await, None);
+    assert_eq!(at("10.20.3.14").await, None);
+    let names = |rows: Vec<Cpe>| rows.into_iter().map(|row| row.serial_number).collect::<Vec<_>>();
+    let found = waiting(900).naming(&store, serial, 10).await.expect("reads");
+    assert_eq!(names(found), ["own", "latest", "before"]);
+    assert_eq!(names(waiting(900).naming(&store, serial, 1).await.expect("reads")), ["own"]);
+    assert!(waiting(900).any(&store).await.expect("reads"));
+    assert!(!waiting(1).any(&store).await.expect("reads"));
+    // Everybody who has to do with the number, the confirmed first.
+    let any = cpes::by_any_serial(&store, serial).await.expect("reads");
+    assert_eq!((any.len(), any[0].serial_number.as_str()), (6, "own"));
+    assert_eq!(names(cpes::by_pon_serial(&store, serial).await.expect("reads")), ["own"]);
 }
 
 async fn begin(store: &Store, cpe: CpeId, began_at: UtcMs) -> types::CpeSessionId {

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     "0003_lease_tokens",
     "0004_cpe_firmwares",
     "0005_refused_addresses",
+    "0006_claimed_serials",
 ];
 
 /// Everything the schema says about itself, as text.

@@ -79,10 +79,12 @@ pub(super) struct Cpe {
     product_class: String,
     /// CWMP identity: serial number as the device says it.
     serial_number: String,
-    /// PON serial number as people write it, e.g. `HWTC-7D4733C3`.
+    /// PON serial number by the word of an OLT or of an operator, as people write it, e.g. `HWTC-7D4733C3`.
     pon_serial: Option<String>,
     /// The same in 16 hex digits.
     pon_serial_hex: Option<String>,
+    /// PON serial number by the device's own word, which proves nothing; only while nobody else has said one.
+    claimed_serial: Option<String>,
     manufacturer: String,
     model: String,
     hardware_version: String,
@@ -332,6 +334,7 @@ fn cpe(row: CpeRow) -> Cpe {
         serial_number: row.serial_number,
         pon_serial: row.pon_serial.as_deref().map(serial),
         pon_serial_hex: row.pon_serial,
+        claimed_serial: row.claimed_serial.as_deref().map(serial),
         manufacturer: row.manufacturer,
         model: row.model,
         hardware_version: row.hardware_version,
