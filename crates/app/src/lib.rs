@@ -20,6 +20,7 @@ pub mod ports;
 mod secrets;
 mod settings;
 mod tries;
+mod wishes;
 mod work;
 
 pub use actor::{Actor, Permission, Role};

@@ -1,5 +1,6 @@
-//! What runs by itself: timers of devices, queued jobs, sessions that died, second looks at who was not believed, the OLT
-//! reconciler, housekeeping. Every part can be stopped and started at any moment; what it was doing is in the database.
+//! What runs by itself: changed wishes, timers of devices, queued jobs, sessions that died, second looks at who was not
+//! believed, the OLT reconciler, housekeeping. Every part can be stopped and started at any moment; what it was doing is
+//! in the database.
 
 use crate::{App, AppError, Loop, cpe::CONNECTION_REQUEST};
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -25,7 +26,7 @@ impl App {
     /// Runs timers and jobs until told to stop. Several nodes may do so at once. Timers do not wait for jobs: a CPE that
     /// is slow to answer a connection request must not hold up the others.
     pub async fn run_workers(&self, stop: CancellationToken) {
-        let timers = self.run_loop(Loop::Timers, &stop, Self::fire_timers);
+        let timers = self.run_loop(Loop::Timers, &stop, Self::tell_and_fire);
         let jobs = self.run_loop(Loop::Jobs, &stop, Self::run_jobs);
         let tidying = async {
             while !stop.is_cancelled() {
@@ -65,14 +66,20 @@ impl App {
         self.beats_no_more(of);
     }
 
-    /// One round: every timer and job that is due. [`App::run_workers`] does nothing else, again and again.
+    /// One round: every changed wish, timer and job that is due. [`App::run_workers`] does nothing else, again and again.
     ///
     /// # Errors
     /// When the database fails; what is due stays due.
     pub async fn work_once(&self) -> Result<(), AppError> {
         let stop = CancellationToken::new();
-        self.fire_timers(&stop).await?;
+        self.tell_and_fire(&stop).await?;
         self.run_jobs(&stop).await
+    }
+
+    /// Changed wishes first: a timer that is due goes on from what is wanted now.
+    async fn tell_and_fire(&self, stop: &CancellationToken) -> Result<(), AppError> {
+        self.tell_wishes().await?;
+        self.fire_timers(stop).await
     }
 
     async fn fire_timers(&self, stop: &CancellationToken) -> Result<(), AppError> {

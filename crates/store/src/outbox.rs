@@ -1,4 +1,4 @@
-//! Outbox: what happened, committed with it, told to the outside afterwards at least once and in order.
+//! Outbox: what happened, committed with it, told afterwards at least once and in order.
 
 use crate::{
     db::{Db, Tx},

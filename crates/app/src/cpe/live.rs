@@ -72,6 +72,7 @@ pub(crate) struct LiveDevices {
     /// Whom this node is calling.
     called: Mutex<HashSet<CpeId>>,
     sessions: std::sync::atomic::AtomicU64,
+    telling: tokio::sync::Mutex<()>,
 }
 
 impl LiveDevices {
@@ -95,6 +96,11 @@ impl LiveDevices {
     pub(crate) fn call(&self, cpe: CpeId) -> Option<Call<'_>> {
         let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
         called.insert(cpe).then(|| Call(self, cpe))
+    }
+
+    /// The turn to tell devices of changed wishes.
+    pub(crate) async fn telling(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.telling.lock().await
     }
 
     pub(crate) fn next_session(&self) -> u64 {

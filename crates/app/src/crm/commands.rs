@@ -8,7 +8,7 @@ use crate::{
     Actor, App, AppError, Change, Permission, auth::duplicate, oms::internet_port_of, secrets::random_secret,
 };
 use provisioning::{
-    AccessIntent, Band, Event, Intents, InternetIntent, InternetMode, Ipv6Mode, WifiIntent, WifiSecurity,
+    AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, WifiIntent, WifiSecurity,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use store::{AccessState, Layer, ServiceState, StoreError, Tx, customers, rows, services, timeline};
@@ -452,7 +452,7 @@ impl App {
             Some(serde_json::json!({ "state": to.as_str(), "access": access.as_str(), "reason": why })),
         );
         let (app, label, why) = (self.clone(), actor.label(), why.map(str::to_owned));
-        let (cpe, version) = (service.cpe_id, service.version);
+        let version = service.version;
         let now = self.now();
         self.store()
             .write(move |tx| {
@@ -471,7 +471,8 @@ impl App {
             })
             .await?;
         self.bus().say(Change::Service(id));
-        self.intent_changed(cpe).await
+        self.tell_wishes_now().await;
+        Ok(())
     }
 
     /// The VLAN of CWMP reaches the router too: a customer's traffic must never be put on it.
@@ -605,13 +606,13 @@ impl App {
         intents: Intents,
         change: LayerChange,
     ) -> Result<(), AppError> {
-        let (id, cpe) = (service.id, service.cpe_id);
+        let id = service.id;
         let LayerChange { action, layer, before, after } = change;
         let entry = rows::TimelineEntry {
             at: self.now(),
             kind: "intent".into(),
             service_id: Some(id),
-            cpe_id: cpe,
+            cpe_id: service.cpe_id,
             customer_id: Some(service.customer_id),
             severity: store::Severity::Info,
             code: "intent_changed".into(),
@@ -637,21 +638,11 @@ impl App {
             .await
             .map_err(|error| duplicate(error, taken))?;
         self.bus().say(Change::Service(id));
-        self.intent_changed(cpe).await
-    }
-
-    /// Wakes the machine of the device, if there is one. The wish is stored already: a device that cannot be woken now
-    /// learns of it with its next Inform.
-    pub(crate) async fn intent_changed(&self, cpe: Option<types::CpeId>) -> Result<(), AppError> {
-        if let Some(cpe) = cpe
-            && let Err(error) = self.feed(cpe, Event::IntentChanged).await
-        {
-            tracing::warn!(%cpe, %error, "a device could not be woken; its next Inform brings it the change");
-        }
+        self.tell_wishes_now().await;
         Ok(())
     }
 
-    /// Stores the layers that are given.
+    /// Stores the layers that are given, and leaves word for the device.
     async fn put_intents(
         &self,
         tx: &Tx,
@@ -670,7 +661,7 @@ impl App {
                 intents.layer_hash(provisioning::Layer::Access, self.fingerprint_key()).unwrap_or_default();
             services::set_intent(tx, id, Layer::Access, &body(access), &hash, actor, now).await?;
         }
-        Ok(())
+        App::leave_word(tx, id).await
     }
 }
 

@@ -228,7 +228,9 @@ impl App {
         if let Some(cpe) = follows.expected {
             self.feed(cpe, Event::OnuKnown).await?;
         }
-        self.intent_changed(follows.told_otherwise).await?;
+        if follows.told_otherwise.is_some() {
+            self.tell_wishes_now().await;
+        }
         tracing::info!(task = %id, olt = %olt_name, "task ended");
         Ok(())
     }

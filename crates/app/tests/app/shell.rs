@@ -15,7 +15,7 @@ use app::{
 };
 use provisioning::Device;
 use sim::cpe::Quirks;
-use store::rows;
+use store::{outbox, rows, services};
 use tokio_util::sync::CancellationToken;
 use types::{Clock, CpeId, Serial};
 
@@ -403,6 +403,51 @@ async fn operators_at_two_nodes_at_once_are_all_heard(bed: &Bed) {
     );
 }
 
+async fn a_wish_whose_process_died_before_it_told_the_device_is_told_all_the_same(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    let service = cpe_row(&app, id).await.service_id.expect("linked");
+    // Told at once, and nothing is left to tell.
+    app.suspend_service(&admin(), service, "unpaid").await.expect("suspended");
+    assert_ne!(cpe_row(&app, id).await.state, "ACTIVE");
+    assert_eq!(outbox::undelivered(app.store(), 10).await.expect("reads"), []);
+    until_state(bed, &app, &calls, &mut cpe, "ACTIVE").await;
+    bed.advance_s(600);
+    // A process that died between the commit and the telling leaves the wish and the word for it.
+    let body = |intents: &[services::OpenIntent]| {
+        let internet = intents.iter().find(|intent| intent.layer == store::Layer::Internet).expect("one");
+        let mut body: serde_json::Value = serde_json::from_str(internet.body.expose()).expect("json");
+        body["suspended"] = false.into();
+        types::Secret::new(body.to_string())
+    };
+    let wish = body(&services::intents(app.store(), service).await.expect("reads"));
+    let now = app.now();
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                services::set_intent(tx, service, store::Layer::Internet, &wish, "another", "test", now)
+                    .await?;
+                outbox::publish(tx, "service.intent_changed", serde_json::json!({ "service": service })).await
+            })
+        })
+        .await
+        .expect("committed");
+    let made = calls.made().len();
+    app.work_once().await.expect("work");
+    assert_eq!(outbox::undelivered(app.store(), 10).await.expect("reads"), [], "told");
+    app.work_once().await.expect("work");
+    assert_eq!(calls.made().len(), made + 1, "the device is called, and once");
+    until_state(bed, &app, &calls, &mut cpe, "ACTIVE").await;
+    // What nobody knows keeps nothing up.
+    app.store()
+        .write(|tx| Box::pin(async move { outbox::publish(tx, "nonsense", serde_json::json!({})).await }))
+        .await
+        .expect("committed");
+    app.work_once().await.expect("work");
+    assert_eq!(outbox::undelivered(app.store(), 10).await.expect("reads"), []);
+}
+
 on_both!(
     nothing_is_lost_or_repeated_when_answers_are_lost_at_every_step,
     nothing_is_lost_or_repeated_when_requests_are_lost_at_every_step,
@@ -413,6 +458,7 @@ on_both!(
     one_that_is_slow_to_answer_keeps_nobody_else_waiting,
     a_device_that_refuses_calls_is_not_called_in_a_hurry,
     workers_run_until_told_to_stop,
+    a_wish_whose_process_died_before_it_told_the_device_is_told_all_the_same,
     what_another_node_wrote_meanwhile_is_not_lost,
     a_session_on_another_node_makes_ours_void,
     operators_at_two_nodes_at_once_are_all_heard,

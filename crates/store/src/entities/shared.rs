@@ -173,7 +173,7 @@ table! { numbered "jobs"
 }
 
 table! { numbered "outbox"
-    /// Something that happened, to be told to the outside exactly as it was committed.
+    /// Something that happened and that somebody must act on, to be told exactly as it was committed.
     #[derive(Default)]
     outbox => OutboxEvent[i64] {
         /// When.

@@ -1,0 +1,82 @@
+//! What a service should be is told to the machine of its device. That it changed is committed with the change, in the
+//! outbox, so a process that dies in between leaves somebody to tell it; whoever works tells what is left.
+
+use crate::{App, AppError};
+use provisioning::Event;
+use std::{collections::BTreeSet, time::Duration};
+use store::{StoreError, Tx, outbox, rows};
+use types::ServiceId;
+
+/// A layer of a service should be something else now.
+const INTENT_CHANGED: &str = "service.intent_changed";
+/// Told in one go.
+const SOME: u64 = 200;
+/// A device that could not be told for so long learns of it with its next Inform.
+const GIVEN_UP: Duration = Duration::from_secs(600);
+
+impl App {
+    /// Leaves word of a changed wish with the change itself, for the device that a service has.
+    pub(crate) async fn leave_word(tx: &Tx, service: ServiceId) -> Result<(), StoreError> {
+        if tx.require::<rows::Service>(service).await?.cpe_id.is_some() {
+            outbox::publish(tx, INTENT_CHANGED, serde_json::json!({ "service": service })).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells devices of the wishes that were committed for them. What cannot be told now is left to whoever works.
+    pub(crate) async fn tell_wishes_now(&self) {
+        if let Err(error) = self.tell_wishes().await {
+            tracing::warn!(%error, "a device could not be woken at once; it is tried again by itself");
+        }
+    }
+
+    /// Tells every wish that is still to be told. Twice is once: a device compares what it has with what is wanted.
+    pub(crate) async fn tell_wishes(&self) -> Result<(), AppError> {
+        // One after the other on this node, so that nobody is told twice at the same moment.
+        let _telling = self.live().telling().await;
+        loop {
+            let left = outbox::undelivered(self.store(), SOME).await?;
+            let full = left.len() as u64 == SOME;
+            let (mut told, mut woken) = (Vec::new(), BTreeSet::new());
+            for event in left {
+                let service = event.payload["service"].as_i64().map(ServiceId);
+                let done = match service.filter(|_| event.topic == INTENT_CHANGED) {
+                    Some(service) if woken.contains(&service) => true,
+                    Some(service) => match self.wake(service).await {
+                        Ok(()) => woken.insert(service),
+                        Err(error) => {
+                            let over = self.now().since(event.at) > GIVEN_UP;
+                            tracing::warn!(%service, %error, over, "a device could not be told of a changed wish");
+                            over
+                        }
+                    },
+                    None => {
+                        tracing::error!(topic = event.topic, "an event that nobody knows is dropped");
+                        true
+                    }
+                };
+                if done {
+                    told.push(event.id);
+                }
+            }
+            let some = !told.is_empty();
+            if some {
+                self.store()
+                    .write(move |tx| Box::pin(async move { outbox::mark_delivered(tx, &told).await }))
+                    .await?;
+            }
+            if !full || !some {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn wake(&self, service: ServiceId) -> Result<(), AppError> {
+        let cpe = self.store().get::<rows::Service>(service).await?.and_then(|service| service.cpe_id);
+        let Some(cpe) = cpe else { return Ok(()) };
+        match self.feed(cpe, Event::IntentChanged).await {
+            Ok(_) | Err(AppError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
