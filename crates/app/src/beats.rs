@@ -24,6 +24,8 @@ pub enum Loop {
     OltTasks,
     /// Reading of OLTs.
     OltReads,
+    /// Reading of the light of ONUs.
+    OltLight,
 }
 
 impl Loop {
@@ -37,6 +39,7 @@ impl Loop {
             Loop::SecondLooks => "second looks at CPEs",
             Loop::OltTasks => "orders to OLTs",
             Loop::OltReads => "reading OLTs",
+            Loop::OltLight => "reading the light of ONUs",
         }
     }
 
@@ -45,7 +48,7 @@ impl Loop {
         match self {
             Loop::Presence | Loop::Timers | Loop::OltTasks => Duration::from_secs(90),
             Loop::Jobs | Loop::LostSessions | Loop::SecondLooks => Duration::from_secs(180),
-            Loop::OltReads => Duration::from_secs(900),
+            Loop::OltReads | Loop::OltLight => Duration::from_secs(900),
         }
     }
 }

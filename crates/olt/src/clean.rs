@@ -100,6 +100,8 @@ impl Screen {
     pub fn push(&mut self, byte: u8) -> Result<Change, RowTooLong> {
         match std::mem::replace(&mut self.escape, Escape::Ground) {
             Escape::Ground => self.plain(byte),
+            // A line end inside a broken sequence: the sequence is lost, the line end is not.
+            _ if matches!(byte, b'\n' | b'\r') => self.plain(byte),
             Escape::Started => {
                 self.escape = match byte {
                     b'[' => Escape::Csi(Vec::new()),
@@ -123,8 +125,6 @@ impl Screen {
                     self.escape = Escape::Started;
                     Ok(Change::Nothing)
                 }
-                // A line end inside a broken sequence: the sequence is lost, the line end is not.
-                b'\n' | b'\r' => self.plain(byte),
                 _ => {
                     if parameters.len() < MAX_PARAMETERS {
                         parameters.push(byte);
@@ -283,6 +283,14 @@ mod tests {
     fn columns_are_reached_by_cursor_moves() {
         assert_eq!(clean(b"1\x1b[4Cx\x1b[10Gy\x1b[1;31mz\x1b[0m\n"), "1    x   yz\n");
         assert_eq!(clean(b"abc\x1b]0;title\x07def\x1b(Bg\n"), "abcdefg\n");
+    }
+
+    #[test]
+    fn a_broken_sequence_takes_no_line_with_it() {
+        for broken in ["\x1b", "\x1b[", "\x1b[12;", "\x1b(", "\x1b]0;a title without end"] {
+            assert_eq!(clean(format!("one{broken}\r\ntwo\r\n").as_bytes()), "one\ntwo\n", "{broken:?}");
+            assert_eq!(clean(format!("one{broken}\ntwo\n").as_bytes()), "one\ntwo\n", "{broken:?}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::{
     leave::{Always, Leave},
     machine::Reply,
     model::{
-        AddressKind, Board, DbaProfile, DetectedOnu, HostAddress, LineProfile, ManagementRow, ManagementWord,
-        OnuRecord, OnuRow, PonPort, ProfileRow, RunState, ServicePortRow, Version,
+        AcsProfile, AddressKind, Board, DbaProfile, DetectedOnu, HostAddress, LineProfile, ManagementRow,
+        ManagementWord, OnuRecord, OnuRow, PonPort, ProfileRow, RunState, ServicePortRow, Version,
     },
     parser::{ParseError, ReplyParser, Table, parser_named},
     plan::{Existing, Facts, Line, Lookup, OnuRef, Operation, Snapshot, place},
@@ -678,6 +678,20 @@ impl Driver {
             self.read("line_profile", &parameters([("line_profile_id", id.into())])).await?;
         Ok(match answer {
             Answer::Text(text) => Lookup::Found(parsed(&command, self.parser.line_profile(&text))?),
+            Answer::Empty | Answer::NotFound => Lookup::Missing,
+            Answer::NotKnown(_) => Lookup::Unknown,
+        })
+    }
+
+    /// Where an ACS profile sends CPEs.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn acs_profile(&mut self, id: u32) -> Result<Lookup<AcsProfile>, OltError> {
+        let (command, answer) =
+            self.read("acs_profile", &parameters([("acs_profile_id", id.into())])).await?;
+        Ok(match answer {
+            Answer::Text(text) => Lookup::Found(parsed(&command, self.parser.acs_profile(&text))?),
             Answer::Empty | Answer::NotFound => Lookup::Missing,
             Answer::NotKnown(_) => Lookup::Unknown,
         })

@@ -298,6 +298,17 @@ pub struct LineProfile {
     pub acs_management: Option<bool>,
 }
 
+/// Where an OLT sends the CPEs behind its ONUs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcsProfile {
+    /// Its id.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The address of the ACS, where the OLT prints it.
+    pub url: Option<String>,
+}
+
 /// A DBA profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbaProfile {

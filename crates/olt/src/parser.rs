@@ -1,8 +1,8 @@
 //! What a vendor's reply parsers offer. Parsers are the one place where a vendor has Rust code of its own.
 
 use crate::model::{
-    Board, DbaProfile, DetectedOnu, LineProfile, ManagementRow, OnuOptics, OnuRecord, OnuRow, OnuSummary,
-    PonPort, ProfileRow, ServicePortRow, Version, Vlan,
+    AcsProfile, Board, DbaProfile, DetectedOnu, LineProfile, ManagementRow, OnuOptics, OnuRecord, OnuRow,
+    OnuSummary, PonPort, ProfileRow, ServicePortRow, Version, Vlan,
 };
 
 /// A reply, or a part of one, that cannot be trusted.
@@ -101,7 +101,8 @@ pub trait ReplyParser: Send + Sync + std::fmt::Debug {
     fn onus_of_pon(&self, text: &str) -> Table<OnuRow>;
     fn onu(&self, text: &str) -> Result<OnuRecord, ParseError>;
     fn onu_summary_of_pon(&self, text: &str) -> Table<OnuSummary>;
-    fn optics_of_pon(&self, text: &str) -> Result<Vec<OnuOptics>, ParseError>;
+    fn optics_of_pon(&self, text: &str) -> Table<OnuOptics>;
+    fn acs_profile(&self, text: &str) -> Result<AcsProfile, ParseError>;
     fn service_ports(&self, text: &str) -> Result<Vec<ServicePortRow>, ParseError>;
     fn management_of_onu(&self, text: &str) -> Result<Vec<ManagementRow>, ParseError>;
     fn management_wans_of_onu(&self, text: &str) -> Result<Vec<ManagementRow>, ParseError>;

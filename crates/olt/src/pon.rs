@@ -4,7 +4,7 @@ use crate::{
     dialect::ErrorClass,
     driver::{Driver, OltError},
     model::{OnuOptics, OnuRow, OnuSummary, RunState},
-    parser::ParseError,
+    parser::{ParseError, Table},
     plan::{OnuRef, place},
 };
 use serde::{Deserialize, Serialize};
@@ -104,11 +104,11 @@ impl Driver {
         Ok(reading)
     }
 
-    /// Optics of all ONUs on a PON.
+    /// Optics of all ONUs on a PON, row by row.
     ///
     /// # Errors
-    /// [`OltError`].
-    pub async fn optics(&mut self, pon: PonPath) -> Result<Vec<OnuOptics>, OltError> {
-        self.list("optics_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.optics_of_pon(t)).await
+    /// [`OltError`] when the table was not given at all.
+    pub async fn optics(&mut self, pon: PonPath) -> Result<Table<OnuOptics>, OltError> {
+        self.table("optics_of_pon", &place(OnuRef { pon, onu_id: 0 }), |p, t| p.optics_of_pon(t)).await
     }
 }

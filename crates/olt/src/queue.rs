@@ -10,9 +10,9 @@ use crate::{
     leave::{Always, Leave},
     limits::Limits,
     machine::Credentials,
-    model::{Board, DetectedOnu, ManagementWord, OnuOptics, OnuRow, PonPort, ServicePortRow},
+    model::{AcsProfile, Board, DetectedOnu, ManagementWord, OnuOptics, OnuRow, PonPort, ServicePortRow},
     parser::Table,
-    plan::{Existing, Facts, OnuRef, Operation, Plan, PlanRefusal, plan},
+    plan::{Existing, Facts, Lookup, OnuRef, Operation, Plan, PlanRefusal, plan},
     pon::PonReading,
     saga::{self, Journal, Outcome, SagaError},
     save::Saved,
@@ -37,6 +37,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 use types::{PonPath, Secret, Serial};
+
+/// How many questions may wait that wait for everything else.
+const LATER: usize = 8;
 
 /// How to reach an OLT's CLI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +232,8 @@ struct Job {
 #[derive(Clone)]
 pub struct OltHandle {
     sender: mpsc::Sender<Job>,
+    /// For what waits until nothing else does.
+    later: mpsc::Sender<Job>,
     waiting: Arc<AtomicUsize>,
     status: watch::Receiver<OltStatus>,
     dialect: Arc<Dialect>,
@@ -261,13 +266,15 @@ impl OltHandle {
         idle_close: Duration,
         keep_alive: Duration,
     ) -> OltHandle {
-        let (sender, receiver) = mpsc::channel(queue_length.max(1));
+        let (sender, first) = mpsc::channel(queue_length.max(1));
+        let (later, second) = mpsc::channel(LATER);
+        let lanes = Lanes { first, later: second };
         let (publish, status) = watch::channel(OltStatus::default());
         let dialect = Arc::clone(driver.dialect());
         let waiting = Arc::new(AtomicUsize::new(0));
         let worker = Worker { driver, facts: None };
-        tokio::spawn(serve(worker, receiver, publish, Arc::clone(&waiting), idle_close, keep_alive));
-        OltHandle { sender, waiting, status, dialect, leave: Arc::new(Always) }
+        tokio::spawn(serve(worker, lanes, publish, Arc::clone(&waiting), idle_close, keep_alive));
+        OltHandle { sender, later, waiting, status, dialect, leave: Arc::new(Always) }
     }
 
     /// The same way to the OLT for somebody who writes only with this leave.
@@ -305,6 +312,20 @@ impl OltHandle {
         T: Send + 'static,
         E: Send + fmt::Display + 'static,
     {
+        self.ask_in(&self.sender, title, even_if_nobody_waits, work).await
+    }
+
+    async fn ask_in<T, E>(
+        &self,
+        lane: &mpsc::Sender<Job>,
+        title: &str,
+        even_if_nobody_waits: bool,
+        work: impl for<'a> FnOnce(&'a mut Worker) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    ) -> Result<Result<T, E>, OltError>
+    where
+        T: Send + 'static,
+        E: Send + fmt::Display + 'static,
+    {
         let (reply, answer) = oneshot::channel::<Result<T, E>>();
         let leave = Arc::clone(&self.leave);
         let work: Work = Box::new(move |worker| {
@@ -321,7 +342,7 @@ impl OltHandle {
             })
         });
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.sender.try_send(Job { title: title.to_owned(), work }) {
+        if let Err(error) = lane.try_send(Job { title: title.to_owned(), work }) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(OltError::Queue(match error {
                 mpsc::error::TrySendError::Full(_) => {
@@ -392,12 +413,22 @@ impl OltHandle {
         .await
     }
 
-    /// Optics of all ONUs on a PON.
+    /// Optics of all ONUs on a PON, when nothing else waits for this OLT: no order and no other question is kept waiting
+    /// by more than the one table that is being read.
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn optics(&self, pon: PonPath) -> Result<Vec<OnuOptics>, OltError> {
-        self.read(&format!("read optics of {pon}"), move |w| Box::pin(w.driver.optics(pon))).await
+    pub async fn optics(&self, pon: PonPath) -> Result<Table<OnuOptics>, OltError> {
+        let title = format!("read the light of {pon}");
+        self.ask_in(&self.later, &title, false, move |w| Box::pin(w.driver.optics(pon))).await?
+    }
+
+    /// Where an ACS profile of this OLT sends CPEs.
+    ///
+    /// # Errors
+    /// [`OltError`].
+    pub async fn acs_profile(&self, id: u32) -> Result<Lookup<AcsProfile>, OltError> {
+        self.read(&format!("read ACS profile {id}"), move |w| Box::pin(w.driver.acs_profile(id))).await
     }
 
     /// Service ports of a PON.
@@ -545,9 +576,27 @@ impl OltHandle {
     }
 }
 
+/// What waits for an OLT.
+struct Lanes {
+    first: mpsc::Receiver<Job>,
+    /// Only while nothing waits in the first.
+    later: mpsc::Receiver<Job>,
+}
+
+impl Lanes {
+    /// None: the last handle is gone.
+    async fn recv(&mut self) -> Option<Job> {
+        tokio::select! {
+            biased;
+            job = self.first.recv() => job,
+            Some(job) = self.later.recv() => Some(job),
+        }
+    }
+}
+
 async fn serve(
     mut worker: Worker,
-    mut receiver: mpsc::Receiver<Job>,
+    mut receiver: Lanes,
     publish: watch::Sender<OltStatus>,
     waiting: Arc<AtomicUsize>,
     idle_close: Duration,

@@ -80,6 +80,49 @@ fn transliterate(character: char) -> Option<&'static str> {
     })
 }
 
+/// Arabic and Persian letters, roughly as they sound. Short vowels are not written in them.
+fn arabic(character: char) -> Option<&'static str> {
+    Some(match character {
+        'ا' | 'آ' | 'أ' | 'إ' | 'ى' | 'ة' => "a",
+        'ب' => "b",
+        'پ' => "p",
+        'ت' | 'ط' => "t",
+        'ث' => "th",
+        'ج' => "j",
+        'چ' => "ch",
+        'ح' | 'ه' => "h",
+        'خ' => "kh",
+        'د' | 'ض' => "d",
+        'ذ' => "dh",
+        'ر' => "r",
+        'ز' | 'ظ' => "z",
+        'ژ' => "zh",
+        'س' | 'ص' => "s",
+        'ش' => "sh",
+        'غ' => "gh",
+        'ف' => "f",
+        'ق' => "q",
+        'ك' | 'ک' => "k",
+        'گ' => "g",
+        'ل' => "l",
+        'م' => "m",
+        'ن' => "n",
+        'و' | 'ؤ' => "w",
+        'ي' | 'ی' | 'ئ' => "y",
+        '٠' | '۰' => "0",
+        '١' | '۱' => "1",
+        '٢' | '۲' => "2",
+        '٣' | '۳' => "3",
+        '٤' | '۴' => "4",
+        '٥' | '۵' => "5",
+        '٦' | '۶' => "6",
+        '٧' | '۷' => "7",
+        '٨' | '۸' => "8",
+        '٩' | '۹' => "9",
+        _ => return None,
+    })
+}
+
 /// A description that an OLT takes: ASCII of at most `max` characters, without control characters, quotes, `?`, `|`
 /// or a leading `!`; blanks joined. May come out empty, then none is sent.
 pub fn description(text: &str, max: usize) -> String {
@@ -103,6 +146,8 @@ pub fn description(text: &str, max: usize) -> String {
                         let mut letters = plain.chars();
                         out.extend(letters.next().map(|l| l.to_ascii_uppercase()));
                         out.push_str(letters.as_str());
+                    } else if let Some(plain) = arabic(c) {
+                        out.push_str(plain);
                     }
                 }
             },
@@ -127,6 +172,11 @@ mod tests {
         assert_eq!(description("Юлия Щукина", 64), "Yuliya Shchukina");
         assert_eq!(description("!! \"quit\"\r\nreboot?|save", 64), "quit rebootsave");
         assert_eq!(description("客户", 64), "");
+        assert_eq!(description(r#"Ana "O'Neil"; undo ont ?"#, 64), "Ana ONeil; undo ont");
+        assert_eq!(description("Çağlar Nuñez Müller", 64), "Caglar Nunez Mueller");
+        assert_eq!(description("زهرا احمدی ۱۲", 64), "zhra ahmdy 12");
+        let long = description(&"محمد علي ".repeat(40), 64);
+        assert!(long.starts_with("mhmd ly mhmd") && long.len() <= 64, "{long}");
         assert_eq!(description(&"a".repeat(100), 64).len(), 64);
     }
 

@@ -216,7 +216,7 @@ fn read(name: &str, text: &str) -> Option<Result<Rows, ParseError>> {
                 .collect()
         }),
         "display_ont_optical-info_0_all" | "showOpticalModuleInfo" | "display_ont_optical_info" => {
-            Huawei.optics_of_pon(text).map(|onus| {
+            Huawei.optics_of_pon(text).whole().map(|onus| {
                 onus.iter()
                     .map(|o| {
                         row([

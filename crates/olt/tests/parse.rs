@@ -221,3 +221,31 @@ proptest! {
         }
     }
 }
+
+/// One row that cannot be read costs itself, and what is told twice is believed in neither form.
+#[test]
+fn a_bad_row_of_light_blinds_no_other() {
+    let table = "  ONT  Rx power  Tx power  OLT Rx ONT  Temperature  Voltage  Current  Distance\n    \
+                 0  -24.68    3.68      -22.68      38           3.200    6        171\n    \
+                 1  -24.68    3.86\n    \
+                 2  -         -         -           -            -        -        -\n    \
+                 3  -25.37    3.91      -22.45      31           3.180    7        170\n    \
+                 3  -11.11    3.91      -22.45      31           3.180    7        170\n    \
+                 99999  -25.37    3.91      -22.45      31           3.180    7        170";
+    let read = Huawei.optics_of_pon(table);
+    let ids: Vec<(u16, Option<i32>)> =
+        read.rows.iter().map(|row| (row.onu_id, row.olt_rx_power_cdbm)).collect();
+    assert_eq!(ids, [(0, Some(-2268)), (2, None)]);
+    assert_eq!(read.missing.len(), 3, "{:?}", read.missing);
+}
+
+#[test]
+fn where_an_acs_profile_sends_cpes_is_read_or_not_known() {
+    let text = |url: &str| format!("  Profile-ID    : 1\n  Profile-name  : lk\n{url}  User name     : -\n");
+    let read = |url: &str| Huawei.acs_profile(&text(url)).expect("a profile").url;
+    let url = "http://acs.example.net:7547/";
+    assert_eq!(read(&format!("  URL           : {url}\n")).as_deref(), Some(url));
+    assert_eq!(read("  URL           : -\n"), None);
+    assert_eq!(read(""), None);
+    assert!(Huawei.acs_profile("  nothing of the kind").is_err());
+}

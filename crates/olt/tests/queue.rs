@@ -127,6 +127,51 @@ async fn a_task_whose_caller_went_away_is_finished_and_a_read_is_skipped() {
 }
 
 #[tokio::test]
+async fn the_light_is_read_when_nothing_else_waits() {
+    let olt = FakeOlt::new();
+    let handle = handle(&olt, 64);
+    let (gate, reached, open, _journal) = gate();
+    let order = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.execute(authorise(), Box::new(gate)).await }
+    });
+    reached.notified().await;
+    let ended = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (light, list) = (ended.clone(), ended.clone());
+    let waits_for = |waiting: usize| {
+        let handle = handle.clone();
+        async move {
+            while handle.waiting() < waiting {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let light = tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            let optics = handle.optics(pon()).await;
+            light.lock().expect("lock").push("light");
+            optics
+        }
+    });
+    waits_for(1).await;
+    let listed = tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            let onus = handle.onus(pon()).await;
+            list.lock().expect("lock").push("list");
+            onus
+        }
+    });
+    waits_for(2).await;
+    open.notify_one();
+    let _ = order.await.expect("ends");
+    listed.await.expect("ends").expect("ONUs");
+    let _ = light.await.expect("ends");
+    assert_eq!(*ended.lock().expect("lock"), ["list", "light"], "although it was asked for later");
+}
+
+#[tokio::test]
 async fn a_full_queue_says_so_and_nothing_is_lost() {
     let olt = FakeOlt::new();
     let handle = handle(&olt, 2);

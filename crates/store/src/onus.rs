@@ -255,6 +255,43 @@ pub async fn keep_observed(
     Ok(done.rows_affected > 0)
 }
 
+/// Records the light of an ONU. `None` keeps what was read before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn observe_light(
+    tx: &Tx,
+    onu: OnuRowId,
+    rx_onu_cdbm: Option<i32>,
+    rx_olt_cdbm: Option<i32>,
+) -> Result<(), StoreError> {
+    let mut change = onus::Entity::update_many().filter(onus::Column::Id.eq(onu.0));
+    for (column, value) in [(onus::Column::RxOnuCdbm, rx_onu_cdbm), (onus::Column::RxOltCdbm, rx_olt_cdbm)] {
+        if value.is_some() {
+            change = change.col_expr(column, Expr::value(value.map(i64::from)));
+        }
+    }
+    if rx_onu_cdbm.is_some() || rx_olt_cdbm.is_some() {
+        change.exec(tx.db()).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the light and the distance of an ONU that stands at another place now.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn forget_light(tx: &Tx, onu: OnuRowId) -> Result<(), StoreError> {
+    onus::Entity::update_many()
+        .col_expr(onus::Column::RxOnuCdbm, Expr::value(None::<i64>))
+        .col_expr(onus::Column::RxOltCdbm, Expr::value(None::<i64>))
+        .col_expr(onus::Column::DistanceM, Expr::value(None::<i64>))
+        .filter(onus::Column::Id.eq(onu.0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
 /// Records what was seen of an ONU; configuration and version stay. Says whether there is such an ONU.
 ///
 /// # Errors

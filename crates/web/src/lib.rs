@@ -12,6 +12,7 @@ mod body;
 mod error;
 mod export;
 mod form;
+mod light;
 mod list;
 mod live;
 mod models;

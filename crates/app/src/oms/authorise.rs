@@ -15,7 +15,7 @@ use store::{
     DetectedState, Guarded, Presence, ServiceState, StoreError, Tx, detected, onus, rows, services, tasks,
     timeline,
 };
-use types::{OltTaskId, OnuRowId, Serial, ServiceId};
+use types::{OltId, OltTaskId, OnuRowId, Serial, ServiceId};
 
 /// The kind of these tasks.
 pub(crate) const AUTHORISE: &str = "authorise_onu";
@@ -266,12 +266,16 @@ impl App {
     pub async fn check_authorise(&self, actor: &Actor, request: &AuthoriseRequest) -> Result<(), AppError> {
         actor.require(Permission::AuthoriseOnu)?;
         self.wish(request).await?.is_as_seen(request)?;
-        self.is_free(request.serial).await
+        self.is_free(request.serial, request.olt_id).await
     }
 
-    /// Refuses a serial number that an OLT has already.
-    async fn is_free(&self, serial: Serial) -> Result<(), AppError> {
-        let Some(other) = onus::by_serial(self.store(), serial).await? else { return Ok(()) };
+    /// Refuses a serial number that an OLT has already. One that its own OLT does not have any more is authorised anew
+    /// there, in the row that it has.
+    async fn is_free(&self, serial: Serial, on: OltId) -> Result<(), AppError> {
+        let known = onus::by_serial(self.store(), serial).await?;
+        let Some(other) = known.filter(|onu| onu.olt_id != on || !onu.is_off_its_olt()) else {
+            return Ok(());
+        };
         let place: rows::Olt = self.found(other.olt_id, "OLT").await?;
         Err(AppError::Conflict(format!(
             "{serial} is authorised already: {} {} ONU {}.",
@@ -297,7 +301,7 @@ impl App {
             ));
         }
         let serial = request.serial;
-        self.is_free(serial).await?;
+        self.is_free(serial, request.olt_id).await?;
         let new = tasks::NewTask {
             kind: AUTHORISE.to_owned(),
             olt_id: wish.olt.id,

@@ -543,8 +543,12 @@ async fn place_onu(
     };
     let row = match onus::by_serial(tx, task.serial).await? {
         Some(old) if old.olt_id == task.olt_id => {
+            let moved = old.pon != pon;
             let row = wanted(rows::Onu { pon, onu_id, ..old });
             tx.update(&row).await?.or_overtaken("the ONU")?;
+            if moved {
+                onus::forget_light(tx, row.id).await?;
+            }
             row.id
         }
         Some(_) | None => {

@@ -8,6 +8,7 @@ mod change;
 mod input;
 mod journal;
 mod lease;
+mod light;
 mod news;
 mod observe;
 mod olts;

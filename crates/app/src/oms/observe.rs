@@ -35,8 +35,8 @@ impl App {
     /// Carries out tasks on OLTs and reads what they see, until told to stop.
     pub async fn run_olt_workers(&self, stop: CancellationToken) {
         let tasks = self.run_olt_tasks(stop.clone());
-        let observing = self.run_observers(stop);
-        futures::future::join(tasks, observing).await;
+        let observing = self.run_observers(stop.clone());
+        futures::future::join3(tasks, observing, self.run_light(&stop)).await;
         if let Err(error) = self.release_olts().await {
             tracing::warn!(%error, "OLTs are free for other nodes only when the leases have run out");
         }

@@ -1,7 +1,8 @@
 //! Commands on OLTs themselves: add, change, try.
 
-use super::NewOlt;
+use super::{NewOlt, OltDefaults, registry::OltLine};
 use crate::{Actor, App, AppError, Change, Permission, auth::duplicate, error::Checks};
+use olt::plan::Lookup;
 use serde::Serialize;
 use store::{AdminState, Slot, StoreError, rows, timeline};
 use types::{OltId, Secret};
@@ -173,11 +174,52 @@ impl App {
             Ok(facts) => {
                 let version = facts.version;
                 let product = version.product.unwrap_or_else(|| facts.dialect.name.clone());
-                OltTest { ok: true, text: format!("{} answers: {product}, {}.", row.name, version.version) }
+                let sends = self.sends_cpes_to(&row, &line).await?;
+                OltTest {
+                    ok: true,
+                    text: format!("{} answers: {product}, {}. {sends}", row.name, version.version),
+                }
             }
             Err(error) => OltTest { ok: false, text: format!("{} cannot be used: {error}", row.name) },
         })
     }
+}
+
+impl App {
+    /// Where the OLT sends the CPEs behind its ONUs, as a sentence for somebody who knows the address of this ACS.
+    async fn sends_cpes_to(&self, row: &rows::Olt, line: &OltLine) -> Result<String, AppError> {
+        let defaults: OltDefaults = serde_json::from_value(row.defaults.clone()).unwrap_or_default();
+        let id = defaults.tr069_profile_id;
+        let asked = match self.ask_now(row, &line.handle, line.handle.acs_profile(id)).await {
+            Ok(asked) => asked,
+            Err(AppError::Unavailable(text)) => return Ok(text),
+            Err(other) => return Err(other),
+        };
+        Ok(match asked {
+            Ok(Lookup::Found(profile)) => match profile.url {
+                Some(url) => format!(
+                    "Its TR-069 profile {id} ({}) sends CPEs to {}. If that is not this ACS, they never inform here.",
+                    shown(&profile.name),
+                    shown(&url)
+                ),
+                None => format!(
+                    "Its TR-069 profile {id} names no ACS: CPEs learn of this one in another way, or never."
+                ),
+            },
+            Ok(Lookup::Missing) => {
+                format!(
+                    "It has no TR-069 profile {id}: ONUs cannot be told of this ACS until it is made there."
+                )
+            }
+            Ok(Lookup::Unknown) => "It does not show where its TR-069 profiles send CPEs.".to_owned(),
+            Err(error) => format!("Where its TR-069 profile {id} sends CPEs cannot be read: {error}."),
+        })
+    }
+}
+
+/// Text of an OLT, bounded.
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// An OLT's settings, for the record; secrets are not among them.

@@ -10,7 +10,7 @@ use crate::support::{
     world::{self, admin, person},
 };
 use app::{AppError, NewOlt, OltTest, Role};
-use sim::olt::SimOlt;
+use sim::olt::{Fault, FaultKind, SimOlt};
 use store::{
     DetectedState, OltObservedState, OltProtocol, OltTaskState, Presence, ServiceState, onus, rows, tasks,
 };
@@ -65,6 +65,10 @@ async fn an_olt_is_added_tried_and_changed(bed: &Bed) {
 
     let test = tried(&node, id).await;
     assert!(test.ok && test.text.contains("MA5800-X7"), "{test:?}");
+    assert!(
+        test.text.contains("TR-069 profile 1") && test.text.contains("http://127.0.0.1:7547/"),
+        "{test:?}"
+    );
     assert!(changes(&sim).is_empty(), "trying writes nothing");
 
     // A wrong password is an answer, without the password in it.
@@ -369,6 +373,96 @@ async fn what_the_olt_sees_reaches_the_cpe_and_changes_no_wish(bed: &Bed) {
     assert!(waiting(&node).await.contains(&(stranger, DetectedState::Gone)), "{:?}", waiting(&node).await);
 }
 
+async fn an_onu_that_somebody_took_off_the_olt_is_authorised_again_in_its_row(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let service = customer(&node, serial()).await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    let onu = async || onus::by_serial(node.app.store(), serial()).await.expect("readable").expect("an ONU");
+    let before = onu().await;
+    let refused = authorise(&node, request(olt, serial())).await.expect_err("it is there");
+    assert!(refused.to_string().contains("authorised already"), "{refused}");
+    sim.handle().configure(|config| {
+        config.service_ports.clear();
+        config.onts.values_mut().for_each(|onts| onts.clear());
+    });
+    sim.handle().tick();
+    bed.advance_s(30);
+    read(&node).await;
+    assert!(onu().await.is_off_its_olt(), "{:?}", onu().await);
+    assert!(waiting(&node).await.contains(&(serial(), DetectedState::Waiting)), "{:?}", waiting(&node).await);
+    let page = store::read::Page::first(10);
+    let filter = store::read::DetectedFilter::default();
+    let store = node.app.store();
+    let seen = store.read().detected_onus(&filter, &Default::default(), page).await.expect("readable");
+    assert_eq!(seen.rows.iter().map(|row| row.onu_is_off).collect::<Vec<_>>(), [true]);
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered again");
+    ends_as(&node, task, OltTaskState::Done).await;
+    let after = onu().await;
+    assert_eq!((after.id, after.service_id), (before.id, Some(service)), "no second row");
+    assert!(!after.is_off_its_olt());
+    assert!(sim.handle().state().config.onts[&PON].values().any(|ont| ont.serial == serial()));
+    assert_eq!(bed.number("SELECT COUNT(*) FROM onus").await, 1);
+}
+
+async fn the_light_is_read_with_its_own_time(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    read(&node).await;
+    let onu = async || onus::by_serial(node.app.store(), serial()).await.expect("readable").expect("an ONU");
+    let look =
+        async || node.run(|app| async move { app.read_light().await }).await.expect("the database works");
+    let asked = || {
+        let record = sim.handle().record();
+        record.entries().filter(|entry| entry.line.starts_with("display ont optical-info")).count()
+    };
+    let light = eventually("it is read by itself or now", || async {
+        look().await;
+        let light = onu().await.observed["light"].clone();
+        light["read_at"].is_i64().then_some(light)
+    })
+    .await;
+    let real = sim.handle().state().plant.onus[&serial()].optics;
+    assert_eq!(onu().await.rx_olt_cdbm, Some(i64::from(real.olt_rx_power_cdbm)));
+    assert_eq!(light["rx_olt_cdbm"], real.olt_rx_power_cdbm);
+    assert_eq!(
+        (&light["tx_onu_cdbm"], &light["temperature_c"]),
+        (&real.tx_power_cdbm.into(), &real.temperature_c.into())
+    );
+    let (before, first) = (light["read_at"].as_i64(), asked());
+    look().await;
+    assert_eq!(asked(), first, "not again at once");
+    // A reading of the states keeps it, and a table that cannot be read says why and keeps it too.
+    let refusal = FaultKind::Refuse { text: "Failure: The system resources are insufficient".into() };
+    sim.handle().inject(Fault::times("^display ont optical-info", 0, refusal)).expect("a pattern");
+    bed.advance_s(601);
+    read(&node).await;
+    eventually("it is told why", || async {
+        look().await;
+        onu().await.observed["light"]["unread"]
+            .as_str()
+            .is_some_and(|why| why.contains("insufficient"))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(onu().await.observed["light"]["read_at"].as_i64(), before, "what was read keeps its age");
+    sim.handle().clear_faults();
+    bed.advance_s(601);
+    eventually("it is young again", || async {
+        look().await;
+        let light = onu().await.observed["light"].clone();
+        (light["read_at"].as_i64() > before && light["unread"].is_null()).then_some(())
+    })
+    .await;
+}
+
 async fn the_configuration_is_saved_when_it_has_been_quiet(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -409,5 +503,7 @@ on_both!(
     a_service_gets_one_onu_at_a_time,
     what_is_refused_is_refused_before_anything_is_sent,
     what_the_olt_sees_reaches_the_cpe_and_changes_no_wish,
+    an_onu_that_somebody_took_off_the_olt_is_authorised_again_in_its_row,
+    the_light_is_read_with_its_own_time,
     the_configuration_is_saved_when_it_has_been_quiet,
 );

@@ -11,7 +11,7 @@ use super::{
     tables,
 };
 use crate::{
-    model::{DetectedOnu, OnuRow, OnuSummary},
+    model::{DetectedOnu, OnuOptics, OnuRow, OnuSummary},
     parser::{ParseError, Table},
 };
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
@@ -383,6 +383,63 @@ pub(super) fn onu_summary_of_pon(text: &str) -> Table<OnuSummary> {
         out.rows.push(row);
     }
     totals.check(WHAT, &found, &mut out);
+    out
+}
+
+/// `display ont optical-info P all`, and the form for one ONU. Rows are of ids only: whose they are is for the list of
+/// ONUs to say.
+pub(super) fn optics_of_pon(text: &str) -> Table<OnuOptics> {
+    const WHAT: &str = "optics table";
+    let mut out = Table { counted: false, ..Table::empty() };
+    let fields = record(text);
+    if let Some(id) = fields.get("ont_id") {
+        let get = |key: &str| fields.get(key).map_or("", String::as_str);
+        match id.parse() {
+            Ok(onu_id) => out.rows.push(OnuOptics {
+                onu_id,
+                rx_power_cdbm: lex::hundredths(get("rx_optical_power_dbm")),
+                tx_power_cdbm: lex::hundredths(get("tx_optical_power_dbm")),
+                olt_rx_power_cdbm: lex::hundredths(get("olt_rx_ont_optical_power_dbm")),
+                temperature_c: lex::hundredths(get("temperature_c")).map(|t| t / 100),
+                voltage_mv: lex::hundredths(get("voltage_v")).map(|v| v * 10),
+                current_ma: lex::hundredths(get("bias_current_ma"))
+                    .or_else(|| lex::hundredths(get("laser_bias_current_ma")))
+                    .map(|c| c / 100),
+                distance_m: number(get("ont_distance_m")),
+            }),
+            Err(_) => out.miss(field_error(WHAT, "ONT-ID")),
+        }
+        return out;
+    }
+    let mut rows: BTreeMap<u16, OnuOptics> = BTreeMap::new();
+    let mut told_twice: BTreeSet<u16> = BTreeSet::new();
+    for line in text.lines().filter(|line| tables::NUMBER_ROW.is_match(line)) {
+        let read = tables::OPTICS_ROW.captures(line).and_then(|captures| {
+            Some(OnuOptics {
+                onu_id: captures["id"].parse().ok()?,
+                rx_power_cdbm: lex::hundredths(&captures["rx"]),
+                tx_power_cdbm: lex::hundredths(&captures["tx"]),
+                olt_rx_power_cdbm: lex::hundredths(&captures["olt"]),
+                temperature_c: number(&captures["temperature"]),
+                voltage_mv: lex::hundredths(&captures["voltage"]).map(|v| v * 10),
+                current_ma: number(&captures["current"]),
+                distance_m: number(&captures["distance"]),
+            })
+        });
+        match read {
+            None => out.miss(row_error(WHAT, line)),
+            Some(row) => match rows.entry(row.onu_id) {
+                Entry::Vacant(free) => drop(free.insert(row)),
+                Entry::Occupied(known) if *known.get() == row => {}
+                Entry::Occupied(known) => drop(told_twice.insert(*known.key())),
+            },
+        }
+    }
+    for id in told_twice {
+        rows.remove(&id);
+        out.miss(ParseError::Twice { what: WHAT, thing: format!("the light of ONU {id}") });
+    }
+    out.rows.extend(rows.into_values());
     out
 }
 

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     model::{
-        AddressKind, Board, ConfigState, DbaProfile, DetectedOnu, LineProfile, ManagementRow, MatchState,
-        OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow, Version,
-        Vlan,
+        AcsProfile, AddressKind, Board, ConfigState, DbaProfile, DetectedOnu, LineProfile, ManagementRow,
+        MatchState, OnuOptics, OnuRecord, OnuRow, OnuSummary, PonPort, ProfileRow, RunState, ServicePortRow,
+        Version, Vlan,
     },
     parser::{ParseError, ReplyParser, Table},
 };
@@ -165,40 +165,20 @@ impl ReplyParser for Huawei {
         lists::onu_summary_of_pon(text)
     }
 
-    fn optics_of_pon(&self, text: &str) -> Result<Vec<OnuOptics>, ParseError> {
-        const WHAT: &str = "optics table";
+    fn optics_of_pon(&self, text: &str) -> Table<OnuOptics> {
+        lists::optics_of_pon(text)
+    }
+
+    fn acs_profile(&self, text: &str) -> Result<AcsProfile, ParseError> {
+        const WHAT: &str = "TR-069 server profile";
         let fields = record(text);
-        if let Some(id) = fields.get("ont_id") {
-            // The form for one ONU.
-            let get = |key: &str| fields.get(key).map_or("", String::as_str);
-            return Ok(vec![OnuOptics {
-                onu_id: id.parse().map_err(|_| field_error(WHAT, "ONT-ID"))?,
-                rx_power_cdbm: lex::hundredths(get("rx_optical_power_dbm")),
-                tx_power_cdbm: lex::hundredths(get("tx_optical_power_dbm")),
-                olt_rx_power_cdbm: lex::hundredths(get("olt_rx_ont_optical_power_dbm")),
-                temperature_c: lex::hundredths(get("temperature_c")).map(|t| t / 100),
-                voltage_mv: lex::hundredths(get("voltage_v")).map(|v| v * 10),
-                current_ma: lex::hundredths(get("bias_current_ma"))
-                    .or_else(|| lex::hundredths(get("laser_bias_current_ma")))
-                    .map(|c| c / 100),
-                distance_m: number(get("ont_distance_m")),
-            }]);
-        }
-        let mut out = Vec::new();
-        for line in text.lines().filter(|l| tables::NUMBER_ROW.is_match(l)) {
-            let captures = tables::OPTICS_ROW.captures(line).ok_or_else(|| row_error(WHAT, line))?;
-            out.push(OnuOptics {
-                onu_id: captures["id"].parse().map_err(|_| row_error(WHAT, line))?,
-                rx_power_cdbm: lex::hundredths(&captures["rx"]),
-                tx_power_cdbm: lex::hundredths(&captures["tx"]),
-                olt_rx_power_cdbm: lex::hundredths(&captures["olt"]),
-                temperature_c: number(&captures["temperature"]),
-                voltage_mv: lex::hundredths(&captures["voltage"]).map(|v| v * 10),
-                current_ma: number(&captures["current"]),
-                distance_m: number(&captures["distance"]),
-            });
-        }
-        Ok(out)
+        let get = |key: &str| fields.get(key).and_then(|value| optional(value));
+        Ok(AcsProfile {
+            id: fields.get("profile_id").and_then(|t| number(t)).ok_or(field_error(WHAT, "Profile-ID"))?,
+            name: get("profile_name").unwrap_or_default(),
+            // No recorded session shows this reply; working automation names the field so.
+            url: get("url").or_else(|| get("acs_url")).or_else(|| get("server_url")),
+        })
     }
 
     fn service_ports(&self, text: &str) -> Result<Vec<ServicePortRow>, ParseError> {

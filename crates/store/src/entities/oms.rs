@@ -134,6 +134,11 @@ table! { versioned "onus"
 }
 
 impl Onu {
+    /// True if its OLT does not have it any more: a complete list of a board in service does not name it.
+    pub fn is_off_its_olt(&self) -> bool {
+        self.presence == Presence::NotPresent && self.observed["missing_on_olt"] == true
+    }
+
     /// True if it stands where the other row says, by the same authorisation: what was read of that place is about it.
     pub fn stands_as(&self, other: &Onu) -> bool {
         self.removed_at.is_none()

@@ -40,6 +40,8 @@ pub struct DetectedRow {
     pub onu_olt_id: Option<i64>,
     pub onu_olt_name: Option<String>,
     pub onu_pon: Option<String>,
+    /// Its own OLT, the one that sees it now, does not have it any more.
+    pub onu_is_off: bool,
     /// ONUs of services on the same port that the OLT sees no light of, of those that we authorised.
     pub missing_onus: i64,
     /// The first of them.
@@ -59,6 +61,7 @@ const SELECT: &str = "SELECT d.id, d.olt_id, t.name AS olt_name, d.pon, d.serial
      d.software_version, d.hardware_version, d.state, d.first_seen_at, d.last_seen_at, \
      s.id AS service_id, s.code AS service_code, c.name AS customer_name, \
      o.id AS onu_row_id, o.olt_id AS onu_olt_id, t2.name AS onu_olt_name, o.pon AS onu_pon, \
+     COALESCE(o.olt_id = d.olt_id AND o.presence = 'not_present' AND o.run_state = 'missing', FALSE) AS onu_is_off, \
      (SELECT COUNT(*) FROM onus n WHERE n.olt_id = d.olt_id AND n.pon = d.pon AND n.removed_at IS NULL \
         AND n.presence = 'not_present' AND n.authorised_at IS NOT NULL AND n.service_id IS NOT NULL) AS missing_onus, \
      m.id AS missing_onu_id, m.serial AS missing_serial, ms.code AS missing_service_code";

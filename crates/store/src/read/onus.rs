@@ -41,6 +41,8 @@ pub struct OnuRow {
     pub rx_onu_cdbm: Option<i64>,
     pub rx_olt_cdbm: Option<i64>,
     pub distance_m: Option<i64>,
+    /// JSON: everything else that was read.
+    pub observed: String,
     pub observed_at: Option<i64>,
     pub authorised_at: Option<i64>,
     /// When it was taken off its OLT.
@@ -61,7 +63,7 @@ pub struct OnuRow {
 
 const SELECT: &str = "SELECT o.id, o.olt_id, t.name AS olt_name, o.pon, o.onu_id, o.serial, \
      o.description, o.admin_state, o.sync_state, o.presence, o.run_state, o.last_down_cause, \
-     o.rx_onu_cdbm, o.rx_olt_cdbm, o.distance_m, o.observed_at, o.authorised_at, o.removed_at, o.task_id, \
+     o.rx_onu_cdbm, o.rx_olt_cdbm, o.distance_m, o.observed, o.observed_at, o.authorised_at, o.removed_at, o.task_id, \
      s.id AS service_id, s.code AS service_code, s.state AS service_state, \
      c.id AS customer_id, c.name AS customer_name, \
      p.id AS cpe_id, p.state AS cpe_state, p.state_since AS cpe_state_since, p.reason_code AS cpe_reason_code, \
