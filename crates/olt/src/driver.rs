@@ -641,8 +641,22 @@ impl Driver {
             return Ok(None);
         };
         let at = OnuRef { pon: found.pon, onu_id: found.onu_id };
-        // The answer by serial is shorter on some versions; the record of the place is complete.
-        let record = self.onu(at).await?.filter(|r| r.serial == Some(serial)).unwrap_or(found);
+        // The answer by serial is shorter on some versions; the record of the place is complete. Where the two name
+        // different ONUs neither is believed: what stands there could be anybody's.
+        let record = match self.onu(at).await? {
+            Some(record) if record.serial == Some(serial) => record,
+            other => {
+                let there = other.map_or_else(|| "none".to_owned(), |record| record.serial_text);
+                return Err(OltError::Refused {
+                    command: format!("ONU {serial}"),
+                    class: ErrorClass::Unknown,
+                    message: format!(
+                        "it says that {serial} is registered as {at}, and when asked for that place names {there}; it \
+                         contradicts itself, so nothing is told from it"
+                    ),
+                });
+            }
+        };
         let service_ports = self.service_ports_of(at).await?;
         let management = match self.management_of(at).await {
             Err(OltError::Refused { class: ErrorClass::Syntax, .. }) => Vec::new(),

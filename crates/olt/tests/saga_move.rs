@@ -317,3 +317,117 @@ async fn an_onu_that_is_elsewhere_or_is_another_one_is_not_removed() {
     assert_eq!(olt.world().onts.get(&(OLD, 4)), Some(&theirs));
     assert!(olt.world().log.iter().all(|line| !line.contains("ont delete")), "{:?}", olt.world().log);
 }
+
+/// Killed with the new place half made; the OLT restarts meanwhile with the configuration that it had saved: everything is
+/// as before the move, and is told so.
+#[tokio::test]
+async fn an_olt_that_restarted_in_the_middle_of_a_move_has_the_onu_where_it_was() {
+    // removing, then applying and applied of each step
+    for write in 3..=12 {
+        let olt = moved_by_a_technician().await;
+        let before = at_old_place(&olt);
+        let saved = { (olt.world().onts.clone(), olt.world().ports.clone()) };
+        let journal = MemoryJournal::default();
+        *journal.blow.lock().expect("blow") = Some((write, JournalBlow::KillAfter));
+        {
+            let (mut driver, mut own) = (olt.driver(), journal.clone());
+            let moving = moving();
+            tokio::select! {
+                outcome = async { execute(&mut driver, &moving, &facts(), &mut own).await } => panic!("{outcome:?}"),
+                () = journal.killed.notified() => {}
+            }
+        }
+        {
+            let mut world = olt.world();
+            (world.onts, world.ports) = saved;
+            world.log.clear();
+        }
+        let outcome =
+            resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+        let Outcome::Undone { reason } = &outcome else { panic!("write {write}: {outcome:?}") };
+        assert!(reason.contains("HWTC-7D4733C3 is back at 0/2/0 ONU 4"), "{reason}");
+        assert_eq!(at_old_place(&olt), before, "write {write}");
+        assert!(olt.world().log.iter().all(|line| !line.contains("delete") && !line.contains("undo")));
+    }
+}
+
+/// An OLT that names one place for a serial number and another ONU for that place: whoever stands there is not touched.
+#[tokio::test]
+async fn an_olt_that_contradicts_itself_is_not_believed() {
+    let olt = moved_by_a_technician().await;
+    let before = at_old_place(&olt);
+    // The words by serial as they were; the place has another ONU by now.
+    let rule = common::RULE;
+    let by_serial = format!(
+        "{rule}\n  F/S/P                   : 0/2/0\n  ONT-ID                  : 4\n  Control flag            : active\n  \
+         Run state               : online\n  Config state            : normal\n  Match state             : match\n  SN      \
+                         : 485754437D4733C3 (HWTC-7D4733C3)\n  Description             : -\n{rule}\n  Line profile ID      : \
+         10\n{rule}\n  Service profile ID   : 20\n{rule}\n"
+    );
+    olt.world().onts.get_mut(&(OLD, 4)).expect("registered").serial = other_serial();
+    olt.world().onts.remove(&(pon(), 0));
+    olt.world().answers.push(("display ont info by-sn 485754437D4733C3".into(), by_serial));
+    for operation in [moving(), Operation::Deauthorise(removal())] {
+        let error =
+            run(&olt, &operation, &mut MemoryJournal::default()).await.expect_err("it contradicts itself");
+        assert!(matches!(error, SagaError::NotStarted(_)), "{error}");
+        assert!(error.to_string().contains("contradicts itself"), "{error}");
+    }
+    let ont = olt.world().onts.get(&(OLD, 4)).cloned().expect("still there");
+    assert_eq!((ont.serial, at_old_place(&olt).1), (other_serial(), before.1));
+    assert!(olt.world().log.is_empty());
+}
+
+/// One that was interrupted for hours: what an engineer configured on the ONU meanwhile would go with it.
+#[tokio::test]
+async fn what_somebody_put_on_an_onu_meanwhile_keeps_it_from_being_taken_off() {
+    for operation in [moving(), Operation::Deauthorise(removal())] {
+        let olt = moved_by_a_technician().await;
+        let journal = MemoryJournal::default();
+        *journal.blow.lock().expect("blow") = Some((2, JournalBlow::KillAfter));
+        {
+            let (mut driver, mut own) = (olt.driver(), journal.clone());
+            tokio::select! {
+                outcome = async { execute(&mut driver, &operation, &facts(), &mut own).await } => panic!("{outcome:?}"),
+                () = journal.killed.notified() => {}
+            }
+        }
+        olt.world().onts.get_mut(&(OLD, 4)).expect("registered").acs = Some(9);
+        let outcome =
+            resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+        let (Outcome::NeedsOperator { reason, .. } | Outcome::Undone { reason }) = &outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(reason.contains("ACS profile 9"), "{reason}");
+        assert!(olt.world().onts.contains_key(&(OLD, 4)));
+        assert!(olt.world().log.iter().all(|line| !line.contains("ont delete")), "{:?}", olt.world().log);
+    }
+}
+
+/// By the journal alone, for an OLT that nobody can ask.
+#[tokio::test]
+async fn the_lines_of_a_task_that_cannot_go_on_are_known_without_the_olt() {
+    let olt = moved_by_a_technician().await;
+    let journal = MemoryJournal::default();
+    run(&olt, &moving(), &mut journal.clone()).await.expect("an outcome");
+    let record = journal.record.lock().expect("record").clone().expect("begun");
+    let left = |state: TaskState| {
+        olt::saga::lines_left(&olt::saga::TaskRecord { state, ..record.clone() }, &common::dialect())
+    };
+    assert_eq!(left(TaskState::Planned), Vec::<String>::new());
+    let back = left(TaskState::Removing);
+    assert!(back.iter().any(|line| line.starts_with("ont add 0 4")), "{back:?}");
+    assert!(back.iter().all(|line| !line.contains("delete")), "{back:?}");
+    let half = left(TaskState::Applying { step: 1 });
+    let at = |part: &str| {
+        half.iter().position(|line| line.starts_with(part)).unwrap_or_else(|| panic!("{part}: {half:?}"))
+    };
+    assert!(
+        at("undo service-port <index>") < at("ont delete 6 1") && at("ont delete 6 1") < at("ont add 0 4")
+    );
+    assert_eq!(
+        half.iter().filter(|line| line.starts_with("undo service-port")).count(),
+        1,
+        "one may have been sent"
+    );
+}

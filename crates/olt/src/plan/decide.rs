@@ -457,11 +457,18 @@ fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Re
 
 /// What stands on an ONU and is not what we made for it, in words.
 fn foreign(spec: &DeauthoriseSpec, existing: &Existing) -> Vec<String> {
-    // A person says that all of it may go.
-    let Some(made) = &spec.made else { return Vec::new() };
     let ports = existing.service_ports.iter().filter(|row| !spec.made_it(row));
     let mut what: Vec<String> =
         ports.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
+    what.extend(foreign_settings(spec, existing));
+    what
+}
+
+/// The same without service ports: those go with the ONU without a word of the OLT.
+pub(crate) fn foreign_settings(spec: &DeauthoriseSpec, existing: &Existing) -> Vec<String> {
+    // A person says that all of it may go.
+    let Some(made) = &spec.made else { return Vec::new() };
+    let mut what = Vec::new();
     let configured = existing.management.iter().filter(|row| row.vlan.is_some());
     for row in configured.filter(|row| !made.management.as_ref().is_some_and(|management| management.is(row)))
     {

@@ -5,8 +5,8 @@
 
 mod decide;
 
+pub(crate) use decide::{foreign_settings, line, place};
 pub use decide::{holds, moves, plan};
-pub(crate) use decide::{line, place};
 
 use crate::{
     dialect::{Dialect, ErrorClass, ModePath, ModeStep},

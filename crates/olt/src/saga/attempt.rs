@@ -52,7 +52,8 @@ pub(super) async fn read_back(
     persist(driver, move |driver: &mut Driver| Box::pin(driver.existing(serial, near))).await
 }
 
-/// Repeats a read over new sessions while only the connection is at fault.
+/// Repeats a read over new sessions while only the connection is at fault, or an answer came torn: one bad answer in the
+/// middle of a task is no reason to leave it to a person.
 pub(super) async fn persist<T>(
     driver: &mut Driver,
     read: impl for<'a> Fn(&'a mut Driver) -> BoxFuture<'a, Result<T, OltError>> + Send + Sync,
@@ -62,6 +63,11 @@ pub(super) async fn persist<T>(
         match read(driver).await {
             Err(error) if error.is_transport() && tries < driver.patience.reconnects => {
                 tries += 1;
+                tokio::time::sleep(driver.patience.reconnect_pause * tries).await;
+            }
+            Err(OltError::Parse { .. }) if tries < driver.patience.reconnects => {
+                tries += 1;
+                driver.disconnect().await;
                 tokio::time::sleep(driver.patience.reconnect_pause * tries).await;
             }
             other => return other,

@@ -14,6 +14,7 @@ mod attempt;
 mod undo;
 
 use crate::{
+    dialect::Dialect,
     driver::{Driver, OltError},
     model::{ConfigState, MatchState, RunState},
     plan::{
@@ -203,6 +204,35 @@ pub async fn resume(driver: &mut Driver, journal: &mut dyn Journal) -> Result<Op
     }
 }
 
+/// The lines by which a person brings a task to an end that cannot go on, by its journal alone: back to how it was before,
+/// or, of a removal, on to its end. Which of them have been sent already cannot be known without reading back, so each is to
+/// be looked at first; an index that the OLT chose stands as `<index>`.
+pub fn lines_left(record: &TaskRecord, dialect: &Dialect) -> Vec<String> {
+    let plan = &record.plan;
+    let made = match &record.state {
+        TaskState::Planned
+        | TaskState::Removing
+        | TaskState::Restoring { .. }
+        | TaskState::Finished { .. } => 0,
+        TaskState::Applying { step } | TaskState::Applied { step } => step + 1,
+        TaskState::Verifying | TaskState::Compensating { .. } => plan.steps.len(),
+    };
+    let as_lines = |steps: &[Step]| steps.iter().map(|step| step.line.clone()).collect::<Vec<_>>();
+    let lines = match (&plan.operation, &record.state) {
+        (_, TaskState::Planned | TaskState::Finished { .. }) => Vec::new(),
+        (Operation::Deauthorise(_), _) => as_lines(&plan.steps),
+        (Operation::Authorise(_) | Operation::Move(_) | Operation::Replace(_), _) => {
+            let steps = &plan.steps[..made.min(plan.steps.len())];
+            let undone = steps.iter().rev().flat_map(|step| {
+                step.undo.iter().map(|text| Line { text: text.clone(), ..step.line.clone() })
+            });
+            let back = plan.restore.iter().flat_map(|back| as_lines(&back.steps));
+            undone.chain(back).collect()
+        }
+    };
+    undo::script(&lines, &dialect.leave)
+}
+
 async fn finish(journal: &mut dyn Journal, outcome: Outcome) -> Result<Outcome, SagaError> {
     journal.advance(&TaskState::Finished { outcome: outcome.clone() }).await?;
     Ok(outcome)
@@ -252,16 +282,11 @@ async fn proceed(
                 let reason = format!("`{}`: {reason}", step.line.text);
                 return compensate(driver, record, reason, registered, journal).await;
             }
-            // The new box is registered, and not by us. The place of the old one is still free for it.
-            Err(Stop::NotOurs(reason)) if matches!(record.plan.operation, Operation::Replace(_)) => {
-                let reason = format!("`{}`: {reason}", step.line.text);
-                return restore(driver, record, reason, journal).await;
-            }
-            // It is registered, and not by us: there is nothing of ours to take back, and no way back for it either.
+            // It is registered, and not by us: there is nothing of ours to take back. Perhaps the way back is open, or
+            // the OLT restarted with what it had saved and everything is as before: reading shows it.
             Err(Stop::NotOurs(reason)) if record.plan.restore.is_some() => {
-                let reason = format!("{reason} What was at {} before is taken off", old_place(record));
-                return finish(journal, Outcome::NeedsOperator { reason, left: way_back(driver, record) })
-                    .await;
+                let reason = format!("`{}`: {reason}", step.line.text);
+                return restore(driver, record, reason.trim_end_matches('.').to_owned(), journal).await;
             }
             Err(Stop::NotOurs(reason)) => return finish(journal, Outcome::Undone { reason }).await,
             Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
@@ -277,11 +302,6 @@ async fn proceed(
         }
         Err(Stop::Interrupted(error)) => Err(SagaError::Interrupted(error)),
     }
-}
-
-/// The place that was to be cleared; the ONU's own where nothing was.
-fn old_place(record: &TaskRecord) -> OnuRef {
-    record.plan.operation.taken_off().map_or(record.plan.onu, |old| old.onu)
 }
 
 fn one_line(text: &str) -> String {

@@ -8,7 +8,7 @@ use crate::{
     dialect::{ErrorClass, Verdict},
     driver::{Driver, OltError},
     model::ServicePortRow,
-    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Line, OnuRef, line, moves},
+    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Line, OnuRef, foreign_settings, line, moves},
 };
 use types::Serial;
 
@@ -47,6 +47,12 @@ async fn left_lines(
                 lines.push(line(&dialect, "service_port_delete", onu, [("index", port.index.into())])?);
             }
             lines.push(line(&dialect, "onu_delete", onu, [])?);
+            if let Ownership::Asked { removal } = ours {
+                let what = foreign_settings(removal, existing);
+                if !what.is_empty() {
+                    return Ok(Left::Theirs { what, lines });
+                }
+            }
         }
         None => {
             // Service ports without an ONU: only those we planned, and only if nobody else sits at the place.
@@ -74,6 +80,11 @@ enum Left {
     /// The OLT knows nothing of it when asked by serial, and lists it nevertheless.
     Listed,
     NotOurs(OnuRef),
+    /// Somebody put something on it since the plan was made, and it would go with the ONU.
+    Theirs {
+        what: Vec<String>,
+        lines: Vec<Line>,
+    },
 }
 
 /// Why we may remove an ONU.
@@ -138,6 +149,11 @@ pub(super) async fn undo(
             Left::Nothing => return Ok(Undoing::Gone),
             Left::NotOurs(at) => return Ok(Undoing::NotOurs(at)),
             Left::Lines(lines) => lines,
+            Left::Theirs { what, lines } => {
+                let reason =
+                    format!("{onu} carries {} by now that this task did not make", what.join(" and "));
+                return Ok(Undoing::Left { lines: script(&lines, &driver.dialect().leave), reason });
+            }
             // Whose it is cannot be told from a list, so nothing is sent.
             Left::Listed => {
                 reason = format!("the OLT lists {serial} as {onu} and says nothing of it when asked for it");
