@@ -56,7 +56,8 @@ test("people: a viewer sees everything, writes nothing, and the audit log has it
   const suspended = await post("/services/1/suspend", { reason: "abuse", confirm: "S-10001" });
   assert.equal(suspended.status, 403);
   assert.match(suspended.text, /You may not change services \(it needs the permission services:write\)/);
-  for (const path of ["/cpes/1/release-service", "/cpes/1/hold", "/tasks/1/close", "/authorise", "/olts", "/settings/users"]) {
+  const ways = ["close", "cancel", "give-up", "resume"].map((way) => `/tasks/1/${way}`);
+  for (const path of ["/cpes/1/release-service", "/cpes/1/hold", ...ways, "/authorise", "/olts", "/settings/users"]) {
     assert.equal((await post(path, {})).status, 403, path);
   }
   assert.equal((await vera.goto("/audit")).status(), 403);

@@ -11,6 +11,7 @@
 
 mod address;
 mod cell;
+pub mod claims;
 pub mod cpes;
 pub mod customers;
 mod db;
@@ -57,7 +58,7 @@ pub mod rows {
     pub use crate::entities::{
         ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession,
         CpeTimer, Customer, DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt,
-        OltTask, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service, ServiceIntent,
-        Setting, TimelineEntry, User, WebSession,
+        OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service,
+        ServiceIntent, Setting, TimelineEntry, User, WebSession,
     };
 }

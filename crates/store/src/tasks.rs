@@ -1,6 +1,7 @@
 //! Tasks on OLTs and their journals. The row is the truth about a task: whoever carries it on reads it first.
 
 use crate::{
+    claims,
     db::{Db, Tx},
     entities::{OltTask, OltTaskLine, olt_task_lines, olt_tasks},
     error::{Guarded, StoreError},
@@ -57,6 +58,9 @@ pub async fn begin(tx: &Tx, new: NewTask, now: UtcMs) -> Result<OltTaskId, Store
         created_at: now,
         updated_at: now,
         finished_at: None,
+        tries: 0,
+        next_try_at: None,
+        lines_left: serde_json::json!([]),
         version: 1,
     })
     .await
@@ -75,7 +79,8 @@ pub struct TaskMove<'a> {
     pub reason: &'a str,
 }
 
-/// Guarded change of state and step. A state in which nothing is left to do finishes the task.
+/// Guarded change of state and step. A state in which nothing is left to do finishes the task, and what it had for itself
+/// is free. A task that is finished stays as it is.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -95,15 +100,16 @@ pub async fn transition(
         .col_expr(olt_tasks::Column::Version, Expr::col(olt_tasks::Column::Version).add(1))
         .filter(olt_tasks::Column::Id.eq(task.0))
         .filter(olt_tasks::Column::State.eq(to.from.as_str()))
+        .filter(olt_tasks::Column::FinishedAt.is_null())
         .exec(tx.db())
         .await?;
     if done.rows_affected > 0 {
+        if finished.is_some() {
+            claims::release(tx, task).await?;
+        }
         return Ok(Guarded::Changed);
     }
-    Ok(match tx.get::<OltTask>(task).await? {
-        Some(found) => Guarded::NotAsExpected { found: found.state.to_string() },
-        None => Guarded::NotFound,
-    })
+    why_not(tx, task).await
 }
 
 /// Names the planned ONU that a task changes or made.
@@ -133,6 +139,165 @@ pub async fn unfinished(db: &Db, limit: u64) -> Result<Vec<OltTask>, StoreError>
             .all(db)
             .await?,
     )
+}
+
+/// As [`unfinished`], of those that may be tried now: of each OLT the oldest, so that one on which much waits keeps no
+/// other waiting.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn due(db: &Db, now: UtcMs, per_olt: u64) -> Result<Vec<OltTask>, StoreError> {
+    use olt_tasks::Column;
+    let may = Condition::all()
+        .add(Column::FinishedAt.is_null())
+        .add(Column::State.ne(OltTaskState::NeedsOperator.as_str()))
+        .add(Condition::any().add(Column::NextTryAt.is_null()).add(Column::NextTryAt.lte(now.0)));
+    let olts = olt_tasks::Entity::find()
+        .select_only()
+        .column(Column::OltId)
+        .distinct()
+        .filter(may.clone())
+        .order_by_asc(Column::OltId)
+        .into_tuple::<i64>()
+        .all(db)
+        .await?;
+    let mut out = Vec::new();
+    for olt in olts {
+        let found = olt_tasks::Entity::find()
+            .filter(may.clone())
+            .filter(Column::OltId.eq(olt))
+            .order_by_asc(Column::Id)
+            .limit(per_olt)
+            .all(db)
+            .await?;
+        out.extend(rows::<OltTask>(found)?);
+    }
+    Ok(out)
+}
+
+/// How many tasks on an OLT are not finished, those included that wait for a person.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_on_olt(db: &Db, olt: OltId) -> Result<u64, StoreError> {
+    let count: Option<i64> = olt_tasks::Entity::find()
+        .select_only()
+        .expr(olt_tasks::Column::Id.count())
+        .filter(olt_tasks::Column::OltId.eq(olt.0))
+        .filter(olt_tasks::Column::FinishedAt.is_null())
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}
+
+/// A try of a task was in vain: why, and when it is tried again. `from`: the state that it stays in.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn postpone(
+    tx: &Tx,
+    task: OltTaskId,
+    from: OltTaskState,
+    until: UtcMs,
+    reason: &str,
+) -> Result<Guarded, StoreError> {
+    use olt_tasks::Column;
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(Column::Reason, Expr::value(reason))
+        .col_expr(Column::NextTryAt, Expr::value(Some(until.0)))
+        .col_expr(Column::Tries, Expr::col(Column::Tries).add(1))
+        .col_expr(Column::UpdatedAt, Expr::value(tx.now().0))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(task.0))
+        .filter(Column::State.eq(from.as_str()))
+        .filter(Column::FinishedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
+}
+
+/// No open task on an OLT is tried before then: it cannot be spoken to now, which is nobody's own fault.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn hold_back(tx: &Tx, olt: OltId, until: UtcMs) -> Result<u64, StoreError> {
+    use olt_tasks::Column;
+    let earlier = Condition::any().add(Column::NextTryAt.is_null()).add(Column::NextTryAt.lt(until.0));
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(Column::NextTryAt, Expr::value(Some(until.0)))
+        .filter(Column::OltId.eq(olt.0))
+        .filter(Column::FinishedAt.is_null())
+        .filter(earlier)
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// The open tasks on an OLT are tried at once: it answers again. How often they were tried counts all the same.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn try_all_now(tx: &Tx, olt: OltId) -> Result<u64, StoreError> {
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(olt_tasks::Column::NextTryAt, Expr::value(None::<i64>))
+        .filter(olt_tasks::Column::OltId.eq(olt.0))
+        .filter(olt_tasks::Column::FinishedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// The open tasks on an OLT are tried at once, and counted from the beginning: somebody has changed what was in the way.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn let_go_on(tx: &Tx, olt: OltId) -> Result<u64, StoreError> {
+    use olt_tasks::Column;
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(Column::NextTryAt, Expr::value(None::<i64>))
+        .col_expr(Column::Tries, Expr::value(0))
+        .filter(Column::OltId.eq(olt.0))
+        .filter(Column::FinishedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// A task is tried at once, and counted from the beginning.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn try_now(tx: &Tx, task: OltTaskId) -> Result<Guarded, StoreError> {
+    use olt_tasks::Column;
+    let done = olt_tasks::Entity::update_many()
+        .col_expr(Column::NextTryAt, Expr::value(None::<i64>))
+        .col_expr(Column::Tries, Expr::value(0))
+        .filter(Column::Id.eq(task.0))
+        .filter(Column::FinishedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
+}
+
+/// The lines that are left for a person to send.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_lines_left(tx: &Tx, task: OltTaskId, lines: &[String]) -> Result<(), StoreError> {
+    olt_tasks::Entity::update_many()
+        .col_expr(olt_tasks::Column::LinesLeft, Expr::value(serde_json::json!(lines).to_string()))
+        .filter(olt_tasks::Column::Id.eq(task.0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+async fn why_not(tx: &Tx, task: OltTaskId) -> Result<Guarded, StoreError> {
+    Ok(match tx.get::<OltTask>(task).await? {
+        Some(found) => Guarded::NotAsExpected { found: found.state.to_string() },
+        None => Guarded::NotFound,
+    })
 }
 
 /// Somebody is at work on the ONU with this serial, on any OLT: a task that is not finished and waits for no person.

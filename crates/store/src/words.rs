@@ -189,6 +189,8 @@ words! {
         NeedsOperator = "needs_operator",
         /// Refused before anything was sent.
         Refused = "refused",
+        /// Cancelled by a person before anything was sent.
+        Cancelled = "cancelled",
     }
 
     /// How a line of a timeline feels.
@@ -236,7 +238,9 @@ impl OltTaskState {
     /// True if nothing more will happen by itself and the task stands in nobody's way.
     pub fn is_finished(self) -> bool {
         match self {
-            OltTaskState::Done | OltTaskState::Undone | OltTaskState::Refused => true,
+            OltTaskState::Done | OltTaskState::Undone | OltTaskState::Refused | OltTaskState::Cancelled => {
+                true
+            }
             OltTaskState::Pending
             | OltTaskState::Applying
             | OltTaskState::Verifying

@@ -95,6 +95,7 @@ pub fn task_state(state: &str) -> Word {
         "undone" => (Status::Off, "Undone"),
         "needs_operator" => (Status::Bad, "Needs somebody"),
         "refused" => (Status::Bad, "Refused"),
+        "cancelled" => (Status::Off, "Cancelled"),
         other => return Word::new(Status::Unknown, other.to_owned()),
     };
     Word::new(s, text)

@@ -12,10 +12,11 @@ use olt::{
 };
 use std::collections::BTreeSet;
 use store::{
-    DetectedState, Guarded, Presence, ServiceState, StoreError, Tx, detected, onus, rows, services, tasks,
-    timeline,
+    DetectedState, Guarded, Presence, ServiceState, StoreError, Tx,
+    claims::{self, Claim},
+    detected, onus, rows, services, tasks, timeline,
 };
-use types::{OltId, OltTaskId, OnuRowId, Serial, ServiceId};
+use types::{OltId, OltTaskId, Serial, ServiceId, UtcMs};
 
 /// The kind of these tasks.
 pub(crate) const AUTHORISE: &str = "authorise_onu";
@@ -76,10 +77,7 @@ impl App {
         request.check()?;
         let olt: rows::Olt = self.found(request.olt_id, "OLT").await?;
         if olt.admin_state != store::AdminState::Enabled {
-            return Err(AppError::Conflict(format!(
-                "{} is disabled; nobody speaks to it. Enable it first.",
-                olt.name
-            )));
+            return Err(is_disabled(&olt));
         }
         let defaults: OltDefaults = serde_json::from_value(olt.defaults.clone()).map_err(|error| {
             AppError::Conflict(format!("The defaults of {} cannot be used: {error}", olt.name))
@@ -117,9 +115,7 @@ impl App {
             }
         };
         if let Some(service) = &service {
-            if service.state == ServiceState::Terminated {
-                return Err(AppError::Conflict(format!("Service {} is terminated.", service.code)));
-            }
+            may_have_an_onu(service)?;
             if let Some(other) = service.onu_id {
                 let other: rows::Onu = self.found(other, "ONU").await?;
                 if other.serial != request.serial && other.removed_at.is_none() {
@@ -199,7 +195,9 @@ impl App {
         let unproved = unproved(&wish.spec);
         let fingerprint = fingerprint(&wish.spec)?;
         let line = self.olt_line(&wish.olt).await?;
-        let question = line.handle.dry_run(Operation::Authorise(wish.spec));
+        let mut operation = Operation::Authorise(wish.spec);
+        self.reserve_ids(&mut operation, wish.olt.id, None).await?;
+        let question = line.handle.dry_run(operation);
         let planned = self.ask_now(&wish.olt, &line.handle, question).await?.map_err(|error| {
             AppError::Unavailable(format!(
                 "{} could not be asked: {error}. Nothing was sent to it.",
@@ -213,6 +211,20 @@ impl App {
             let place: rows::Olt = self.found(other.olt_id, "OLT").await?;
             let text = format!("{} is authorised on {} {} already", request.serial, place.name, other.pon);
             checks.push(DryCheck { text, status: "bad".into() });
+        }
+        let mut claims = vec![Claim::Serial(request.serial)];
+        claims.extend(wish.service.as_ref().map(|(service, ..)| Claim::Service(service.id)));
+        if let Some(holder) = claims::holder(self.store(), &claims).await? {
+            checks.push(DryCheck { text: is_taken(&holder).to_string(), status: "bad".into() });
+        }
+        for other in services::for_serial(self.store(), request.serial).await? {
+            if wish.service.as_ref().is_some_and(|(service, ..)| service.id != other.id) {
+                let text = format!(
+                    "service {} expects {}, too; it waits for it no longer then",
+                    other.code, request.serial
+                );
+                checks.push(DryCheck { text, status: "warn".into() });
+            }
         }
         if let Some((service, plan, customer)) = &wish.service {
             let text = if wish.planned {
@@ -330,9 +342,20 @@ impl App {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    // Another OLT may be at it: its unique index does not see ours.
-                    nobody_is_at(tx, &[serial], None, new.service_id).await?;
-                    let task = tasks::begin(tx, new, now).await?;
+                    let service = new.service_id;
+                    let task = begin_order(tx, new, &[], now).await?;
+                    let known = onus::by_serial(tx, serial).await?;
+                    if let Some(other) = known.filter(|onu| onu.olt_id != olt || !onu.is_off_its_olt()) {
+                        let place: rows::Olt = tx.require(other.olt_id).await?;
+                        return Err(AppError::Conflict(format!(
+                            "{serial} is authorised already: {} {} ONU {}.",
+                            place.name, other.pon, other.onu_id
+                        )));
+                    }
+                    if let Some(service) = service {
+                        may_have_an_onu(&tx.require(service).await?)?;
+                        without_another(tx, service, serial).await?;
+                    }
                     if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
                         let _moved: Guarded = detected::transition(
                             tx,
@@ -361,37 +384,73 @@ impl App {
     }
 }
 
-/// Refuses while a task that is not over is about one of these serials, this ONU or this service.
-pub(crate) async fn nobody_is_at(
+/// So many open orders an OLT may have. More would only wait, and could not be looked through by anybody.
+const MOST_OPEN: u64 = 256;
+
+/// Begins a task, and takes for it what only one open task may have. Whatever else is looked at is looked at after that:
+/// then nobody who was at it can end in between.
+pub(crate) async fn begin_order(
     tx: &Tx,
-    serials: &[Serial],
-    onu: Option<OnuRowId>,
-    service: Option<ServiceId>,
-) -> Result<(), AppError> {
-    let mut open = Vec::new();
-    for serial in serials {
-        let others = tasks::for_serial(tx, *serial, 20).await?;
-        open.extend(others.into_iter().filter(|task| task.finished_at.is_none()));
+    new: tasks::NewTask,
+    also: &[Claim],
+    now: UtcMs,
+) -> Result<OltTaskId, AppError> {
+    let olt: rows::Olt = tx.require(new.olt_id).await?;
+    if olt.admin_state != store::AdminState::Enabled {
+        return Err(is_disabled(&olt));
     }
-    if let Some(onu) = onu {
-        open.extend(tasks::open_on(tx, onu).await?);
-    }
-    if let Some(task) = open.first() {
+    let open = tasks::open_on_olt(tx, olt.id).await?;
+    if open >= MOST_OPEN {
         return Err(AppError::Conflict(format!(
-            "{} is at {} right now (task {}, {}).",
-            task.actor, task.serial, task.id, task.reason
+            "{} has {open} open orders already, which is the most there may be. Nothing was ordered; wait until some of \
+             them are done, or cancel some.",
+            olt.name
         )));
     }
-    if let Some(service) = service {
-        let open = tasks::unfinished(tx, 1_000).await?;
-        if let Some(open) = open.iter().find(|task| task.service_id == Some(service)) {
-            return Err(AppError::Conflict(format!(
-                "The ONU {} of this service is being worked on right now (task {} of {}).",
-                open.serial, open.id, open.actor
-            )));
-        }
+    let mut claims = vec![Claim::Serial(new.serial)];
+    claims.extend(new.service_id.map(Claim::Service));
+    claims.extend(also);
+    if let Some(holder) = claims::holder(tx, &claims).await? {
+        return Err(is_taken(&holder));
+    }
+    let task = tasks::begin(tx, new, now).await?;
+    match claims::take(tx, task, &claims).await? {
+        None => Ok(task),
+        Some(holder) => Err(is_taken(&holder)),
+    }
+}
+
+/// A service that is over gets no ONU.
+pub(crate) fn may_have_an_onu(service: &rows::Service) -> Result<(), AppError> {
+    if service.state == ServiceState::Terminated {
+        return Err(AppError::Conflict(format!("Service {} is terminated.", service.code)));
     }
     Ok(())
+}
+
+/// Somebody may have given it another one since it was looked at.
+async fn without_another(tx: &Tx, service: ServiceId, serial: Serial) -> Result<(), AppError> {
+    match onus::by_service(tx, service).await?.filter(|onu| onu.serial != serial) {
+        None => Ok(()),
+        Some(onu) => Err(AppError::Conflict(format!(
+            "The service is on ONU {} already ({}); replace that one instead.",
+            onu.serial, onu.pon
+        ))),
+    }
+}
+
+pub(crate) fn is_disabled(olt: &rows::Olt) -> AppError {
+    AppError::Conflict(format!("{} is disabled; nobody speaks to it. Enable it first.", olt.name))
+}
+
+pub(crate) fn is_taken(holder: &rows::OltTask) -> AppError {
+    AppError::Conflict(format!(
+        "{} is at {} right now (task {}, {}).",
+        holder.actor,
+        holder.serial,
+        holder.id,
+        holder.reason.trim_end_matches('.')
+    ))
 }
 
 pub(crate) fn presence(state: olt::model::RunState) -> Presence {

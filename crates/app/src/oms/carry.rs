@@ -6,23 +6,62 @@
 
 use super::{
     authorise::{AUTHORISE, presence, run_word},
+    hand::GIVEN_UP,
     journal::{TaskJournal, ended},
     registry::OltLine,
+    reserve::without_reserved,
     saves::mark_unsaved,
     spec::{given_like, internet_port, vlan_that_stays},
 };
-use crate::{Actor, App, AppError, Change, Permission};
+use crate::{App, AppError, Change};
 use olt::{
-    plan::{AuthoriseSpec, Operation},
+    dialect::Dialect,
+    driver::OltError,
+    plan::{AuthoriseSpec, Operation, PlanRefusal},
     saga::{Outcome, Report, SagaError, TaskRecord},
 };
 use provisioning::Event;
+use std::time::Duration;
 use store::{
     DetectedState, Guarded, OltTaskState, ServiceState, Slot, StoreError, SyncState, Tx, cpes, detected,
     leases::{self, Lease},
     onus, rows, services, tasks, timeline,
 };
 use types::{CpeId, OltTaskId, OnuRowId, Serial, ServiceId, UtcMs};
+
+/// So often a task is tried of which nothing was sent yet: for three quarters of an hour.
+const MOST_TRIES: i64 = 12;
+/// So often one is tried that was begun: for some hours. Then a person has to look.
+const MOST_TRIES_ONCE_BEGUN: i64 = 30;
+/// After the first try in vain; twice as long after every further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+/// At most so long: an OLT that locks accounts after wrong passwords is not to be kept locked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+fn pause_after(tries: i64) -> Duration {
+    let doublings = u32::try_from(tries - 1).unwrap_or(0).min(16);
+    FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
+}
+
+/// Whether it was the OLT that did not let a task go on; otherwise another node has it, or it was the database.
+fn is_the_olts(error: &SagaError) -> bool {
+    match error {
+        SagaError::NotStarted(why) | SagaError::Interrupted(why) => {
+            !matches!(why, OltError::Fenced(_) | OltError::Queue(_))
+        }
+        SagaError::Journal(_) => false,
+    }
+}
+
+/// Whether nothing at all can be said to the OLT now, whatever it is about.
+fn cannot_be_spoken_to(error: &SagaError) -> bool {
+    match error {
+        SagaError::NotStarted(why) | SagaError::Interrupted(why) => {
+            matches!(why, OltError::Connect(_) | OltError::Session(_) | OltError::Setup(_))
+        }
+        SagaError::Journal(_) => false,
+    }
+}
 
 /// What a task is to do on its OLT.
 fn operation_of(task: &rows::OltTask) -> Result<Operation, AppError> {
@@ -37,30 +76,40 @@ fn operation_of(task: &rows::OltTask) -> Result<Operation, AppError> {
 
 impl App {
     /// Carries a task on from wherever it is, to its end if the OLT lets us. False: it is to be tried again.
-    pub(crate) async fn carry_on(&self, task: rows::OltTask) -> Result<bool, AppError> {
+    pub(crate) async fn carry_on(&self, task: OltTaskId) -> Result<bool, AppError> {
+        // As it is now that this node has the OLT: whoever had it before may have begun it, or brought it to its end.
+        let task: rows::OltTask = self.found(task, "task").await?;
+        if task.finished_at.is_some() || task.state == OltTaskState::NeedsOperator {
+            return Ok(true);
+        }
+        if task.next_try_at.is_some_and(|at| at > self.now()) {
+            return Ok(false);
+        }
         let olt: rows::Olt = self.found(task.olt_id, "OLT").await?;
         let Some(lease) = self.lease_on(olt.id) else { return Ok(false) };
         let line = self.olt_line(&olt).await?;
-        let handle = line.handle.under(self.leave_under(&lease));
-        let journal = || Box::new(TaskJournal::new(self.clone(), lease.clone(), task.id, line.tape.clone()));
-        let operation = operation_of(&task)?;
+        let handle = line.handle.under(self.leave_under(&lease, olt.id, Some(task.id)));
+        let journal = || Box::new(TaskJournal::new(self.clone(), lease.clone(), &task, line.tape.clone()));
+        let mut operation = operation_of(&task)?;
         let begun = task.journal_sealed.is_some();
         let result = if begun {
             handle.resume(journal()).await
         } else {
+            self.reserve_ids(&mut operation, olt.id, Some(task.id)).await?;
             handle.execute(operation.clone(), journal()).await.map(Some)
         };
         line.tape.stop();
         match result {
             Ok(Some(outcome)) => {
-                let operation = self.as_planned(task.id).await?.unwrap_or(operation);
+                let operation = without_reserved(self.as_planned(task.id).await?.unwrap_or(operation));
                 if matches!(outcome, Outcome::Done(_)) {
                     self.let_go(&task, &operation, &lease).await?;
                 }
-                self.record_outcome(&olt, task.id, operation, outcome, &line, lease).await.map(|()| true)
+                let end = End { operation, outcome, step: "" };
+                self.record_outcome(&olt, task.id, end, &line, lease).await.map(|()| true)
             }
             Ok(None) => Err(AppError::Internal(format!("task {} has lost its journal", task.id))),
-            Err(error) => self.interrupted(&olt, &task, error, lease).await.map(|()| false),
+            Err(error) => self.interrupted(&olt, task, operation, error, &line, lease).await,
         }
     }
 
@@ -74,126 +123,131 @@ impl App {
         Ok(Some(record.plan.operation))
     }
 
-    /// The OLT or the database does not let a task go on now. It stays open and is tried again.
+    /// The OLT or the database does not let a task go on now. It stays open and is tried again, less and less often, until
+    /// it was tried so often that somebody has to look. True: it is over, or waits for somebody.
     async fn interrupted(
         &self,
         olt: &rows::Olt,
-        task: &rows::OltTask,
+        task: rows::OltTask,
+        operation: Operation,
         error: SagaError,
+        line: &OltLine,
         lease: Lease,
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
+        tracing::warn!(task = %task.id, olt = %olt.name, %error, "a task is interrupted");
+        let (id, tries) = (task.id, task.tries + 1);
+        let begun = !matches!(error, SagaError::NotStarted(_));
+        let most = if begun { MOST_TRIES_ONCE_BEGUN } else { MOST_TRIES };
+        let counts = is_the_olts(&error);
+        if counts && tries >= most {
+            let outcome = self.given_up(olt, &task, &error, tries, line).await?;
+            let operation = without_reserved(self.as_planned(id).await?.unwrap_or(operation));
+            let end = End { operation, outcome, step: GIVEN_UP };
+            return self.record_outcome(olt, id, end, line, lease).await.map(|()| true);
+        }
+        let pause = if counts { pause_after(tries) } else { Duration::ZERO };
+        let again = match pause.as_secs() {
+            0 => String::new(),
+            seconds => format!(" in {seconds} s (try {} of {most})", tries + 1),
+        };
         let text = match &error {
-            SagaError::NotStarted(why) => {
-                format!(
-                    "{} could not be used, nothing was sent: {why}. It is tried again by itself.",
-                    olt.name
-                )
-            }
+            SagaError::NotStarted(why) => format!(
+                "{} could not be used, nothing was sent: {why}. It is tried again by itself{again}.",
+                olt.name
+            ),
             SagaError::Interrupted(why) => {
-                format!(
-                    "Interrupted: {why}. It goes on by itself from reading back when {} answers.",
-                    olt.name
-                )
+                format!("Interrupted: {why}. It goes on by itself from reading back{again}.")
             }
             SagaError::Journal(why) => format!("{why}. It goes on by itself."),
         };
-        tracing::warn!(task = %task.id, olt = %olt.name, %error, "a task is interrupted");
-        let (id, now) = (task.id, self.now());
+        let (olt, now) = (olt.id, self.now());
+        let until = now.plus(pause);
+        let unreachable = counts && cannot_be_spoken_to(&error);
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
                     let row: rows::OltTask = tx.require(id).await?;
-                    let stay =
-                        tasks::TaskMove { from: row.state, to: row.state, step: &row.step, reason: &text };
+                    if row.state == OltTaskState::NeedsOperator {
+                        return Ok(());
+                    }
                     // Overtaken: somebody else says how it stands.
-                    let _stays: Guarded = tasks::transition(tx, id, stay, now).await?;
+                    if counts {
+                        let _stays: Guarded = tasks::postpone(tx, id, row.state, until, &text).await?;
+                        if unreachable {
+                            tasks::hold_back(tx, olt, until).await?;
+                        }
+                    } else {
+                        let stay = tasks::TaskMove {
+                            from: row.state,
+                            to: row.state,
+                            step: &row.step,
+                            reason: &text,
+                        };
+                        let _stays: Guarded = tasks::transition(tx, id, stay, now).await?;
+                    }
                     Ok::<_, StoreError>(())
                 })
             })
             .await?;
         self.bus().say(Change::Task(id));
-        Ok(())
+        Ok(false)
     }
 
-    /// Closes a task that needed somebody, after somebody has put the OLT right. Nothing is sent to the OLT; the ONU may
-    /// be ordered again then, and is looked at afresh.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`]; [`AppError::Conflict`] when the task does not wait for anybody.
-    pub async fn close_task(&self, actor: &Actor, id: OltTaskId) -> Result<(), AppError> {
-        actor.require(Permission::AuthoriseOnu)?;
-        let task: rows::OltTask = self.found(id, "task").await?;
-        if task.state != OltTaskState::NeedsOperator {
-            return Err(AppError::Conflict(format!(
-                "Task {id} is {}; only one that needs somebody is closed by hand.",
-                task.state
-            )));
-        }
-        let now = self.now();
-        let reason: String =
-            format!("Closed by {}. Before: {}", actor.label(), task.reason).chars().take(2000).collect();
-        let entry = rows::TimelineEntry {
-            at: now,
-            kind: "task".into(),
-            olt_id: Some(task.olt_id),
-            service_id: task.service_id,
-            code: "task_closed".into(),
-            text: format!(
-                "Task {id} on {} closed by hand; what is on the OLT is as somebody left it.",
-                task.serial
-            ),
-            actor: actor.label(),
-            facts: serde_json::json!({ "task": id }),
-            ..Default::default()
-        };
-        let audit = self.audit_row(actor, "task.close", &format!("task:{id}"), None, None);
-        let (olt, serial) = (task.olt_id, task.serial);
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let closed = tasks::TaskMove {
-                        from: OltTaskState::NeedsOperator,
-                        to: OltTaskState::Undone,
-                        step: "",
-                        reason: &reason,
-                    };
-                    tasks::transition(tx, id, closed, now).await?.or_overtaken("the task")?;
-                    // Whoever put it right may not have saved it.
-                    mark_unsaved(tx, olt, now).await?;
-                    if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
-                        // If it waits no longer, the next look says so.
-                        let _moved: Guarded = detected::transition(
-                            tx,
-                            seen.id,
-                            DetectedState::Authorising,
-                            DetectedState::Waiting,
-                        )
-                        .await?;
-                    }
-                    timeline::append(tx, &entry).await?;
-                    tx.insert(&audit).await?;
-                    Ok::<_, StoreError>(())
-                })
-            })
-            .await?;
-        self.bus().say(Change::Task(id));
-        self.bus().say(Change::Detected(olt));
-        Ok(())
+    /// How a task ends that was tried as often as it may be: nothing was sent, or somebody has to look what is there.
+    async fn given_up(
+        &self,
+        olt: &rows::Olt,
+        task: &rows::OltTask,
+        error: &SagaError,
+        tries: i64,
+        line: &OltLine,
+    ) -> Result<Outcome, AppError> {
+        Ok(match error {
+            SagaError::NotStarted(why) => Outcome::Refused {
+                refusal: PlanRefusal::BadSpec {
+                    reason: format!(
+                        "{} could not be used in {tries} tries, the last time because {why}. It is not tried again; order \
+                         it anew when the OLT answers",
+                        olt.name
+                    ),
+                },
+            },
+            SagaError::Interrupted(why) => Outcome::NeedsOperator {
+                reason: format!(
+                    "It was interrupted {tries} times, the last time because {why}. It is not tried again by itself."
+                ),
+                left: self.lines_left(task.id, line.handle.dialect()).await?,
+            },
+            SagaError::Journal(why) => Outcome::NeedsOperator { reason: format!("{why}."), left: Vec::new() },
+        })
+    }
+
+    /// The lines by which a person brings a task that was begun to an end, by its journal alone.
+    pub(super) async fn lines_left(
+        &self,
+        task: OltTaskId,
+        dialect: &Dialect,
+    ) -> Result<Vec<String>, AppError> {
+        let Some(text) = self.store().secret(Slot::TaskJournal(task)).await? else { return Ok(Vec::new()) };
+        let record: TaskRecord = serde_json::from_str(text.expose()).map_err(|error| {
+            AppError::Internal(format!("the journal of task {task} cannot be read: {error}"))
+        })?;
+        Ok(olt::saga::lines_left(&record, dialect))
     }
 
     async fn record_outcome(
         &self,
         olt: &rows::Olt,
         id: OltTaskId,
-        operation: Operation,
-        outcome: Outcome,
+        end: End,
         line: &OltLine,
         lease: Lease,
     ) -> Result<(), AppError> {
         let now = self.now();
         let (olt, lines) = (olt.clone(), line.tape.take(id, now));
-        let needs_save = matches!(&outcome, Outcome::Done(report) if report.needs_save)
+        let outcome = &end.outcome;
+        let needs_save = matches!(outcome, Outcome::Done(report) if report.needs_save)
             || matches!(outcome, Outcome::Undone { .. } | Outcome::NeedsOperator { .. });
         let (app, olt_id, olt_name) = (self.clone(), olt.id, olt.name.clone());
         let recorded = self
@@ -207,7 +261,7 @@ impl App {
                     if needs_save {
                         mark_unsaved(tx, olt.id, now).await?;
                     }
-                    record(&app, tx, &olt, id, &operation, &outcome, now).await
+                    record(&app, tx, &olt, id, &end, now).await
                 })
             })
             .await;
@@ -367,6 +421,15 @@ enum Gone {
     ToRelease(CpeId),
 }
 
+/// How a task ended.
+#[derive(Clone)]
+struct End {
+    operation: Operation,
+    outcome: Outcome,
+    /// Where the task stands then; empty where nothing can go on.
+    step: &'static str,
+}
+
 /// Machines that must hear of the end of a task.
 #[derive(Debug, Default)]
 struct Follows {
@@ -386,12 +449,12 @@ async fn record(
     tx: &Tx,
     olt: &rows::Olt,
     id: OltTaskId,
-    operation: &Operation,
-    outcome: &Outcome,
+    end: &End,
     now: UtcMs,
 ) -> Result<Follows, AppError> {
+    let End { operation, outcome, step } = end;
     let task: rows::OltTask = tx.require(id).await?;
-    if task.finished_at.is_some() {
+    if task.finished_at.is_some() || task.state == OltTaskState::NeedsOperator {
         // Its end is recorded once, whoever else brought it there.
         Guarded::NotAsExpected { found: task.state.to_string() }.or_overtaken("the task")?;
     }
@@ -415,6 +478,7 @@ async fn record(
         follows.onu = Some(row);
         if let Some(service) = task.service_id {
             expect_instead(tx, service, task.serial).await?;
+            expected_no_longer(tx, service, task.serial, &task.actor, now).await?;
             services::link_onu(tx, service, Some(row)).await?;
             if let Some(port) = internet_port(spec) {
                 follows.told_otherwise = app.agree_on_vlan(tx, service, port.user_vlan, &task.actor).await?;
@@ -445,7 +509,10 @@ async fn record(
     if text.chars().count() > 2000 {
         text = text.chars().take(2000).collect();
     }
-    let ended = tasks::TaskMove { from: task.state, to: state, step: "", reason: &text };
+    if let Outcome::NeedsOperator { left, .. } = outcome {
+        tasks::set_lines_left(tx, id, left).await?;
+    }
+    let ended = tasks::TaskMove { from: task.state, to: state, step, reason: &text };
     tasks::transition(tx, id, ended, now).await?.or_overtaken("the task")?;
     let severity = match state {
         OltTaskState::Done => store::Severity::Ok,
@@ -502,6 +569,38 @@ async fn expect_instead(tx: &Tx, service: ServiceId, new: Serial) -> Result<(), 
     Ok(())
 }
 
+/// A service that waits for an ONU that has become another's waits for it no longer: two services that name one serial number
+/// would keep its CPE from both.
+async fn expected_no_longer(
+    tx: &Tx,
+    service: ServiceId,
+    serial: Serial,
+    actor: &str,
+    now: UtcMs,
+) -> Result<(), StoreError> {
+    let mine: rows::Service = tx.require(service).await?;
+    for other in services::for_serial(tx, serial).await? {
+        if other.id == service || other.expected_serial != Some(serial) {
+            continue;
+        }
+        let row = rows::Service { expected_serial: None, ..other.clone() };
+        tx.update(&row).await?.or_overtaken("the service")?;
+        let entry = rows::TimelineEntry {
+            at: now,
+            kind: "service".into(),
+            service_id: Some(other.id),
+            severity: store::Severity::Warn,
+            code: "expectation_dropped".into(),
+            text: format!("Waits for {serial} no longer: it was authorised for service {}.", mine.code),
+            actor: actor.to_owned(),
+            facts: serde_json::json!({ "serial": serial.hex16(), "service": service }),
+            ..Default::default()
+        };
+        timeline::append(tx, &entry).await?;
+    }
+    Ok(())
+}
+
 /// The planned ONU, as read back from the OLT.
 async fn place_onu(
     tx: &Tx,
@@ -517,6 +616,23 @@ async fn place_onu(
     {
         // The OLT has just shown that this place holds our ONU; whatever we thought was there is not.
         onus::remove(tx, stale.id, now).await?.or_overtaken("the ONU that was there")?;
+        let entry = rows::TimelineEntry {
+            at: now,
+            kind: "task".into(),
+            olt_id: Some(task.olt_id),
+            onu_row_id: Some(stale.id),
+            service_id: stale.service_id,
+            severity: store::Severity::Bad,
+            code: "onu_displaced".into(),
+            text: format!(
+                "{} is not at {} any more: the OLT was read back with {} there. Its service has no ONU now.",
+                stale.serial, report.onu, task.serial
+            ),
+            actor: "system:oms".into(),
+            facts: serde_json::json!({ "task": task.id, "serial": stale.serial.hex16() }),
+            ..Default::default()
+        };
+        timeline::append(tx, &entry).await?;
     }
     let observation = onus::OnuObservation {
         presence: presence(report.run_state),

@@ -5,15 +5,19 @@
 
 use super::{
     DryCheck, DryRun, OltDefaults, OnuChange,
-    authorise::{dry_lines, nobody_is_at, unproved},
+    authorise::{begin_order, dry_lines, is_disabled, is_taken, may_have_an_onu, unproved},
     carry::CPE_NOTED,
     spec::{given_to, set_side},
 };
 use crate::{Actor, App, AppError, Change, Permission};
 use olt::plan::{AuthoriseSpec, DeauthoriseSpec, MoveSpec, OnuRef, Operation};
 use std::collections::BTreeSet;
-use store::{DetectedState, Guarded, Presence, StoreError, detected, onus, rows, services, tasks, timeline};
-use types::{OltTaskId, OnuRowId, PonPath, Serial};
+use store::{
+    Db, DetectedState, Guarded, Presence, StoreError,
+    claims::{self, Claim},
+    detected, onus, rows, services, tasks, timeline,
+};
+use types::{OltTaskId, OnuRowId, PonPath, Serial, ServiceId};
 
 /// Everything an order refers to.
 struct Wish {
@@ -61,6 +65,34 @@ fn check(status: &str, text: String) -> DryCheck {
     DryCheck { text, status: status.to_owned() }
 }
 
+/// What a change of an ONU has for itself while it is open: who goes, who comes, and the place.
+fn claims_of(onu: &rows::Onu, operation: &Operation, service: Option<ServiceId>) -> Vec<Claim> {
+    let mut claims = vec![
+        Claim::Serial(operation.serial()),
+        Claim::Serial(onu.serial),
+        Claim::Onu(onu.id),
+        Claim::Place { olt: onu.olt_id, pon: onu.pon, onu_id: onu.onu_id },
+    ];
+    claims.extend(service.map(Claim::Service));
+    claims
+}
+
+/// Whether an ONU that is to come is nobody's: on no OLT, and promised to no other service.
+async fn is_free(db: &Db, new: Serial, mine: Option<ServiceId>) -> Result<(), AppError> {
+    if let Some(other) = onus::by_serial(db, new).await? {
+        let place: rows::Olt = db.require(other.olt_id).await?;
+        return Err(AppError::Conflict(format!(
+            "{new} is authorised already: {} {} ONU {}. Remove it there first.",
+            place.name, other.pon, other.onu_id
+        )));
+    }
+    let waiting = services::for_serial(db, new).await?;
+    if let Some(other) = waiting.iter().find(|other| Some(other.id) != mine) {
+        return Err(AppError::Conflict(format!("{new} is expected by service {}.", other.code)));
+    }
+    Ok(())
+}
+
 impl App {
     async fn wish_for_change(&self, id: OnuRowId, change: &OnuChange) -> Result<Wish, AppError> {
         let onu: rows::Onu = self.found(id, "ONU").await?;
@@ -70,10 +102,7 @@ impl App {
         }
         let olt: rows::Olt = self.found(onu.olt_id, "OLT").await?;
         if olt.admin_state != store::AdminState::Enabled {
-            return Err(AppError::Conflict(format!(
-                "{} is disabled; nobody speaks to it. Enable it first.",
-                olt.name
-            )));
+            return Err(is_disabled(&olt));
         }
         let Some(made) = given_to(&onu) else {
             return Err(AppError::Conflict(format!(
@@ -88,6 +117,9 @@ impl App {
             Some(service) => Some(self.found::<rows::Service>(service, "service").await?),
             None => None,
         };
+        if let (OnuChange::Move { .. } | OnuChange::Replace { .. }, Some(service)) = (change, &service) {
+            may_have_an_onu(service)?;
+        }
         let from = DeauthoriseSpec { onu: place, serial, made: Some(Box::new(made.clone())) };
         let mut checks = Vec::new();
         let online = onu.presence == Presence::InService;
@@ -172,17 +204,7 @@ impl App {
         if new == onu.serial {
             return Err(AppError::invalid("serial", format!("{new} is the one that is to be replaced.")));
         }
-        if let Some(other) = onus::by_serial(self.store(), new).await? {
-            let place: rows::Olt = self.found(other.olt_id, "OLT").await?;
-            return Err(AppError::Conflict(format!(
-                "{new} is authorised already: {} {} ONU {}. Remove it there first.",
-                place.name, other.pon, other.onu_id
-            )));
-        }
-        let waiting = services::for_serial(self.store(), new).await?;
-        if let Some(other) = waiting.iter().find(|other| Some(other.id) != service.map(|mine| mine.id)) {
-            return Err(AppError::Conflict(format!("{new} is expected by service {}.", other.code)));
-        }
+        is_free(self.store(), new, service.map(|mine| mine.id)).await?;
         let seen = detected::by_serial(self.store(), olt.id, new)
             .await?
             .filter(|seen| matches!(seen.state, DetectedState::Waiting | DetectedState::Authorising));
@@ -227,8 +249,13 @@ impl App {
         change: &OnuChange,
     ) -> Result<DryRun, AppError> {
         actor.require(Permission::AuthoriseOnu)?;
-        let wish = self.wish_for_change(onu, change).await?;
+        let mut wish = self.wish_for_change(onu, change).await?;
         let line = self.olt_line(&wish.olt).await?;
+        let claims = claims_of(&wish.onu, &wish.operation, wish.service.as_ref().map(|service| service.id));
+        if let Some(holder) = claims::holder(self.store(), &claims).await? {
+            wish.checks.push(check("bad", is_taken(&holder).to_string()));
+        }
+        self.reserve_ids(&mut wish.operation, wish.olt.id, None).await?;
         let question = line.handle.dry_run(wish.operation);
         let planned = self.ask_now(&wish.olt, &line.handle, question).await?.map_err(|error| {
             AppError::Unavailable(format!(
@@ -303,10 +330,13 @@ impl App {
         let (id, service, olt_id, now) = (onu.id, onu.service_id, olt.id, self.now());
         let version = onu.version;
         let appears = operation.wanted().is_some();
+        let claims = claims_of(&onu, &operation, service);
+        let comes = (new != old).then_some(new);
         let task = self
             .store()
             .write(move |tx| {
                 Box::pin(async move {
+                    let task = begin_order(tx, task, &claims, now).await?;
                     // What was looked at may be another thing by now.
                     let still: rows::Onu = tx.require(id).await?;
                     if still.version != version || still.removed_at.is_some() {
@@ -314,8 +344,12 @@ impl App {
                             "{old} was changed by somebody in the meantime. Nothing was ordered; look at it again."
                         )));
                     }
-                    nobody_is_at(tx, &[old, new], Some(id), service).await?;
-                    let task = tasks::begin(tx, task, now).await?;
+                    if let Some(new) = comes {
+                        is_free(tx, new, service).await?;
+                    }
+                    if let Some(service) = service.filter(|_| appears) {
+                        may_have_an_onu(&tx.require(service).await?)?;
+                    }
                     tasks::set_onu(tx, task, id).await?;
                     if appears && let Some(seen) = detected::by_serial(tx, olt_id, new).await? {
                         let _moved: Guarded = detected::transition(

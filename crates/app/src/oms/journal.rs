@@ -5,19 +5,21 @@ use super::tape::Tape;
 use crate::{App, Change};
 use async_trait::async_trait;
 use olt::{
-    plan::Operation,
+    plan::{OnuRef, Operation},
     saga::{Journal, JournalError, Outcome, TaskRecord, TaskState},
 };
 use std::sync::Arc;
 use store::{
-    OltTaskState, Slot, Tx,
+    OltTaskState, Slot, StoreError, Tx,
+    claims::{self, Claim},
     leases::{self, Lease},
     rows, tasks,
 };
-use types::{OltTaskId, Secret};
+use types::{OltId, OltTaskId, Secret};
 
 pub(crate) struct TaskJournal {
     app: App,
+    olt: OltId,
     /// Under which the task is carried on; nothing is written without it.
     lease: Lease,
     task: OltTaskId,
@@ -26,8 +28,44 @@ pub(crate) struct TaskJournal {
 }
 
 impl TaskJournal {
-    pub(crate) fn new(app: App, lease: Lease, task: OltTaskId, tape: Arc<Tape>) -> Self {
-        TaskJournal { app, lease, task, tape, record: None }
+    pub(crate) fn new(app: App, lease: Lease, task: &rows::OltTask, tape: Arc<Tape>) -> Self {
+        TaskJournal { app, olt: task.olt_id, lease, task: task.id, tape, record: None }
+    }
+
+    /// The words of a task's row for the state of its saga.
+    pub(super) fn words(record: &TaskRecord) -> (OltTaskState, String, String) {
+        let step =
+            |position: &usize| record.plan.steps.get(*position).map(|s| s.id.clone()).unwrap_or_default();
+        let total = record.plan.steps.len();
+        match &record.state {
+            TaskState::Planned => {
+                (OltTaskState::Pending, String::new(), "Planned; nothing has been sent.".into())
+            }
+            TaskState::Removing => {
+                (OltTaskState::Applying, "remove".into(), "The ONU is being taken off its place.".into())
+            }
+            TaskState::Applying { step: at } => {
+                (OltTaskState::Applying, step(at), format!("Line {} of {total} is on its way.", at + 1))
+            }
+            TaskState::Applied { step: at } => {
+                (OltTaskState::Applying, step(at), format!("Line {} of {total} took effect.", at + 1))
+            }
+            TaskState::Verifying => {
+                (OltTaskState::Verifying, String::new(), "Reading back from the OLT.".into())
+            }
+            TaskState::Compensating { reason, .. } => {
+                (OltTaskState::Compensating, String::new(), format!("Taking back what was sent: {reason}"))
+            }
+            TaskState::Restoring { reason } => (
+                OltTaskState::Compensating,
+                String::new(),
+                format!("The ONU is being put back at its old place: {reason}"),
+            ),
+            // How it ended is written together with the ONU, by whoever ran the task.
+            TaskState::Finished { .. } => {
+                (OltTaskState::Verifying, String::new(), "Ended; being recorded.".into())
+            }
+        }
     }
 
     /// From here on the lines of this OLT belong to this task.
@@ -38,16 +76,28 @@ impl TaskJournal {
         Ok(())
     }
 
-    async fn put(&mut self, record: TaskRecord) -> Result<(), JournalError> {
+    /// What a task has for itself from its first line on, beside what it was ordered with.
+    fn places(&self, record: &TaskRecord) -> Vec<Claim> {
+        let (olt, plan) = (self.olt, &record.plan);
+        let place = |onu: OnuRef| Claim::Place { olt, pon: onu.pon, onu_id: i64::from(onu.onu_id) };
+        let left = plan.operation.taken_off().map(|from| place(from.onu));
+        std::iter::once(place(plan.onu)).chain(left).collect()
+    }
+
+    async fn put(&mut self, record: TaskRecord, first: bool) -> Result<(), JournalError> {
         let failed = |error: &dyn std::fmt::Display| JournalError(error.to_string());
         let text = serde_json::to_string(&record).map_err(|e| failed(&e))?;
         let (task, kept, now) = (self.task, record.clone(), self.app.now());
         let (lines, lease) = (self.tape.take(task, now), self.lease.clone());
+        let places = if first { self.places(&record) } else { Vec::new() };
         self.app
             .store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
+                    if first {
+                        begins(tx, task, &places).await?;
+                    }
                     store_record(tx, task, &kept, text, lines, now).await
                 })
             })
@@ -73,46 +123,29 @@ impl Journal for TaskJournal {
 
     async fn begin(&mut self, record: &TaskRecord) -> Result<(), JournalError> {
         self.record_lines().await?;
-        self.put(record.clone()).await
+        self.put(record.clone(), true).await
     }
 
     async fn advance(&mut self, state: &TaskState) -> Result<(), JournalError> {
         let Some(record) = self.record.clone() else {
             return Err(JournalError("the task was advanced before it was begun".into()));
         };
-        self.put(TaskRecord { state: state.clone(), ..record }).await
+        self.put(TaskRecord { state: state.clone(), ..record }, false).await
     }
 }
 
-/// The words of a task's row for the state of its saga.
-fn words(record: &TaskRecord) -> (OltTaskState, String, String) {
-    let step = |position: &usize| record.plan.steps.get(*position).map(|s| s.id.clone()).unwrap_or_default();
-    let total = record.plan.steps.len();
-    match &record.state {
-        TaskState::Planned => {
-            (OltTaskState::Pending, String::new(), "Planned; nothing has been sent.".into())
-        }
-        TaskState::Removing => {
-            (OltTaskState::Applying, "remove".into(), "The ONU is being taken off its place.".into())
-        }
-        TaskState::Applying { step: at } => {
-            (OltTaskState::Applying, step(at), format!("Line {} of {total} is on its way.", at + 1))
-        }
-        TaskState::Applied { step: at } => {
-            (OltTaskState::Applying, step(at), format!("Line {} of {total} took effect.", at + 1))
-        }
-        TaskState::Verifying => (OltTaskState::Verifying, String::new(), "Reading back from the OLT.".into()),
-        TaskState::Compensating { reason, .. } => {
-            (OltTaskState::Compensating, String::new(), format!("Taking back what was sent: {reason}"))
-        }
-        TaskState::Restoring { reason } => (
-            OltTaskState::Compensating,
-            String::new(),
-            format!("The ONU is being put back at its old place: {reason}"),
-        ),
-        // How it ended is written together with the ONU, by whoever ran the task.
-        TaskState::Finished { .. } => {
-            (OltTaskState::Verifying, String::new(), "Ended; being recorded.".into())
+/// A task is begun once, and has its places for itself from then on.
+async fn begins(tx: &Tx, task: OltTaskId, places: &[Claim]) -> Result<(), StoreError> {
+    let row: rows::OltTask = tx.require(task).await?;
+    if row.journal_sealed.is_some() {
+        let found = "it was begun by somebody else".to_owned();
+        return Err(StoreError::Overtaken { what: "the task", found });
+    }
+    match claims::take(tx, task, places).await? {
+        None => Ok(()),
+        Some(other) => {
+            let found = format!("task {} is at its place", other.id);
+            Err(StoreError::Overtaken { what: "the place on the OLT", found })
         }
     }
 }
@@ -127,7 +160,11 @@ async fn store_record(
 ) -> Result<(), store::StoreError> {
     let row: rows::OltTask = tx.require(task).await?;
     tx.put_secret(Slot::TaskJournal(task), Some(&Secret::new(text))).await?;
-    let (state, step, reason) = words(record);
+    if row.state == OltTaskState::NeedsOperator {
+        let found = "it was given up".to_owned();
+        return Err(StoreError::Overtaken { what: "the task", found });
+    }
+    let (state, step, reason) = TaskJournal::words(record);
     tasks::transition(
         tx,
         task,

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 use store::{
-    StoreError,
+    AdminState, OltTaskState, StoreError, Tx,
     leases::{self, Lease},
+    rows,
 };
 use tokio::time::Instant;
-use types::OltId;
+use types::{OltId, OltTaskId};
 
 /// A node has an OLT for itself for so long; renewed while it works on it. When a node dies, others wait no longer.
 const LEASE: Duration = Duration::from_secs(30);
@@ -25,10 +26,29 @@ fn lease_name(olt: OltId) -> String {
     format!("olt:{olt}")
 }
 
-/// Leave to write to an OLT while its lease is held.
+/// Leave to write to an OLT while its lease is held, the OLT is enabled, and nobody has given the task up.
 struct UnderLease {
     app: App,
     lease: Lease,
+    olt: OltId,
+    task: Option<OltTaskId>,
+}
+
+impl UnderLease {
+    async fn look(tx: &Tx, lease: &Lease, olt: OltId, task: Option<OltTaskId>) -> Result<(), AppError> {
+        leases::renew(tx, lease, LEASE).await?;
+        let row: rows::Olt = tx.require(olt).await?;
+        if row.admin_state != AdminState::Enabled {
+            return Err(AppError::Conflict(format!("{} is disabled", row.name)));
+        }
+        if let Some(task) = task {
+            let row: rows::OltTask = tx.require(task).await?;
+            if row.finished_at.is_some() || row.state == OltTaskState::NeedsOperator {
+                return Err(AppError::Conflict(format!("Task {task} was given up")));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[async_trait::async_trait]
@@ -36,15 +56,16 @@ impl Leave for UnderLease {
     async fn ask(&self) -> Result<Instant, String> {
         // From before the question on: how long the answer takes is not known.
         let asked = Instant::now();
-        let lease = self.lease.clone();
+        let (lease, olt, task) = (self.lease.clone(), self.olt, self.task);
         let renewed = self
             .app
             .store()
-            .write(move |tx| Box::pin(async move { leases::renew(tx, &lease, LEASE).await }))
+            .write(move |tx| Box::pin(async move { UnderLease::look(tx, &lease, olt, task).await }))
             .await;
         match renewed {
             Ok(()) => Ok(asked + LEASE - MARGIN),
-            Err(error @ StoreError::Fenced { .. }) => Err(error.to_string()),
+            Err(AppError::Store(error @ StoreError::Fenced { .. })) => Err(error.to_string()),
+            Err(AppError::Conflict(why)) => Err(why),
             Err(error) => Err(format!("whether this OLT is still this node's cannot be read: {error}")),
         }
     }
@@ -82,8 +103,8 @@ impl App {
         self.olts().leases.lock().unwrap_or_else(PoisonError::into_inner).get(&olt).cloned()
     }
 
-    pub(super) fn leave_under(&self, lease: &Lease) -> Arc<dyn Leave> {
-        Arc::new(UnderLease { app: self.clone(), lease: lease.clone() })
+    pub(super) fn leave_under(&self, lease: &Lease, olt: OltId, task: Option<OltTaskId>) -> Arc<dyn Leave> {
+        Arc::new(UnderLease { app: self.clone(), lease: lease.clone(), olt, task })
     }
 
     /// Does something on an OLT and keeps the OLT for this node as long as it takes.

@@ -10,24 +10,24 @@ use std::{
     time::Duration,
 };
 use store::{
-    AdminState, OltObservedState, StoreError,
+    AdminState, Guarded, OltObservedState, OltTaskState, StoreError,
     leases::{self, Lease},
     olts, rows, tasks, timeline,
 };
 use tokio_util::sync::CancellationToken;
-use types::OltId;
+use types::{OltId, OltTaskId};
 
 /// Wait after a task was interrupted.
 const AGAIN: Duration = Duration::from_secs(3);
 /// OLTs spoken to at once.
 const PARALLEL: usize = 16;
-/// Unfinished tasks looked at per round.
-const TASKS: u64 = 500;
+/// Tasks of one OLT looked at per round.
+const TASKS: u64 = 64;
 
 /// What is to be done on one OLT.
 #[derive(Debug, Default)]
 struct OltWork {
-    tasks: Vec<rows::OltTask>,
+    tasks: Vec<OltTaskId>,
     save: Option<Unsaved>,
 }
 
@@ -76,25 +76,66 @@ impl App {
     /// What is to be done, by OLT.
     async fn olt_work(&self) -> Result<BTreeMap<OltId, OltWork>, AppError> {
         let mut work: BTreeMap<OltId, OltWork> = BTreeMap::new();
-        for task in tasks::unfinished(self.store(), TASKS).await? {
-            work.entry(task.olt_id).or_default().tasks.push(task);
+        let disabled: BTreeMap<OltId, rows::Olt> = olts::all(self.store())
+            .await?
+            .into_iter()
+            .filter(|olt| olt.admin_state != AdminState::Enabled)
+            .map(|olt| (olt.id, olt))
+            .collect();
+        for task in tasks::due(self.store(), self.now(), TASKS).await? {
+            match disabled.get(&task.olt_id) {
+                Some(olt) => self.waits_for_its_olt(&task, olt).await?,
+                None => work.entry(task.olt_id).or_default().tasks.push(task.id),
+            }
         }
         for unsaved in self.unsaved_olts().await? {
             let olt = unsaved.olt;
-            work.entry(olt).or_default().save = Some(unsaved);
+            if !disabled.contains_key(&olt) {
+                work.entry(olt).or_default().save = Some(unsaved);
+            }
         }
         Ok(work)
+    }
+
+    /// Nobody speaks to a disabled OLT; the task says so, once.
+    async fn waits_for_its_olt(&self, task: &rows::OltTask, olt: &rows::Olt) -> Result<(), AppError> {
+        let text = match task.state {
+            OltTaskState::Pending => format!(
+                "{} is disabled: nothing is sent to it. The task begins when somebody enables it, and may be cancelled \
+                 before that.",
+                olt.name
+            ),
+            _ => format!(
+                "{} is disabled: nothing more is sent to it. The task goes on from reading back when somebody enables it.",
+                olt.name
+            ),
+        };
+        if task.reason == text {
+            return Ok(());
+        }
+        let (id, state, step, now) = (task.id, task.state, task.step.clone(), self.now());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let stay = tasks::TaskMove { from: state, to: state, step: &step, reason: &text };
+                    // Overtaken: somebody else says how it stands.
+                    let _stays: Guarded = tasks::transition(tx, id, stay, now).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(Change::Task(id));
+        Ok(())
     }
 
     async fn work_on_olt(&self, olt: OltId, work: OltWork, stop: CancellationToken) -> OltId {
         let all_done = async {
             let mut all_done = true;
-            for task in work.tasks {
+            for id in work.tasks {
                 if stop.is_cancelled() || self.may_act_on(olt).await?.is_none() {
                     return Ok(false);
                 }
-                let id = task.id;
-                match self.leased(olt, self.carry_on(task)).await {
+                match self.leased(olt, self.carry_on(id)).await {
                     Ok(ended) => all_done &= ended,
                     Err(error) => {
                         tracing::error!(task = %id, %error, "a task cannot be carried on now");

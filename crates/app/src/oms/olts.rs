@@ -4,7 +4,7 @@ use super::{NewOlt, OltDefaults, registry::OltLine};
 use crate::{Actor, App, AppError, Change, Permission, auth::duplicate, error::Checks};
 use olt::plan::Lookup;
 use serde::Serialize;
-use store::{AdminState, Slot, StoreError, rows, timeline};
+use store::{AdminState, Slot, StoreError, rows, tasks, timeline};
 use types::{OltId, Secret};
 
 /// What an OLT said when its settings were tried.
@@ -105,6 +105,10 @@ impl App {
                     if community.is_some() {
                         tx.put_secret(Slot::OltSnmpCommunity(id), community.as_ref()).await?;
                     }
+                    if enabled {
+                        // Whatever was in the way may not be any more.
+                        tasks::let_go_on(tx, id).await?;
+                    }
                     tx.insert(&audit).await?;
                     Ok::<_, StoreError>(())
                 })
@@ -147,6 +151,7 @@ impl App {
             .write(move |tx| {
                 Box::pin(async move {
                     tx.update(&row).await?.or_overtaken("the OLT")?;
+                    tasks::let_go_on(tx, id).await?;
                     tx.insert(&audit).await?;
                     Ok::<_, StoreError>(())
                 })

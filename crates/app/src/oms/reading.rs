@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
     OltObservedState, Presence, StoreError, cpes, detected,
     leases::{self, Lease},
-    olts, onus, rows, timeline,
+    olts, onus, rows, tasks, timeline,
 };
 use types::{OnuRowId, PonPath, Serial, UtcMs};
 
@@ -222,7 +222,8 @@ impl App {
             at,
         };
         let mut news: Vec<rows::TimelineEntry> = acquaintance.map(|new| new.news).unwrap_or_default();
-        if olt.observed_state == OltObservedState::Silent {
+        let answers_again = olt.observed_state == OltObservedState::Silent;
+        if answers_again {
             let text = format!("{} answers again.", olt.name);
             news.push(olt_news(olt, at, store::Severity::Ok, "olt_answers", text));
         }
@@ -268,6 +269,9 @@ impl App {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
                     olts::observe(tx, id, observation).await?;
+                    if answers_again {
+                        tasks::try_all_now(tx, id).await?;
+                    }
                     for entry in &news {
                         timeline::append(tx, entry).await?;
                     }
@@ -310,6 +314,9 @@ impl App {
                 })
             })
             .await?;
+        if answers_again {
+            self.wake_olts();
+        }
         self.bus().say(Change::Olt(id));
         self.bus().say(Change::Detected(id));
         for onu in changed {

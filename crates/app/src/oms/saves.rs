@@ -196,7 +196,7 @@ impl App {
         let Some(row) = self.store().get::<rows::Olt>(olt).await? else {
             return self.note_saved(&unsaved, lease, serde_json::Value::Null, None).await;
         };
-        let ended = self.olt_line(&row).await?.handle.under(self.leave_under(&lease)).save().await;
+        let ended = self.olt_line(&row).await?.handle.under(self.leave_under(&lease, olt, None)).save().await;
         let now = self.now();
         let told = unsaved.note.why.is_some();
         if matches!(ended, Ok(Saved::Completed)) {

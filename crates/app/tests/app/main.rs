@@ -17,6 +17,7 @@ mod neighbours;
 mod oms;
 mod oms_change;
 mod oms_change_trouble;
+mod oms_hand;
 mod oms_saves;
 mod oms_trouble;
 mod oms_vlan;

@@ -29,6 +29,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     DetectedOnu::SPEC,
     OltTask::SPEC,
     OltTaskLine::SPEC,
+    OltTaskClaim::SPEC,
     // ACS
     Cpe::SPEC,
     CpeFirmware::SPEC,

@@ -237,9 +237,27 @@ table! { versioned "olt_tasks"
         updated_at: UtcMs,
         /// When nothing was left to do. While empty, no other task on the same ONU is accepted.
         finished_at: Option<UtcMs>,
+        /// How often it was tried in vain since it last got on.
+        tries: i64,
+        /// Not before then it is tried again.
+        next_try_at: Option<UtcMs>,
+        /// The lines that are left for a person to send, in full: a list of texts.
+        lines_left: Document,
     } apart {
         /// The plan with everything, for carrying on and for compensation; written by [`crate::Tx::put_secret`].
         journal_sealed: Option<Sealed>,
+    }
+}
+
+table! { keyed "olt_task_claims"
+    /// What an open task has for itself; see [`crate::claims`].
+    #[derive(Default)]
+    olt_task_claims => OltTaskClaim by {
+        /// What: `serial:…`, `onu:7`, `service:3`, `place:1:0/1/3:4`.
+        name: String,
+    } and {
+        /// Which task.
+        task_id: OltTaskId,
     }
 }
 

@@ -39,6 +39,11 @@ pub struct TaskRow {
     pub finished_at: Option<i64>,
     pub service_id: Option<i64>,
     pub service_code: Option<String>,
+    /// Tries in vain since it was begun, or ordered.
+    pub tries: i64,
+    pub next_try_at: Option<i64>,
+    /// JSON, a list of texts.
+    pub lines_left: String,
 }
 
 /// A line that was sent, with the answer.
@@ -54,7 +59,7 @@ pub struct TaskLineRow {
 
 const SELECT: &str = "SELECT k.id, k.kind, k.olt_id, t.name AS olt_name, k.onu_row_id, k.serial, k.pon, k.state, \
      k.step, k.plan, k.reason, k.actor, k.created_at, k.updated_at, k.finished_at, \
-     s.id AS service_id, s.code AS service_code";
+     s.id AS service_id, s.code AS service_code, k.tries, k.next_try_at, k.lines_left";
 const FROM: &str =
     "FROM olt_tasks k JOIN olts t ON t.id = k.olt_id LEFT JOIN services s ON s.id = k.service_id";
 

@@ -10,5 +10,6 @@ mod orphans;
 mod read;
 mod repositories;
 mod start;
+mod tasks;
 mod units;
 mod work;

@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     "0004_cpe_firmwares",
     "0005_refused_addresses",
     "0006_claimed_serials",
+    "0007_task_claims",
 ];
 
 /// Everything the schema says about itself, as text.

@@ -40,6 +40,30 @@ struct TaskPage {
     planned: Vec<(String, String)>,
     headline: &'static str,
     next: &'static str,
+    left: Vec<String>,
+}
+
+impl TaskPage {
+    /// Nothing was sent yet.
+    fn may_cancel(&self) -> bool {
+        self.task.state == "pending"
+    }
+
+    /// It was begun and goes on by itself.
+    fn may_give_up(&self) -> bool {
+        matches!(self.task.state.as_str(), "applying" | "verifying" | "compensating")
+    }
+
+    /// It waits for its next try, or was given up on the way.
+    fn may_go_on(&self) -> bool {
+        let waits = words::task_runs(&self.task.state) && self.task.next_try_at.is_some();
+        waits || (self.task.state == "needs_operator" && self.task.step == "given_up")
+    }
+}
+
+/// The lines that are left for a person, as they are stored.
+pub(crate) fn lines_left(stored: &str) -> Vec<String> {
+    serde_json::from_str(stored).unwrap_or_default()
 }
 
 /// How a line of the journal is marked: an answer is only an answer, whether it was the right one is said by the task.
@@ -183,11 +207,16 @@ fn meaning(kind: &str, state: &str) -> (&'static str, &'static str) {
         "undone" => ("Undone completely", "The OLT is as it was before, and so are the service and its CPE."),
         "needs_operator" => (
             "Stopped halfway; somebody has to look",
-            "The journal shows every line that was sent. Nothing more is sent by itself.",
+            "The journal shows every line that was sent. Nothing more is sent by itself; the database keeps what it knew of \
+             the ONU, its service and its CPE.",
         ),
         "refused" => (
             "Refused before anything was sent",
             "Nothing changed on the OLT. Put right what the reason says and order it again.",
+        ),
+        "cancelled" => (
+            "Cancelled before anything was sent",
+            "The OLT, the ONU, its service and its CPE are as they were.",
         ),
         _ => ("In a state this version does not know", ""),
     }
@@ -207,7 +236,8 @@ pub(crate) async fn show(
     let lines = ctx.read().task_lines(id).await?;
     let (headline, next) = meaning(&task.kind, &task.state);
     let planned = planned(&task.plan);
-    page(&ctx, &headers, &TaskPage { shell, v: ctx.view(), task, lines, planned, headline, next })
+    let left = lines_left(&task.lines_left);
+    page(&ctx, &headers, &TaskPage { shell, v: ctx.view(), task, lines, planned, headline, next, left })
 }
 
 pub(crate) async fn close(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
@@ -217,6 +247,33 @@ pub(crate) async fn close(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>)
         &format!("/tasks/{id}"),
         "Closed",
         "Nothing was sent to the OLT. While it still sees the ONU, the Detected page lists it again.",
+        result,
+    ))
+}
+
+pub(crate) async fn cancel(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let result = ctx.app().cancel_task(&who.actor, OltTaskId(id)).await;
+    Ok(went(&ctx, &format!("/tasks/{id}"), "Cancelled", "Nothing was sent to the OLT for it.", result))
+}
+
+pub(crate) async fn give_up(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let result = ctx.app().give_up_task(&who.actor, OltTaskId(id)).await;
+    Ok(went(
+        &ctx,
+        &format!("/tasks/{id}"),
+        "Given up",
+        "Nothing more is sent to the OLT by itself. The lines that are left are listed below.",
+        result,
+    ))
+}
+
+pub(crate) async fn resume(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
+    let result = ctx.app().resume_task(&who.actor, OltTaskId(id)).await;
+    Ok(went(
+        &ctx,
+        &format!("/tasks/{id}"),
+        "It goes on",
+        "From reading back, as soon as the OLT answers.",
         result,
     ))
 }

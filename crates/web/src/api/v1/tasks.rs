@@ -192,7 +192,7 @@ pub(super) struct Task {
     /// The ONU that it changes, or has made.
     onu_id: Option<i64>,
     service: Option<ServiceRef>,
-    /// `pending`, `applying`, `verifying`, `compensating`, `done`, `undone`, `needs_operator` or `refused`.
+    /// `pending`, `applying`, `verifying`, `compensating`, `done`, `undone`, `needs_operator`, `refused` or `cancelled`.
     state: String,
     /// Where it is.
     step: String,
@@ -202,8 +202,14 @@ pub(super) struct Task {
     actor: String,
     created_at: Time,
     updated_at: Time,
-    /// Done, undone or refused at; null while it goes on or waits for somebody.
+    /// Done, undone, refused or cancelled at; null while it goes on or waits for somebody.
     finished_at: Option<Time>,
+    /// How often it was tried in vain since it was ordered, or begun.
+    tries: i64,
+    /// Not before then it is tried again.
+    next_try_at: Option<Time>,
+    /// The exact lines that are left for a person to send, in order, mode changes included.
+    lines_left: Vec<String>,
 }
 
 /// A line that was sent, with the answer.
@@ -247,6 +253,9 @@ fn task(row: TaskRow) -> Task {
         created_at: row.created_at.into(),
         updated_at: row.updated_at.into(),
         finished_at: time(row.finished_at),
+        tries: row.tries,
+        next_try_at: time(row.next_try_at.filter(|_| row.finished_at.is_none())),
+        lines_left: crate::pages::tasks::lines_left(&row.lines_left),
     }
 }
 
@@ -360,6 +369,46 @@ pub(super) async fn close_task(Id(id): Id, order: Order<Nothing>) -> Result<Resp
     order
         .once(move |ctx, actor, _| async move {
             ctx.app().close_task(&actor, OltTaskId(id)).await?;
+            Reply::ok(&task(found(ctx.read().task(id).await?, "task", id)?))
+        })
+        .await
+}
+
+/// Cancels an order of which nothing was sent to the OLT. Everything is as before.
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel", tag = "authorisations",
+    params(("id" = i64, Path, description = "The task.")),
+    responses((status = 200, description = "Cancelled.", body = Task)))]
+pub(super) async fn cancel_task(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().cancel_task(&actor, OltTaskId(id)).await?;
+            Reply::ok(&task(found(ctx.read().task(id).await?, "task", id)?))
+        })
+        .await
+}
+
+/// Gives up a task that was begun and cannot go on. Nothing more is sent to the OLT by itself; `lines_left` has the exact
+/// lines that lead back, or of a removal to its end. It waits for somebody to close it, or to let it go on.
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/give-up", tag = "authorisations",
+    params(("id" = i64, Path, description = "The task.")),
+    responses((status = 200, description = "Given up.", body = Task)))]
+pub(super) async fn give_up_task(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().give_up_task(&actor, OltTaskId(id)).await?;
+            Reply::ok(&task(found(ctx.read().task(id).await?, "task", id)?))
+        })
+        .await
+}
+
+/// Lets a task go on at once that waits for its next try, or that was given up. It goes on from reading back.
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/resume", tag = "authorisations",
+    params(("id" = i64, Path, description = "The task.")),
+    responses((status = 200, description = "It goes on.", body = Task)))]
+pub(super) async fn resume_task(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            ctx.app().resume_task(&actor, OltTaskId(id)).await?;
             Reply::ok(&task(found(ctx.read().task(id).await?, "task", id)?))
         })
         .await

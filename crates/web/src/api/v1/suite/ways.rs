@@ -259,6 +259,36 @@ async fn a_task_that_needs_somebody_is_closed() {
 }
 
 #[tokio::test]
+async fn an_order_is_cancelled_before_it_begins_and_no_later() {
+    let bed = Bed::new().await;
+    let olt = bed.olt().await;
+    let order = json!({ "olt_id": olt, "pon": "0/1/3", "serial": "HWTC-7D4733C3" });
+    let task = bed.post("/api/v1/authorisations", order.clone()).await.json();
+    assert_eq!(
+        (&task["tries"], &task["next_try_at"], &task["lines_left"]),
+        (&json!(0), &Value::Null, &json!([]))
+    );
+    let place = format!("/api/v1/tasks/{}", task["id"]);
+    let detail = bed.post(&format!("{place}/give-up"), json!({})).await.problem(StatusCode::CONFLICT);
+    assert!(detail.contains("cancel it instead"), "{detail}");
+    let cancelled = bed.post(&format!("{place}/cancel"), json!({})).await;
+    assert_eq!(
+        (cancelled.status, &cancelled.json()["state"]),
+        (StatusCode::OK, &json!("cancelled")),
+        "{}",
+        cancelled.text
+    );
+    for way in ["cancel", "give-up", "resume", "close"] {
+        let detail = bed.post(&format!("{place}/{way}"), json!({})).await.problem(StatusCode::CONFLICT);
+        assert!(detail.contains("cancelled"), "{way}: {detail}");
+    }
+    let listed = bed.get("/api/v1/tasks?state=cancelled").await.json();
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
+    // The next one is ordered as if there had been none.
+    assert_eq!(bed.post("/api/v1/authorisations", order).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn settings_that_would_hurt_are_refused_field_by_field() {
     let bed = Bed::new().await;
     let before = bed.get("/api/v1/settings/acs").await.json();
