@@ -1,7 +1,7 @@
 //! Everything the machine remembers about one device.
 
 use crate::{
-    AuthLevel, ConnectionRequestOutcome, Link, Reason,
+    AuthLevel, ConnectionRequestOutcome, FaultClass, Link, Reason,
     session::{PendingAdd, Rollback, Session},
 };
 use profiles::cpe::Known;
@@ -448,6 +448,22 @@ pub struct Run {
     pub batch_limit: Option<u32>,
     /// Undoing, because of this.
     pub rollback: Option<Rollback>,
+    /// Layers that failed in this attempt. The others still come into force, as far as they can, before it ends.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<Layer, FailedLayer>,
+}
+
+/// Why a layer failed in an attempt that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedLayer {
+    /// Why.
+    pub why: Reason,
+    /// Whose trouble it was.
+    pub class: FaultClass,
+    /// No retry before something changes.
+    pub park: bool,
+    /// Fingerprint of what was wanted; something else is worth another try.
+    pub wanted: Option<String>,
 }
 
 impl Run {

@@ -54,8 +54,8 @@ mod work;
 
 pub use clock::{ClockReading, read_clock};
 pub use device::{
-    ClockFacts, ConnectionFacts, Device, FollowUp, Hold, Identity, KeptInterval, Layer, LayerRecord, NotKept,
-    Ownership, ProfileRef, RefusedFamily, Run, State, StoredObject, WorkingWan,
+    ClockFacts, ConnectionFacts, Device, FailedLayer, FollowUp, Hold, Identity, KeptInterval, Layer,
+    LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, State, StoredObject, WorkingWan,
 };
 pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{

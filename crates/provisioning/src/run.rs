@@ -2,7 +2,7 @@
 
 use crate::{
     Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, State, Timer,
-    device::{FollowUp, Run, StoredObject},
+    device::{FailedLayer, FollowUp, Run, StoredObject},
     plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
     sentences,
     session::{PendingAdd, Purpose, Rollback},
@@ -11,7 +11,10 @@ use crate::{
     work::{Move, Work},
 };
 use profiles::cpe::{Bind, CpeProfile, pattern_of};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use types::UtcMs;
 
 /// Writes of one leaf in one run before we believe that the device does not keep it.
@@ -153,8 +156,12 @@ impl<'a> Work<'a> {
         }
         let (intents, layers) = (self.intents(), self.layers_due());
         self.run().layers = layers.clone();
+        let wanted: BTreeMap<Layer, Option<String>> =
+            layers.iter().map(|layer| (*layer, self.wanted_hash(*layer))).collect();
+        self.run().failed.retain(|layer, failed| wanted.get(layer) == Some(&failed.wanted));
+        let failed: BTreeSet<Layer> = self.run().failed.keys().copied().collect();
         let mut waiting = None;
-        for layer in layers {
+        for layer in layers.into_iter().filter(|layer| !failed.contains(layer)) {
             // Only what this layer needs: a Wi-Fi tree is large, and this may be the fourth session of a WAN.
             if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &[layer])) {
                 return next;
@@ -192,7 +199,17 @@ impl<'a> Work<'a> {
         if waiting.is_some() {
             return self.wait_for_check(waiting);
         }
-        self.succeed()
+        match self.run().failed.pop_first() {
+            None => self.succeed(),
+            Some((_, failed)) => {
+                self.give_up(failed.why, None, failed.class, failed.park);
+                Move::Finish
+            }
+        }
+    }
+
+    fn wanted_hash(&self, layer: Layer) -> Option<String> {
+        self.context.intents.as_ref()?.layer_hash(layer, &self.context.fingerprint_key)
     }
 
     fn succeed(&mut self) -> Move {
@@ -518,6 +535,17 @@ impl<'a> Work<'a> {
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
         if layer == Layer::Internet && !self.run().touched.is_empty() && !self.suspended() {
             self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
+            return Move::Again;
+        }
+        let due = self.layers_due();
+        let run = self.run();
+        if layer != Layer::Internet
+            && due.iter().any(|other| *other != layer && !run.failed.contains_key(other))
+        {
+            // A name that the device refuses for its Wi-Fi is no reason to call a connection that works unproven.
+            let wanted = self.wanted_hash(layer);
+            self.note(why.clone());
+            self.run().failed.insert(layer, FailedLayer { why, class, park, wanted });
             return Move::Again;
         }
         self.give_up(why, None, class, park);

@@ -18,6 +18,50 @@ fn a_wan_that_carried_traffic_is_put_back() {
     assert_eq!(shell.cpe.value(&format!("{wan}Username")), "s-10001@isp");
 }
 
+#[test]
+fn a_wifi_that_is_refused_leaves_the_connection_proven() {
+    let mut shell =
+        huawei(Quirks { refused_leaves: vec!["SSID"], connect_after_s: 120, ..Quirks::default() });
+    shell.run_until(State::Failed, 3600);
+    assert_eq!(code(&shell), ReasonCode::WriteRejected, "{}", sentence(&shell));
+    assert!(sentence(&shell).contains("not retried before something changes"), "{}", sentence(&shell));
+    assert!(
+        shell.device.in_force(Layer::Internet).is_some(),
+        "it carries, and that was seen{}",
+        shell.story()
+    );
+    assert!(shell.device.in_force(Layer::Access).is_none());
+    assert_eq!(shell.cpe.carrying().len(), 1, "and it was left alone");
+    // Another name is worth another try at once, of the Wi-Fi only.
+    shell.cpe.told.clear();
+    shell.cpe.quirks.refused_leaves.clear();
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    let told = shell.cpe.told_since();
+    assert!(
+        !told.is_empty()
+            && told.iter().all(|told| matches!(told, Told::Set(path, _) if path.contains("WLAN"))),
+        "{told:?}"
+    );
+
+    // What was wished otherwise while the connection came up is tried in the same attempt.
+    let mut shell =
+        huawei(Quirks { refused_leaves: vec!["SSID"], connect_after_s: 120, ..Quirks::default() });
+    let until = shell.now.plus_s(3600);
+    while shell.device.run.as_ref().is_none_or(|run| run.failed.is_empty()) {
+        assert!(shell.now < until, "it never failed{}", shell.story());
+        shell.run(1);
+    }
+    shell.cpe.quirks.refused_leaves.clear();
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.feed(Event::IntentChanged);
+    shell.run_until(State::Active, 3600);
+    assert!(!shell.transitions.iter().any(|transition| transition.to == State::Failed), "{}", shell.story());
+}
+
 /// Writes to one leaf, in order.
 fn written<'a>(shell: &'a Shell, path: &str) -> Vec<&'a str> {
     let of_path = |told: &'a Told| match told {
