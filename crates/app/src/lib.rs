@@ -28,12 +28,12 @@ pub use auth::LoggedIn;
 pub use beats::{Beat, Loop};
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
-pub use cpe::{Refusals, Refused};
+pub use cpe::{HELD_BECAUSE, Refusals, Refused};
 pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
 pub use error::{AppError, FieldError};
 pub use oms::{
-    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltTest, OnuChange,
-    PlanTraffic, PlannedCustomer, PlannedService, Saving,
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltReading, OltTest,
+    OnuChange, PlanTraffic, PlannedCustomer, PlannedService, Saving,
 };
 pub use settings::{
     AcsPolicy, ClockWaiver, FamilyOverride, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork,

@@ -1,9 +1,68 @@
 //! What keeps a device from being configured. Each closed gate is a reason; the first closed one is shown.
 
 use crate::{
-    AuthLevel, Layer, Link, Reason, sentences,
+    AuthLevel, Context, Device, Layer, Link, Reason, sentences,
     work::{Move, Work},
 };
+use types::UtcMs;
+
+/// A gate into READY. The machine asks them in this order and stops at the first one that is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// The clock is right, or somebody answers for it.
+    Clock,
+    /// No operator holds it.
+    Hold,
+    /// Its service wants something of it.
+    Intent,
+    /// The wait after a failure is over.
+    BackOff,
+    /// The last attempt began long enough ago.
+    CoolDown,
+    /// It is who it says: by its own secret, or somebody vouches for it.
+    Identity,
+    /// A family fits it that may be written to.
+    Family,
+}
+
+impl Gate {
+    /// In the order they are asked.
+    pub const ALL: [Gate; 7] =
+        [Gate::Clock, Gate::Hold, Gate::Intent, Gate::BackOff, Gate::CoolDown, Gate::Identity, Gate::Family];
+
+    /// As it is spelled for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Gate::Clock => "clock",
+            Gate::Hold => "hold",
+            Gate::Intent => "intent",
+            Gate::BackOff => "back_off",
+            Gate::CoolDown => "cool_down",
+            Gate::Identity => "identity",
+            Gate::Family => "family",
+        }
+    }
+}
+
+/// Every gate, and why it is closed if it is; `now` and `context` as the machine would be given. Two are judged by what
+/// the last session left: whether it showed its secret, and which family it was found to be.
+pub fn gates(device: &Device, context: &Context, now: UtcMs) -> Vec<(Gate, Option<Reason>)> {
+    let work = Work::new(device, context, now);
+    let closed = |gate: Gate| match gate {
+        Gate::Clock => (!work.clock_passes()).then(|| work.clock_reason()),
+        Gate::Hold | Gate::Intent | Gate::BackOff | Gate::CoolDown => work.closed(gate),
+        Gate::Identity => {
+            let ownership = &device.ownership;
+            let shown = ownership.proven_at.is_some() && !ownership.first_contact;
+            (!shown && !work.trusted()).then(|| work.untrusted_reason())
+        }
+        Gate::Family => match &device.profile {
+            None => Some(sentences::family_undecided()),
+            Some(chosen) => chosen.read_only.as_deref().map(sentences::profile_read_only),
+        },
+    };
+    Gate::ALL.into_iter().map(|gate| (gate, closed(gate))).collect()
+}
 
 impl Work<'_> {
     /// The device may be given secrets: it showed its own, or it is at first contact and somebody else vouches
@@ -43,24 +102,30 @@ impl Work<'_> {
     /// Gates that can be judged without a session: hold, intent, back-off, cool-down. Cool-down does not stop an
     /// attempt that is already under way: it resumes at its cursor.
     pub(crate) fn closed_gate(&self) -> Option<Reason> {
-        if let Some(hold) = &self.device.hold {
-            return Some(sentences::held(&hold.by, hold.since));
+        [Gate::Hold, Gate::Intent, Gate::BackOff, Gate::CoolDown]
+            .into_iter()
+            .find_map(|gate| self.closed(gate))
+    }
+
+    /// Why one of these is closed.
+    fn closed(&self, gate: Gate) -> Option<Reason> {
+        match gate {
+            Gate::Hold => self.device.hold.as_ref().map(|hold| sentences::held(&hold.by, hold.since)),
+            Gate::Intent => {
+                let none = self.context.intents.as_ref().is_none_or(|intents| intents.layers().is_empty());
+                none.then(sentences::no_intent)
+            }
+            Gate::BackOff => {
+                let until = self.device.next_attempt_at.filter(|until| *until > self.now)?;
+                Some(sentences::back_off(Some(until), self.device.attempts))
+            }
+            Gate::CoolDown => {
+                let until = self.cool_down_until().filter(|until| *until > self.now)?;
+                self.device.run.is_none().then(|| sentences::cool_down(until))
+            }
+            // Asked where a session is open.
+            Gate::Clock | Gate::Identity | Gate::Family => None,
         }
-        if self.context.intents.as_ref().is_none_or(|intents| intents.layers().is_empty()) {
-            return Some(sentences::no_intent());
-        }
-        if let Some(until) = self.device.next_attempt_at
-            && until > self.now
-        {
-            return Some(sentences::back_off(Some(until), self.device.attempts));
-        }
-        if self.device.run.is_none()
-            && let Some(until) = self.cool_down_until()
-            && until > self.now
-        {
-            return Some(sentences::cool_down(until));
-        }
-        None
     }
 
     pub(crate) fn cool_down_until(&self) -> Option<types::UtcMs> {

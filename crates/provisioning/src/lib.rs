@@ -61,6 +61,7 @@ pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, 
 pub use event::{
     AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,
 };
+pub use gates::{Gate, gates};
 pub use intent::{
     AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
     WifiSecurity,

@@ -270,6 +270,11 @@ pub(crate) fn model_unknown(identity: &str) -> Reason {
         .then("it stays as it is; its parameters can be read")
 }
 
+pub(crate) fn family_undecided() -> Reason {
+    Reason::new(Code::ModelUnknown, "Which family it is of is not decided yet")
+        .then("looked for in its next session")
+}
+
 pub(crate) fn family_refused(title: &str, why: &str) -> Reason {
     let why = why.chars().take(300).collect::<String>();
     Reason::new(Code::FamilyRefused, format!("Override refused by the device: set to {title}, but {why}"))

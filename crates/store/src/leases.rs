@@ -141,6 +141,15 @@ async fn fenced(tx: &Tx, lease: &Lease) -> Result<StoreError, StoreError> {
     })
 }
 
+/// Who has a lease, or had it last.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn owner(db: &Db, name: &str) -> Result<Option<String>, StoreError> {
+    use node_leases::Column;
+    Ok(db.find_one::<NodeLease>(Column::Name.eq(name)).await?.map(|lease| lease.owner))
+}
+
 /// Gives a lease back that was taken. False: it is not the one in force any more, and whoever took it since keeps it.
 ///
 /// # Errors

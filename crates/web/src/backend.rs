@@ -1,7 +1,7 @@
 //! Where pages and API meet the use cases: every command they call, in one place.
 
 use app::{Actor, App, AppError, Role};
-use types::Secret;
+use types::{OltId, Secret};
 
 /// A session that still counts.
 pub(crate) struct Session {
@@ -35,6 +35,11 @@ pub(crate) async fn resolve_api_key(
     address: Option<String>,
 ) -> Result<Option<Actor>, AppError> {
     app.resolve_api_key(&Secret::new(key), address).await
+}
+
+/// Reads one OLT now.
+pub(crate) async fn read_olt(app: &App, actor: &Actor, id: OltId) -> Result<app::OltReading, AppError> {
+    app.read_olt_now(actor, id).await
 }
 
 /// Asks every OLT now what it sees; what does not answer is recorded as silent and shown so.

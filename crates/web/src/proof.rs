@@ -2,10 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use provisioning::{Device, Layer};
+use app::AppError;
+use provisioning::{Device, Gate, Layer, Reason};
 use store::read::{CpeRow, EvidenceRow, IntentRow};
 
+use types::CpeId;
+
 use crate::{error::Fail, state::Ctx};
+
+/// Every gate into READY of a CPE, and why it is closed if it is. None of them where what is stored of its machine cannot
+/// be read: the machine says so itself, and the rest is shown all the same.
+pub(crate) async fn gates(ctx: &Ctx, id: CpeId) -> Result<Vec<(Gate, Option<Reason>)>, Fail> {
+    match ctx.app().gates_of(id).await {
+        Err(AppError::Internal(_)) => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
 
 /// Evidence of a CPE, and which layers do what is wanted now.
 pub(crate) struct Proof {

@@ -3,6 +3,7 @@
 
 mod authorise;
 mod bed;
+mod cpe;
 mod golden;
 mod hostile;
 mod live;

@@ -374,6 +374,56 @@ pub fn role(role: &str) -> &'static str {
     }
 }
 
+/// Name of a gate into READY.
+pub fn gate(gate: provisioning::Gate) -> &'static str {
+    use provisioning::Gate;
+    match gate {
+        Gate::Clock => "Its clock is right",
+        Gate::Hold => "Nobody holds it",
+        Gate::Intent => "Its service wants something of it",
+        Gate::BackOff => "The wait after a failure is over",
+        Gate::CoolDown => "The last attempt began long enough ago",
+        Gate::Identity => "It is who it says",
+        Gate::Family => "Its family is known and may be written to",
+    }
+}
+
+/// One thing that was asked or told in a session, in words. What follows the name of the RPC says how it went.
+fn session_order(order: &str) -> String {
+    let (rpc, rest) = order.split_once(' ').unwrap_or((order, ""));
+    let said = match rpc {
+        "GetParameterNames" => "looked what there is",
+        "GetParameterValues" => "read values",
+        "SetParameterValues" => "wrote settings",
+        "AddObject" => "created an object",
+        "TransferComplete" => return format!("the router told the end of a transfer: {rest}"),
+        "device" => return format!("the router {rest}"),
+        _ => return order.to_owned(),
+    };
+    match rest.strip_prefix("→ fault ") {
+        Some(code) => format!("{said}: refused, {code}"),
+        None => said.to_owned(),
+    }
+}
+
+/// What a session did, from its record (a JSON list): `read values 3 times, wrote settings: refused, 9007`.
+pub fn session_done(detail: &str) -> String {
+    let orders: Vec<String> = serde_json::from_str(detail).unwrap_or_default();
+    let mut said: Vec<(String, usize)> = Vec::new();
+    for order in orders.iter().map(|order| session_order(order)) {
+        match said.last_mut().filter(|(last, _)| *last == order) {
+            Some((_, times)) => *times += 1,
+            None => said.push((order, 1)),
+        }
+    }
+    let times = |(order, times): (String, usize)| match times {
+        1 => order,
+        2 => format!("{order} twice"),
+        times => format!("{order} {times} times"),
+    };
+    said.into_iter().map(times).collect::<Vec<_>>().join(", ")
+}
+
 /// Name of a layer.
 pub fn layer(layer: &str) -> &'static str {
     match layer {
@@ -480,6 +530,17 @@ pub fn session_outcome(outcome: &str) -> Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_told_as_what_was_done_in_it() {
+        let detail = r#"["GetParameterNames","GetParameterValues","GetParameterValues","GetParameterValues",
+            "SetParameterValues → fault 9007","device asked RequestDownload"]"#;
+        assert_eq!(
+            session_done(detail),
+            "looked what there is, read values 3 times, wrote settings: refused, 9007, the router asked RequestDownload"
+        );
+        assert_eq!((session_done("[]"), session_done("rubbish")), (String::new(), String::new()));
+    }
 
     #[test]
     fn down_causes_of_real_olts() {

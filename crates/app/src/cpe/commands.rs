@@ -8,6 +8,8 @@ use types::{CpeId, ServiceId};
 
 /// Longest reason that somebody gives for colleagues, in characters.
 const LONGEST_WHY: usize = 200;
+/// So begins the line of the timeline that says why somebody holds a device; the reason follows.
+pub const HELD_BECAUSE: &str = "Provisioning held: ";
 
 impl App {
     /// Stops provisioning of this device until the hold is lifted. `why` is for colleagues: it stands in the timeline
@@ -155,7 +157,7 @@ impl App {
             code: action.replace('.', "_"),
             text: match &event {
                 Event::HoldSet { .. } if why.is_empty() => "Provisioning held.".to_owned(),
-                Event::HoldSet { .. } => format!("Provisioning held: {why}"),
+                Event::HoldSet { .. } => format!("{HELD_BECAUSE}{why}"),
                 Event::HoldCleared { .. } => "Hold lifted.".to_owned(),
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),

@@ -6,8 +6,8 @@
 
 use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
 use provisioning::{
-    Context, Device, DeviceFault, Effect, Event, Intents, InternetMode, Layer, OwnershipCredentials, Proof,
-    Reason, ReasonCode, State, Step,
+    Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
+    Proof, Reason, ReasonCode, State, Step,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -282,6 +282,30 @@ impl App {
         Ok(Live { row, device, intents, credentials, learned, session: None })
     }
 
+    /// What the machine is told besides the device.
+    fn context_of(&self, live: &Live, event: &Event) -> Context {
+        Context {
+            intents: live.intents.clone(),
+            profiles: self.profiles(),
+            learned: live.learned.clone(),
+            family: self.family_for(&live.device, event),
+            policy: self.policy_for(&live.device, event),
+            credentials: live.credentials.clone(),
+            fingerprint_key: self.fingerprint_key().clone(),
+        }
+    }
+
+    /// Every gate into READY of a device, and why it is closed if it is. None of it is written down: it is what the machine
+    /// would find now.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], or when the database cannot be read.
+    pub async fn gates_of(&self, cpe: CpeId) -> Result<Vec<(Gate, Option<Reason>)>, AppError> {
+        let live = self.load(cpe).await?;
+        let context = self.context_of(&live, &Event::SessionReady);
+        Ok(provisioning::gates(&live.device, &context, self.now()))
+    }
+
     /// `None`: the row was changed by somebody else; load it again.
     async fn step(
         &self,
@@ -290,15 +314,7 @@ impl App {
         recorded: Option<&Recorded>,
     ) -> Result<Option<Fed>, AppError> {
         let now = self.now();
-        let mut context = Context {
-            intents: live.intents.clone(),
-            profiles: self.profiles(),
-            learned: live.learned.clone(),
-            family: self.family_for(&live.device, event),
-            policy: self.policy_for(&live.device, event),
-            credentials: live.credentials.clone(),
-            fingerprint_key: self.fingerprint_key().clone(),
-        };
+        let mut context = self.context_of(live, event);
         let mut step = provisioning::step(&live.device, event, &context, now);
         let mut credentials = None;
         if step.effects.contains(&Effect::MakeCredentials) && live.credentials.is_none() {

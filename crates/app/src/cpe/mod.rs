@@ -13,6 +13,7 @@ mod reconsider;
 mod refused;
 
 pub(crate) use challenged::Challenged;
+pub use commands::HELD_BECAUSE;
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
 pub(crate) use refused::RefusedLately;
 pub use refused::{Refusals, Refused};

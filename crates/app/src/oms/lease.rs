@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// So much earlier nothing is sent any more: what is sent last is still on its way when another takes over.
 const MARGIN: Duration = Duration::from_secs(3);
 
-fn lease_name(olt: OltId) -> String {
+pub(super) fn lease_name(olt: OltId) -> String {
     format!("olt:{olt}")
 }
 

@@ -25,6 +25,7 @@ pub use input::{
     AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic,
     PlannedCustomer, PlannedService,
 };
+pub use observe::OltReading;
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;
 pub use saves::Saving;

@@ -1,8 +1,8 @@
 //! What OLTs say by themselves: detected ONUs, states, light. A reconciler: it reads the OLT and the database, writes
 //! what was observed, never what is wanted, and may be called at any time.
 
-use super::{news::olt_news, saves::Unsaved};
-use crate::{App, AppError, Change, Loop, work::wait};
+use super::{lease::lease_name, news::olt_news, saves::Unsaved};
+use crate::{Actor, App, AppError, Change, Loop, Permission, work::wait};
 use futures::{StreamExt, stream::FuturesUnordered};
 use olt::driver::OltError;
 use std::{
@@ -29,6 +29,27 @@ const TASKS: u64 = 64;
 struct OltWork {
     tasks: Vec<OltTaskId>,
     save: Option<Unsaved>,
+}
+
+/// What came of reading an OLT now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OltReading {
+    /// It was read; what is shown is new.
+    Read,
+    /// It did not answer.
+    Silent {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// Another node works on it, and reads it too.
+    Elsewhere {
+        /// Which.
+        node: String,
+    },
+    /// Another node took over meanwhile, so what was read is not taken in.
+    Dropped,
+    /// It is switched off in its settings and not read.
+    SwitchedOff,
 }
 
 impl App {
@@ -197,6 +218,31 @@ impl App {
         }));
         reading.buffer_unordered(PARALLEL).collect::<()>().await;
         Ok(())
+    }
+
+    /// Reads one OLT now, for somebody who waits for it, and says what came of it.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`], or when the database fails.
+    pub async fn read_olt_now(&self, actor: &Actor, id: OltId) -> Result<OltReading, AppError> {
+        actor.require(Permission::AuthoriseOnu)?;
+        let olt: rows::Olt = self.found(id, "OLT").await?;
+        if olt.admin_state != AdminState::Enabled {
+            return Ok(OltReading::SwitchedOff);
+        }
+        if self.may_act_on(id).await?.is_none() {
+            let owner = leases::owner(self.store(), &lease_name(id)).await?;
+            return Ok(OltReading::Elsewhere { node: owner.unwrap_or_default() });
+        }
+        self.observe_olt(&olt).await?;
+        let now: rows::Olt = self.found(id, "OLT").await?;
+        Ok(if now.observed_at <= olt.observed_at {
+            OltReading::Dropped
+        } else if now.observed_state == OltObservedState::Answering {
+            OltReading::Read
+        } else {
+            OltReading::Silent { why: now.observed_reason.unwrap_or_default() }
+        })
     }
 
     async fn observe_olt(&self, olt: &rows::Olt) -> Result<(), AppError> {

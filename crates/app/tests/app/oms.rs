@@ -9,7 +9,7 @@ use crate::support::{
     },
     world::{self, admin, person},
 };
-use app::{AppError, NewOlt, OltTest, Role};
+use app::{AppError, NewOlt, OltReading, OltTest, Role};
 use sim::olt::{Fault, FaultKind, SimOlt};
 use store::{
     DetectedState, OltObservedState, OltProtocol, OltTaskState, Presence, ServiceState, onus, rows, tasks,
@@ -30,6 +30,19 @@ async fn tried(node: &Node, id: OltId) -> OltTest {
 
 async fn changed(node: &Node, id: OltId, input: NewOlt) -> Result<(), AppError> {
     node.run(move |app| async move { app.update_olt(&admin(), id, input, true).await }).await
+}
+
+async fn one_olt_is_read_now_and_what_came_of_it_is_true(bed: &Bed) {
+    let (one, two) = (Node::start(bed, "node-1").await, Node::start(bed, "node-2").await);
+    let (_sim, id) = known_olt(bed, &one, "olt-1").await;
+    bed.advance_s(5);
+    let now = |app: app::App| async move { app.read_olt_now(&admin(), id).await };
+    assert_eq!(one.run(now).await.expect("an answer"), OltReading::Read);
+    let elsewhere = two.run(now).await.expect("an answer");
+    assert_eq!(elsewhere, OltReading::Elsewhere { node: "node-1".into() }, "the other node has it");
+    let viewer = person("tariq", Role::Viewer);
+    let refused = one.run(move |app| async move { app.read_olt_now(&viewer, id).await }).await;
+    assert!(matches!(refused, Err(AppError::Forbidden(_))), "{refused:?}");
 }
 
 async fn waiting(node: &Node) -> Vec<(Serial, DetectedState)> {
@@ -496,6 +509,7 @@ fn saves(sim: &SimOlt) -> u64 {
 on_both!(
     an_olt_is_added_tried_and_changed,
     the_host_key_of_an_olt_is_pinned,
+    one_olt_is_read_now_and_what_came_of_it_is_true,
     a_dry_run_shows_what_is_sent_and_sends_nothing,
     an_onu_is_authorised_from_light_to_an_expected_cpe,
     two_people_who_authorise_one_onu_at_once_make_one_task,

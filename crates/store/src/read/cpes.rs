@@ -205,6 +205,7 @@ impl Read<'_> {
         &self,
         cpe_id: i64,
         filter: &ParameterFilter,
+        sort: &Sort,
         page: Page,
     ) -> Result<Listed<ParameterRow>, StoreError> {
         let mut from = Sql::new("FROM cpe_parameters");
@@ -221,7 +222,7 @@ impl Read<'_> {
             select,
             from,
             |sql| {
-                sql.push("ORDER BY path");
+                sql.order(sort, &[("path", "path"), ("value", "value"), ("read", "read_at")], "path", "path");
             },
             page,
         )

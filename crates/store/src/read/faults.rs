@@ -17,7 +17,7 @@ pub struct FaultFilter {
     pub code: Option<i64>,
     /// Only of this CPE.
     pub cpe_id: Option<i64>,
-    /// Part of the text, path or serial.
+    /// Part of the text or path, customer, or a serial in any notation.
     pub q: String,
 }
 
@@ -96,7 +96,8 @@ fn conditions(filter: &FaultFilter) -> Sql {
     sql.and_is("f.model", filter.model.clone());
     sql.and_is("f.code", filter.code);
     sql.and_is("f.cpe_id", filter.cpe_id);
-    sql.and_contains(&["f.text", "f.path", "p.serial_number", "c.name"], filter.q.trim());
+    let texts = ["f.text", "f.path", "p.serial_number", "c.name"];
+    sql.and_matches(&["p.pon_serial", "UPPER(p.serial_number)"], &texts, filter.q.trim());
     sql
 }
 

@@ -402,6 +402,13 @@ async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {
     let one = FaultFilter { class: Some("session_triggering".into()), ..FaultFilter::default() };
     let rows = store.read().faults(&one, &Sort::parse("-time"), Page::default()).await.expect("rows");
     assert_eq!((rows.total, rows.rows[0].customer_name.as_deref()), (1, None));
+    // The serial is found as it is shown, as the OLT says it, and as hexadecimal digits; a part of it too.
+    for q in ["HWTC-7D4733C3", "hwtc7d4733c3", "485754437D4733C3", "7D4733C3"] {
+        let of_one = FaultFilter { q: q.into(), ..FaultFilter::default() };
+        let found = store.read().faults(&of_one, &Sort::default(), Page::default()).await.expect("rows");
+        assert_eq!((found.total, found.rows[0].cpe_id), (2, 1), "{q}");
+        assert_eq!(store.read().fault_counts(&of_one).await.expect("counts").len(), 1, "{q}");
+    }
     let later = FaultFilter { since_at: START.0 + 1, ..FaultFilter::default() };
     assert_eq!(store.read().faults(&later, &Sort::default(), Page::default()).await.expect("rows").total, 0);
 }
@@ -418,7 +425,14 @@ async fn parameters_are_found_by_path_value_and_branch(bed: &Bed) {
     let store = seeded(bed).await;
     let count = |q: &str, branch: &str| {
         let (store, filter) = (store.clone(), ParameterFilter { q: q.into(), branch: branch.into() });
-        async move { store.read().cpe_parameters(1, &filter, Page::default()).await.expect("reads").total }
+        async move {
+            store
+                .read()
+                .cpe_parameters(1, &filter, &Sort::default(), Page::default())
+                .await
+                .expect("reads")
+                .total
+        }
     };
     assert_eq!(count("", "").await, 4);
     assert_eq!(count("informinterval", "").await, 1);

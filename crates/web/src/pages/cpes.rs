@@ -12,7 +12,12 @@ use store::read::{
 };
 use types::{CpeId, ServiceId};
 
-use super::{go, html, no_store, page, service::is_held, went};
+use super::{
+    go, html, no_store, page,
+    service::is_held,
+    service_found::{LayerView, Wishes, layers},
+    went,
+};
 use crate::{
     auth::Who,
     error::Fail,
@@ -52,6 +57,13 @@ struct Step {
     current: bool,
 }
 
+/// One of the gates into READY.
+struct GateView {
+    name: &'static str,
+    /// Why it is closed, and what happens next.
+    closed: Option<(String, String)>,
+}
+
 struct Call {
     /// Unlike the call after it, or the last one of all: said in full.
     news: bool,
@@ -80,6 +92,9 @@ struct Data {
     lines: Vec<TimelineRow>,
     evidence: Vec<EvidenceRow>,
     proved: usize,
+    layers: Vec<LayerView>,
+    gates: Vec<GateView>,
+    gates_closed: usize,
     timers: Vec<TimerRow>,
     held: bool,
     clock_waits: bool,
@@ -109,6 +124,7 @@ struct CpePage {
     list: ListView,
     rows: Vec<ParameterRow>,
     all: u64,
+    csv: String,
     branches: Vec<String>,
 }
 
@@ -125,6 +141,16 @@ struct ParametersPart {
     list: ListView,
     rows: Vec<ParameterRow>,
     all: u64,
+    csv: String,
+}
+
+/// A part of what is known of a router's parameters, as it is asked for.
+struct ParameterPage {
+    list: ListView,
+    rows: Vec<ParameterRow>,
+    all: u64,
+    /// The same rows as a file.
+    csv: String,
 }
 
 /// `1.2 s`, from milliseconds.
@@ -319,6 +345,16 @@ fn own_interval(row: &CpeRow) -> Option<u32> {
     (reason["code"] == "ownership_not_kept").then(|| reason["facts"]["kept_s"].as_str()?.parse().ok())?
 }
 
+/// Every gate into READY, closed or not.
+async fn gates(ctx: &Ctx, id: i64) -> Result<Vec<GateView>, Fail> {
+    let gates = crate::proof::gates(ctx, CpeId(id)).await?;
+    let shown = gates.into_iter().map(|(gate, closed)| GateView {
+        name: words::gate(gate),
+        closed: closed.map(|reason| (reason.text, reason.next.unwrap_or_default())),
+    });
+    Ok(shown.collect())
+}
+
 async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let read = ctx.read();
     let v = ctx.view();
@@ -334,7 +370,14 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         let news = std::mem::replace(&mut newer, request.outcome.clone()) != request.outcome;
         Call { news, word, meaning, detail: request.detail, at: request.at }
     });
-    let evidence = Proof::of_cpe(ctx, &row).await?.evidence;
+    let wishes = match row.service_id {
+        Some(service) => Wishes::of(ctx, service).await?,
+        None => Wishes::default(),
+    };
+    let proof = Proof::of(ctx, &row, &wishes.rows).await?;
+    let strip = layers(&wishes, &proof, Some(&row));
+    let evidence = proof.evidence;
+    let gates = gates(ctx, id).await?;
     let known = words::reason_title(&row.reason_code);
     let now = words::cpe_now(&row.state, &row.reason_code);
     Ok(Data {
@@ -353,6 +396,9 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         faults_total: faults.total,
         sessions: sessions.rows,
         sessions_total: sessions.total,
+        layers: strip,
+        gates_closed: gates.iter().filter(|gate| gate.closed.is_some()).count(),
+        gates,
         proved: evidence.iter().filter(|fact| fact.verified).count(),
         evidence,
         timers: read.cpe_timers(id).await?,
@@ -369,11 +415,14 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     })
 }
 
-async fn parameters_of(ctx: &Ctx, id: i64, query: Query) -> Result<(ListView, Vec<ParameterRow>, u64), Fail> {
+async fn parameters_of(ctx: &Ctx, id: i64, query: Query) -> Result<ParameterPage, Fail> {
+    let read = ctx.read();
     let filter = ParameterFilter { q: query.get("q").into(), branch: query.get("branch").into() };
-    let all = ctx.read().cpe_parameters(id, &ParameterFilter::default(), Page::first(1)).await?.total;
-    let found = ctx.read().cpe_parameters(id, &filter, query.page()).await?;
-    Ok((ListView::new(query, found.total), found.rows, all))
+    let all =
+        read.cpe_parameters(id, &ParameterFilter::default(), &Sort::default(), Page::first(1)).await?.total;
+    let found = read.cpe_parameters(id, &filter, &query.sort(), query.page()).await?;
+    let csv = query.with(&format!("/cpes/{id}/parameters.csv"), &[]);
+    Ok(ParameterPage { list: ListView::new(query, found.total), rows: found.rows, all, csv })
 }
 
 pub(crate) async fn show(
@@ -394,9 +443,10 @@ pub(crate) async fn show(
     .await?
     .crumb("CPEs", "/cpes")
     .watch([format!("cpe-{id}")]);
-    let (list, rows, all) = parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
+    let ParameterPage { list, rows, all, csv } =
+        parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
     let branches = ctx.read().cpe_branches(id).await?;
-    page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, all, branches })
+    page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, all, csv, branches })
 }
 
 pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
@@ -409,8 +459,9 @@ pub(crate) async fn parameters(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let (list, rows, all) = parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
-    Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, all })?))
+    let ParameterPage { list, rows, all, csv } =
+        parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
+    Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, all, csv })?))
 }
 
 pub(crate) async fn parameters_csv(
@@ -422,12 +473,13 @@ pub(crate) async fn parameters_csv(
     ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
     let query = Query::parse("", uri.query());
     let wanted = ParameterFilter { q: query.get("q").into(), branch: query.get("branch").into() };
+    let sort = query.sort();
     let heading = export::line(&["path", "value", "kind", "writable", "read_at"])?;
     Ok(export::file("parameters.csv", heading, move |number| {
-        let (ctx, wanted) = (ctx.clone(), wanted.clone());
+        let (ctx, wanted, sort) = (ctx.clone(), wanted.clone(), sort.clone());
         async move {
             let Some(part) = export::part(number) else { return Ok(None) };
-            let rows = ctx.read().cpe_parameters(id, &wanted, part).await?.rows;
+            let rows = ctx.read().cpe_parameters(id, &wanted, &sort, part).await?.rows;
             let v = ctx.view();
             export::lines(rows.into_iter().map(|row| {
                 let writable = match row.writable {
@@ -477,8 +529,9 @@ pub(crate) async fn sessions_csv(
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
     ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
-    let heading =
-        export::line(&["began_at", "ended_at", "events", "requests", "faults", "outcome", "address"])?;
+    let heading = export::line(&[
+        "began_at", "ended_at", "events", "requests", "faults", "outcome", "address", "done",
+    ])?;
     Ok(export::file("sessions.csv", heading, move |number| {
         let ctx = ctx.clone();
         async move {
@@ -494,6 +547,7 @@ pub(crate) async fn sessions_csv(
                     row.faults.to_string(),
                     row.outcome.unwrap_or_default(),
                     row.peer_address,
+                    words::session_done(&row.detail),
                 ]
             }))
         }

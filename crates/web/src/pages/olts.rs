@@ -1,6 +1,6 @@
 //! OLTs: the list, one OLT, and its settings with write-only secrets.
 
-use app::{NewOlt, OltDefaults, Saving};
+use app::{NewOlt, OltDefaults, OltReading, Saving};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -400,25 +400,44 @@ pub(crate) async fn save(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) 
 
 pub(crate) async fn refresh(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
     let to = format!("/olts/{id}");
-    Ok(match crate::backend::read_olts(ctx.app(), &who.actor).await {
-        Ok(()) => {
-            let olt = one(&ctx, id).await?;
-            match olt.observed_state.as_str() {
-                _ if olt.admin_state == "disabled" => {
-                    go(&ctx, &to, Status::Warn, "Not read", "This OLT is switched off in its settings.")
-                }
-                "answering" => go(&ctx, &to, Status::Ok, "Read", "The values below are new."),
-                _ => {
-                    let why = olt.observed_reason.unwrap_or_else(|| "No reason was recorded.".to_owned());
-                    go(&ctx, &to, Status::Bad, "The OLT does not answer", why)
-                }
-            }
+    Ok(match crate::backend::read_olt(ctx.app(), &who.actor, OltId(id)).await {
+        Ok(reading) => {
+            let (s, title, text) = read_words(reading, &one(&ctx, id).await?, &ctx.view());
+            go(&ctx, &to, s, title, text)
         }
         Err(error) => {
             let fail = Fail::from(error);
             go(&ctx, &to, Status::Bad, fail.title, fail.detail)
         }
     })
+}
+
+/// What to say of a reading that somebody asked for.
+fn read_words(reading: OltReading, olt: &OltRow, v: &View) -> (Status, &'static str, String) {
+    let last = match olt.observed_at {
+        Some(at) => format!("What is shown was read {} ago", v.since(at)),
+        None => "It was never read".to_owned(),
+    };
+    match reading {
+        OltReading::Read => (Status::Ok, "Read", "The values below are new.".to_owned()),
+        OltReading::Silent { why } if why.is_empty() => {
+            (Status::Bad, "The OLT does not answer", "No reason was recorded.".to_owned())
+        }
+        OltReading::Silent { why } => (Status::Bad, "The OLT does not answer", why),
+        OltReading::Elsewhere { node } => (
+            Status::Info,
+            "Not read by this node",
+            format!("{last}; node {} works on this OLT and reads it by itself.", view::limited(node, 80)),
+        ),
+        OltReading::Dropped => (
+            Status::Info,
+            "Not read",
+            format!("{last}. Another node took this OLT over meanwhile and reads it by itself."),
+        ),
+        OltReading::SwitchedOff => {
+            (Status::Warn, "Not read", "This OLT is switched off in its settings.".to_owned())
+        }
+    }
 }
 
 pub(crate) async fn forget_key(

@@ -20,15 +20,23 @@ use crate::{
 };
 
 /// Something that needs a person.
-struct Problem {
-    s: Status,
-    title: String,
-    text: String,
-    size: String,
-    since: String,
-    who: &'static str,
-    href: String,
+pub(crate) struct Problem {
+    pub(crate) s: Status,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) size: String,
+    pub(crate) since: String,
+    pub(crate) who: &'static str,
+    /// The page where it is looked at.
+    pub(crate) href: String,
     verb: &'static str,
+}
+
+impl Problem {
+    /// The title without marks for the direction of a name, which are for pages.
+    pub(crate) fn plain_title(&self) -> String {
+        self.title.replace([FIRST_STRONG, POP], "")
+    }
 }
 
 struct Data {
@@ -264,15 +272,13 @@ fn refusal_problem(refusals: &Refusals, v: &View) -> Option<Problem> {
     })
 }
 
-async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
-    let read = ctx.read();
-    let n = ctx.numbers().await?;
-    let sort = Sort::default();
-    let olts = read.olts().await?;
+/// Everything that needs a person, worst first.
+pub(crate) async fn problems(ctx: &Ctx, v: &View) -> Result<Vec<Problem>, Fail> {
+    let (read, sort) = (ctx.read(), Sort::default());
     let stuck = TaskFilter { state: Some("needs_operator".into()), ..TaskFilter::default() };
-    let open = TaskFilter { state: Some("open".into()), ..TaskFilter::default() };
     let mut problems: Vec<Problem> = Vec::new();
     problems.extend(refusal_problem(&ctx.app().refusals().await?, v));
+    let olts = read.olts().await?;
     problems.extend(
         olts.iter().filter(|olt| olt.observed_state == "silent").take(5).map(|olt| olt_problem(olt, v)),
     );
@@ -291,8 +297,18 @@ async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
         Status::Wait => 2,
         Status::Ok | Status::Info | Status::Off | Status::Unknown => 3,
     });
+    Ok(problems)
+}
+
+async fn data(ctx: &Ctx, who: &Who, v: &View, oob: bool) -> Result<Data, Fail> {
+    let read = ctx.read();
+    let n = ctx.numbers().await?;
+    let sort = Sort::default();
+    let olts = read.olts().await?;
+    let mut problems = problems(ctx, v).await?;
     let more = problems.len().saturating_sub(SHOWN);
     problems.truncate(SHOWN);
+    let open = TaskFilter { state: Some("open".into()), ..TaskFilter::default() };
     let waiting = |state: &str| StateCount {
         state: state.into(),
         n: i64::try_from(n.cpes_in(state)).unwrap_or(i64::MAX),

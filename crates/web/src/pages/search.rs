@@ -12,7 +12,7 @@ use super::{html, no_store, page};
 use crate::{
     auth::Who,
     error::Fail,
-    list::Query,
+    list::{Query, encode},
     shell::Shell,
     state::Ctx,
     view::{self, Html, Word},
@@ -104,8 +104,9 @@ async fn lists(ctx: &Ctx, q: &str, hits: &[Hit]) -> Result<Vec<Shown>, Fail> {
     Ok(shown)
 }
 
-async fn find(ctx: &Ctx, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
+async fn find(ctx: &Ctx, who: &Who, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
     let mut group = "";
+    let may_authorise = who.may(app::Permission::AuthoriseOnu);
     let hits = ctx.read().search(q, limit).await?;
     let lists = lists(ctx, q, &hits).await?;
     Ok(lists
@@ -114,10 +115,15 @@ async fn find(ctx: &Ctx, q: &str, limit: u32) -> Result<Vec<Shown>, Fail> {
             let (name, path, icon) = kind(hit.kind);
             let first = std::mem::replace(&mut group, name) != name;
             let detail: Vec<String> = hit.detail.split(" · ").map(view::serial).collect();
+            let href = match hit.kind {
+                // Who may not authorise is shown it where it waits.
+                HitKind::Detected if !may_authorise => format!("/detected?q={}", encode(&hit.title)),
+                _ => format!("{path}{}", hit.id),
+            };
             Shown {
                 first,
                 group: name,
-                href: format!("{path}{}", hit.id),
+                href,
                 icon: view::icon(icon),
                 title: view::serial(&hit.title),
                 detail: detail.join(" · "),
@@ -141,8 +147,8 @@ pub(crate) async fn search(
         "Nothing has this name, number or address."
     };
     if headers.contains_key("hx-request") {
-        return Ok(no_store(html(&SearchHits { hits: find(&ctx, &q, 6).await?, empty })?));
+        return Ok(no_store(html(&SearchHits { hits: find(&ctx, &who, &q, 6).await?, empty })?));
     }
     let shell = Shell::new(&ctx, &who, &headers, "search", "Search").await?;
-    page(&ctx, &headers, &SearchPage { shell, hits: find(&ctx, &q, 30).await?, q, empty })
+    page(&ctx, &headers, &SearchPage { shell, hits: find(&ctx, &who, &q, 30).await?, q, empty })
 }

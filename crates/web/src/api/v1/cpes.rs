@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use provisioning::Device;
 use serde::{Deserialize, Serialize};
 use store::read::{
-    ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, FaultFilter, ParameterFilter,
+    ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, FaultFilter, Page, ParameterFilter,
     ParameterRow, TimelineSubject,
 };
 use types::{CpeId, ServiceId};
@@ -23,6 +23,7 @@ use crate::{
     models::Family,
     proof::Proof,
     state::Ctx,
+    words,
 };
 
 list_query! {
@@ -54,8 +55,8 @@ list_query! {
         q: String,
         /// Only below this path, e.g. `InternetGatewayDevice.WANDevice.`.
         branch: String,
-    } /// By path only; leave it out.
-    sort []
+    } /// One of path, value, read; by path without it.
+    sort ["path", "value", "read"]
 }
 
 /// Why a CPE is in its state.
@@ -170,6 +171,18 @@ fn model_of(device: &Device) -> app::ModelOf<'_> {
 pub(super) struct HoldShown {
     by: String,
     since_at: Time,
+    /// What they said why, as it stands in the timeline; null if nothing.
+    reason: Option<String>,
+}
+
+/// A gate into READY: nothing is written to a CPE but what makes it ours while one of them is closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GateShown {
+    /// `clock`, `hold`, `intent`, `back_off`, `cool_down`, `identity` or `family`; they are asked in this order.
+    gate: &'static str,
+    open: bool,
+    /// Why it is closed; null if it is open.
+    closed: Option<Why>,
 }
 
 /// A timer that is set.
@@ -236,6 +249,8 @@ pub(super) struct CpeWithLayers {
     clock: Option<ClockShown>,
     /// It keeps another inform interval than it was told; null: it keeps that one.
     kept_interval: Option<OwnInterval>,
+    /// The gates into READY, as they stand now.
+    gates: Vec<GateShown>,
     /// An operator stopped its provisioning.
     hold: Option<HoldShown>,
     /// Failures in a row.
@@ -290,6 +305,8 @@ pub(super) struct SessionShown {
     /// How it ended; null while it is open.
     outcome: Option<String>,
     peer_address: String,
+    /// What was done in it, in words.
+    done: String,
 }
 
 /// A connection request and what came of it.
@@ -389,6 +406,7 @@ fn session(row: CpeSessionRow) -> SessionShown {
         faults: row.faults,
         outcome: row.outcome,
         peer_address: row.peer_address,
+        done: words::session_done(&row.detail),
     }
 }
 
@@ -398,6 +416,15 @@ fn connection_request(row: ConnectionRequestRow) -> ConnectionRequest {
 
 async fn row_of(ctx: &Ctx, id: i64) -> Result<CpeRow, Fail> {
     found(ctx.read().cpe(id).await?, "CPE", id)
+}
+
+/// What was said when it was held. A hold keeps who and since when; why stands in the timeline.
+async fn hold_reason(ctx: &Ctx, id: i64, since: types::UtcMs) -> Result<Option<String>, Fail> {
+    // The line is written in the same step, with the time at which it was ordered.
+    let ordered = since.0 - 60_000;
+    let lines = ctx.read().timeline(TimelineSubject::Cpe(id), Some(ordered), Page::first(200)).await?.rows;
+    let line = lines.into_iter().find(|line| line.code == "cpe_hold");
+    Ok(line.and_then(|line| Some(line.text.strip_prefix(app::HELD_BECAUSE)?.to_owned())))
 }
 
 async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
@@ -413,7 +440,22 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
         summary: record.summary.clone(),
         drifted: record.drifted,
     });
+    let gates = crate::proof::gates(ctx, CpeId(id)).await?.into_iter().map(|(gate, closed)| GateShown {
+        gate: gate.as_str(),
+        open: closed.is_none(),
+        closed: closed.map(|why| Why { code: why.code.as_str().to_owned(), text: why.text, next: why.next }),
+    });
+    let held = device.as_ref().and_then(|device| device.hold.as_ref());
+    let hold = match held {
+        Some(hold) => Some(HoldShown {
+            by: hold.by.clone(),
+            since_at: hold.since.into(),
+            reason: hold_reason(ctx, id, hold.since).await?,
+        }),
+        None => None,
+    };
     Ok(CpeWithLayers {
+        gates: gates.collect(),
         family: family(ctx, &row),
         layers: layers.collect(),
         clock: device.as_ref().map(|device| ClockShown {
@@ -432,10 +474,7 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
                 accepted: accepted.filter(|a| a.interval_s == kept.kept_s).map(KeptIntervalShown::from),
             })
         }),
-        hold: device
-            .as_ref()
-            .and_then(|device| device.hold.as_ref())
-            .map(|hold| HoldShown { by: hold.by.clone(), since_at: hold.since.into() }),
+        hold,
         attempts: device.as_ref().map_or(0, |device| device.attempts),
         timers: timers.into_iter().map(|row| TimerShown { timer: row.timer, at: row.at.into() }).collect(),
         cpe: cpe(row),
@@ -499,9 +538,9 @@ pub(super) async fn list_parameters(
     Filter(asked): Filter<ParameterQuery>,
 ) -> Answer<List<Parameter>> {
     row_of(&ctx, id).await?;
-    let page = asked.page();
+    let (page, sort) = (asked.page(), asked.sort());
     let filter = ParameterFilter { q: asked.q.unwrap_or_default(), branch: asked.branch.unwrap_or_default() };
-    Ok(List::of(ctx.read().cpe_parameters(id, &filter, page).await?, page, parameter))
+    Ok(List::of(ctx.read().cpe_parameters(id, &filter, &sort, page).await?, page, parameter))
 }
 
 /// CWMP sessions, newest first.

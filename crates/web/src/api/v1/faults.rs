@@ -34,7 +34,7 @@ fn class_known(class: Option<&str>) -> Result<(), Fail> {
 list_query! {
     /// Which faults.
     FaultQuery {
-        /// Part of the text, path, serial or customer.
+        /// Part of the text, path or customer, or a serial in any notation.
         q: String,
         /// Not before this time, e.g. `2026-11-21T14:30:00Z`.
         since: String,
@@ -60,7 +60,7 @@ list_query! {
 list_query! {
     /// Which faults.
     SummaryQuery {
-        /// Part of the text, path, serial or customer.
+        /// Part of the text, path or customer, or a serial in any notation.
         q: String,
         /// Not before this time, e.g. `2026-11-21T14:30:00Z`.
         since: String,
@@ -70,6 +70,8 @@ list_query! {
         model: String,
         /// Only this fault code, e.g. 9005.
         code: i64,
+        /// Only of this CPE.
+        cpe_id: i64,
     } /// By size only; leave it out.
     sort []
     check |asked| {
@@ -276,7 +278,7 @@ pub(super) async fn summarise_faults(
         class: asked.class,
         model: asked.model,
         code: asked.code,
-        cpe_id: None,
+        cpe_id: asked.cpe_id,
         q: asked.q.unwrap_or_default(),
     };
     let groups = ctx.read().fault_groups(&filter).await?;

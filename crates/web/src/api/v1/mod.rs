@@ -109,6 +109,7 @@ fn table() -> Table {
         .with(Need::Public, routes!(document::get_openapi))
         .with(Need::SignedIn, routes!(access::get_me))
         .read(routes!(overview::get_overview))
+        .read(routes!(overview::list_problems))
         .read(routes!(overview::search))
         .read(routes!(overview::list_timeline))
         .read(routes!(overview::events))

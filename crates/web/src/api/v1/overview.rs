@@ -218,6 +218,48 @@ pub(super) async fn get_overview(State(ctx): State<Ctx>) -> Answer<Numbers> {
     }))
 }
 
+/// Something that needs a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemShown {
+    /// `bad`, `warn` …
+    severity: String,
+    /// What it is.
+    title: String,
+    /// The sentence with the facts, and where to look.
+    text: String,
+    /// How much it is about, e.g. `12 CPEs`.
+    size: String,
+    /// Since when, or how old the word is.
+    since: String,
+    /// Whose turn it is, e.g. `needs somebody`.
+    who: String,
+    /// The page that has it.
+    page: String,
+}
+
+/// Everything that needs a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemList {
+    items: Vec<ProblemShown>,
+}
+
+/// What needs a person, worst first: the list at the head of the overview, whole.
+#[utoipa::path(get, path = "/api/v1/overview/problems", tag = "about",
+    responses((status = 200, description = "What needs a person.", body = ProblemList)))]
+pub(super) async fn list_problems(State(ctx): State<Ctx>) -> Answer<ProblemList> {
+    let shown = |problem: crate::pages::overview::Problem| ProblemShown {
+        severity: problem.s.to_string(),
+        title: problem.plain_title(),
+        text: problem.text,
+        size: problem.size,
+        since: problem.since,
+        who: problem.who.to_owned(),
+        page: problem.href,
+    };
+    let items = crate::pages::overview::problems(&ctx, &ctx.view()).await?.into_iter().map(shown).collect();
+    Ok(Json(ProblemList { items }))
+}
+
 /// Everything that a text can mean, best first; `size` is how many of each kind, 50 at most.
 #[utoipa::path(get, path = "/api/v1/search", tag = "about", params(SearchQuery),
     responses((status = 200, description = "What was found.", body = FoundList)))]

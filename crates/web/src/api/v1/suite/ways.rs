@@ -173,6 +173,16 @@ async fn an_operator_at_a_cpe() {
         "{}",
         held.text
     );
+    assert_eq!(held.json()["hold"]["reason"], "the street is dug up");
+    let gates = held.json()["gates"].as_array().cloned().unwrap_or_default();
+    let names: Vec<&str> = gates.iter().filter_map(|gate| gate["gate"].as_str()).collect();
+    assert_eq!(names, ["clock", "hold", "intent", "back_off", "cool_down", "identity", "family"]);
+    let closed: Vec<&str> = gates
+        .iter()
+        .filter(|gate| gate["open"] == json!(false) && gate["closed"]["text"].is_string())
+        .filter_map(|gate| gate["gate"].as_str())
+        .collect();
+    assert_eq!(closed, ["clock", "hold", "intent", "identity", "family"], "every one, not only the first");
     let released = bed.post(&format!("{place}/release-hold"), json!({})).await;
     assert_eq!((released.status, &released.json()["hold"]), (StatusCode::OK, &Value::Null));
     for (order, status) in
@@ -331,6 +341,32 @@ async fn settings_that_would_hurt_are_refused_field_by_field() {
         .problem(StatusCode::UNPROCESSABLE_ENTITY);
     assert!(detail.contains("10.20.0.0/16"), "{detail}");
     assert_eq!(bed.get("/api/v1/settings/acs").await.json(), before, "nothing changed");
+}
+
+#[tokio::test]
+async fn whom_the_management_networks_keep_out_is_told_to_programs() {
+    let bed = Bed::new().await;
+    app::ports::CpeFrontDoor::refused(&*bed.app, std::net::IpAddr::from([10, 21, 3, 4]));
+    bed.app.write_refused().await.expect("written down");
+    let refused = bed.get("/api/v1/settings/acs/refused-addresses").await.json();
+    assert_eq!((&refused["has_networks"], &refused["last_hour"]), (&json!(false), &json!(1)));
+    let first = &refused["addresses"][0];
+    assert_eq!(
+        (&first["address"], &first["perhaps_network"], &first["times"]),
+        (&json!("10.21.3.4"), &json!("10.21.0.0/16"), &json!(1))
+    );
+    let problems = bed.get("/api/v1/overview/problems").await.json();
+    let first = &problems["items"][0];
+    assert_eq!((&first["severity"], &first["title"]), (&json!("bad"), &refused["trouble"]), "{problems}");
+    // What the internet has is taken only from who says that it is meant.
+    let mut settings = bed.get("/api/v1/settings/acs").await.json();
+    settings["management_networks"] = json!(["10.21.0.0/16", "8.8.8.0/24"]);
+    let got = bed.put("/api/v1/settings/acs", json!({ "settings": settings })).await;
+    let detail = got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(detail.contains("8.8.8.0/24 holds addresses of the internet"), "{detail}");
+    let meant = json!({ "settings": settings, "public_networks_meant": true });
+    assert_eq!(bed.put("/api/v1/settings/acs", meant).await.status, StatusCode::OK);
+    assert_eq!(bed.get("/api/v1/overview/problems").await.json()["items"], json!([]));
 }
 
 #[tokio::test]
