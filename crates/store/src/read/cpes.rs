@@ -280,6 +280,31 @@ impl Read<'_> {
         .await
     }
 
+    /// Connection requests that fit, newest first unless sorted otherwise; `outcome` is the stable word.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connection_request_list(
+        &self,
+        cpe_id: i64,
+        outcome: Option<String>,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<ConnectionRequestRow>, StoreError> {
+        let mut from = Sql::new("FROM connection_requests");
+        from.and_is("cpe_id", Some(cpe_id)).and_is("outcome", outcome);
+        let order = [("time", "at"), ("outcome", "outcome")];
+        self.listed(
+            "SELECT id, at, outcome, detail",
+            from,
+            |sql| {
+                sql.order(sort, &order, "at DESC", "id DESC");
+            },
+            page,
+        )
+        .await
+    }
+
     /// Connection requests, newest first.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub use overview::{CpeTrouble, OnuTrouble, Overview, StateCount};
 pub use search::{Hit, HitKind, serial_needle, vendor_needle};
 pub use services::{IntentRow, ServiceFilter, ServiceRow};
 pub use tasks::{TaskFilter, TaskLineRow, TaskRow};
-pub use timeline::{TimelineRow, TimelineSubject};
+pub use timeline::{TimelineFilter, TimelineRow, TimelineSubject};
 pub use users::{ApiKeyRow, SettingRow, UserRow};
 
 use crate::Db;

@@ -1,6 +1,6 @@
 //! The timeline: what happened, why, and what happens next.
 
-use super::{Listed, Page, Read, sql::Sql};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -51,6 +51,17 @@ pub struct TimelineRow {
     pub cpe_serial: Option<String>,
 }
 
+/// Which lines.
+#[derive(Debug, Clone, Default)]
+pub struct TimelineFilter {
+    /// Not before this time.
+    pub since_at: Option<i64>,
+    /// Only of this severity: `ok`, `info`, `wait`, `warn` or `bad`.
+    pub severity: Option<String>,
+    /// Part of the sentence, of what happens next, of who did it or of the new state.
+    pub q: String,
+}
+
 const SELECT: &str = "SELECT h.id, h.at, h.kind, h.from_state, h.to_state, h.severity, h.code, h.text, h.next_text, h.actor, \
      h.service_id, s.code AS service_code, h.onu_row_id, h.olt_id, t.name AS olt_name, h.cpe_id, p.serial_number AS cpe_serial";
 
@@ -63,6 +74,21 @@ impl Read<'_> {
         &self,
         subject: TimelineSubject,
         since_at: Option<i64>,
+        page: Page,
+    ) -> Result<Listed<TimelineRow>, StoreError> {
+        let filter = TimelineFilter { since_at, ..TimelineFilter::default() };
+        self.timeline_lines(subject, &filter, &Sort::default(), page).await
+    }
+
+    /// Lines that fit, newest first unless sorted by `time`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn timeline_lines(
+        &self,
+        subject: TimelineSubject,
+        filter: &TimelineFilter,
+        sort: &Sort,
         page: Page,
     ) -> Result<Listed<TimelineRow>, StoreError> {
         let mut from = Sql::new(
@@ -86,14 +112,17 @@ impl Read<'_> {
             TimelineSubject::Cpe(id) => drop(from.and_is("h.cpe_id", Some(id))),
             TimelineSubject::Customer(id) => drop(from.and_is("h.customer_id", Some(id))),
         }
-        if let Some(since) = since_at {
+        if let Some(since) = filter.since_at {
             from.and("h.at >=").bind(since);
         }
+        from.and_is("h.severity", filter.severity.clone());
+        from.and_contains(&["h.text", "h.next_text", "h.actor", "h.to_state"], filter.q.trim());
         self.listed(
             SELECT,
             from,
-            |sql| {
-                sql.push("ORDER BY h.at DESC, h.id DESC");
+            |sql| match (sort.column.as_str(), sort.descending) {
+                ("time", false) => drop(sql.push("ORDER BY h.at, h.id")),
+                _ => drop(sql.push("ORDER BY h.at DESC, h.id DESC")),
             },
             page,
         )

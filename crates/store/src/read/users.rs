@@ -1,6 +1,6 @@
 //! Logins, API keys and settings, without any hash or secret.
 
-use super::{Page, Read, sql::Sql};
+use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 
@@ -55,6 +55,56 @@ impl Read<'_> {
         );
         sql.page(Page::first(500));
         self.all(sql).await
+    }
+
+    /// Logins that fit, those that may sign in first unless sorted otherwise; `q` is part of the name or the role.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn user_list(&self, q: &str, sort: &Sort, page: Page) -> Result<Listed<UserRow>, StoreError> {
+        let mut from = Sql::new("FROM users u");
+        from.and_contains(&["u.name", "u.role"], q.trim());
+        let order = [
+            ("name", "u.name"),
+            ("role", "u.role"),
+            ("state", "u.active, u.must_change"),
+            ("seen", "u.last_login_at"),
+        ];
+        self.listed(
+            "SELECT u.id, u.name, u.role, u.active, u.must_change, u.created_at, u.last_login_at",
+            from,
+            |sql| {
+                sql.order(sort, &order, "u.active DESC, u.name", "u.id");
+            },
+            page,
+        )
+        .await
+    }
+
+    /// API keys that fit, those in use first unless sorted otherwise; `q` is part of the name, of what it may do or of who
+    /// made it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn api_key_list(
+        &self,
+        q: &str,
+        sort: &Sort,
+        page: Page,
+    ) -> Result<Listed<ApiKeyRow>, StoreError> {
+        let mut from = Sql::new("FROM api_keys k");
+        from.and_contains(&["k.name", "k.scopes", "k.created_by"], q.trim());
+        let order = [("name", "k.name"), ("made", "k.created_at"), ("used", "k.last_used_at")];
+        self.listed(
+            "SELECT k.id, k.name, k.scopes, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.revoked_at",
+            from,
+            |sql| {
+                let first = "CASE WHEN k.revoked_at IS NULL THEN 0 ELSE 1 END, k.name";
+                sql.order(sort, &order, first, "k.id");
+            },
+            page,
+        )
+        .await
     }
 
     /// All API keys, those in use first (500 at most).

@@ -6,6 +6,7 @@ pub(crate) mod cpes;
 pub(crate) mod customers;
 pub(crate) mod detected;
 pub(crate) mod faults;
+pub(crate) mod histories;
 pub(crate) mod models;
 pub(crate) mod olts;
 pub(crate) mod onu_change;

@@ -18,7 +18,9 @@ use super::{again, filled, go, no_store, page, went};
 use crate::{
     auth::Who,
     error::Fail,
+    export,
     form::Form,
+    list::{ListView, Query},
     shell::Shell,
     state::Ctx,
     view::{self, Status, View, Word},
@@ -373,6 +375,7 @@ struct UsersPage {
     v: View,
     tabs: Vec<Tab>,
     form: Form,
+    list: ListView,
     users: Vec<UserRow>,
     roles: Vec<Role>,
     matrix: Vec<(&'static str, Vec<bool>)>,
@@ -380,7 +383,14 @@ struct UsersPage {
     secret_for: String,
 }
 
-async fn draw_users(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Result<UsersPage, Fail> {
+async fn draw_users(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    form: Form,
+    query: Query,
+) -> Result<UsersPage, Fail> {
+    let found = ctx.read().user_list(query.get("q"), &query.sort(), query.page()).await?;
     let shell =
         Shell::new(ctx, who, headers, "settings", "Users and roles").await?.crumb("Settings", "/settings");
     let roles = Role::ALL.to_vec();
@@ -395,7 +405,8 @@ async fn draw_users(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Re
         v: ctx.view(),
         tabs: tabs(who, "/settings/users"),
         form,
-        users: ctx.read().users().await?,
+        list: ListView::new(query, found.total),
+        users: found.rows,
         roles,
         matrix,
         secret: String::new(),
@@ -403,8 +414,48 @@ async fn draw_users(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Re
     })
 }
 
-pub(crate) async fn users(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
-    page(&ctx, &headers, &draw_users(&ctx, &who, &headers, Form::default()).await?)
+/// Where logins are listed.
+const USERS: &str = "/settings/users";
+
+pub(crate) async fn users(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse(USERS, uri.query());
+    page(&ctx, &headers, &draw_users(&ctx, &who, &headers, Form::default(), query).await?)
+}
+
+pub(crate) async fn users_csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse(USERS, uri.query());
+    let heading = export::line(&[
+        "name",
+        "role",
+        "may_sign_in",
+        "must_change_password",
+        "created_at",
+        "last_login_at",
+    ])?;
+    Ok(export::file("users.csv", heading, move |number| {
+        let (ctx, query) = (ctx.clone(), query.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().user_list(query.get("q"), &query.sort(), part).await?.rows;
+            let v = ctx.view();
+            let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+            export::lines(rows.into_iter().map(|row| {
+                vec![
+                    row.name,
+                    row.role,
+                    yes(row.active),
+                    yes(row.must_change),
+                    v.exact(row.created_at),
+                    v.exact(row.last_login_at),
+                ]
+            }))
+        }
+    }))
 }
 
 pub(crate) async fn create_user(
@@ -416,11 +467,12 @@ pub(crate) async fn create_user(
     let name = form.val("name").trim().to_owned();
     let Ok(role) = form.val("role").parse::<Role>() else {
         form.wrong("role", "is not chosen.");
-        return again(&draw_users(&ctx, &who, &headers, form).await?);
+        return again(&draw_users(&ctx, &who, &headers, form, Query::parse(USERS, None)).await?);
     };
     match ctx.app().create_user(&who.actor, &name, role).await {
         Ok((_, password)) => {
-            let mut shown = draw_users(&ctx, &who, &headers, Form::default()).await?;
+            let mut shown =
+                draw_users(&ctx, &who, &headers, Form::default(), Query::parse(USERS, None)).await?;
             // The one place where it is shown, once; the page is not kept by the browser.
             shown.secret = password.expose().to_owned();
             shown.secret_for = name;
@@ -428,7 +480,7 @@ pub(crate) async fn create_user(
         }
         Err(error) => {
             form.take(error.into());
-            again(&draw_users(&ctx, &who, &headers, form).await?)
+            again(&draw_users(&ctx, &who, &headers, form, Query::parse(USERS, None)).await?)
         }
     }
 }
@@ -454,7 +506,8 @@ pub(crate) async fn reset_password(
 ) -> Result<Response, Fail> {
     match ctx.app().reset_password_of(&who.actor, UserId(id)).await {
         Ok(password) => {
-            let mut shown = draw_users(&ctx, &who, &headers, Form::default()).await?;
+            let mut shown =
+                draw_users(&ctx, &who, &headers, Form::default(), Query::parse(USERS, None)).await?;
             shown.secret = password.expose().to_owned();
             let user = shown.users.iter().find(|user| user.id == id);
             shown.secret_for = user.map(|user| user.name.clone()).unwrap_or_default();
@@ -477,6 +530,7 @@ struct KeysPage {
     v: View,
     tabs: Vec<Tab>,
     form: Form,
+    list: ListView,
     keys: Vec<Key>,
     scopes: Vec<Permission>,
     secret: String,
@@ -488,24 +542,38 @@ pub(crate) fn scope_words(stored: &str) -> Vec<String> {
     serde_json::from_str(stored).unwrap_or_default()
 }
 
-async fn draw_keys(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Result<KeysPage, Fail> {
+/// What a key is good for.
+fn key_word(row: &ApiKeyRow, now: i64) -> Word {
+    if row.revoked_at.is_some() {
+        Word::new(Status::Off, "Revoked")
+    } else if row.expires_at.is_some_and(|at| at <= now) {
+        Word::new(Status::Off, "Ended")
+    } else {
+        Word::new(Status::Ok, "Valid")
+    }
+}
+
+async fn draw_keys(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    form: Form,
+    query: Query,
+) -> Result<KeysPage, Fail> {
     let shell = Shell::new(ctx, who, headers, "settings", "API keys").await?.crumb("Settings", "/settings");
     let v = ctx.view();
-    let key = |row: ApiKeyRow| {
-        let word = if row.revoked_at.is_some() {
-            Word::new(Status::Off, "Revoked")
-        } else if row.expires_at.is_some_and(|at| at <= v.now.0) {
-            Word::new(Status::Off, "Ended")
-        } else {
-            Word::new(Status::Ok, "Valid")
-        };
-        Key { word, scopes: scope_words(&row.scopes).join(" "), row }
+    let found = ctx.read().api_key_list(query.get("q"), &query.sort(), query.page()).await?;
+    let key = |row: ApiKeyRow| Key {
+        word: key_word(&row, v.now.0),
+        scopes: scope_words(&row.scopes).join(" "),
+        row,
     };
-    let keys = ctx.read().api_keys().await?.into_iter().map(key).collect();
+    let keys = found.rows.into_iter().map(key).collect();
     Ok(KeysPage {
         shell,
         tabs: tabs(who, "/settings/api-keys"),
         form,
+        list: ListView::new(query, found.total),
         keys,
         scopes: Permission::ALL.into_iter().filter(|scope| who.may(*scope)).collect(),
         secret: String::new(),
@@ -514,8 +582,52 @@ async fn draw_keys(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Res
     })
 }
 
-pub(crate) async fn api_keys(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
-    page(&ctx, &headers, &draw_keys(&ctx, &who, &headers, Form::default()).await?)
+/// Where keys are listed.
+const KEYS: &str = "/settings/api-keys";
+
+pub(crate) async fn api_keys(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Fail> {
+    let query = Query::parse(KEYS, uri.query());
+    page(&ctx, &headers, &draw_keys(&ctx, &who, &headers, Form::default(), query).await?)
+}
+
+pub(crate) async fn api_keys_csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Response, Fail> {
+    let query = Query::parse(KEYS, uri.query());
+    let heading = export::line(&[
+        "name",
+        "state",
+        "may",
+        "created_at",
+        "created_by",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ])?;
+    Ok(export::file("api-keys.csv", heading, move |number| {
+        let (ctx, query) = (ctx.clone(), query.clone());
+        async move {
+            let Some(part) = export::part(number) else { return Ok(None) };
+            let rows = ctx.read().api_key_list(query.get("q"), &query.sort(), part).await?.rows;
+            let v = ctx.view();
+            export::lines(rows.into_iter().map(|row| {
+                let word = key_word(&row, v.now.0).text;
+                vec![
+                    row.name,
+                    word,
+                    scope_words(&row.scopes).join(" "),
+                    v.exact(row.created_at),
+                    row.created_by,
+                    v.exact(row.expires_at),
+                    v.exact(row.last_used_at),
+                    v.exact(row.revoked_at),
+                ]
+            }))
+        }
+    }))
 }
 
 pub(crate) async fn create_key(
@@ -530,7 +642,8 @@ pub(crate) async fn create_key(
     if !form.has_errors() {
         match ctx.app().create_api_key(&who.actor, &name, &scopes, days).await {
             Ok((_, key)) => {
-                let mut shown = draw_keys(&ctx, &who, &headers, Form::default()).await?;
+                let mut shown =
+                    draw_keys(&ctx, &who, &headers, Form::default(), Query::parse(KEYS, None)).await?;
                 // The one place where it is shown, once.
                 shown.secret = key.expose().to_owned();
                 shown.secret_for = name;
@@ -539,7 +652,7 @@ pub(crate) async fn create_key(
             Err(error) => form.take(error.into()),
         }
     }
-    again(&draw_keys(&ctx, &who, &headers, form).await?)
+    again(&draw_keys(&ctx, &who, &headers, form, Query::parse(KEYS, None)).await?)
 }
 
 pub(crate) async fn revoke_key(

@@ -90,6 +90,98 @@ async fn parameters_are_sorted_and_the_file_is_what_is_shown() {
 }
 
 #[tokio::test]
+async fn histories_are_filtered_sorted_and_exported() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (_, cpe, _) = bed.seeded().await;
+    let call = |outcome: &str, s: u64| rows::ConnectionRequest {
+        cpe_id: cpe,
+        at: NOW.plus_s(s),
+        outcome: outcome.into(),
+        ..rows::ConnectionRequest::default()
+    };
+    let calls = [call("accepted", 1), call("timeout", 2), call("unauthorized", 3)];
+    let line = |text: &str, severity: store::Severity, s: u64| rows::TimelineEntry {
+        at: NOW.plus_s(s),
+        kind: "provisioning".into(),
+        cpe_id: Some(cpe),
+        severity,
+        code: "x".into(),
+        text: text.into(),
+        actor: "nino".into(),
+        facts: serde_json::json!({}),
+        ..rows::TimelineEntry::default()
+    };
+    let lines =
+        [line("the older one", store::Severity::Bad, 1), line("the newer one", store::Severity::Ok, 2)];
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let (calls, lines) = (calls.clone(), lines.clone());
+            Box::pin(async move {
+                for call in &calls {
+                    tx.insert(call).await?;
+                }
+                for line in &lines {
+                    tx.insert(line).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("written");
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/calls")).await.text;
+    let rows = between(&page, "<tbody>", "</tbody>");
+    assert!(rows.find("Refused (401)").expect("there") < rows.find("Accepted").expect("there"), "{rows}");
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/calls?outcome=timeout")).await.text;
+    let rows = between(&page, "<tbody>", "</tbody>");
+    assert!(rows.contains("No answer in time") && !rows.contains("Accepted"), "{rows}");
+    assert!(page.contains(&format!("href=\"/cpes/{cpe}/calls.csv?outcome=timeout\"")));
+    let file = admin.get(&bed, &format!("/cpes/{cpe}/calls.csv?outcome=timeout")).await.text;
+    assert_eq!(file.lines().count(), 2, "{file}");
+
+    let place = format!("/cpes/{cpe}/timeline");
+    let page = admin.get(&bed, &format!("{place}?sort=time")).await.text;
+    assert!(page.find("the older one").expect("there") < page.find("the newer one").expect("there"));
+    let page = admin.get(&bed, &format!("{place}?severity=bad&q=older")).await.text;
+    assert!(page.contains("the older one") && !page.contains("the newer one"));
+    let file = admin.get(&bed, &format!("{place}.csv?severity=bad")).await.text;
+    assert!(file.contains("the older one") && !file.contains("the newer one"), "{file}");
+    assert_eq!(admin.get(&bed, "/onus/1/timeline").await.status, axum::http::StatusCode::OK);
+    assert_eq!(admin.get(&bed, "/cpes/99/timeline").await.status, axum::http::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn users_and_keys_are_filtered_sorted_and_exported() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    bed.person(Role::Viewer).await;
+    bed.person(Role::Noc).await;
+    let names = |page: &str| -> Vec<String> {
+        let rows = between(page, "<tbody>", "</tbody>");
+        let each = rows.split("<tr>").skip(1).map(|row| between(row, "<bdi>", "</bdi>").to_owned());
+        each.collect()
+    };
+    let page = admin.get(&bed, "/settings/users?sort=-name").await.text;
+    assert_eq!(names(&page), ["viewer", "noc", "admin"]);
+    let page = admin.get(&bed, "/settings/users?q=view").await.text;
+    assert_eq!(names(&page), ["viewer"]);
+    assert!(page.contains("href=\"/settings/users.csv?q=view\""), "the file is what is shown");
+    let file = admin.get(&bed, "/settings/users.csv?q=view").await.text;
+    assert!(file.contains("viewer") && !file.contains("noc"), "{file}");
+    let actor = app::Actor::System("test");
+    for name in ["billing", "map"] {
+        bed.app.create_api_key(&actor, name, &[app::Permission::Read], None).await.expect("a key");
+    }
+    let page = admin.get(&bed, "/settings/api-keys?sort=-name").await.text;
+    assert_eq!(names(&page), ["map", "billing"]);
+    let page = admin.get(&bed, "/settings/api-keys?q=bill").await.text;
+    assert_eq!(names(&page), ["billing"]);
+    let file = admin.get(&bed, "/settings/api-keys.csv?q=bill").await.text;
+    assert!(file.contains("billing,Valid,read,") && !file.contains("map"), "{file}");
+}
+
+#[tokio::test]
 async fn who_may_not_authorise_is_led_to_where_an_onu_waits() {
     let bed = Bed::new().await;
     let mut admin = bed.admin().await;
