@@ -21,7 +21,7 @@ use crate::{
     once,
     pages::{
         audit, authorise, cpes, customers, detected, faults, histories, models, olts, onu_change, onus,
-        overview, search, service, service_orders, services, settings, sign_in, tasks,
+        overview, picker, search, service, service_orders, services, settings, sign_in, tasks,
     },
     server::Stopping,
     state::{Ctx, WebState},
@@ -98,6 +98,8 @@ pub(crate) fn routes() -> Vec<Route> {
         read("/faults.csv", see, get(faults::csv)),
         read("/customers", see, get(customers::list)),
         read("/customers.csv", see, get(customers::csv)),
+        read("/customers/options", see, get(picker::customer_options)),
+        read("/services/options", see, get(picker::service_options)),
         read("/customers/{id}", see, get(customers::show)),
         read("/plans", see, get(customers::plans)),
         read("/plans.csv", see, get(customers::plans_csv)),

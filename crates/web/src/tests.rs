@@ -10,6 +10,7 @@ mod live;
 mod models;
 mod once;
 mod pages;
+mod picker;
 mod policy;
 mod rights;
 mod search;

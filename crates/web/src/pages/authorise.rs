@@ -7,10 +7,10 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{CustomerFilter, CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
+use store::read::{CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
 use types::{CustomerId, OltId, PlanId, ServiceId};
 
-use super::{again, filled, go, html, no_store, page};
+use super::{again, filled, go, html, no_store, page, picker};
 use crate::{
     auth::Who,
     error::Fail,
@@ -31,7 +31,11 @@ struct AuthorisePage {
     row: DetectedRow,
     form: Form,
     services: Vec<ServiceRow>,
+    /// What the list of services leaves out.
+    services_left_out: String,
     customers: Vec<CustomerRow>,
+    /// What the list of customers leaves out.
+    customers_left_out: String,
     plans: Vec<PlanRow>,
     defaults: OltDefaults,
     /// May make customers and services too.
@@ -66,9 +70,6 @@ impl DryRunPart {
     }
 }
 
-/// Customers and services offered in the form; the rest is found by its page.
-const OFFERED: u32 = 300;
-
 async fn detected(ctx: &Ctx, form: &Form) -> Result<DetectedRow, Fail> {
     let id = form
         .val("detected")
@@ -86,20 +87,34 @@ async fn draw(
 ) -> Result<AuthorisePage, Fail> {
     let shell = Shell::new(ctx, who, headers, "detected", "Authorise").await?.crumb("Detected", "/detected");
     let read = ctx.read();
-    let filter = ServiceFilter { without_onu: true, ..ServiceFilter::default() };
-    let newest = Sort { column: "created".into(), descending: true };
-    let mut services = read.services(&filter, &newest, Page::first(OFFERED)).await?.rows;
+    let found = picker::services(ctx, form.val("service_q")).await?;
+    let services_left_out = picker::left_out(&found);
+    let mut services = found.rows;
     if let Some(matched) = row.service_id
         && !services.iter().any(|service| service.id == matched)
     {
         services.extend(read.service(matched).await?);
     }
     services.sort_by_key(|service| (Some(service.id) != row.service_id, service.code.clone()));
-    let customers = read.customers(&CustomerFilter::default(), &newest, Page::first(OFFERED)).await?.rows;
+    let found = picker::customers(ctx, form.val("customer_q")).await?;
+    let customers_left_out = picker::left_out(&found);
+    let customers = found.rows;
     let plans = read.plans().await?;
     let defaults = read.olt(row.olt_id).await?.map(|olt| defaults(&olt.defaults)).unwrap_or_default();
     let may_make = may_make(who);
-    Ok(AuthorisePage { shell, v: ctx.view(), row, form, services, customers, plans, defaults, may_make })
+    Ok(AuthorisePage {
+        shell,
+        v: ctx.view(),
+        row,
+        form,
+        services,
+        services_left_out,
+        customers,
+        customers_left_out,
+        plans,
+        defaults,
+        may_make,
+    })
 }
 
 fn may_make(who: &Who) -> bool {
@@ -153,13 +168,25 @@ fn request(row: &DetectedRow, form: &mut Form) -> Result<AuthoriseRequest, Fail>
     })
 }
 
+/// Chooses what was typed instead of chosen.
+async fn settle(ctx: &Ctx, form: &mut Form) -> Result<(), Fail> {
+    match form.val("for") {
+        "service" => picker::settle(ctx, form, "service").await,
+        // A name that is typed is a new customer's.
+        "new" if form.opt("customer_name").is_none() => picker::settle(ctx, form, "customer").await,
+        _ => Ok(()),
+    }
+}
+
 /// Whom it is for. What is missing is noted in the form; then it is for nobody.
 fn whom(form: &mut Form) -> AuthoriseFor {
     match form.val("for") {
         "service" => match form.val("service_id").parse() {
             Ok(id) => AuthoriseFor::Service(ServiceId(id)),
             Err(_) => {
-                form.wrong("service_id", "is not chosen.");
+                if !form.has_errors() {
+                    form.wrong("service_id", "is not chosen.");
+                }
                 AuthoriseFor::Nobody
             }
         },
@@ -181,6 +208,7 @@ fn whom(form: &mut Form) -> AuthoriseFor {
 pub(crate) async fn dry_run(State(ctx): State<Ctx>, who: Who, uri: Uri) -> Result<Response, Fail> {
     let mut form = Form::parse(uri.query().unwrap_or_default());
     let row = detected(&ctx, &form).await?;
+    settle(&ctx, &mut form).await?;
     let request = request(&row, &mut form)?;
     let missing = match form.val("for") {
         "service" if !form.error("service_id").as_str().is_empty() => {
@@ -239,6 +267,7 @@ pub(crate) async fn submit(
     mut form: Form,
 ) -> Result<Response, Fail> {
     let row = detected(&ctx, &form).await?;
+    settle(&ctx, &mut form).await?;
     let mut wanted = request(&row, &mut form)?;
     if let AuthoriseFor::Planned(planned) = wanted.service.clone()
         && !form.has_errors()

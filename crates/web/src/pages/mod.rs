@@ -12,6 +12,7 @@ pub(crate) mod olts;
 pub(crate) mod onu_change;
 pub(crate) mod onus;
 pub(crate) mod overview;
+pub(crate) mod picker;
 pub(crate) mod search;
 pub(crate) mod service;
 mod service_found;

@@ -6,10 +6,10 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use store::read::{CustomerFilter, CustomerRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
+use store::read::{CustomerRow, PlanRow, ServiceFilter, ServiceRow};
 use types::{CustomerId, PlanId, Secret, Serial};
 
-use super::{again, filled, go, html, no_store, page};
+use super::{again, filled, go, html, no_store, page, picker};
 use crate::{
     auth::Who,
     error::Fail,
@@ -46,6 +46,8 @@ struct NewServicePage {
     shell: Shell,
     form: Form,
     customers: Vec<CustomerRow>,
+    /// What the list of customers leaves out.
+    left_out: String,
     plans: Vec<PlanRow>,
 }
 
@@ -139,15 +141,15 @@ pub(crate) async fn csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Result<Resp
 async fn draw(ctx: &Ctx, who: &Who, headers: &HeaderMap, form: Form) -> Result<NewServicePage, Fail> {
     let shell =
         Shell::new(ctx, who, headers, "services", "New service").await?.crumb("Services", "/services");
-    let newest = Sort { column: "created".into(), descending: true };
-    let mut customers =
-        ctx.read().customers(&CustomerFilter::default(), &newest, Page::first(300)).await?.rows;
+    let found = picker::customers(ctx, form.val("customer_q")).await?;
+    let left_out = picker::left_out(&found);
+    let mut customers = found.rows;
     if let Ok(chosen) = form.val("customer_id").parse::<i64>()
         && !customers.iter().any(|customer| customer.id == chosen)
     {
         customers.extend(ctx.read().customer(chosen).await?);
     }
-    Ok(NewServicePage { shell, form, customers, plans: ctx.read().plans().await? })
+    Ok(NewServicePage { shell, form, customers, left_out, plans: ctx.read().plans().await? })
 }
 
 pub(crate) async fn new(
@@ -166,7 +168,9 @@ pub(crate) async fn create(
     headers: HeaderMap,
     mut form: Form,
 ) -> Result<Response, Fail> {
-    let customer_id: i64 = form.number("customer_id");
+    picker::settle(&ctx, &mut form, "customer").await?;
+    // What the word that was typed means is said already.
+    let customer_id: i64 = if form.has_errors() { 0 } else { form.number("customer_id") };
     let plan_id: i64 = form.number("plan_id");
     let expected_serial = match form.opt("expected_serial").map(|text| text.parse::<Serial>()) {
         None => None,
