@@ -2,6 +2,7 @@
 //! the invariants (`support/invariants.rs`).
 
 mod changes;
+mod gates;
 mod intervals;
 #[path = "../support/mod.rs"]
 mod support;
@@ -712,31 +713,6 @@ fn drift_is_found_and_brought_back() {
     assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WAN}X_HW_VLAN"), "200".into())]);
 }
 
-/// Names of the gates that are closed now.
-fn closed_gates(shell: &Shell) -> Vec<&'static str> {
-    let all = provisioning::gates(&shell.device, &shell.context, shell.now);
-    all.into_iter().filter(|(_, closed)| closed.is_some()).map(|(gate, _)| gate.as_str()).collect()
-}
-
-#[test]
-fn every_closed_gate_is_told_not_only_the_first() {
-    let mut shell = huawei(Quirks::default());
-    shell.run_until(State::Provisioning, 3600);
-    shell.feed(Event::HoldSet { by: "ana".into() });
-    shell.run(3600);
-    shell.device = {
-        let mut device = serde_json::to_value(&shell.device).expect("json");
-        device["next_attempt_at"] = serde_json::json!(shell.now.plus_s(600));
-        device["clock"]["valid"] = serde_json::json!(false);
-        serde_json::from_value(device).expect("a device")
-    };
-    shell.context.intents = None;
-    assert_eq!(closed_gates(&shell), ["clock", "hold", "intent", "back_off"]);
-    let fresh = provisioning::gates(&provisioning::Device::new(shell.now), &shell.context, shell.now);
-    let family = fresh.iter().find(|(gate, _)| gate.as_str() == "family").expect("every gate is there");
-    assert!(family.1.as_ref().is_some_and(|reason| reason.text.contains("not decided")), "{family:?}");
-}
-
 #[test]
 fn a_hold_stops_at_the_next_request_and_lifting_it_goes_on_at_the_cursor() {
     let mut shell = huawei(Quirks::default());
@@ -744,7 +720,7 @@ fn a_hold_stops_at_the_next_request_and_lifting_it_goes_on_at_the_cursor() {
     shell.feed(Event::HoldSet { by: "ana".into() });
     shell.run(3600);
     assert_eq!((shell.device.state(), code(&shell)), (State::TimeSynced, ReasonCode::Held));
-    assert_eq!(closed_gates(&shell), ["hold"], "what is shown of it is what stops it");
+    assert_eq!(gates::closed(&shell), ["hold"], "what is shown of it is what stops it");
     let told = shell.cpe.told.len();
     shell.run(3600);
     assert_eq!(shell.cpe.told.len(), told);
