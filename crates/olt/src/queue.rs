@@ -414,13 +414,26 @@ impl OltHandle {
     }
 
     /// Optics of all ONUs on a PON, when nothing else waits for this OLT: no order and no other question is kept waiting
-    /// by more than the one table that is being read.
+    /// by more than the one table that is being read. `None`: `may` forbade it when its turn had come, because somebody
+    /// is between two questions that belong together.
     ///
     /// # Errors
     /// [`OltError`].
-    pub async fn optics(&self, pon: PonPath) -> Result<Table<OnuOptics>, OltError> {
+    pub async fn optics(
+        &self,
+        pon: PonPath,
+        may: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<Table<OnuOptics>>, OltError> {
         let title = format!("read the light of {pon}");
-        self.ask_in(&self.later, &title, false, move |w| Box::pin(w.driver.optics(pon))).await?
+        self.ask_in(&self.later, &title, false, move |w| {
+            Box::pin(async move {
+                match may() {
+                    true => w.driver.optics(pon).await.map(Some),
+                    false => Ok(None),
+                }
+            })
+        })
+        .await?
     }
 
     /// Where an ACS profile of this OLT sends CPEs.

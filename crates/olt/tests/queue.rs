@@ -109,7 +109,7 @@ async fn a_task_whose_caller_went_away_is_finished_and_a_read_is_skipped() {
     assert!(handle.status().running.is_some_and(|r| r.contains("authorise HWTC-7D4733C3")));
     let reader = tokio::spawn({
         let handle = handle.clone();
-        async move { handle.optics(pon()).await }
+        async move { handle.optics(pon(), || true).await }
     });
     while handle.waiting() == 0 {
         tokio::task::yield_now().await;
@@ -149,7 +149,7 @@ async fn the_light_is_read_when_nothing_else_waits() {
     let light = tokio::spawn({
         let handle = handle.clone();
         async move {
-            let optics = handle.optics(pon()).await;
+            let optics = handle.optics(pon(), || true).await;
             light.lock().expect("lock").push("light");
             optics
         }
@@ -169,6 +169,30 @@ async fn the_light_is_read_when_nothing_else_waits() {
     listed.await.expect("ends").expect("ONUs");
     let _ = light.await.expect("ends");
     assert_eq!(*ended.lock().expect("lock"), ["list", "light"], "although it was asked for later");
+}
+
+#[tokio::test]
+async fn the_light_is_not_read_when_somebody_came_before_its_turn() {
+    let olt = FakeOlt::new();
+    let handle = handle(&olt, 64);
+    let (gate, reached, open, _journal) = gate();
+    let order = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.execute(authorise(), Box::new(gate)).await }
+    });
+    reached.notified().await;
+    let free = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let light = tokio::spawn({
+        let (handle, free) = (handle.clone(), free.clone());
+        async move { handle.optics(pon(), move || free.load(std::sync::atomic::Ordering::SeqCst)).await }
+    });
+    while handle.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    free.store(false, std::sync::atomic::Ordering::SeqCst);
+    open.notify_one();
+    let _ = order.await.expect("ends");
+    assert_eq!(light.await.expect("ends").expect("the queue runs"), None, "asked of nobody");
 }
 
 #[tokio::test]

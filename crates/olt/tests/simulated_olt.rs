@@ -143,7 +143,7 @@ async fn there_and_back(spec: OltSpec, protocol: Protocol, context: &str) {
     assert_eq!((report.run_state, report.match_state), (RunState::Online, MatchState::Match), "{context}");
     assert_complete(&sim, context);
 
-    let optics = olt.optics(PON).await.expect("optics").rows;
+    let optics = olt.optics(PON, || true).await.expect("optics").expect("its turn").rows;
     let real = sim.handle().state().plant.onus[&serial()].optics;
     assert_eq!(optics[0].rx_power_cdbm, Some(real.rx_power_cdbm), "{context}");
     let reading = olt.onu_states(PON, vec![]).await.expect("states");

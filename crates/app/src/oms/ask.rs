@@ -19,6 +19,7 @@ impl App {
         handle: &OltHandle,
         question: impl Future<Output = Result<T, OltError>>,
     ) -> Result<Result<T, OltError>, AppError> {
+        let _turn = self.olts().turns.take(olt.id);
         let asked = in_time(handle, &olt.name, PATIENCE, question);
         // Whoever reads takes the lease from nobody; who has it keeps it meanwhile.
         if self.lease_on(olt.id).is_some() {

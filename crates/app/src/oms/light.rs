@@ -3,10 +3,10 @@
 
 use super::registry::OltLine;
 use crate::{App, AppError, Change, Loop, work::wait};
-use futures::StreamExt;
-use olt::model::OnuOptics;
+use futures::{StreamExt, stream::FuturesUnordered};
+use olt::{driver::OltError, model::OnuOptics};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use store::{
     leases::{self, Lease},
     olts, onus, rows,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use types::{OltId, PonPath, UtcMs};
 
@@ -26,10 +27,18 @@ const AGAIN: Duration = Duration::from_secs(600);
 const UNREAD_AGAIN: Duration = Duration::from_secs(60);
 /// PONs of one OLT in one round: a table of 128 ONUs takes an OLT seconds.
 const PER_ROUND: usize = 8;
-/// OLTs at once.
-const PARALLEL: usize = 16;
+/// So long light waits until an OLT has nothing else to do, before the OLT is left alone for this time.
+const WAIT: Duration = Duration::from_secs(60);
+/// So long it waits for a table, its turn in the queue included.
+const LONGEST_TABLE: Duration = Duration::from_secs(180);
+/// After a table an OLT is left alone for so many times as long as the table took: light takes a quarter of its time.
+const REST: u32 = 3;
 /// Characters kept of why it could not be read.
 const LONGEST: usize = 300;
+
+fn rest_after(table: Duration) -> Duration {
+    table.saturating_mul(REST)
+}
 
 /// When the light of which PON was asked for last, answered or not.
 #[derive(Debug, Default)]
@@ -67,20 +76,33 @@ fn says_something(seen: &OnuOptics) -> bool {
 }
 
 impl App {
-    /// Reads the light of ONUs again and again, until told to stop.
+    /// Reads the light of ONUs again and again, until told to stop. OLTs side by side: one that is slow, or has much else
+    /// to do, keeps only its own light waiting.
     pub(super) async fn run_light(&self, stop: &CancellationToken) {
         let pause = || Duration::from_secs(self.policy().autofind_interval_s);
         self.beat(Loop::OltLight, pause());
+        let mut busy: BTreeSet<OltId> = BTreeSet::new();
+        let mut running = FuturesUnordered::new();
         while !stop.is_cancelled() {
-            let read = tokio::select! {
-                () = stop.cancelled() => break,
-                read = self.read_light() => read,
-            };
-            match read {
-                Ok(()) => self.beat(Loop::OltLight, pause()),
+            match self.olts_with_light().await {
+                Ok(olts) => {
+                    self.beat(Loop::OltLight, pause());
+                    for olt in olts {
+                        if busy.insert(olt.id) {
+                            running.push(self.read_light_once(olt));
+                        }
+                    }
+                }
                 Err(error) => tracing::error!(%error, "the light of ONUs cannot be read for a moment"),
             }
-            wait(stop, pause()).await;
+            let tick = wait(stop, pause());
+            tokio::pin!(tick);
+            loop {
+                tokio::select! {
+                    () = &mut tick => break,
+                    Some(olt) = running.next() => drop(busy.remove(&olt)),
+                }
+            }
         }
         self.beats_no_more(Loop::OltLight);
     }
@@ -90,36 +112,51 @@ impl App {
     /// # Errors
     /// When the database fails; what an OLT does not say is recorded at its ONUs.
     pub async fn read_light(&self) -> Result<(), AppError> {
-        let all = olts::all(self.store()).await?.into_iter().filter(|olt| {
-            olt.admin_state == AdminState::Enabled && olt.observed_state == OltObservedState::Answering
-        });
-        let reading = futures::stream::iter(all.map(|olt| async move {
-            match self.read_light_of(&olt).await {
-                Ok(()) => {}
-                Err(AppError::Store(error @ StoreError::Fenced { .. })) => {
-                    tracing::info!(olt = %olt.name, %error, "what was read of the light is dropped");
-                }
-                Err(error) => {
-                    tracing::error!(olt = %olt.name, %error, "the light of its ONUs cannot be taken in")
-                }
-            }
-        }));
-        reading.buffer_unordered(PARALLEL).collect::<()>().await;
+        let reading = self.olts_with_light().await?.into_iter().map(|olt| self.read_light_once(olt));
+        futures::future::join_all(reading).await;
         Ok(())
+    }
+
+    async fn olts_with_light(&self) -> Result<Vec<rows::Olt>, AppError> {
+        let mut all = olts::all(self.store()).await?;
+        all.retain(|olt| {
+            olt.admin_state == AdminState::Enabled
+                && olt.observed_state == OltObservedState::Answering
+                // Whoever reads its ONUs has it; light alone takes an OLT from nobody.
+                && self.lease_on(olt.id).is_some()
+        });
+        Ok(all)
+    }
+
+    async fn read_light_once(&self, olt: rows::Olt) -> OltId {
+        match self.read_light_of(&olt).await {
+            Ok(()) => {}
+            Err(AppError::Store(error @ StoreError::Fenced { .. })) => {
+                tracing::info!(olt = %olt.name, %error, "what was read of the light is dropped");
+            }
+            Err(error) => {
+                tracing::error!(olt = %olt.name, %error, "the light of its ONUs cannot be taken in")
+            }
+        }
+        olt.id
     }
 
     async fn read_light_of(&self, olt: &rows::Olt) -> Result<(), AppError> {
         let onus = onus::of_olt(self.store(), olt.id, None).await?;
-        let due = self.light_due(olt.id, &onus);
-        if due.is_empty() {
-            return Ok(());
-        }
-        let Some(lease) = self.may_act_on(olt.id).await? else { return Ok(()) };
-        let line = self.olt_line(olt).await?;
-        for pon in due {
+        for pon in self.light_due(olt.id, &onus) {
+            // Whoever has the OLT for longer: its light keeps its age, and is still due.
+            if tokio::time::timeout(WAIT, self.olts().turns.free(olt.id)).await.is_err() {
+                tracing::debug!(olt = %olt.name, "it is busy; its light is read another time");
+                return Ok(());
+            }
+            let Some(lease) = self.may_act_on(olt.id).await? else { return Ok(()) };
+            let line = self.olt_line(olt).await?;
             let asked: Vec<rows::Onu> = onus.iter().filter(|onu| onu.pon == pon).cloned().collect();
-            if !self.leased(olt.id, self.read_light_on(olt, &line, pon, asked, &lease)).await? {
-                break;
+            let begun = Instant::now();
+            let goes_on = self.leased(olt.id, self.read_light_on(olt, &line, pon, asked, &lease)).await?;
+            tokio::time::sleep(rest_after(begun.elapsed())).await;
+            if !goes_on {
+                return Ok(());
             }
         }
         Ok(())
@@ -136,7 +173,8 @@ impl App {
             .into_iter()
             .map(|(pon, unread)| (asked.get(&(olt, pon)).copied(), pon, unread))
             .filter(|(at, _, unread)| {
-                at.is_none_or(|at| now.since(at) >= if *unread { UNREAD_AGAIN } else { AGAIN })
+                // A clock that was set back does not stop it.
+                at.is_none_or(|at| now < at || now.since(at) >= if *unread { UNREAD_AGAIN } else { AGAIN })
             })
             .map(|(at, pon, _)| (at, pon))
             .collect();
@@ -153,7 +191,18 @@ impl App {
         asked: Vec<rows::Onu>,
         lease: &Lease,
     ) -> Result<bool, AppError> {
-        let read = line.handle.optics(pon).await;
+        let turns = self.olts().turns.clone();
+        let Some(turn) = turns.take_for_light(olt.id) else { return Ok(true) };
+        let id = olt.id;
+        let question = line.handle.optics(pon, move || turns.is_free(id));
+        let read = match tokio::time::timeout(LONGEST_TABLE, question).await {
+            // Somebody came first; it is still due.
+            Ok(Ok(None)) => return Ok(true),
+            Ok(Ok(Some(table))) => Ok(table),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(OltError::Queue(format!("no answer within {} s", LONGEST_TABLE.as_secs()))),
+        };
+        drop(turn);
         let at = self.now();
         self.olts().light.map().insert((olt.id, pon), at);
         let (seen, why, goes_on) = match read {
@@ -166,7 +215,7 @@ impl App {
             }
             Err(error) => {
                 tracing::warn!(olt = %olt.name, %pon, %error, "its light cannot be read");
-                let goes_on = !error.is_transport() && !matches!(error, olt::driver::OltError::Queue(_));
+                let goes_on = !error.is_transport() && !matches!(error, OltError::Queue(_));
                 (Vec::new(), Some(error.to_string()), goes_on)
             }
         };
@@ -208,5 +257,17 @@ impl App {
             self.bus().say(Change::Onu(onu));
         }
         Ok(goes_on)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn light_takes_at_most_a_quarter_of_the_time_of_an_olt() {
+        for table in [Duration::from_millis(200), Duration::from_secs(10), Duration::from_secs(90)] {
+            assert!(table * 4 <= table + rest_after(table), "{table:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod reserve;
 mod saves;
 mod spec;
 mod tape;
+mod turns;
 
 pub(crate) use address::{AddressWord, Asked, Asker, said_at, seen_online};
 pub use input::{

@@ -151,6 +151,7 @@ impl App {
 
     async fn work_on_olt(&self, olt: OltId, work: OltWork, stop: CancellationToken) -> OltId {
         let all_done = async {
+            let _turn = self.olts().turns.take(olt);
             let mut all_done = true;
             for id in work.tasks {
                 if stop.is_cancelled() || self.may_act_on(olt).await?.is_none() {
@@ -247,6 +248,7 @@ impl App {
 
     async fn observe_olt(&self, olt: &rows::Olt) -> Result<(), AppError> {
         let Some(lease) = self.may_act_on(olt.id).await? else { return Ok(()) };
+        let _turn = self.olts().turns.take(olt.id);
         let stored = match self.leased(olt.id, self.read_olt(olt, &lease)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.olt_is_silent(olt, &error, lease).await,

@@ -38,6 +38,8 @@ pub(crate) struct OltRegistry {
     /// Leases that this node holds.
     pub(super) leases: Mutex<HashMap<OltId, Lease>>,
     wake: tokio::sync::Notify,
+    /// Who asks which OLT something now.
+    pub(super) turns: super::turns::Turns,
     /// About the light of ONUs.
     pub(super) light: super::light::Asked,
     /// About the addresses of ONUs.
