@@ -431,7 +431,9 @@ impl Engine {
             self.answer_line(password.expose());
             return Ok(());
         }
-        if let Some(captures) = dialect.prompt.captures(row) {
+        // Before it knows who we are an OLT prints banners, and no prompt.
+        let let_in = !login.asks_for_login || login.sent_password;
+        if let Some(captures) = dialect.prompt.captures(row).filter(|_| let_in) {
             // A banner may hold something that looks like a prompt: the real one comes again when asked for.
             if login.candidate.as_deref() == Some(row) {
                 self.prompt = Prompt {

@@ -124,6 +124,26 @@ fn a_wrong_password_is_said_in_the_olts_words() {
     assert!(!format!("{engine:?}").contains("hunter2"));
 }
 
+/// Rows that look like a prompt, twice the same, before anybody was asked who we are: the lines of a frame around a
+/// banner, or what noise on the line comes to.
+#[test]
+fn nothing_before_the_password_is_a_prompt() {
+    let mut noise = engine(true, Limits::default());
+    assert_eq!(play(&mut noise, &[("", "A#\r\nA#".into())], &[4096]), []);
+    noise.feed(&[128, 35, 10, 128, 35]);
+    assert_eq!(noise.poll(), None);
+
+    let mut framed = engine(true, Limits::default());
+    let frame = "****************#";
+    let banner = format!("{frame}\r\n*  authorised  #\r\n{frame}\r\n{frame}\r\n>>User name:");
+    let mut login = telnet_login();
+    login[0] = ("", banner);
+    let outputs = play(&mut framed, &login, &[1]);
+    let Some(Output::LoggedIn(prompt)) = outputs.last() else { panic!("no login: {outputs:?}") };
+    assert_eq!(prompt.host, "MA5608T");
+    assert_eq!(outputs.first(), Some(&Output::Send(b"root\n".to_vec())));
+}
+
 /// All sessions of the account are taken: over SSH it is said only after the login.
 #[test]
 fn a_taken_account_is_said_over_ssh_too() {
