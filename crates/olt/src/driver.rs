@@ -642,19 +642,13 @@ impl Driver {
         };
         let at = OnuRef { pon: found.pon, onu_id: found.onu_id };
         // The answer by serial is shorter on some versions; the record of the place is complete. Where the two name
-        // different ONUs neither is believed: what stands there could be anybody's.
+        // different ONUs neither is believed. Some indexes lag: asked again a little later it may agree with itself.
         let record = match self.onu(at).await? {
             Some(record) if record.serial == Some(serial) => record,
             other => {
                 let there = other.map_or_else(|| "none".to_owned(), |record| record.serial_text);
-                return Err(OltError::Refused {
-                    command: format!("ONU {serial}"),
-                    class: ErrorClass::Unknown,
-                    message: format!(
-                        "it says that {serial} is registered as {at}, and when asked for that place names {there}; it \
-                         contradicts itself, so nothing is told from it"
-                    ),
-                });
+                let source = ParseError::Contradicts { serial, place: at.to_string(), there };
+                return Err(OltError::Parse { command: format!("ONU {serial}"), source });
             }
         };
         let service_ports = self.service_ports_of(at).await?;

@@ -4,6 +4,7 @@ use crate::model::{
     AcsProfile, Board, DbaProfile, DetectedOnu, LineProfile, ManagementRow, OnuOptics, OnuRecord, OnuRow,
     OnuSummary, PonPort, ProfileRow, ServicePortRow, Version, Vlan,
 };
+use types::Serial;
 
 /// A reply, or a part of one, that cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,19 @@ pub enum ParseError {
         what: &'static str,
         /// What is said twice.
         thing: String,
+    },
+    /// Two replies name different ONUs for one place: neither is believed, since what stands there could be anybody's.
+    #[error(
+        "it says that {serial} is registered as {place}, and when asked for that place names {there}; it contradicts \
+         itself, so nothing is told from it"
+    )]
+    Contradicts {
+        /// The serial that was asked for.
+        serial: Serial,
+        /// Where it is said to be.
+        place: String,
+        /// Who is said to be there.
+        there: String,
     },
 }
 

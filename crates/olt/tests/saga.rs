@@ -4,11 +4,9 @@
 mod common;
 
 use common::{
-    Blow, FakeOlt, JournalBlow, MemoryJournal, Ont, Port, authorise, facts, impatient, other_serial, pon,
-    serial, spec,
+    Blow, FakeOlt, JournalBlow, MemoryJournal, Ont, Port, authorise, facts, other_serial, pon, serial, spec,
 };
 use olt::{
-    driver::Driver,
     model::{MatchState, RunState},
     plan::{DeauthoriseSpec, OnuRef, Operation, PlanRefusal},
     saga::{Outcome, SagaError, TaskState, execute, resume},
@@ -510,27 +508,98 @@ async fn removing_takes_the_service_ports_first_and_only_the_named_onu() {
     assert!(olt.world().log.is_empty());
 }
 
-/// Ports that nobody wrote down (a crash between push and record) are found and removed with the ONU.
+/// A task killed after its `write`-th write of the journal, and what a resumption makes of it after `meanwhile`. The ACS is
+/// refused, so that it has to be undone.
+async fn undone_after(write: usize, meanwhile: impl FnOnce(&FakeOlt)) -> (FakeOlt, Outcome) {
+    let olt = FakeOlt::new();
+    olt.world().refuse.push(("ont tr069".into(), "  Failure: no".into()));
+    let journal = MemoryJournal::default();
+    *journal.blow.lock().expect("blow") = Some((write, JournalBlow::KillAfter));
+    {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        tokio::select! {
+            outcome = async { execute(&mut driver, &authorise(), &facts(), &mut own).await } => panic!("{outcome:?}"),
+            () = journal.killed.notified() => {}
+        }
+    }
+    meanwhile(&olt);
+    olt.world().log.clear();
+    let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+    (olt, outcome)
+}
+
+/// Service ports of ours that nobody wrote down (a crash between push and record, or sent twice) are found and removed
+/// with the ONU.
 #[tokio::test]
 async fn orphans_do_not_block_the_undoing() {
-    let olt = FakeOlt::new();
-    let journal = MemoryJournal::default();
-    *journal.blow.lock().expect("blow") = Some((3, JournalBlow::KillAfter));
-    assert!(
-        {
-            let (mut driver, mut own) = (olt.driver(), journal.clone());
-            tokio::select! {
-                _ = async { execute(&mut driver, &authorise(), &facts(), &mut own).await } => false,
-                () = journal.killed.notified() => true,
-            }
-        },
-        "killed"
-    );
-    olt.world().ports.insert(900, Port { pon: pon(), ont: 1, vlan: 7, user_vlan: 7, gem: 2, traffic: None });
-    olt.world().refuse.push(("ont tr069".into(), "  Failure: no".into()));
-    let mut driver =
-        Driver::new(std::sync::Arc::new(olt.clone()), common::dialect(), impatient()).expect("a driver");
-    let outcome = resume(&mut driver, &mut journal.clone()).await.expect("resumed").expect("a task");
+    let (olt, outcome) = undone_after(3, |olt| {
+        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: Some((8, 9)) };
+        olt.world().ports.insert(900, port);
+    })
+    .await;
     assert!(matches!(outcome, Outcome::Undone { .. }), "{outcome:?}");
     assert!(olt.is_untouched(), "{:?}", olt.world());
+    assert!(olt.world().log.contains(&"undo service-port 900".to_owned()), "{:?}", olt.world().log);
+}
+
+/// An ONU id that has service ports and no ONU before the task begins is not taken: what is on it was not made by us, stays
+/// as it is, and stands in nobody's way.
+#[tokio::test]
+async fn what_the_precheck_saw_is_neither_deleted_nor_in_the_way() {
+    let olt = FakeOlt::new();
+    let orphan = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: None };
+    olt.world().ports.insert(900, orphan.clone());
+    olt.world().refuse.push(("ont tr069".into(), "  Failure: no".into()));
+    let outcome = run(&olt, &authorise(), &mut MemoryJournal::default()).await.expect("an outcome");
+    assert!(matches!(outcome, Outcome::Undone { .. }), "{outcome:?}");
+    assert!(olt.world().log.iter().any(|line| line.starts_with("ont add 6 2 ")), "{:?}", olt.world().log);
+    assert_eq!(olt.world().onts.len(), 1);
+    assert_eq!(olt.world().ports.get(&900), Some(&orphan));
+    assert_eq!(olt.world().ports.len(), 2, "{:?}", olt.world());
+}
+
+/// A task that was interrupted for hours, and an engineer who meanwhile made the ONU work: with what he put on it nothing is
+/// taken off, and he is told what is left.
+#[tokio::test]
+async fn what_an_engineer_put_on_the_onu_meanwhile_is_not_undone() {
+    fn ont(olt: &FakeOlt, change: impl FnOnce(&mut Ont)) {
+        change(olt.world().onts.get_mut(&(pon(), 1)).expect("registered"));
+    }
+    type Repair = fn(&FakeOlt);
+    let port: Repair = |olt| {
+        let port = Port { pon: pon(), ont: 1, vlan: 200, user_vlan: 200, gem: 2, traffic: None };
+        olt.world().ports.insert(900, port);
+    };
+    let management: Repair = |olt| ont(olt, |ont| ont.ipconfig = Some(("dhcp".into(), 300, 0)));
+    let acs: Repair = |olt| ont(olt, |ont| ont.acs = Some(9));
+    // After the first service port; and when it is to be undone.
+    for (write, repair, words) in [
+        (5, port, "service port 900 (VLAN 200)"),
+        (11, port, "service port 900 (VLAN 200)"),
+        (11, management, "management IP index 0 (DHCP, VLAN 300)"),
+        (11, acs, "ACS profile 9"),
+    ] {
+        let mut repaired = None;
+        let (olt, outcome) = undone_after(write, |olt| {
+            repair(olt);
+            let world = olt.world();
+            repaired = Some((world.onts.clone(), world.ports.clone()));
+        })
+        .await;
+        let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{words}: {outcome:?}") };
+        assert!(reason.contains(words), "{reason}");
+        let removed = |line: &String| {
+            line.starts_with("undo ") || line.starts_with("ont delete") || line.contains(" delete ")
+        };
+        let log = olt.world().log.clone();
+        assert!(!log.iter().any(removed), "{words}: {log:?}");
+        let (onts, ports) = repaired.expect("repaired");
+        let world = olt.world();
+        assert_eq!(world.onts.keys().collect::<Vec<_>>(), onts.keys().collect::<Vec<_>>());
+        assert!(ports.iter().all(|(index, port)| world.ports.get(index) == Some(port)));
+        // Ours, in the order in which they can be sent; nothing of his.
+        assert_eq!(left.last().map(String::as_str), Some("ont delete 6 1"), "{left:?}");
+        assert!(left.contains(&"undo service-port 5".to_owned()), "{left:?}");
+        assert!(!left.iter().any(|line| line.contains("900")), "{left:?}");
+    }
 }

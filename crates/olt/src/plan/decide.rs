@@ -426,7 +426,7 @@ fn registered_as(existing: &Existing, spec: &DeauthoriseSpec) -> Check {
 /// The writes that take an ONU off: its service ports first, or the OLT refuses. Nothing is taken off that we did not
 /// make: it would go with the ONU, and nobody could put it back.
 fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Result<Vec<Step>, PlanRefusal> {
-    let what = foreign(spec, existing);
+    let what = foreign(spec.made.as_deref(), existing);
     if !what.is_empty() {
         return Err(PlanRefusal::NotOurs { onu: spec.onu, what });
     }
@@ -456,19 +456,12 @@ fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Re
 }
 
 /// What stands on an ONU and is not what we made for it, in words.
-fn foreign(spec: &DeauthoriseSpec, existing: &Existing) -> Vec<String> {
-    let ports = existing.service_ports.iter().filter(|row| !spec.made_it(row));
+pub(crate) fn foreign(made: Option<&AuthoriseSpec>, existing: &Existing) -> Vec<String> {
+    // A person says that all of it may go.
+    let Some(made) = made else { return Vec::new() };
+    let ports = existing.service_ports.iter().filter(|row| !made.made_it(row));
     let mut what: Vec<String> =
         ports.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
-    what.extend(foreign_settings(spec, existing));
-    what
-}
-
-/// The same without service ports: those go with the ONU without a word of the OLT.
-pub(crate) fn foreign_settings(spec: &DeauthoriseSpec, existing: &Existing) -> Vec<String> {
-    // A person says that all of it may go.
-    let Some(made) = &spec.made else { return Vec::new() };
-    let mut what = Vec::new();
     let configured = existing.management.iter().filter(|row| row.vlan.is_some());
     for row in configured.filter(|row| !made.management.as_ref().is_some_and(|management| management.is(row)))
     {

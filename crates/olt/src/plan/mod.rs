@@ -5,7 +5,7 @@
 
 mod decide;
 
-pub(crate) use decide::{foreign_settings, line, place};
+pub(crate) use decide::{foreign, line, place};
 pub use decide::{holds, moves, plan};
 
 use crate::{
@@ -185,6 +185,13 @@ pub struct AuthoriseSpec {
     pub preprovision: bool,
 }
 
+impl AuthoriseSpec {
+    /// Whether a service port of that ONU is one that this made. Its speed may have been changed since.
+    pub(crate) fn made_it(&self, row: &ServicePortRow) -> bool {
+        self.service_ports.iter().any(|port| port.is_flow(row))
+    }
+}
+
 /// The wish to remove an ONU and its service ports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeauthoriseSpec {
@@ -196,13 +203,6 @@ pub struct DeauthoriseSpec {
     /// that all of it may go.
     #[serde(default)]
     pub made: Option<Box<AuthoriseSpec>>,
-}
-
-impl DeauthoriseSpec {
-    /// Whether a service port of that ONU is one of ours. Its speed may have been changed since.
-    pub(crate) fn made_it(&self, row: &ServicePortRow) -> bool {
-        self.made.as_ref().is_none_or(|made| made.service_ports.iter().any(|port| port.is_flow(row)))
-    }
 }
 
 /// The wish to take an ONU from one place of an OLT to another, or to give its place to another ONU. OLTs know no such

@@ -6,8 +6,9 @@
 //!
 //! **Invariants.** Nothing is written before the plan is journalled. A reply is evidence, the read-back is the fact.
 //! Undoing removes only an ONU that this task registered: such a plan exists only where the serial was registered
-//! nowhere before, and after an unclear registration the record must equal ours, description included. A removal that a
-//! person asks for takes only what we made. A move removes first, because an OLT takes a serial once; until the new
+//! nowhere before, and after an unclear registration the record must equal ours, description included. With anything on
+//! it that the task did not make nothing is taken off: a person decides. A removal that a person asks for takes only what
+//! we made. A move removes first, because an OLT takes a serial once; until the new
 //! place is verified, failing means putting the ONU back at the old one.
 
 mod attempt;

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     dialect::{ErrorClass, Verdict},
     driver::{Driver, OltError},
-    model::ServicePortRow,
-    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Line, OnuRef, foreign_settings, line, moves},
+    model::{ManagementRow, ServicePortRow},
+    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Existing, Line, OnuRef, foreign, line, moves},
 };
 use types::Serial;
 
@@ -23,16 +23,17 @@ async fn left_lines(
     let ports = persist(driver, move |driver: &mut Driver| Box::pin(driver.service_ports_of(onu))).await?;
     let dialect = driver.dialect().clone();
     let mut lines = Vec::new();
-    match &existing {
+    match existing {
         Some(existing) => {
             if let Ownership::Task { spec, registered, certain } = ours {
-                if !is_ours(driver, spec, registered, existing, *certain) {
+                if !is_ours(driver, spec, registered, &existing, *certain) {
                     return Ok(Left::NotOurs(existing.at()));
                 }
-                if existing.record.acs_profile_id.is_some() {
+                if spec.acs_profile_id.is_some() && existing.record.acs_profile_id == spec.acs_profile_id {
                     lines.push(line(&dialect, "acs_unbind", onu, [])?);
                 }
-                for address in existing.management.iter().filter(|m| m.vlan.is_some()) {
+                let ours = |row: &&ManagementRow| spec.management.as_ref().is_some_and(|m| m.is(row));
+                for address in existing.management.iter().filter(ours) {
                     lines.push(line(
                         &dialect,
                         "management_delete",
@@ -47,11 +48,10 @@ async fn left_lines(
                 lines.push(line(&dialect, "service_port_delete", onu, [("index", port.index.into())])?);
             }
             lines.push(line(&dialect, "onu_delete", onu, [])?);
-            if let Ownership::Asked { removal } = ours {
-                let what = foreign_settings(removal, existing);
-                if !what.is_empty() {
-                    return Ok(Left::Theirs { what, lines });
-                }
+            // It would go with the ONU, or is what somebody repaired it with: then nothing at all is taken off.
+            let what = foreign(ours.made(), &Existing { service_ports: ports, ..existing });
+            if !what.is_empty() {
+                return Ok(Left::Theirs { what, lines });
             }
         }
         None => {
@@ -96,12 +96,17 @@ pub(super) enum Ownership<'a> {
 }
 
 impl Ownership<'_> {
-    /// What is on our ONU and may go with it. With somebody else's service port on it the OLT refuses to delete it.
-    fn may_remove(&self, row: &ServicePortRow) -> bool {
+    /// What was made of it. `None`: a person says that all of it may go.
+    fn made(&self) -> Option<&AuthoriseSpec> {
         match self {
-            Ownership::Task { .. } => true,
-            Ownership::Asked { removal } => removal.made_it(row),
+            Ownership::Task { spec, .. } => Some(spec),
+            Ownership::Asked { removal } => removal.made.as_deref(),
         }
+    }
+
+    /// What is on our ONU and may go with it.
+    fn may_remove(&self, row: &ServicePortRow) -> bool {
+        self.made().is_none_or(|made| made.made_it(row))
     }
 
     /// What we have planned ourselves, told by the row alone.

@@ -90,6 +90,10 @@ pub struct World {
     pub board_status: String,
     /// What it says to questions that start so.
     pub answers: Vec<(String, String)>,
+    /// The index by serial number lags: after a removal it answers that many times as if the ONU were there still.
+    pub by_serial_lags: usize,
+    /// What it then answers.
+    pub removed: Vec<((PonPath, u16), Ont)>,
     /// Swallows the verdict of `ont add`.
     pub silent_add: bool,
     /// Executes `service-port` without effect but without refusal.

@@ -340,6 +340,12 @@ impl Shell {
             }
             ["display", "ont", "info", "by-sn", serial] => {
                 let serial: Serial = serial.parse().expect("a serial");
+                if world.by_serial_lags > 0
+                    && let Some((at, ont)) = world.removed.iter().find(|(_, o)| o.serial == serial).cloned()
+                {
+                    world.by_serial_lags -= 1;
+                    return info(&at, &ont);
+                }
                 match world.onts.iter().find(|(_, o)| o.serial == serial) {
                     Some((at, ont)) => info(at, ont),
                     None => "  Failure: The required ONT does not exist".into(),
@@ -517,6 +523,7 @@ impl Shell {
                 match world.onts.remove(&place) {
                     Some(ont) => {
                         world.autofind.insert(ont.serial, place.0);
+                        world.removed.push((place, ont));
                         "  Number of ONTs that can be deleted: 1, success: 1".into()
                     }
                     None => "  Failure: The ONT does not exist".into(),
