@@ -14,6 +14,8 @@ pub enum Permission {
     WriteCustomers,
     /// Create services, change intents, suspend and resume.
     WriteServices,
+    /// Have a new PPPoE password or Wi-Fi passphrase made, and see it once.
+    RenewSecrets,
     /// Change plans.
     WritePlans,
     /// Authorise a detected ONU on an OLT.
@@ -34,10 +36,11 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission; API key scopes are these names.
-    pub const ALL: [Permission; 11] = [
+    pub const ALL: [Permission; 12] = [
         Permission::Read,
         Permission::WriteCustomers,
         Permission::WriteServices,
+        Permission::RenewSecrets,
         Permission::WritePlans,
         Permission::AuthoriseOnu,
         Permission::OperateCpe,
@@ -54,6 +57,7 @@ impl Permission {
             Permission::Read => "read",
             Permission::WriteCustomers => "customers:write",
             Permission::WriteServices => "services:write",
+            Permission::RenewSecrets => "services:secrets",
             Permission::WritePlans => "plans:write",
             Permission::AuthoriseOnu => "onus:authorise",
             Permission::OperateCpe => "cpes:operate",
@@ -77,7 +81,10 @@ impl Permission {
             Role::Admin => true,
             Role::Noc => !matches!(self, ManageUsers | ManageKeys),
             Role::Support => {
-                matches!(self, Read | WriteCustomers | WriteServices | OperateCpe | AuthoriseOnu)
+                matches!(
+                    self,
+                    Read | WriteCustomers | WriteServices | RenewSecrets | OperateCpe | AuthoriseOnu
+                )
             }
             Role::Technician => matches!(self, Read | AuthoriseOnu | OperateCpe),
             Role::Viewer => matches!(self, Read),
@@ -90,6 +97,7 @@ impl Permission {
             Permission::Read => "see this",
             Permission::WriteCustomers => "change customers",
             Permission::WriteServices => "change services",
+            Permission::RenewSecrets => "make new passwords of services",
             Permission::WritePlans => "change plans",
             Permission::AuthoriseOnu => "authorise ONUs",
             Permission::OperateCpe => "operate CPEs",

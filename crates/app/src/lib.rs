@@ -29,7 +29,9 @@ pub use beats::{Beat, Loop};
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
 pub use cpe::{HELD_BECAUSE, Refusals, Refused};
-pub use crm::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
+pub use crm::{
+    AccessInput, Generated, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput,
+};
 pub use error::{AppError, FieldError};
 pub use oms::{
     AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OltReading, OltTest,

@@ -26,7 +26,7 @@ use crate::{
     body,
     error::Fail,
     list::form_pairs,
-    pages::{NotDone, go},
+    pages::{NotDone, ShownOnce, go},
     state::Ctx,
     view::Status,
 };
@@ -242,14 +242,15 @@ pub(crate) fn kept(response: &Response) -> Option<Value> {
         let flash = flash.into_iter().find(|cookie| cookie.starts_with(FLASH_COOKIE));
         return Some(json!({ "to": to, "flash": flash }));
     }
-    response.status().is_success().then(|| json!({ "shown": true }))
+    let back = response.extensions().get::<ShownOnce>().map(|ShownOnce(back)| back.as_str());
+    response.status().is_success().then(|| json!({ "shown": true, "back": back }))
 }
 
 fn replay(ctx: &Ctx, path: &str, kept: &Value) -> Response {
     let Some(to) = kept["to"].as_str() else {
         let text = "This form came twice and was carried out once. What it showed is shown once only; if you missed it, \
                     make a new one.";
-        return go(ctx, path, Status::Warn, "Done already", text);
+        return go(ctx, kept["back"].as_str().unwrap_or(path), Status::Warn, "Done already", text);
     };
     let mut response = Redirect::to(to).into_response();
     if let Some(flash) = kept["flash"].as_str().and_then(|cookie| HeaderValue::from_str(cookie).ok()) {

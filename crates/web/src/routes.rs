@@ -131,6 +131,8 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/services/{id}/resume", P::WriteServices, post(service_orders::resume)),
         write("/services/{id}/wifi", P::WriteServices, post(service_orders::wifi)),
         write("/services/{id}/internet", P::WriteServices, post(service_orders::internet)),
+        write("/services/{id}/pppoe-password", P::RenewSecrets, post(service_orders::pppoe_password)),
+        write("/services/{id}/wifi-passphrase", P::RenewSecrets, post(service_orders::wifi_passphrase)),
         write("/cpes/{id}/hold", P::OperateCpe, post(cpes::hold)),
         write("/cpes/{id}/release", P::OperateCpe, post(cpes::release)),
         write("/cpes/{id}/retry", P::OperateCpe, post(cpes::retry)),

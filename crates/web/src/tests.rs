@@ -9,6 +9,7 @@ mod hostile;
 mod live;
 mod models;
 mod once;
+mod once_secrets;
 mod pages;
 mod picker;
 mod policy;

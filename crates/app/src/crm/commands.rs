@@ -1,7 +1,7 @@
 //! Commands on customers, plans and services.
 
 use super::{
-    AccessInput, InternetInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
+    AccessInput, Generated, InternetInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
     record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
 };
 use crate::{
@@ -17,7 +17,7 @@ use types::{CustomerId, PlanId, Secret, ServiceId};
 /// How often another number is tried for a new customer or service when two people make one at the same moment.
 const NUMBER_TRIES: u32 = 20;
 /// Characters of a generated PPPoE password or Wi-Fi passphrase.
-const GENERATED: usize = 14;
+pub(super) const GENERATED: usize = 14;
 
 impl App {
     /// Makes a customer.
@@ -145,24 +145,41 @@ impl App {
         Ok(())
     }
 
-    /// Reserves a service: what the customer should have, layer by layer, before any device is known.
+    /// [`App::reserve_service`], for who knows every secret already or wants none of them.
+    ///
+    /// # Errors
+    /// As [`App::reserve_service`].
+    pub async fn create_service(&self, actor: &Actor, input: NewService) -> Result<ServiceId, AppError> {
+        self.reserve_service(actor, input).await.map(|(id, _)| id)
+    }
+
+    /// Reserves a service: what the customer should have, layer by layer, before any device is known. Gives what was
+    /// generated for it, which is told this once: from here on secrets are only ever replaced.
     ///
     /// # Errors
     /// [`AppError::Conflict`] when the PPPoE login or the serial number is taken by another service.
-    pub async fn create_service(&self, actor: &Actor, input: NewService) -> Result<ServiceId, AppError> {
+    pub async fn reserve_service(
+        &self,
+        actor: &Actor,
+        input: NewService,
+    ) -> Result<(ServiceId, Generated), AppError> {
         actor.require(Permission::WriteServices)?;
         input.check()?;
         for _ in 0..NUMBER_TRIES {
-            if let Some(id) = self.reserve(actor, &input).await? {
+            if let Some((id, generated)) = self.reserve(actor, &input).await? {
                 self.bus().say(Change::Service(id));
-                return Ok(id);
+                return Ok((id, generated));
             }
         }
         Err(AppError::Unavailable("Too many services are made at this moment; try again.".into()))
     }
 
     /// `None`: somebody else took the number in the meantime.
-    async fn reserve(&self, actor: &Actor, input: &NewService) -> Result<Option<ServiceId>, AppError> {
+    async fn reserve(
+        &self,
+        actor: &Actor,
+        input: &NewService,
+    ) -> Result<Option<(ServiceId, Generated)>, AppError> {
         let customer: rows::Customer = self.found(input.customer_id, "customer").await?;
         let plan: rows::Plan = self.found(input.plan_id, "plan").await?;
         is_sold(&plan)?;
@@ -212,6 +229,7 @@ impl App {
             }
         };
         let intents = Intents { version: 1, internet: Some(internet), access };
+        let generated = Generated::of(input, &intents);
         let row = rows::Service {
             code: code.clone(),
             customer_id: customer.id,
@@ -260,7 +278,7 @@ impl App {
                 }
                 Ok(None)
             }
-            made => Ok(Some(made?)),
+            made => Ok(Some((made?, generated))),
         }
     }
 
@@ -588,7 +606,7 @@ impl App {
         Ok(service.cpe_id)
     }
 
-    async fn open_service(&self, id: ServiceId) -> Result<rows::Service, AppError> {
+    pub(super) async fn open_service(&self, id: ServiceId) -> Result<rows::Service, AppError> {
         let service: rows::Service = self.found(id, "service").await?;
         if service.state == ServiceState::Terminated {
             return Err(AppError::Conflict(format!(
@@ -599,7 +617,7 @@ impl App {
         Ok(service)
     }
 
-    async fn change_intents(
+    pub(super) async fn change_intents(
         &self,
         actor: &Actor,
         service: rows::Service,

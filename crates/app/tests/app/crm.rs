@@ -304,7 +304,74 @@ async fn secrets_are_in_no_history_and_in_no_debug_output(bed: &Bed) {
     bed.hides(&secrets).await;
 }
 
+async fn what_is_generated_is_told_once_and_made_anew_when_it_is_lost(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let (customer_id, plan_id) = (world::customer(&app, "Amina").await, world::plan(&app, "P").await);
+    let input = NewService {
+        customer_id,
+        plan_id,
+        pppoe_login: None,
+        pppoe_password: None,
+        wifi: None,
+        expected_serial: None,
+        address: String::new(),
+    };
+    let (id, made) = app.reserve_service(&admin(), input.clone()).await.expect("a service");
+    let (login, password) = made.pppoe.clone().expect("a password was generated");
+    let (ssid, passphrase) = made.wifi.clone().expect("a passphrase was generated");
+    assert_eq!(pppoe_of(&internet(&app, id).await.1), (login.clone(), password.expose().to_owned()));
+    assert_eq!((login.as_str(), ssid.as_str()), ("s10001", "Home-S-10001"));
+    assert!(access(&app, id).await.1.wifi.iter().all(|wifi| wifi.passphrase == passphrase));
+    // Who typed them knows them.
+    let typed = NewService {
+        pppoe_password: Some(Secret::new(PPPOE_PASSWORD)),
+        wifi: Some(WifiInput {
+            ssid: "Own".into(),
+            passphrase: Some(Secret::new(PASSPHRASE)),
+            enabled: true,
+        }),
+        ..input
+    };
+    let (_, nothing) = app.reserve_service(&admin(), typed).await.expect("a service");
+    assert!(nothing.is_empty(), "{nothing:?}");
+
+    let viewer = person("vera", Role::Technician);
+    for refused in [app.renew_pppoe_password(&viewer, id).await, app.renew_wifi_passphrase(&viewer, id).await]
+    {
+        let text = refused.expect_err("may not").to_string();
+        assert!(text.contains("services:secrets"), "{text}");
+    }
+    let before = access(&app, id).await;
+    let new = app.renew_pppoe_password(&admin(), id).await.expect("a new one");
+    let (same_login, new_password) = new.pppoe.clone().expect("told");
+    assert!(same_login == login && new_password != password && new.wifi.is_none());
+    let (version, intent) = internet(&app, id).await;
+    assert_eq!((version, pppoe_of(&intent)), (2, (login, new_password.expose().to_owned())));
+    assert_eq!(access(&app, id).await, before, "Wi-Fi is not touched");
+    let new = app.renew_wifi_passphrase(&admin(), id).await.expect("a new one");
+    let (same_ssid, new_passphrase) = new.wifi.clone().expect("told");
+    assert!(same_ssid == ssid && new_passphrase != passphrase && new.pppoe.is_none());
+    assert!(access(&app, id).await.1.wifi.iter().all(|wifi| wifi.passphrase == new_passphrase));
+
+    let log = store::users::audit_page(app.store(), None, 50).await.expect("readable");
+    for action in ["service.new_pppoe_password", "service.new_wifi_passphrase"] {
+        let line = log.iter().find(|line| line.action == action).expect("it is recorded");
+        assert_eq!((line.actor.as_str(), &line.subject), ("nino", &format!("service:{id}")));
+    }
+    let secrets = [&password, &passphrase, &new_password, &new_passphrase].map(Secret::expose);
+    for text in [format!("{made:?}"), format!("{new:?}")] {
+        assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+    bed.hides(&secrets).await;
+    // A service without either has none to make.
+    let dhcp = InternetInput { mode: "dhcp".into(), username: None, password: None, vlan: None };
+    app.set_internet(&admin(), id, dhcp).await.expect("changed");
+    let refused = app.renew_pppoe_password(&admin(), id).await.expect_err("no login");
+    assert!(matches!(&refused, AppError::Conflict(text) if text.contains("no PPPoE login")), "{refused}");
+}
+
 on_both!(
+    what_is_generated_is_told_once_and_made_anew_when_it_is_lost,
     everything_wrong_with_an_input_is_said_at_once,
     a_service_comes_with_every_layer_and_unique_names,
     services_made_at_once_by_two_nodes_all_come_to_be,

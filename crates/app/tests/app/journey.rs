@@ -76,6 +76,22 @@ async fn a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched(bed: &Bed
     bed.hides(&["new-phrase-4711", PPPOE_PASSWORD]).await;
 }
 
+async fn a_new_wifi_password_reaches_the_device(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let asked = home.cpe.asked.len();
+    let made = app.renew_wifi_passphrase(&admin(), home.service).await.expect("a new one");
+    let (_, passphrase) = made.wifi.expect("told");
+    assert_ne!(cpe_row(&app, home.id).await.state, "ACTIVE", "not as wanted until it is read back");
+    until_state(bed, &app, &calls, &mut home.cpe, "ACTIVE").await;
+    let set = set_since(&home.cpe, asked);
+    assert!(!set.is_empty() && set.iter().all(|path| path.contains("WLANConfiguration")), "{set:?}");
+    let kept = [value(&home.cpe, "KeyPassphrase"), value(&home.cpe, "PreSharedKey")].concat();
+    assert!(kept.iter().any(|key| key == passphrase.expose()), "the device has it");
+    bed.hides(&[passphrase.expose()]).await;
+}
+
 async fn a_suspended_service_is_switched_off_and_comes_back_by_one_write(bed: &Bed) {
     let calls = Calls::default();
     let app = bed.app("node-1", &calls).await;
@@ -279,6 +295,7 @@ on_both!(
     a_change_that_is_taken_back_half_way_is_checked_again,
     the_next_customer_reads_nothing_of_the_one_before,
     a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched,
+    a_new_wifi_password_reaches_the_device,
     a_suspended_service_is_switched_off_and_comes_back_by_one_write,
     a_held_device_is_not_written_to,
     a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it,

@@ -1,6 +1,9 @@
 //! Authorising a detected ONU: one form, the exact lines before anything is sent, then a task.
 
-use app::{AuthoriseFor, AuthoriseRequest, DryRun, OltDefaults, Permission, PlannedCustomer, PlannedService};
+use app::{
+    AuthoriseFor, AuthoriseRequest, DryRun, Generated, OltDefaults, Permission, PlannedCustomer,
+    PlannedService,
+};
 use askama::Template;
 use axum::{
     extract::State,
@@ -8,9 +11,12 @@ use axum::{
     response::Response,
 };
 use store::read::{CustomerRow, DetectedRow, Page, PlanRow, ServiceFilter, ServiceRow, Sort};
-use types::{CustomerId, OltId, PlanId, ServiceId};
+use types::{CustomerId, OltId, PlanId, Secret, ServiceId};
 
-use super::{again, filled, go, html, no_store, page, picker};
+use super::{
+    again, filled, go, html, no_store, page, picker,
+    secrets::{Made, shown_once},
+};
 use crate::{
     auth::Who,
     error::Fail,
@@ -269,25 +275,46 @@ pub(crate) async fn submit(
     let row = detected(&ctx, &form).await?;
     settle(&ctx, &mut form).await?;
     let mut wanted = request(&row, &mut form)?;
+    let mut made = None;
     if let AuthoriseFor::Planned(planned) = wanted.service.clone()
         && !form.has_errors()
-        && let Err(fail) = new_service(&ctx, &who, &mut form, planned, &mut wanted).await
     {
-        form.take(fail);
+        match new_service(&ctx, &who, &mut form, planned, &mut wanted).await {
+            Ok(service) => made = Some(service),
+            Err(fail) => form.take(fail),
+        }
     }
     if form.has_errors() {
         return again(&draw(&ctx, &who, &headers, row, form).await?);
     }
     match ctx.app().authorise_onu(&who.actor, &wanted).await {
-        Ok(task) => Ok(go(
-            &ctx,
-            &format!("/tasks/{task}"),
-            Status::Ok,
-            "Authorising",
-            "Every line and answer appears below as it happens.",
-        )),
+        Ok(task) => match made {
+            Some((service, generated)) if !generated.is_empty() => {
+                let made = Made {
+                    title: "Authorising, for a new service",
+                    service: service.0,
+                    next: "The router gets it by itself once the OLT was read back.",
+                    task: Some(task.0),
+                };
+                shown_once(&ctx, &who, &headers, made, generated).await
+            }
+            _ => Ok(go(
+                &ctx,
+                &format!("/tasks/{task}"),
+                Status::Ok,
+                "Authorising",
+                "Every line and answer appears below as it happens.",
+            )),
+        },
         Err(error) => {
-            form.take(error.into());
+            let mut fail = Fail::from(error);
+            if made.is_some_and(|(_, generated)| !generated.is_empty()) {
+                fail.detail.push_str(
+                    " The new service was made and stays; passwords that were generated for it are made anew on its \
+                     page.",
+                );
+            }
+            form.take(fail);
             again(&draw(&ctx, &who, &headers, row, form).await?)
         }
     }
@@ -301,7 +328,15 @@ async fn new_service(
     form: &mut Form,
     planned: PlannedService,
     wanted: &mut AuthoriseRequest,
-) -> Result<(), Fail> {
+) -> Result<(ServiceId, Generated), Fail> {
+    let wifi = form.opt("ssid").map(|ssid| app::WifiInput {
+        ssid,
+        passphrase: form.opt("passphrase").map(Secret::new),
+        enabled: true,
+    });
+    if wifi.is_none() && form.opt("passphrase").is_some() {
+        return Err(app::AppError::invalid("ssid", "is missing beside its password.").into());
+    }
     ctx.app().check_authorise(&who.actor, wanted).await?;
     let customer = match planned.customer {
         PlannedCustomer::Known(id) => id,
@@ -320,14 +355,14 @@ async fn new_service(
     let input = app::NewService {
         customer_id: customer,
         plan_id: planned.plan_id,
-        pppoe_login: None,
-        pppoe_password: None,
-        wifi: None,
+        pppoe_login: form.opt("pppoe_login"),
+        pppoe_password: form.opt("pppoe_password").map(Secret::new),
+        wifi,
         expected_serial: Some(wanted.serial),
         address: form.val("address").trim().to_owned(),
     };
-    let service = ctx.app().create_service(&who.actor, input).await?;
+    let (service, generated) = ctx.app().reserve_service(&who.actor, input).await?;
     form.set("for", "service").set("service_id", service.0);
     wanted.service = AuthoriseFor::Service(service);
-    Ok(())
+    Ok((service, generated))
 }

@@ -14,6 +14,7 @@ pub(crate) mod onus;
 pub(crate) mod overview;
 pub(crate) mod picker;
 pub(crate) mod search;
+mod secrets;
 pub(crate) mod service;
 mod service_found;
 pub(crate) mod service_orders;
@@ -101,6 +102,10 @@ pub(crate) fn go(
 /// Marks an answer that says that nothing was done, so that the same form may be sent again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NotDone;
+
+/// On an answer that shows what is shown once: where the same form leads when it is sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct ShownOnce(pub(crate) String);
 
 /// Back to where the button was, with what came of it.
 pub(crate) fn went(

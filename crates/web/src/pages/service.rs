@@ -98,6 +98,8 @@ struct ServicePage {
     triggers: String,
     wanted: Wanted,
     modes: [(&'static str, &'static str); 3],
+    /// May have new passwords made, and there is something to make them for.
+    may_renew: bool,
 }
 
 #[derive(Template)]
@@ -482,7 +484,10 @@ pub(crate) async fn show(
     let s = data(&ctx, &who, id, false, every).await?;
     let wanted = Wishes::of(&ctx, id).await?.for_forms();
     let triggers = triggers(&topics);
-    page(&ctx, &headers, &ServicePage { shell, s, triggers, wanted, modes: MODES })
+    let may_renew = who.may(app::Permission::RenewSecrets)
+        && s.row.state != "terminated"
+        && (wanted.mode == "pppoe" || !wanted.wifi_name.is_empty());
+    page(&ctx, &headers, &ServicePage { shell, s, triggers, wanted, modes: MODES, may_renew })
 }
 
 /// `?all=1`: the timeline with every single step.

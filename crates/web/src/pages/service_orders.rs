@@ -2,11 +2,16 @@
 
 use axum::{
     extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 use types::{Secret, ServiceId};
 
-use super::{go, went};
+use super::{
+    go,
+    secrets::{Made, shown_once},
+    went,
+};
 use crate::{auth::Who, error::Fail, form::Form, state::Ctx, view::Status};
 
 /// Stops the router of this service, whichever it is by now.
@@ -121,4 +126,54 @@ pub(crate) async fn internet(
         "Not confirmed by the router yet; the table says when it is.",
         result,
     ))
+}
+
+/// Shown once here; lost means another one.
+pub(crate) async fn pppoe_password(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let made = Made {
+        title: "New PPPoE password",
+        service: id,
+        next: "The router has not confirmed it yet; the table on the page of the service says when it does.",
+        task: None,
+    };
+    let result = ctx.app().renew_pppoe_password(&who.actor, ServiceId(id)).await;
+    renewed(&ctx, &who, &headers, made, result).await
+}
+
+/// As [`pppoe_password`].
+pub(crate) async fn wifi_passphrase(
+    State(ctx): State<Ctx>,
+    who: Who,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Response, Fail> {
+    let made = Made {
+        title: "New Wi-Fi password",
+        service: id,
+        next: "Devices at home join with it once the router has it; the page of the service says how far that is.",
+        task: None,
+    };
+    let result = ctx.app().renew_wifi_passphrase(&who.actor, ServiceId(id)).await;
+    renewed(&ctx, &who, &headers, made, result).await
+}
+
+async fn renewed(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    made: Made,
+    result: Result<app::Generated, app::AppError>,
+) -> Result<Response, Fail> {
+    match result {
+        Ok(generated) => shown_once(ctx, who, headers, made, generated).await,
+        Err(error) => {
+            let fail = Fail::from(error);
+            Ok(go(ctx, &format!("/services/{}", made.service), Status::Bad, fail.title, fail.detail))
+        }
+    }
 }

@@ -9,7 +9,10 @@ use axum::{
 use store::read::{CustomerRow, PlanRow, ServiceFilter, ServiceRow};
 use types::{CustomerId, PlanId, Secret, Serial};
 
-use super::{again, filled, go, html, no_store, page, picker};
+use super::{
+    again, filled, go, html, no_store, page, picker,
+    secrets::{Made, shown_once},
+};
 use crate::{
     auth::Who,
     error::Fail,
@@ -195,8 +198,17 @@ pub(crate) async fn create(
             expected_serial,
             address: form.val("address").trim().to_owned(),
         };
-        match ctx.app().create_service(&who.actor, input).await {
-            Ok(id) => {
+        match ctx.app().reserve_service(&who.actor, input).await {
+            Ok((id, generated)) if !generated.is_empty() => {
+                let made = Made {
+                    title: "Service created",
+                    service: id.0,
+                    next: "The router gets it by itself when its ONU is authorised.",
+                    task: None,
+                };
+                return shown_once(&ctx, &who, &headers, made, generated).await;
+            }
+            Ok((id, _)) => {
                 return Ok(go(
                     &ctx,
                     &format!("/services/{id}"),

@@ -191,7 +191,7 @@ pub(super) async fn create_user(order: Order<UserInput>) -> Result<Response, Api
 }
 
 /// The answer with its secret is sent once; what is kept for a replay has null instead.
-fn once_shown(reply: Reply, secret: &str) -> Result<Reply, Fail> {
+pub(super) fn once_shown(reply: Reply, secret: &str) -> Result<Reply, Fail> {
     let mut kept = reply.body.clone();
     kept[secret] = serde_json::Value::Null;
     Ok(Reply { kept: Some(kept), ..reply })

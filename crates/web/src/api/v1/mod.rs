@@ -102,8 +102,8 @@ impl Table {
 
 fn table() -> Table {
     use Permission::{
-        AuthoriseOnu, ManageKeys, ManageUsers, OperateCpe, ReadAudit, WriteCustomers, WriteOlts, WritePlans,
-        WriteServices, WriteSettings,
+        AuthoriseOnu, ManageKeys, ManageUsers, OperateCpe, ReadAudit, RenewSecrets, WriteCustomers,
+        WriteOlts, WritePlans, WriteServices, WriteSettings,
     };
     Table { rows: Vec::new(), routes: OpenApiRouter::with_openapi(document::head()) }
         .with(Need::Public, routes!(document::get_openapi))
@@ -151,6 +151,8 @@ fn table() -> Table {
         .read(routes!(services::get_intents))
         .may(WriteServices, routes!(services::set_internet))
         .may(WriteServices, routes!(services::set_access))
+        .order(RenewSecrets, routes!(services::renew_pppoe_password))
+        .order(RenewSecrets, routes!(services::renew_wifi_passphrase))
         .order(WriteServices, routes!(services::suspend_service))
         .order(WriteServices, routes!(services::resume_service))
         .read(routes!(cpes::list_cpes))

@@ -1,6 +1,6 @@
 //! Services: what each customer should have, layer by layer, and what carries it.
 
-use app::{AccessInput, InternetInput, NewService, VlanInput, WifiInput};
+use app::{AccessInput, Generated, InternetInput, NewService, VlanInput, WifiInput};
 use axum::{Json, extract::State, response::Response};
 use provisioning::{AccessIntent, InternetIntent, InternetMode, Ipv6Mode, LanIntent, WifiSecurity};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use types::{CustomerId, PlanId, Secret, Serial, ServiceId};
 use utoipa::ToSchema;
 
 use super::{
+    access::once_shown,
     idempotency::Order,
     input::{Asked, Body, Filter, Id, list_query, one_of},
     onus::CpeBrief,
@@ -168,6 +169,51 @@ pub(super) struct ServiceInput {
     /// Where the service is; absent: the customer's address.
     #[serde(default)]
     address: String,
+}
+
+/// A service that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CreatedService {
+    #[serde(flatten)]
+    service: Service,
+    /// What was generated because it was not given; null if nothing was, and in a replay.
+    generated: Option<GeneratedSecrets>,
+}
+
+/// Secrets that were generated, shown this once. They are sealed at rest and no read gives them: lost means have a new
+/// one made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GeneratedSecrets {
+    /// Login that the password is for.
+    pppoe_login: Option<String>,
+    /// PPPoE password, to be entered at the BRAS.
+    #[schema(format = Password)]
+    pppoe_password: Option<String>,
+    /// Network that the passphrase is for.
+    ssid: Option<String>,
+    /// Wi-Fi passphrase, for the subscriber.
+    #[schema(format = Password)]
+    wifi_passphrase: Option<String>,
+}
+
+/// A secret that was made anew.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RenewedSecret {
+    /// The new one, shown this once; null in a replay.
+    generated: Option<GeneratedSecrets>,
+}
+
+fn generated(made: Generated) -> Option<GeneratedSecrets> {
+    if made.is_empty() {
+        return None;
+    }
+    let split = |pair: Option<(String, Secret)>| match pair {
+        Some((name, secret)) => (Some(name), Some(secret.expose().to_owned())),
+        None => (None, None),
+    };
+    let (pppoe_login, pppoe_password) = split(made.pppoe);
+    let (ssid, wifi_passphrase) = split(made.wifi);
+    Some(GeneratedSecrets { pppoe_login, pppoe_password, ssid, wifi_passphrase })
 }
 
 /// The internet layer as wanted.
@@ -393,7 +439,7 @@ pub(super) async fn list_services(
 
 /// Reserves a service: what the customer should have, before any device is known.
 #[utoipa::path(post, path = "/api/v1/services", tag = "services", request_body = ServiceInput,
-    responses((status = 201, description = "Reserved.", body = Service,
+    responses((status = 201, description = "Reserved.", body = CreatedService,
         headers(("Location" = String, description = "Where it is.")))))]
 pub(super) async fn create_service(order: Order<ServiceInput>) -> Result<Response, ApiFail> {
     order
@@ -407,8 +453,9 @@ pub(super) async fn create_service(order: Order<ServiceInput>) -> Result<Respons
                 expected_serial: input.expected_serial,
                 address: input.address,
             };
-            let id = ctx.app().create_service(&actor, new).await?.0;
-            Reply::created(format!("/api/v1/services/{id}"), &one(&ctx, id).await?)
+            let (id, made) = ctx.app().reserve_service(&actor, new).await?;
+            let shown = CreatedService { service: one(&ctx, id.0).await?, generated: generated(made) };
+            once_shown(Reply::created(format!("/api/v1/services/{id}"), &shown)?, "generated")
         })
         .await
 }
@@ -462,6 +509,39 @@ pub(super) async fn set_access(
 ) -> Answer<Intents> {
     ctx.app().set_access(&actor, ServiceId(id), AccessInput { wifi: input.wifi.into() }).await?;
     Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Makes a new PPPoE password, shows it once, and lets the router have it in its next session. The one in force ends.
+#[utoipa::path(post, path = "/api/v1/services/{id}/pppoe-password", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "Made; not confirmed by the router yet.", body = RenewedSecret)))]
+pub(super) async fn renew_pppoe_password(
+    Id(id): Id,
+    order: Order<super::input::Nothing>,
+) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            let made = ctx.app().renew_pppoe_password(&actor, ServiceId(id)).await?;
+            once_shown(Reply::ok(&RenewedSecret { generated: generated(made) })?, "generated")
+        })
+        .await
+}
+
+/// Makes a new Wi-Fi passphrase, the same on every band, shows it once, and lets the router have it in its next session.
+/// The one in force ends.
+#[utoipa::path(post, path = "/api/v1/services/{id}/wifi-passphrase", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "Made; not confirmed by the router yet.", body = RenewedSecret)))]
+pub(super) async fn renew_wifi_passphrase(
+    Id(id): Id,
+    order: Order<super::input::Nothing>,
+) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, _| async move {
+            let made = ctx.app().renew_wifi_passphrase(&actor, ServiceId(id)).await?;
+            once_shown(Reply::ok(&RenewedSecret { generated: generated(made) })?, "generated")
+        })
+        .await
 }
 
 /// Stops a service for a while: the WAN is disabled, nothing is deleted.

@@ -141,6 +141,52 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
 }
 
 #[tokio::test]
+async fn what_is_generated_is_in_the_answer_once_and_in_no_replay() {
+    let bed = Bed::new().await;
+    let (customer, plan) = (bed.customer("Zahra").await, bed.plan().await);
+    let keyed = |path: &str, key: &str, body: serde_json::Value| {
+        let mut asked = request(&bed.key, Method::POST, path, Some(body));
+        asked.headers_mut().insert("idempotency-key", key.parse().expect("a header"));
+        asked
+    };
+    let order = json!({ "customer_id": customer, "plan_id": plan });
+    let made = bed.send(keyed("/api/v1/services", "k-1", order.clone())).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let told = made.json()["generated"].clone();
+    assert_eq!((&told["pppoe_login"], &told["ssid"]), (&json!("s10001"), &json!("Home-S-10001")), "{told}");
+    let again = bed.send(keyed("/api/v1/services", "k-1", order)).await;
+    assert_eq!((&again.json()["id"], &again.json()["generated"]), (&made.json()["id"], &json!(null)));
+    let place = format!("/api/v1/services/{}", made.json()["id"]);
+    let mut secrets = vec![told["pppoe_password"].clone(), told["wifi_passphrase"].clone()];
+    for (path, name) in [("pppoe-password", "pppoe_password"), ("wifi-passphrase", "wifi_passphrase")] {
+        let path = format!("{place}/{path}");
+        let renewed = bed.send(keyed(&path, "k-2", json!({}))).await;
+        assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text);
+        let secret = renewed.json()["generated"][name].clone();
+        assert!(!secrets.contains(&secret), "a new one");
+        secrets.push(secret);
+        assert_eq!(bed.send(keyed(&path, "k-2", json!({}))).await.json()["generated"], json!(null));
+        let writer = bed.key_for(&[app::Permission::Read, app::Permission::WriteServices]).await;
+        let refused = bed.send(request(&writer, Method::POST, &path, Some(json!({})))).await;
+        assert!(refused.problem(StatusCode::FORBIDDEN).contains("services:secrets"));
+    }
+    assert_eq!(secrets.len(), 4);
+    for path in [place.clone(), format!("{place}/intents"), "/api/v1/audit".into(), "/api/v1/timeline".into()]
+    {
+        let got = bed.get(&path).await;
+        assert_eq!(got.status, StatusCode::OK, "{path}: {}", got.text);
+        for secret in &secrets {
+            assert!(!got.text.contains(secret.as_str().expect("a text")), "{path} shows a secret");
+        }
+    }
+    // Typed ones are known already.
+    let typed = json!({ "customer_id": customer, "plan_id": plan, "pppoe_password": PPPOE,
+        "wifi": { "ssid": "Zahra", "passphrase": PASSPHRASE } });
+    let made = bed.post("/api/v1/services", typed).await;
+    assert_eq!((made.status, &made.json()["generated"]), (StatusCode::CREATED, &json!(null)));
+}
+
+#[tokio::test]
 async fn a_secret_that_is_not_given_stays_and_is_not_sent_elsewhere() {
     let bed = Bed::new().await;
     let id = bed.olt().await;
