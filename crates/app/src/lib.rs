@@ -30,7 +30,8 @@ pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
 pub use cpe::{HELD_BECAUSE, Refusals, Refused};
 pub use crm::{
-    AccessInput, Generated, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput,
+    AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,
+    ServiceCorrection, VlanInput, WifiInput,
 };
 pub use error::{AppError, FieldError};
 pub use oms::{

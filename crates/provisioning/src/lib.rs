@@ -67,6 +67,7 @@ pub use intent::{
     WifiSecurity,
 };
 pub use machine::{Context, step};
+pub use plan::{access_gaps, internet_gaps};
 pub use policy::{AcceptedInterval, OwnershipCredentials, Policy};
 pub use reason::{Reason, ReasonCode, Severity};
 pub use talk::{

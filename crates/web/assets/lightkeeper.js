@@ -209,6 +209,8 @@
     setInterval(tick, 1000);
     all("[data-shows]").forEach(shows);
     all("[data-armed]").forEach(function (b) { b.disabled = true; });
+    // A dialog whose form was refused is open again, with what was typed.
+    all("dialog[data-now]").forEach(function (d) { d.showModal(); d.querySelectorAll("[data-confirm]").forEach(function (i) { i.dispatchEvent(new Event("input", { bubbles: true })); }); });
     if (location.hash === "#search" && q("#search")) q("#search").showModal();
     // A strip of views that is wider than the phone shows the one we are in.
     all(".lk-sub [aria-current], .lk-c-nav [aria-current]").forEach(function (a) { a.scrollIntoView({ block: "nearest", inline: "center" }); });

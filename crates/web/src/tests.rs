@@ -4,6 +4,7 @@
 mod authorise;
 mod bed;
 mod cpe;
+mod dialogs;
 mod golden;
 mod hostile;
 mod live;

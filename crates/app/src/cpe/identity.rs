@@ -10,7 +10,7 @@ use crate::{
 };
 use provisioning::{Device, InformFacts, Link};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{cpes, onus, rows, services};
+use store::{ServiceState, cpes, onus, rows, services};
 use types::{Serial, ServiceId};
 
 /// Vendor leaves that hold the PON serial number, by their last segments. Standard CWMP has none: the number is
@@ -127,7 +127,7 @@ impl App {
                 }
                 continue;
             };
-            named.extend(onu.service_id);
+            named.extend(self.not_ended(onu.service_id).await?);
             // Who has shown its own secret for its own service needs nobody's word.
             let at_home = peer.identity.level == AuthLevel::Own
                 && row.service_id.is_some_and(|own| named.contains(&own));
@@ -230,7 +230,7 @@ impl App {
             let why = format!("that ONU {} has its address {address} is not certain now", onu.serial);
             return Ok(ByAddress::Not(Some(why)));
         }
-        Ok(match onu.service_id {
+        Ok(match self.not_ended(onu.service_id).await? {
             Some(service) => ByAddress::Onu(Box::new(onu), service, word),
             None => ByAddress::Not(Some(format!("ONU {} at its address carries no service yet", onu.serial))),
         })
@@ -276,9 +276,16 @@ impl App {
         }
     }
 
+    /// An ONU may still be on its OLT when its service has ended: it speaks for nobody then.
+    async fn not_ended(&self, service: Option<ServiceId>) -> Result<Option<ServiceId>, AppError> {
+        let Some(id) = service else { return Ok(None) };
+        let row: Option<rows::Service> = self.store().get(id).await?;
+        Ok(row.filter(|row| row.state != ServiceState::Terminated).map(|_| id))
+    }
+
     /// There is such a service, and no CPE has spoken for it yet.
     async fn awaits_cpe(&self, service: Option<ServiceId>) -> Result<bool, AppError> {
-        let Some(service) = service else { return Ok(false) };
+        let Some(service) = self.not_ended(service).await? else { return Ok(false) };
         let Some(service) = self.store().get::<rows::Service>(service).await? else { return Ok(false) };
         let Some(cpe) = service.cpe_id else { return Ok(true) };
         let cpe: Option<rows::Cpe> = self.store().get(cpe).await?;

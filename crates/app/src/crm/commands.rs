@@ -1,16 +1,21 @@
 //! Commands on customers, plans and services.
 
 use super::{
-    AccessInput, Generated, InternetInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
+    AccessInput, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
+    input::port,
     record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
 };
 use crate::{
-    Actor, App, AppError, Change, Permission, auth::duplicate, oms::internet_port_of, secrets::random_secret,
+    Actor, App, AppError, Change, Permission, auth::duplicate, error::Checks, oms::internet_port_of,
+    secrets::random_secret,
 };
+use profiles::cpe::CpeProfile;
 use provisioning::{
-    AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, WifiIntent, WifiSecurity,
+    AccessIntent, Band, Device, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, WifiIntent,
+    WifiSecurity, access_gaps, internet_gaps,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
 use store::{AccessState, Layer, ServiceState, StoreError, Tx, customers, rows, services, timeline};
 use types::{CustomerId, PlanId, Secret, ServiceId};
 
@@ -313,33 +318,59 @@ impl App {
                 },
             },
             "bridge" => InternetMode::Bridge,
+            "static" => match (&input.fixed, old.as_ref().map(|old| &old.mode)) {
+                (Some(fixed), _) => InternetMode::Static {
+                    address: fixed.address.clone(),
+                    mask: fixed.mask.clone(),
+                    gateway: fixed.gateway.clone(),
+                    dns: fixed.dns.clone(),
+                },
+                (None, Some(kept @ InternetMode::Static { .. })) => kept.clone(),
+                (None, _) => {
+                    return Err(AppError::invalid("address", "is missing and there is none to keep."));
+                }
+            },
             _ => InternetMode::Dhcp,
         };
         service.pppoe_login = match &mode {
             InternetMode::Pppoe { username, .. } => Some(username.clone()),
             _ => None,
         };
-        let nat = !matches!(mode, InternetMode::Bridge);
+        let is_bridge = matches!(mode, InternetMode::Bridge);
         let before = old.as_ref().map(internet_words);
-        let internet = match old {
-            Some(old) => InternetIntent {
-                mode,
-                vlan: side.unwrap_or(input.vlan.map_or(old.vlan, VlanInput::tag)),
-                nat,
-                ..old
+        let was_bridge = old.as_ref().is_none_or(|old| matches!(old.mode, InternetMode::Bridge));
+        let base = old.unwrap_or(InternetIntent {
+            mode: InternetMode::Dhcp,
+            vlan: None,
+            priority: None,
+            nat: true,
+            ipv6: Ipv6Mode::Off,
+            bind: Vec::new(),
+            policy_routes: false,
+            suspended: false,
+            mtu: None,
+        });
+        let internet = InternetIntent {
+            mode,
+            vlan: side.unwrap_or(input.vlan.map_or(base.vlan, VlanInput::tag)),
+            nat: !is_bridge && input.nat.unwrap_or(was_bridge || base.nat),
+            ipv6: match input.ipv6 {
+                Some(true) => Ipv6Mode::On,
+                Some(false) => Ipv6Mode::Off,
+                None => base.ipv6,
             },
-            None => InternetIntent {
-                mode,
-                vlan: side.unwrap_or(input.vlan.and_then(VlanInput::tag)),
-                priority: None,
-                nat,
-                ipv6: Ipv6Mode::Off,
-                bind: Vec::new(),
-                policy_routes: false,
-                suspended: false,
-                mtu: None,
+            mtu: input.mtu.map_or(base.mtu, |mtu| Some(mtu).filter(|mtu| *mtu != 0)),
+            bind: match &input.bind {
+                Some(words) => {
+                    let ports: BTreeSet<_> = words.iter().filter_map(|word| port(word)).collect();
+                    ports.into_iter().collect()
+                }
+                None => base.bind.clone(),
             },
+            policy_routes: input.policy_routes.unwrap_or(base.policy_routes),
+            ..base
         };
+        self.can_be_told(&service, |profile| internet_gaps(profile, &internet)).await?;
         let after = changed_secret(internet_words(&internet), "password", input.password.is_some());
         let intents = Intents { version: 0, internet: Some(internet), access: None };
         let change = LayerChange { action: "service.internet", layer: "Internet", before, after };
@@ -361,6 +392,74 @@ impl App {
         let intents = Intents { version: 0, internet: None, access: Some(access) };
         let change = LayerChange { action: "service.access", layer: "Wi-Fi", before, after };
         self.change_intents(actor, service, intents, change).await
+    }
+
+    /// Changes what the LAN side should be: address of the router, and what it hands out. `None`: it is left as it is
+    /// from now on.
+    ///
+    /// # Errors
+    /// As [`App::set_internet`]; [`AppError::Conflict`] for a service whose router is no router.
+    pub async fn set_lan(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        input: Option<LanInput>,
+    ) -> Result<(), AppError> {
+        actor.require(Permission::WriteServices)?;
+        if let Some(input) = &input {
+            input.check()?;
+        }
+        let service = self.open_service(id).await?;
+        let intents = self.intents_of(Some(id)).await?.unwrap_or_default();
+        if matches!(intents.internet.map(|internet| internet.mode), Some(InternetMode::Bridge)) {
+            return Err(AppError::Conflict(format!(
+                "Service {} is a bridge: the router behind it has the LAN.",
+                service.code
+            )));
+        }
+        let before = intents.access.as_ref().map(access_words);
+        let lan = input.map(|input| LanIntent {
+            address: input.address,
+            mask: input.mask,
+            dhcp: input.dhcp,
+            dhcp_first: input.dhcp_first,
+            dhcp_last: input.dhcp_last,
+        });
+        let access = AccessIntent { lan, ..intents.access.unwrap_or_default() };
+        self.can_be_told(&service, |profile| access_gaps(profile, &access)).await?;
+        let after = access_words(&access);
+        let intents = Intents { version: 0, internet: None, access: Some(access) };
+        let change = LayerChange { action: "service.lan", layer: "LAN", before, after };
+        self.change_intents(actor, service, intents, change).await
+    }
+
+    /// Refuses what the family of the router that a service has now cannot be told. A router that is not known yet says
+    /// it for itself when it comes.
+    async fn can_be_told(
+        &self,
+        service: &rows::Service,
+        gaps: impl FnOnce(&CpeProfile) -> Vec<(&'static str, String)>,
+    ) -> Result<(), AppError> {
+        let Some(cpe) = service.cpe_id else { return Ok(()) };
+        let Some(row) = self.store().get::<rows::Cpe>(cpe).await? else { return Ok(()) };
+        let device: Option<Device> = serde_json::from_value(row.machine).ok();
+        let profiles = self.profiles();
+        let Some(profile) =
+            device.and_then(|device| device.profile).and_then(|chosen| profiles.get(&chosen.id).cloned())
+        else {
+            return Ok(());
+        };
+        let mut checks = Checks::default();
+        for (field, what) in gaps(&profile) {
+            checks.wrong(
+                field,
+                format!(
+                    "the router of this service ({}, {}) has no setting for {what}.",
+                    row.model, profile.title
+                ),
+            );
+        }
+        checks.done()
     }
 
     /// Stops a service for a while: the WAN is disabled, its routes are cleared, nothing is deleted.

@@ -2,9 +2,13 @@
 
 mod commands;
 mod input;
+mod life;
 mod record;
 mod renew;
 
 pub(crate) use commands::{is_sold, vlan_of};
-pub use input::{AccessInput, InternetInput, NewCustomer, NewPlan, NewService, NoVlan, VlanInput, WifiInput};
+pub use input::{
+    AccessInput, FixedAddress, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,
+    ServiceCorrection, VlanInput, WifiInput,
+};
 pub use renew::Generated;

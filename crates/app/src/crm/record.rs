@@ -1,6 +1,6 @@
 //! What the audit log says of plans and intents: everything but secrets, the same words before and after.
 
-use provisioning::{AccessIntent, InternetIntent, InternetMode};
+use provisioning::{AccessIntent, InternetIntent, InternetMode, Ipv6Mode};
 use store::rows;
 
 /// A change of one layer of a service, for the record; secrets in neither of the two.
@@ -20,13 +20,37 @@ pub(super) fn internet_words(intent: &InternetIntent) -> serde_json::Value {
         InternetMode::Bridge => ("bridge", None),
         InternetMode::Static { .. } => ("static", None),
     };
-    serde_json::json!({ "mode": mode, "username": username, "vlan": intent.vlan })
+    let mut words = serde_json::json!({ "mode": mode, "username": username, "vlan": intent.vlan });
+    // Only what somebody chose: the record of a plain change stays readable.
+    let mut add = |name: &str, value: serde_json::Value, chosen: bool| {
+        if chosen {
+            words[name] = value;
+        }
+    };
+    if let InternetMode::Static { address, mask, gateway, dns } = &intent.mode {
+        add(
+            "address",
+            serde_json::json!({ "address": address, "mask": mask, "gateway": gateway, "dns": dns }),
+            true,
+        );
+    }
+    add("nat", intent.nat.into(), !intent.nat && mode != "bridge");
+    add("ipv6", true.into(), intent.ipv6 == Ipv6Mode::On);
+    add("mtu", intent.mtu.into(), intent.mtu.is_some());
+    add("bind", serde_json::json!(intent.bind), !intent.bind.is_empty());
+    add("policy_routes", true.into(), intent.policy_routes);
+    words
 }
 
 /// What an Access intent says, for the record: every band is the same.
 pub(super) fn access_words(intent: &AccessIntent) -> serde_json::Value {
     let wifi = intent.wifi.first();
-    serde_json::json!({ "ssid": wifi.map(|wifi| &wifi.ssid), "enabled": wifi.map(|wifi| wifi.enabled) })
+    let mut words =
+        serde_json::json!({ "ssid": wifi.map(|wifi| &wifi.ssid), "enabled": wifi.map(|wifi| wifi.enabled) });
+    if let Some(lan) = &intent.lan {
+        words["lan"] = serde_json::json!(lan);
+    }
+    words
 }
 
 /// The record says that a secret is another one, and never which.

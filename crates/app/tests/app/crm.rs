@@ -5,7 +5,8 @@ use crate::support::{
     world::{self, Calls, PASSPHRASE, PPPOE_PASSWORD, admin, person, pppoe_plan, service_row, timeline},
 };
 use app::{
-    AccessInput, App, AppError, InternetInput, NewCustomer, NewPlan, NewService, Role, VlanInput, WifiInput,
+    AccessInput, App, AppError, InternetInput, NewCustomer, NewPlan, NewService, Role, ServiceCorrection,
+    VlanInput, WifiInput,
 };
 use provisioning::{AccessIntent, InternetIntent, InternetMode};
 use store::{AccessState, Layer, ServiceState, services::OpenIntent};
@@ -152,8 +153,13 @@ async fn suspending_and_resuming_change_the_internet_layer_only(bed: &Bed) {
     let error = app.suspend_service(&admin(), id, "unpaid").await.expect_err("it is");
     assert!(error.to_string().contains("suspended already"), "{error}");
     // Changed while suspended, it stays suspended.
-    let change =
-        InternetInput { mode: "pppoe".into(), username: Some("amina2".into()), password: None, vlan: None };
+    let change = InternetInput {
+        mode: "pppoe".into(),
+        username: Some("amina2".into()),
+        password: None,
+        vlan: None,
+        ..InternetInput::default()
+    };
     app.set_internet(&admin(), id, change).await.expect("changed");
     assert!(internet(&app, id).await.1.suspended);
     app.resume_service(&admin(), id).await.expect("resumed");
@@ -197,6 +203,7 @@ async fn changing_internet_keeps_the_password_and_the_login_stays_unique(bed: &B
         username: Some(username.into()),
         password: password.map(Secret::new),
         vlan: None,
+        ..InternetInput::default()
     };
     app.set_internet(&admin(), id, pppoe("amina-2", None)).await.expect("changed");
     assert_eq!(pppoe_of(&internet(&app, id).await.1), ("amina-2".into(), PPPOE_PASSWORD.into()));
@@ -214,6 +221,7 @@ async fn changing_internet_keeps_the_password_and_the_login_stays_unique(bed: &B
         username: None,
         password: None,
         vlan: Some(VlanInput::Tag(300)),
+        ..InternetInput::default()
     };
     app.set_internet(&admin(), id, dhcp.clone()).await.expect("changed");
     let (_, intent) = internet(&app, id).await;
@@ -239,7 +247,13 @@ async fn a_terminated_service_refuses_every_change(bed: &Bed) {
     bed.sql(&format!("UPDATE services SET state = 'terminated' WHERE id = {id}")).await;
     let before = (internet(&app, id).await, access(&app, id).await, service_row(&app, id).await);
     let wifi = AccessInput { wifi: WifiInput { ssid: "x".into(), passphrase: None, enabled: true } };
-    let dhcp = InternetInput { mode: "dhcp".into(), username: None, password: None, vlan: None };
+    let dhcp = InternetInput {
+        mode: "dhcp".into(),
+        username: None,
+        password: None,
+        vlan: None,
+        ..InternetInput::default()
+    };
     for refused in [
         app.set_access(&admin(), id, wifi).await,
         app.set_internet(&admin(), id, dhcp).await,
@@ -282,6 +296,7 @@ async fn secrets_are_in_no_history_and_in_no_debug_output(bed: &Bed) {
         username: Some("amina".into()),
         password: Some("changed-once-88".into()),
         vlan: None,
+        ..InternetInput::default()
     };
     assert!(!format!("{input:?}").contains("changed-once-88"));
     app.set_internet(&admin(), id, input).await.expect("changed");
@@ -364,13 +379,52 @@ async fn what_is_generated_is_told_once_and_made_anew_when_it_is_lost(bed: &Bed)
     }
     bed.hides(&secrets).await;
     // A service without either has none to make.
-    let dhcp = InternetInput { mode: "dhcp".into(), username: None, password: None, vlan: None };
+    let dhcp = InternetInput {
+        mode: "dhcp".into(),
+        username: None,
+        password: None,
+        vlan: None,
+        ..InternetInput::default()
+    };
     app.set_internet(&admin(), id, dhcp).await.expect("changed");
     let refused = app.renew_pppoe_password(&admin(), id).await.expect_err("no login");
     assert!(matches!(&refused, AppError::Conflict(text) if text.contains("no PPPoE login")), "{refused}");
 }
 
+async fn a_service_is_corrected_by_who_has_looked_at_it(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let (one, two) = (world::serial("HWTC7D4733C3"), world::serial("HWTC00000042"));
+    let id = world::service(&app, "amina", Some(one)).await;
+    world::service(&app, "bashir", Some(two)).await;
+    let version = service_row(&app, id).await.version;
+    let right = |serial| ServiceCorrection { address: " Kilimani 4 ".into(), expected_serial: serial };
+    let taken = app.correct_service(&admin(), id, right(Some(two)), None).await.expect_err("taken");
+    assert!(taken.to_string().contains("belongs to service S-10002"), "{taken}");
+    let free = world::serial("HWTC00000043");
+    app.correct_service(&admin(), id, right(Some(free)), Some(version)).await.expect("corrected");
+    let row = service_row(&app, id).await;
+    assert_eq!((row.address.as_str(), row.expected_serial), ("Kilimani 4", Some(free)));
+    let late = app.correct_service(&admin(), id, right(None), Some(version)).await.expect_err("overtaken");
+    assert!(late.to_string().contains("changed by somebody else"), "{late}");
+    let log = store::users::audit_page(app.store(), None, 50).await.expect("readable");
+    let line = log.iter().find(|line| line.action == "service.correct").expect("recorded");
+    let said = |side: &Option<serde_json::Value>| side.as_ref().expect("words")["expected_serial"].clone();
+    assert_eq!((said(&line.before), said(&line.after)), (one.hex16().into(), free.hex16().into()));
+    let refused = app
+        .correct_service(&person("vera", Role::Technician), id, right(None), None)
+        .await
+        .expect_err("may not");
+    assert!(matches!(refused, AppError::Forbidden(_)), "{refused}");
+    // The ONU that carries it is replaced, not renamed.
+    let olt = world::quiet_olt(&app, "olt-1").await;
+    world::onu(&app, olt, free, Some(id)).await;
+    let refused = app.correct_service(&admin(), id, right(Some(one)), None).await.expect_err("it is on one");
+    assert!(refused.to_string().contains("by replacing that one"), "{refused}");
+    app.correct_service(&admin(), id, right(None), None).await.expect("none is no contradiction");
+}
+
 on_both!(
+    a_service_is_corrected_by_who_has_looked_at_it,
     what_is_generated_is_told_once_and_made_anew_when_it_is_lost,
     everything_wrong_with_an_input_is_said_at_once,
     a_service_comes_with_every_layer_and_unique_names,

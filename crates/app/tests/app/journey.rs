@@ -92,6 +92,36 @@ async fn a_new_wifi_password_reaches_the_device(bed: &Bed) {
     bed.hides(&[passphrase.expose()]).await;
 }
 
+async fn a_service_that_has_ended_lets_its_device_go_and_leaves_its_onu(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let mut home = at_home(bed, &app, &calls).await;
+    let version = service_row(&app, home.service).await.version;
+    let late = app.terminate_service(&admin(), home.service, Some(version - 1)).await.expect_err("overtaken");
+    assert!(late.to_string().contains("changed by somebody else"), "{late}");
+    app.terminate_service(&admin(), home.service, Some(version)).await.expect("ended");
+    let row = service_row(&app, home.service).await;
+    assert_eq!((row.state, row.access_state), (ServiceState::Terminated, store::AccessState::Blocked));
+    assert_eq!(row.cpe_id, None, "released");
+    let onu = store::onus::by_serial(app.store(), serial()).await.expect("readable").expect("it stays");
+    assert_eq!((onu.removed_at, row.onu_id), (None, Some(onu.id)), "nothing is removed by itself");
+    let told = world::timeline(&app).await;
+    let line = told.iter().find(|line| line.code == "service_terminated").expect("told");
+    assert!(line.next_text.as_deref().is_some_and(|next| next.contains("until somebody removes it")));
+    // It comes again from the same ONU: that ONU speaks for nobody now.
+    let asked = home.cpe.asked.len();
+    home.cpe.power_on(app.now());
+    let mut answered = calls.made().len();
+    for _ in 0..20 {
+        pass(bed, &app, &calls, &mut answered, &mut home.cpe).await;
+    }
+    assert_eq!(service_row(&app, home.service).await.cpe_id, None, "it is not taken back");
+    let set = set_since(&home.cpe, asked);
+    assert!(set.iter().all(|path| !path.contains("WAN") && !path.contains("WLAN")), "{set:?}");
+    let again = app.terminate_service(&admin(), home.service, None).await.expect_err("ended already");
+    assert!(again.to_string().contains("has ended already"), "{again}");
+}
+
 async fn a_suspended_service_is_switched_off_and_comes_back_by_one_write(bed: &Bed) {
     let calls = Calls::default();
     let app = bed.app("node-1", &calls).await;
@@ -148,6 +178,7 @@ async fn a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it(bed:
         username: Some("user@isp".into()),
         password: Some(Secret::new(password)),
         vlan: None,
+        ..app::InternetInput::default()
     };
     app.set_internet(&admin(), home.service, internet("mistyped-0815")).await.expect("changed");
     until_state(bed, &app, &calls, &mut home.cpe, "FAILED").await;
@@ -219,6 +250,7 @@ async fn nothing_that_was_proven_outlives_its_cause(bed: &Bed) {
         username: Some("user@isp".into()),
         password: Some(Secret::new("mistyped-0815")),
         vlan: None,
+        ..app::InternetInput::default()
     };
     app.set_internet(&admin(), home.service, internet).await.expect("changed");
     until_state(bed, &app, &calls, &mut home.cpe, "FAILED").await;
@@ -296,6 +328,7 @@ on_both!(
     the_next_customer_reads_nothing_of_the_one_before,
     a_new_wifi_name_reaches_the_device_and_the_wan_is_not_touched,
     a_new_wifi_password_reaches_the_device,
+    a_service_that_has_ended_lets_its_device_go_and_leaves_its_onu,
     a_suspended_service_is_switched_off_and_comes_back_by_one_write,
     a_held_device_is_not_written_to,
     a_wrong_password_at_the_bras_fails_softly_and_a_right_one_cures_it,

@@ -65,8 +65,13 @@ async fn set_vlan(app: &App, service: ServiceId, vlan: Option<u16>) -> Result<()
 }
 
 async fn wish_vlan(app: &App, service: ServiceId, vlan: Option<VlanInput>) -> Result<(), AppError> {
-    let input =
-        InternetInput { mode: "pppoe".into(), username: Some("user@isp".into()), password: None, vlan };
+    let input = InternetInput {
+        mode: "pppoe".into(),
+        username: Some("user@isp".into()),
+        password: None,
+        vlan,
+        ..InternetInput::default()
+    };
     app.set_internet(&admin(), service, input).await
 }
 

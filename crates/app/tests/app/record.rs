@@ -39,6 +39,7 @@ async fn a_changed_wish_is_recorded_with_what_it_was_and_without_its_secrets(bed
         username: Some(username.into()),
         password: password.map(Secret::new),
         vlan: Some(VlanInput::Tag(101)),
+        ..InternetInput::default()
     };
     app.set_internet(&admin(), id, internet("zahra@isp", None)).await.expect("changed");
     let (before, after) = audited(&app, "service.internet").await;

@@ -11,11 +11,13 @@ use crate::{
     talk::{SetValue, ValueKind, WriteValue},
     tree::Tree,
 };
+mod able;
 mod access;
 mod beside;
 mod bind;
 mod settings;
 
+pub use able::{access_gaps, internet_gaps};
 pub(crate) use settings::same;
 
 use profiles::cpe::{Condition, CpeProfile, Slot, SlotLeaf, Variable, Wan, WanKind};

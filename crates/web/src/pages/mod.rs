@@ -16,12 +16,15 @@ pub(crate) mod picker;
 pub(crate) mod search;
 mod secrets;
 pub(crate) mod service;
+mod service_dialogs;
 mod service_found;
 pub(crate) mod service_orders;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod tasks;
+
+pub(crate) use service_found::port_name;
 
 use askama::Template;
 use axum::{

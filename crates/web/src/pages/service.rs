@@ -10,12 +10,14 @@ use axum::{
 use store::read::{CpeRow, OnuRow, Page, ServiceRow, TimelineRow, TimelineSubject};
 
 use super::{
-    html, no_store, page,
+    Filled, again, html, no_store, page,
+    service_dialogs::Dialogs,
     service_found::{Group, LayerView, MODES, Wanted, Wishes, groups, layers},
 };
 use crate::{
     auth::Who,
     error::Fail,
+    form::Form,
     list::Query,
     proof::Proof,
     shell::{Shell, triggers},
@@ -97,9 +99,16 @@ struct ServicePage {
     s: Data,
     triggers: String,
     wanted: Wanted,
-    modes: [(&'static str, &'static str); 3],
+    modes: [(&'static str, &'static str); 4],
+    dialogs: Dialogs,
     /// May have new passwords made, and there is something to make them for.
     may_renew: bool,
+}
+
+impl Filled for ServicePage {
+    fn form(&self) -> &Form {
+        self.dialogs.refusal()
+    }
 }
 
 #[derive(Template)]
@@ -147,8 +156,26 @@ fn cause(
     };
     match row.state.as_str() {
         "terminated" => {
-            let text = "The service has ended; nothing is sent to its devices.".to_owned();
-            return Some(Cause { text, ..base(Status::Off, "At the account", "The service has ended") });
+            let (text, href, verb) = match onu {
+                Some(onu) if onu.removed_at.is_none() => (
+                    format!(
+                        "Nothing is sent to its devices. Its ONU {} is still on {} {}: remove it when nobody needs the \
+                         line.",
+                        view::serial(&onu.serial),
+                        onu.olt_name,
+                        onu.pon
+                    ),
+                    format!("/onus/{}/change?do=remove", onu.id),
+                    "Remove ONU…",
+                ),
+                _ => ("Nothing is sent to its devices.".to_owned(), String::new(), ""),
+            };
+            return Some(Cause {
+                text,
+                href,
+                verb,
+                ..base(Status::Off, "At the account", "The service has ended")
+            });
         }
         "suspended" => {
             let why = row.deny_reason.as_deref().unwrap_or("no reason given").replace('_', " ");
@@ -471,23 +498,51 @@ pub(crate) async fn show(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let every = wants_every_line(&uri);
+    page(&ctx, &headers, &draw(&ctx, &who, &headers, id, wants_every_line(&uri), None).await?)
+}
+
+/// The page with the dialog open whose form was refused.
+pub(super) async fn refused(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    id: i64,
+    dialog: &'static str,
+    form: Form,
+) -> Result<Response, Fail> {
+    again(&draw(ctx, who, headers, id, false, Some((dialog, form))).await?)
+}
+
+async fn draw(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    id: i64,
+    every: bool,
+    refused: Option<(&'static str, Form)>,
+) -> Result<ServicePage, Fail> {
     let row = ctx.read().service(id).await?.ok_or_else(|| Fail::not_found("This service"))?;
     let mut topics = vec![format!("service-{id}")];
     topics.extend(row.cpe_id.map(|cpe| format!("cpe-{cpe}")));
     topics.extend(row.onu_row_id.map(|onu| format!("onu-{onu}")));
-    let shell = Shell::new(&ctx, &who, &headers, "services", &row.code)
+    let shell = Shell::new(ctx, who, headers, "services", &row.code)
         .await?
         .crumb("Services", "/services")
         .crumb(row.customer_name.clone(), format!("/customers/{}", row.customer_id))
         .watch(topics.clone());
-    let s = data(&ctx, &who, id, false, every).await?;
-    let wanted = Wishes::of(&ctx, id).await?.for_forms();
-    let triggers = triggers(&topics);
+    let s = data(ctx, who, id, false, every).await?;
+    let wishes = Wishes::of(ctx, id).await?;
+    let wanted = wishes.for_forms();
+    let dialogs = Dialogs::of_service(&s.row, &wishes);
+    let dialogs = match refused {
+        Some((dialog, form)) => dialogs.refused(dialog, form),
+        None => dialogs,
+    };
     let may_renew = who.may(app::Permission::RenewSecrets)
         && s.row.state != "terminated"
         && (wanted.mode == "pppoe" || !wanted.wifi_name.is_empty());
-    page(&ctx, &headers, &ServicePage { shell, s, triggers, wanted, modes: MODES, may_renew })
+    let triggers = triggers(&topics);
+    Ok(ServicePage { shell, s, triggers, wanted, modes: MODES, dialogs, may_renew })
 }
 
 /// `?all=1`: the timeline with every single step.

@@ -1,11 +1,12 @@
 //! Wanted and found: what a service should have now, what its router was read back to have, and where the two part.
 
-use provisioning::{AccessIntent, InternetIntent, InternetMode};
+use provisioning::{AccessIntent, InternetIntent, InternetMode, Ipv6Mode, LanPort};
 use store::read::{CpeRow, EvidenceRow, IntentRow};
 use types::ServiceId;
 
 use crate::{
     error::Fail,
+    form::Form,
     proof::Proof,
     state::Ctx,
     view::{Html, Status, View, Word},
@@ -16,7 +17,8 @@ pub(super) const LAYERS: [(&str, &str); 4] =
     [("core", "Core"), ("internet", "Internet"), ("access", "Access"), ("extras", "Extras")];
 
 /// Ways to the internet, as the form offers them.
-pub(super) const MODES: [(&str, &str); 3] = [("pppoe", "PPPoE"), ("dhcp", "DHCP"), ("bridge", "Bridge")];
+pub(super) const MODES: [(&str, &str); 4] =
+    [("pppoe", "PPPoE"), ("dhcp", "DHCP"), ("static", "Fixed address"), ("bridge", "Bridge")];
 
 /// One layer in the strip above the settings.
 pub(super) struct LayerView {
@@ -55,7 +57,6 @@ pub(super) struct Group {
 /// What the forms of the page begin with: what is wanted now. Secrets are never among it.
 pub(super) struct Wanted {
     pub(super) wifi_name: String,
-    pub(super) wifi_on: bool,
     pub(super) mode: String,
     pub(super) vlan: String,
 }
@@ -87,12 +88,53 @@ impl Wishes {
         let internet = self.internet.as_ref();
         Wanted {
             wifi_name: wifi.map_or_else(String::new, |wifi| wifi.ssid.clone()),
-            wifi_on: wifi.is_none_or(|wifi| wifi.enabled),
             mode: internet.map_or("pppoe", |internet| internet.mode.as_str()).to_owned(),
             vlan: internet
                 .and_then(|internet| internet.vlan)
                 .map_or_else(String::new, |vlan| vlan.to_string()),
         }
+    }
+
+    pub(super) fn wifi_form(&self) -> Form {
+        let wifi = self.access.as_ref().and_then(|access| access.wifi.first());
+        let mut form = Form::default();
+        form.set("ssid", wifi.map_or("", |wifi| wifi.ssid.as_str()));
+        if wifi.is_none_or(|wifi| wifi.enabled) {
+            form.set("enabled", 1);
+        }
+        form
+    }
+
+    pub(super) fn internet_form(&self, login: &str) -> Form {
+        let mut form = Form::default();
+        form.set("username", login).set("mode", "pppoe").set("nat", "on").set("ipv6", "off");
+        let Some(internet) = &self.internet else { return form };
+        let switch = |on: bool| if on { "on" } else { "off" };
+        let bound: Vec<String> = internet.bind.iter().map(|port| port_name(*port)).collect();
+        form.set("mode", internet.mode.as_str())
+            .set("nat", switch(internet.nat || matches!(internet.mode, InternetMode::Bridge)))
+            .set("ipv6", switch(internet.ipv6 == Ipv6Mode::On))
+            .set("mtu", internet.mtu.map_or_else(String::new, |mtu| mtu.to_string()))
+            .set("bind", bound.join(", "))
+            .set("policy_routes", switch(internet.policy_routes));
+        if let InternetMode::Static { address, mask, gateway, dns } = &internet.mode {
+            form.set("address", address).set("mask", mask).set("gateway", gateway).set("dns", dns.join(", "));
+        }
+        form
+    }
+
+    pub(super) fn lan_form(&self) -> Form {
+        let mut form = Form::default();
+        form.set("lan", "own").set("dhcp", "on");
+        if let Some(lan) = self.access.as_ref().and_then(|access| access.lan.as_ref()) {
+            form.set("lan", "ours")
+                .set("address", &lan.address)
+                .set("mask", &lan.mask)
+                .set("dhcp", if lan.dhcp { "on" } else { "off" })
+                .set("dhcp_first", &lan.dhcp_first)
+                .set("dhcp_last", &lan.dhcp_last);
+        }
+        form
     }
 
     /// Names of the layers that the router was not read back to carry out as wanted now.
@@ -115,6 +157,23 @@ impl Wishes {
                     ("VLAN", _) => internet.vlan.map(|vlan| vlan.to_string()),
                     ("NAT", _) => Some(internet.nat.to_string()),
                     ("PPPoE user name", InternetMode::Pppoe { username, .. }) => Some(username.clone()),
+                    ("MTU" | "MRU", _) => internet.mtu.map(|mtu| mtu.to_string()),
+                    ("IPv6", _) => Some((internet.ipv6 == Ipv6Mode::On).to_string()),
+                    ("WAN address", InternetMode::Static { address, .. }) => Some(address.clone()),
+                    ("WAN mask", InternetMode::Static { mask, .. }) => Some(mask.clone()),
+                    ("Gateway", InternetMode::Static { gateway, .. }) => Some(gateway.clone()),
+                    ("Name servers", InternetMode::Static { dns, .. }) => Some(dns.join(",")),
+                    _ => None,
+                }
+            }
+            "access" if setting.starts_with("LAN ") || setting.starts_with("DHCP ") => {
+                let lan = self.access.as_ref()?.lan.as_ref()?;
+                match setting {
+                    "LAN address" => Some(lan.address.clone()),
+                    "LAN mask" => Some(lan.mask.clone()),
+                    "DHCP server" => Some(lan.dhcp.to_string()),
+                    "DHCP first address" => Some(lan.dhcp_first.clone()),
+                    "DHCP last address" => Some(lan.dhcp_last.clone()),
                     _ => None,
                 }
             }
@@ -128,6 +187,14 @@ impl Wishes {
             }),
             _ => None,
         }
+    }
+}
+
+/// As people name a port, and as the form and the API take it.
+pub(crate) fn port_name(port: LanPort) -> String {
+    match port {
+        LanPort::Lan(number) => format!("lan{number}"),
+        LanPort::Ssid(number) => format!("ssid{number}"),
     }
 }
 

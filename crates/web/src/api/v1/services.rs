@@ -22,6 +22,7 @@ use super::{
 use crate::{
     auth::Caller,
     error::{ApiFail, Fail},
+    pages::port_name,
     state::Ctx,
 };
 
@@ -74,6 +75,8 @@ pub(super) struct Service {
     cpe: Option<CpeBrief>,
     activated_at: Option<Time>,
     created_at: Time,
+    /// Counts changes; given with a correction, it says that nobody else was quicker.
+    version: i64,
 }
 
 /// The ONU of a service.
@@ -126,6 +129,7 @@ fn service(row: ServiceRow) -> Service {
         }),
         activated_at: time(row.activated_at),
         created_at: row.created_at.into(),
+        version: row.version,
     }
 }
 
@@ -220,7 +224,7 @@ fn generated(made: Generated) -> Option<GeneratedSecrets> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InternetWanted {
-    /// `pppoe`, `dhcp` or `bridge`.
+    /// `pppoe`, `dhcp`, `static` or `bridge`.
     mode: String,
     /// PPPoE user name.
     username: Option<String>,
@@ -230,6 +234,72 @@ pub(super) struct InternetWanted {
     /// VLAN of the WAN, 1 to 4094; `"none"`: untagged. Absent keeps it. Once an ONU carries the service, its service port
     /// decides.
     vlan: Option<VlanWanted>,
+    /// For the mode `static`. Absent keeps it.
+    fixed: Option<FixedAddress>,
+    /// Addresses of the LAN are translated. Absent keeps it; a bridge never does.
+    nat: Option<bool>,
+    /// IPv6 beside IPv4. Absent keeps it.
+    ipv6: Option<bool>,
+    /// Largest packet in octets, 1280 to 1508; 0: the router's own. Absent keeps it.
+    mtu: Option<u16>,
+    /// Ports and SSIDs of this WAN, `lan1` to `lan8` and `ssid1` to `ssid8`; empty: all of them. Absent keeps it.
+    bind: Option<Vec<String>>,
+    /// Also keep the vendor's policy-route row for the binding. Absent keeps it.
+    policy_routes: Option<bool>,
+}
+
+/// A fixed IPv4 address of a WAN.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FixedAddress {
+    /// Address of the router.
+    address: String,
+    /// Subnet mask.
+    mask: String,
+    /// Default gateway, in the same subnet.
+    gateway: String,
+    /// Name servers, three at most.
+    #[serde(default)]
+    dns: Vec<String>,
+}
+
+/// The LAN side as wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LanWanted {
+    /// Address of the router on the LAN, a private one.
+    address: String,
+    /// Subnet mask.
+    mask: String,
+    /// DHCP server on. True if absent.
+    dhcp: Option<bool>,
+    /// First address handed out.
+    dhcp_first: String,
+    /// Last address handed out.
+    dhcp_last: String,
+}
+
+/// What of a service was wrong. Both are replaced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Correction {
+    /// Where the service is.
+    address: String,
+    /// PON serial number, in any notation, of the ONU that it waits for; null: it is picked by hand.
+    #[schema(value_type = Option<String>)]
+    expected_serial: Option<Serial>,
+    /// `version` of the service that this was decided by; another one is refused with 409. Absent: whatever it is now.
+    version: Option<i64>,
+}
+
+/// That a service is to end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Termination {
+    /// Its code, e.g. `S-10001`: it never comes back.
+    confirm: String,
+    /// `version` of the service that this was decided by; another one is refused with 409. Absent: whatever it is now.
+    version: Option<i64>,
 }
 
 /// A VLAN, or explicitly none.
@@ -293,7 +363,7 @@ pub(super) struct InternetShown {
     /// There is a PPPoE password.
     has_password: bool,
     /// Fixed IPv4 address, where the mode is `static`.
-    address: Option<String>,
+    fixed: Option<FixedAddress>,
     /// VLAN of the WAN; null: untagged or left to the OLT.
     vlan: Option<u16>,
     /// 802.1p priority.
@@ -306,6 +376,10 @@ pub(super) struct InternetShown {
     suspended: bool,
     /// Largest packet in octets; null: left as it is.
     mtu: Option<u16>,
+    /// Ports and SSIDs of this WAN, e.g. `lan1`; empty: all of them.
+    bind: Vec<String>,
+    /// The vendor's policy-route row is kept for the binding.
+    policy_routes: bool,
 }
 
 /// The access layer.
@@ -348,9 +422,11 @@ pub(super) struct LanShown {
 
 fn internet_shown(changed: Changed, intent: InternetIntent) -> InternetShown {
     let mode = intent.mode.as_str().to_owned();
-    let (username, has_password, address) = match intent.mode {
+    let (username, has_password, fixed) = match intent.mode {
         InternetMode::Pppoe { username, password } => (Some(username), !password.is_empty(), None),
-        InternetMode::Static { address, .. } => (None, false, Some(address)),
+        InternetMode::Static { address, mask, gateway, dns } => {
+            (None, false, Some(FixedAddress { address, mask, gateway, dns }))
+        }
         InternetMode::Dhcp | InternetMode::Bridge => (None, false, None),
     };
     InternetShown {
@@ -358,13 +434,15 @@ fn internet_shown(changed: Changed, intent: InternetIntent) -> InternetShown {
         mode,
         username,
         has_password,
-        address,
+        fixed,
         vlan: intent.vlan,
         priority: intent.priority,
         nat: intent.nat,
         ipv6: intent.ipv6 == Ipv6Mode::On,
         suspended: intent.suspended,
         mtu: intent.mtu,
+        bind: intent.bind.into_iter().map(port_name).collect(),
+        policy_routes: intent.policy_routes,
     }
 }
 
@@ -488,12 +566,19 @@ pub(super) async fn set_internet(
     Id(id): Id,
     Body(input): Body<InternetWanted>,
 ) -> Answer<Intents> {
-    let InternetWanted { mode, username, password, vlan } = input;
+    let InternetWanted { mode, username, password, vlan, fixed, nat, ipv6, mtu, bind, policy_routes } = input;
     let vlan = vlan.map(|vlan| match vlan {
         VlanWanted::Tag(vlan) => VlanInput::Tag(vlan),
         VlanWanted::Word(NoVlan::None) => VlanInput::NONE,
     });
-    ctx.app().set_internet(&actor, ServiceId(id), InternetInput { mode, username, password, vlan }).await?;
+    let fixed = fixed.map(|FixedAddress { address, mask, gateway, dns }| app::FixedAddress {
+        address,
+        mask,
+        gateway,
+        dns,
+    });
+    let wanted = InternetInput { mode, username, password, vlan, fixed, nat, ipv6, mtu, bind, policy_routes };
+    ctx.app().set_internet(&actor, ServiceId(id), wanted).await?;
     Ok(Json(intents_of(&ctx, id).await?))
 }
 
@@ -509,6 +594,65 @@ pub(super) async fn set_access(
 ) -> Answer<Intents> {
     ctx.app().set_access(&actor, ServiceId(id), AccessInput { wifi: input.wifi.into() }).await?;
     Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Changes what the LAN side should be. Wi-Fi and WAN are not touched by it.
+#[utoipa::path(put, path = "/api/v1/services/{id}/intents/lan", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = LanWanted,
+    responses((status = 200, description = "The intents.", body = Intents)))]
+pub(super) async fn set_lan(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    Body(input): Body<LanWanted>,
+) -> Answer<Intents> {
+    let LanWanted { address, mask, dhcp, dhcp_first, dhcp_last } = input;
+    let lan = app::LanInput { address, mask, dhcp: dhcp.unwrap_or(true), dhcp_first, dhcp_last };
+    ctx.app().set_lan(&actor, ServiceId(id), Some(lan)).await?;
+    Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Leaves the LAN side to the router from now on. What it has stays.
+#[utoipa::path(delete, path = "/api/v1/services/{id}/intents/lan", tag = "services",
+    params(("id" = i64, Path, description = "The service.")),
+    responses((status = 200, description = "The intents.", body = Intents)))]
+pub(super) async fn leave_lan(State(ctx): State<Ctx>, Caller(actor): Caller, Id(id): Id) -> Answer<Intents> {
+    ctx.app().set_lan(&actor, ServiceId(id), None).await?;
+    Ok(Json(intents_of(&ctx, id).await?))
+}
+
+/// Puts right where a service is and which ONU it waits for.
+#[utoipa::path(put, path = "/api/v1/services/{id}", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = Correction,
+    responses((status = 200, description = "The service.", body = Service)))]
+pub(super) async fn correct_service(
+    State(ctx): State<Ctx>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    Body(input): Body<Correction>,
+) -> Answer<Service> {
+    let Correction { address, expected_serial, version } = input;
+    let correction = app::ServiceCorrection { address, expected_serial };
+    ctx.app().correct_service(&actor, ServiceId(id), correction, version).await?;
+    Ok(Json(one(&ctx, id).await?))
+}
+
+/// Ends a service for good. Its CPE is released: nothing more is sent to it, and it keeps what it has. Its ONU stays on
+/// its OLT until somebody orders that it is removed.
+#[utoipa::path(post, path = "/api/v1/services/{id}/terminate", tag = "services",
+    params(("id" = i64, Path, description = "The service.")), request_body = Termination,
+    responses((status = 200, description = "Ended.", body = Service)))]
+pub(super) async fn terminate_service(Id(id): Id, order: Order<Termination>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, input| async move {
+            let code = one(&ctx, id).await?.code;
+            if input.confirm != code {
+                return Err(app::AppError::invalid("confirm", format!("is not {code}.")).into());
+            }
+            ctx.app().terminate_service(&actor, ServiceId(id), input.version).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
 }
 
 /// Makes a new PPPoE password, shows it once, and lets the router have it in its next session. The one in force ends.

@@ -48,6 +48,62 @@ async fn from_an_olt_to_an_order() {
 }
 
 #[tokio::test]
+async fn what_the_machine_can_do_can_be_wanted() {
+    let bed = Bed::new().await;
+    let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
+    let id = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
+    let place = format!("/api/v1/services/{id}/intents");
+    let fixed = json!({ "address": "203.0.113.10", "mask": "255.255.255.248", "gateway": "203.0.113.9",
+        "dns": ["9.9.9.9", "1.1.1.1"] });
+    let wanted = json!({ "mode": "static", "fixed": fixed, "nat": false, "ipv6": true, "mtu": 1492,
+        "bind": ["ssid1", "lan2"], "policy_routes": true });
+    let got = bed.put(&format!("{place}/internet"), wanted).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.text);
+    let shown = got.json()["internet"].clone();
+    assert_eq!((&shown["mode"], &shown["fixed"]), (&json!("static"), &fixed), "{shown}");
+    assert_eq!((&shown["nat"], &shown["ipv6"], &shown["mtu"]), (&json!(false), &json!(true), &json!(1492)));
+    assert_eq!((&shown["bind"], &shown["policy_routes"]), (&json!(["lan2", "ssid1"]), &json!(true)));
+    // What is not spoken of stays.
+    let kept = bed.put(&format!("{place}/internet"), json!({ "mode": "static", "mtu": 0 })).await.json();
+    assert_eq!((&kept["internet"]["fixed"], &kept["internet"]["mtu"]), (&fixed, &json!(null)), "{kept}");
+    let bad = json!({ "mode": "static", "fixed": { "address": "203.0.113.10", "mask": "255.255.255.248",
+        "gateway": "203.0.113.99" } });
+    let got = bed.put(&format!("{place}/internet"), bad).await;
+    got.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(got.json()["errors"][0]["field"], "gateway");
+    let lan = json!({ "address": "192.168.7.1", "mask": "255.255.255.0", "dhcp_first": "192.168.7.10",
+        "dhcp_last": "192.168.7.99" });
+    let got = bed.put(&format!("{place}/lan"), lan).await;
+    assert_eq!((got.status, &got.json()["access"]["lan"]["dhcp"]), (StatusCode::OK, &json!(true)));
+    assert_eq!(got.json()["access"]["wifi"][0]["ssid"], "Home-S-10001", "Wi-Fi is not touched");
+    let got = bed.send(request(&bed.key, Method::DELETE, &format!("{place}/lan"), None)).await;
+    assert_eq!((got.status, &got.json()["access"]["lan"]), (StatusCode::OK, &json!(null)));
+}
+
+#[tokio::test]
+async fn a_service_is_corrected_and_ended() {
+    let bed = Bed::new().await;
+    let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
+    let id = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
+    let place = format!("/api/v1/services/{id}");
+    let version = bed.get(&place).await.json()["version"].clone();
+    let right = json!({ "address": "Kilimani 4", "expected_serial": "HWTC7D4733C3", "version": version });
+    let got = bed.put(&place, right.clone()).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.text);
+    assert_eq!(
+        (&got.json()["address"], &got.json()["expected_serial"]),
+        (&json!("Kilimani 4"), &json!("HWTC-7D4733C3"))
+    );
+    bed.put(&place, right).await.problem(StatusCode::CONFLICT);
+    let end = format!("{place}/terminate");
+    bed.post(&end, json!({ "confirm": "S-1" })).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let got = bed.post(&end, json!({ "confirm": "S-10001" })).await;
+    assert_eq!((got.status, &got.json()["state"]), (StatusCode::OK, &json!("terminated")), "{}", got.text);
+    bed.put(&place, json!({ "address": "x" })).await.problem(StatusCode::CONFLICT);
+    bed.post(&end, json!({ "confirm": "S-10001" })).await.problem(StatusCode::CONFLICT);
+}
+
+#[tokio::test]
 async fn an_onu_is_for_the_service_that_waits_for_another_or_for_nobody() {
     let bed = Bed::new().await;
     let olt = bed.olt().await;

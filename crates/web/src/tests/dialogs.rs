@@ -1,0 +1,131 @@
+//! The dialogs of the service page: what was typed stays when it is refused, and what is wanted comes back.
+
+use axum::http::{StatusCode, header};
+
+use super::bed::Bed;
+
+/// A dialog, what is sent from it, and what has to be in it afterwards.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+#[tokio::test]
+async fn a_dialog_that_was_refused_is_open_again_with_what_was_typed() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    assert!(!admin.get(&bed, &place).await.text.contains(" data-now"), "none is open by itself");
+    let long = "x".repeat(40);
+    let why = "why ".repeat(60);
+    let cases: [Case<'_>; 7] = [
+        ("wifi", &[("ssid", &long), ("passphrase", "another-Heron-1")], &["e-ssid"]),
+        (
+            "internet",
+            &[("mode", "static"), ("address", "203.0.113.10"), ("mask", "here"), ("gateway", "203.0.113.9")],
+            &["203.0.113.10", "e-mask", "&quot;here&quot;"],
+        ),
+        (
+            "internet",
+            &[("mode", "dhcp"), ("vlan_kind", "tag"), ("vlan", "five")],
+            &["e-vlan", "value=\"five\""],
+        ),
+        (
+            "lan",
+            &[
+                ("lan", "ours"),
+                ("address", "192.168.7.1"),
+                ("mask", "255.255.255.0"),
+                ("dhcp_first", "192.168.9.2"),
+                ("dhcp_last", "192.168.7.9"),
+            ],
+            &["192.168.9.2", "e-dhcp_first"],
+        ),
+        (
+            "correct",
+            &[("address", "Kilimani 4"), ("expected_serial", "nonsense")],
+            &["Kilimani 4", "e-expected_serial"],
+        ),
+        (
+            "suspend",
+            &[("reason", "abuse"), ("confirm", "S-1")],
+            &["value=\"abuse\" selected", "value=\"S-1\""],
+        ),
+        ("hold", &[("reason", &why)], &["why why", "Nothing was saved."]),
+    ];
+    for (dialog, fields, kept) in cases {
+        let answer = admin.post(&bed, &format!("{place}/{dialog}"), fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{dialog}: {}", answer.text);
+        let (_, open) = answer.text.split_once(&format!("id=\"{dialog}\"")).expect("the dialog is there");
+        let open = open.split("</dialog>").next().unwrap_or_default();
+        assert!(open.starts_with(" aria-labelledby") && open.contains(" data-now"), "{dialog}: {open}");
+        for kept in kept {
+            assert!(open.contains(kept), "{dialog} lost {kept}: {open}");
+        }
+        assert!(!answer.text.contains("another-Heron-1"), "a password is never sent back");
+    }
+}
+
+#[tokio::test]
+async fn what_was_wanted_is_in_the_dialog_the_next_time() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    let fixed = [
+        ("mode", "static"),
+        ("address", "203.0.113.10"),
+        ("mask", "255.255.255.248"),
+        ("gateway", "203.0.113.9"),
+        ("dns", "9.9.9.9, 1.1.1.1"),
+        ("nat", "off"),
+        ("ipv6", "on"),
+        ("mtu", "1492"),
+        ("bind", "lan1 ssid1"),
+        ("policy_routes", "on"),
+    ];
+    let answer = admin.post(&bed, &format!("{place}/internet"), &fixed).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let page = admin.get(&bed, &place).await.text;
+    for part in [
+        "<option value=\"static\" selected>",
+        "value=\"203.0.113.10\"",
+        "value=\"9.9.9.9, 1.1.1.1\"",
+        "value=\"1492\"",
+        "value=\"lan1, ssid1\"",
+        "<option value=\"off\" selected>Off, the LAN has public addresses",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let lan = [
+        ("lan", "ours"),
+        ("address", "192.168.7.1"),
+        ("mask", "255.255.255.0"),
+        ("dhcp", "off"),
+        ("dhcp_first", "192.168.7.10"),
+        ("dhcp_last", "192.168.7.99"),
+    ];
+    let answer = admin.post(&bed, &format!("{place}/lan"), &lan).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let page = admin.get(&bed, &place).await.text;
+    assert!(page.contains("value=\"192.168.7.99\"") && page.contains("value=\"ours\" selected"), "{page}");
+}
+
+#[tokio::test]
+async fn a_service_that_has_ended_says_what_is_left_and_offers_to_remove_its_onu() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    let wrong = admin.post(&bed, &format!("{place}/end"), &[("confirm", "S-1")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let late = admin.post(&bed, &format!("{place}/end"), &[("confirm", "S-10001"), ("version", "999")]).await;
+    assert_eq!(late.status, StatusCode::CONFLICT, "{}", late.text);
+    let ended = admin.post(&bed, &format!("{place}/end"), &[("confirm", "S-10001")]).await;
+    assert_eq!((ended.status, ended.header(header::LOCATION)), (StatusCode::SEE_OTHER, place.as_str()));
+    let page = admin.get(&bed, &place).await.text;
+    for part in ["The service has ended", "Remove ONU…", "/change?do=remove"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    for gone in ["Change Internet…", "New passwords…", "data-open=\"#suspend\""] {
+        assert!(!page.contains(gone), "{gone} is still offered");
+    }
+}
