@@ -58,6 +58,11 @@ impl Form {
         self.values.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
+    /// Names of the fields that were sent.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(key, _)| key.as_str())
+    }
+
     pub(crate) fn is_on(&self, name: &str) -> bool {
         !self.val(name).is_empty()
     }

@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod live;
 mod models;
+mod olt_plans;
 mod once;
 mod once_secrets;
 mod pages;

@@ -370,7 +370,9 @@ impl LanInput {
                     host_of(&mut checks, field, handed, mask);
                 }
             }
-            if let (Some(first), Some(last)) = (first, last) {
+            let inside = |ip: Ipv4Addr| u32::from(ip) & mask == u32::from(address) & mask;
+            if let (Some(first), Some(last)) = (first.filter(|ip| inside(*ip)), last.filter(|ip| inside(*ip)))
+            {
                 if first > last {
                     checks.wrong("dhcp_last", format!("{last} is before {first}."));
                 } else if (first..=last).contains(&address) {

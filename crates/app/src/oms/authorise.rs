@@ -59,6 +59,30 @@ pub(crate) fn unproved(spec: &AuthoriseSpec) -> Option<DryCheck> {
 }
 
 impl Wish {
+    /// What the plan comes to on this OLT; a speed that is sold and not kept here is said.
+    fn given_by_plan(&self) -> Option<DryCheck> {
+        let (_, plan, _) = self.service.as_ref()?;
+        let port = internet_port(&self.spec)?;
+        let profiles = format!(
+            "line profile {}, service profile {}",
+            self.spec.line_profile_id, self.spec.service_profile_id
+        );
+        Some(match (port.traffic_in, port.traffic_out) {
+            (Some(up), Some(down)) => DryCheck {
+                text: format!("plan {}: traffic tables {up} up and {down} down, {profiles}", plan.name),
+                status: "ok".into(),
+            },
+            _ => DryCheck {
+                text: format!(
+                    "plan {}: {profiles}, and no traffic table on {}: its speed is not limited here (set it on the \
+                     form of the OLT)",
+                    plan.name, self.olt.name
+                ),
+                status: "warn".into(),
+            },
+        })
+    }
+
     /// Refuses what somebody has looked at when it is something else by now.
     fn is_as_seen(&self, request: &AuthoriseRequest) -> Result<(), AppError> {
         match &request.seen {
@@ -193,6 +217,7 @@ impl App {
         actor.require(Permission::AuthoriseOnu)?;
         let wish = self.wish(request).await?;
         let unproved = unproved(&wish.spec);
+        let given_by_plan = wish.given_by_plan();
         let fingerprint = fingerprint(&wish.spec)?;
         let line = self.olt_line(&wish.olt).await?;
         let mut operation = Operation::Authorise(wish.spec);
@@ -244,6 +269,7 @@ impl App {
             let text = "no service is given: the ONU is registered, its CPE stays in quarantine".to_owned();
             checks.push(DryCheck { text, status: "warn".into() });
         }
+        checks.extend(given_by_plan);
         if let Some(model) = &wish.untagged_by_model {
             let text =
                 format!("{model} has no VLAN setting by the defaults of this OLT: the OLT tags for it");

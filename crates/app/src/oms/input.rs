@@ -5,16 +5,31 @@ use serde::{Deserialize, Serialize};
 use store::OltProtocol;
 use types::{CustomerId, OltId, PlanId, PonPath, Secret, Serial, ServiceId};
 
-/// The traffic tables of a plan on one OLT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What ONUs of a plan get on one OLT instead of its defaults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanTraffic {
     /// The plan.
     pub plan_id: i64,
     /// Traffic table for upstream (inbound at the OLT).
-    pub up_table: u32,
+    #[serde(default)]
+    pub up_table: Option<u32>,
     /// Traffic table for downstream (outbound at the OLT).
-    pub down_table: u32,
+    #[serde(default)]
+    pub down_table: Option<u32>,
+    /// Line profile (T-CONTs and GEM ports).
+    #[serde(default)]
+    pub line_profile_id: Option<u32>,
+    /// Service profile (ports of the ONU).
+    #[serde(default)]
+    pub service_profile_id: Option<u32>,
+}
+
+impl PlanTraffic {
+    /// True if it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == PlanTraffic { plan_id: self.plan_id, ..PlanTraffic::default() }
+    }
 }
 
 /// What every ONU of an OLT gets unless its plan says otherwise. OMCI follows from these profiles; nobody types OMCI
@@ -42,7 +57,7 @@ pub struct OltDefaults {
     /// Traffic tables where no plan says otherwise; none: the OLT's default.
     #[serde(default)]
     pub default_traffic: Option<(u32, u32)>,
-    /// Traffic tables by plan.
+    /// Traffic tables and profiles by plan, one of each plan at most.
     #[serde(default)]
     pub plan_traffic: Vec<PlanTraffic>,
     /// Equipment ids of ONUs whose router has no setting for a VLAN. The customer's side of their service port is
@@ -154,6 +169,20 @@ impl NewOlt {
         }
         if d.management_priority > 7 {
             checks.wrong("defaults.management_priority", "is above 7.");
+        }
+        for (at, plan) in d.plan_traffic.iter().enumerate() {
+            if d.plan_traffic[..at].iter().any(|other| other.plan_id == plan.plan_id) {
+                checks.wrong("defaults.plan_traffic", format!("names plan {} twice.", plan.plan_id));
+            }
+            if plan.up_table.is_some() != plan.down_table.is_some() {
+                checks.wrong(
+                    "defaults.plan_traffic",
+                    format!(
+                        "has one traffic table for plan {}; upstream and downstream go together.",
+                        plan.plan_id
+                    ),
+                );
+            }
         }
         let (most, longest) = UNTAGGED_MODELS;
         if d.untagged_models.len() > most {

@@ -131,10 +131,9 @@ pub(crate) fn authorise_spec(
 ) -> AuthoriseSpec {
     let plan = service.as_ref().map(|service| service.plan);
     let (internet_vlan, _) = internet_vlan(request, defaults, service.as_ref());
-    let traffic = plan
-        .and_then(|plan| defaults.plan_traffic.iter().find(|traffic| traffic.plan_id == plan.id.0))
-        .map(|traffic| (traffic.up_table, traffic.down_table))
-        .or(defaults.default_traffic);
+    let of_plan =
+        plan.and_then(|plan| defaults.plan_traffic.iter().find(|traffic| traffic.plan_id == plan.id.0));
+    let traffic = of_plan.and_then(|of| of.up_table.zip(of.down_table)).or(defaults.default_traffic);
     let untagged = request.untagged.unwrap_or_else(|| defaults.cannot_tag(equipment_id));
     let description = match (&request.description, &service) {
         (Some(text), _) => text.clone(),
@@ -149,17 +148,15 @@ pub(crate) fn authorise_spec(
         traffic_in: traffic.map(|(up, _)| up),
         traffic_out: traffic.map(|(_, down)| down),
     };
-    let profile = |text: &str, default: u32| text.parse().unwrap_or(default);
     AuthoriseSpec {
         pon: request.pon,
         serial: request.serial,
         onu_id: None,
         reserved_ids,
-        line_profile_id: plan
-            .map_or(defaults.line_profile_id, |p| profile(&p.line_profile, defaults.line_profile_id)),
-        service_profile_id: plan.map_or(defaults.service_profile_id, |p| {
-            profile(&p.service_profile, defaults.service_profile_id)
-        }),
+        line_profile_id: of_plan.and_then(|of| of.line_profile_id).unwrap_or(defaults.line_profile_id),
+        service_profile_id: of_plan
+            .and_then(|of| of.service_profile_id)
+            .unwrap_or(defaults.service_profile_id),
         description,
         service_ports: vec![
             port(internet_vlan, untagged, defaults.internet_gemport, traffic),
@@ -197,14 +194,19 @@ mod tests {
     #[test]
     fn the_request_beats_the_plan_and_the_plan_beats_the_olt() {
         let defaults = OltDefaults {
-            plan_traffic: vec![super::super::PlanTraffic { plan_id: 7, up_table: 62, down_table: 65 }],
+            plan_traffic: vec![super::super::PlanTraffic {
+                plan_id: 7,
+                up_table: Some(62),
+                down_table: Some(65),
+                line_profile_id: Some(12),
+                service_profile_id: None,
+            }],
             default_traffic: Some((6, 6)),
             ..OltDefaults::default()
         };
         let service = rows::Service { code: "S-10001".into(), ..Default::default() };
         let customer = rows::Customer { name: "Amina Otieno".into(), ..Default::default() };
-        let plan =
-            rows::Plan { id: PlanId(7), vlan: Some(203), line_profile: "12".into(), ..Default::default() };
+        let plan = rows::Plan { id: PlanId(7), vlan: Some(203), ..Default::default() };
         let of = |vlan| Some(ForService { service: &service, plan: &plan, customer: &customer, vlan });
         let made = |request: &AuthoriseRequest, of| {
             authorise_spec(request, &defaults, of, "EG8145V5", BTreeSet::new())

@@ -225,16 +225,26 @@ async fn what_is_shown_is_sent_whoever_it_is_for(bed: &Bed) {
     let plan = world::service_row(&node.app, existing).await.plan_id;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
     vlan(&sim, 300);
+    sim.handle().configure(|config| {
+        let like = config.srv_profiles[&10].clone();
+        config.srv_profiles.insert(30, like);
+    });
     let mut input = olt_input("olt-1", &sim);
     let tables: Vec<u32> = sim.handle().state().config.traffic_tables.keys().copied().take(2).collect();
-    input.defaults.plan_traffic =
-        vec![app::PlanTraffic { plan_id: plan.0, up_table: tables[0], down_table: tables[1] }];
+    input.defaults.plan_traffic = vec![app::PlanTraffic {
+        plan_id: plan.0,
+        up_table: Some(tables[0]),
+        down_table: Some(tables[1]),
+        line_profile_id: Some(10),
+        service_profile_id: Some(30),
+    }];
     node.run(move |app| async move { app.update_olt(&admin(), olt, input, true).await }).await.expect("fits");
     let (second, third) = (world::serial("HWTC00000042"), world::serial("HWTC00000043"));
     for serial in [serial(), second, third] {
         detected(&node, &sim, serial).await;
     }
     let of_plan = |lines: &[String]| {
+        assert!(lines.iter().any(|line| line.contains("ont-srvprofile-id 30 ")), "{lines:?}");
         let port = format!("inbound traffic-table index {}", tables[0]);
         lines.iter().any(|line| line.contains("service-port vlan 300 ") && line.contains(&port))
     };
@@ -258,6 +268,11 @@ async fn what_is_shown_is_sent_whoever_it_is_for(bed: &Bed) {
         dry.checks.iter().any(|c| c.text.contains("a new service S-10002 (Noor van Dijk, Home)")),
         "{dry:?}"
     );
+    let of_the_plan = format!(
+        "plan Home: traffic tables {} up and {} down, line profile 10, service profile 30",
+        tables[0], tables[1]
+    );
+    assert!(dry.checks.iter().any(|c| c.status == "ok" && c.text == of_the_plan), "{dry:?}");
     let new = |serial| NewService {
         customer_id: customer,
         plan_id: plan,

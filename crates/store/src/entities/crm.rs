@@ -53,10 +53,6 @@ table! { versioned "plans"
         internet_mode: String,
         /// VLAN of the internet service, if not the OLT's default.
         vlan: Option<i64>,
-        /// Line profile on the OLT; empty: the OLT's default.
-        line_profile: String,
-        /// Service profile on the OLT; empty: the OLT's default.
-        service_profile: String,
         /// Whether it is still sold.
         active: bool,
         /// When the row was made.

@@ -48,8 +48,6 @@ pub struct PlanRow {
     pub currency: String,
     pub internet_mode: String,
     pub vlan: Option<i64>,
-    pub line_profile: String,
-    pub service_profile: String,
     pub active: bool,
     pub version: i64,
     pub services: i64,
@@ -60,7 +58,7 @@ const CUSTOMER: &str = "SELECT c.id, c.code, c.name, c.phone, c.email, c.address
 
 const PLAN: &str = "SELECT l.id, l.name, l.down_kbps, l.up_kbps, \
      l.price_minor, l.currency, l.internet_mode, l.vlan, \
-     l.line_profile, l.service_profile, l.active, l.version, \
+     l.active, l.version, \
      (SELECT COUNT(*) FROM services s WHERE s.plan_id = l.id AND s.state <> 'terminated') AS services";
 
 const PLAN_SORTS: &[(&str, &str)] = &[

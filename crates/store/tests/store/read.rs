@@ -37,9 +37,8 @@ async fn seeded(bed: &Bed) -> Store {
             ('C-2', 'Оксана 100%', '', '', 'Quay 2', '', {now}, 1)"
         ),
         format!(
-            "INSERT INTO plans (name, down_kbps, up_kbps, price_minor, currency, internet_mode, vlan, line_profile, \
-            service_profile, active, created_at, version) VALUES \
-            ('Fibre 500', 500000, 250000, 3200, 'EUR', 'pppoe', NULL, '', '', TRUE, {now}, 1)"
+            "INSERT INTO plans (name, down_kbps, up_kbps, price_minor, currency, internet_mode, vlan, active, created_at, version) VALUES \
+            ('Fibre 500', 500000, 250000, 3200, 'EUR', 'pppoe', NULL, TRUE, {now}, 1)"
         ),
         format!(
             "INSERT INTO olts (name, vendor_profile, address, port, protocol, username, legacy_algorithms, snmp_port, \

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     "0005_refused_addresses",
     "0006_claimed_serials",
     "0007_task_claims",
+    "0008_plan_profiles",
 ];
 
 /// Everything the schema says about itself, as text.

@@ -1,6 +1,6 @@
 //! OLTs: the list, one OLT, and its settings with write-only secrets.
 
-use app::{NewOlt, OltDefaults, OltReading, Saving};
+use app::{NewOlt, OltDefaults, OltReading, PlanTraffic, Saving};
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use store::read::{
-    OltFilter, OltRow, Page, PonPortRow, Sort, TaskFilter, TaskRow, TimelineRow, TimelineSubject,
+    OltFilter, OltRow, Page, PlanRow, PonPortRow, Sort, TaskFilter, TaskRow, TimelineRow, TimelineSubject,
 };
 use types::{OltId, Secret};
 
@@ -59,6 +59,22 @@ struct OltForm {
     action: String,
     is_new: bool,
     numbers: [(&'static str, &'static str); 8],
+    plans: Vec<PlanHere>,
+}
+
+/// A plan with its fields in the form.
+struct PlanHere {
+    plan: PlanRow,
+    fields: Vec<(String, &'static str)>,
+}
+
+/// What a plan may get here, by its id: the beginning of a field and what it is called.
+const OF_PLAN: [(&str, &str); 4] =
+    [("up", "Up table"), ("down", "Down table"), ("line", "Line profile"), ("service", "Service profile")];
+
+/// The field of a plan in the form.
+fn plan_field(what: &str, plan: i64) -> String {
+    format!("plan_{what}_{plan}")
 }
 
 /// The form, with the errors of the nested defaults under their plain names.
@@ -232,7 +248,19 @@ async fn draw(
     let title = if id.is_some() { "Change OLT" } else { "Add an OLT" };
     let shell = Shell::new(ctx, who, headers, "olts", title).await?.crumb("OLTs", "/olts");
     let action = id.map_or_else(|| "/olts".to_owned(), |id| format!("/olts/{id}/edit"));
-    Ok(OltForm { shell, form: DefaultsForm(form), action, is_new: id.is_none(), numbers: NUMBERS })
+    let mut plans = ctx.read().plans().await?;
+    // A plan that is no longer sold is shown where it has something, so that it can be taken away.
+    plans.retain(|plan| {
+        plan.active || OF_PLAN.iter().any(|(what, _)| !form.val(&plan_field(what, plan.id)).is_empty())
+    });
+    let plans = plans
+        .into_iter()
+        .map(|plan| {
+            let fields = OF_PLAN.iter().map(|(what, label)| (plan_field(what, plan.id), *label)).collect();
+            PlanHere { plan, fields }
+        })
+        .collect();
+    Ok(OltForm { shell, form: DefaultsForm(form), action, is_new: id.is_none(), numbers: NUMBERS, plans })
 }
 
 fn fill_defaults(form: &mut Form, d: &OltDefaults) {
@@ -245,6 +273,60 @@ fn fill_defaults(form: &mut Form, d: &OltDefaults) {
         .set("management_priority", d.management_priority)
         .set("tr069_profile_id", d.tr069_profile_id)
         .set("untagged_models", d.untagged_models.join(", "));
+    let text = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
+    form.set("default_up", text(d.default_traffic.map(|(up, _)| up)))
+        .set("default_down", text(d.default_traffic.map(|(_, down)| down)));
+    for of in &d.plan_traffic {
+        for (what, number) in [
+            ("up", of.up_table),
+            ("down", of.down_table),
+            ("line", of.line_profile_id),
+            ("service", of.service_profile_id),
+        ] {
+            form.set(&plan_field(what, of.plan_id), text(number));
+        }
+    }
+}
+
+/// The traffic tables and profiles of plans in the form. A plan that the form does not have keeps what it has.
+fn plan_traffic(form: &mut Form, old: &[PlanTraffic]) -> Vec<PlanTraffic> {
+    let mut plans: Vec<i64> =
+        form.names().filter_map(|name| name.strip_prefix("plan_up_")?.parse().ok()).collect();
+    plans.sort_unstable();
+    plans.dedup();
+    let mut found: Vec<PlanTraffic> = old.iter().filter(|of| !plans.contains(&of.plan_id)).copied().collect();
+    for plan_id in plans {
+        let mut number = |what| form.optional_number(&plan_field(what, plan_id));
+        let of = PlanTraffic {
+            plan_id,
+            up_table: number("up"),
+            down_table: number("down"),
+            line_profile_id: number("line"),
+            service_profile_id: number("service"),
+        };
+        if of.up_table.is_some() != of.down_table.is_some() {
+            let missing = if of.up_table.is_none() { "up" } else { "down" };
+            form.wrong(&plan_field(missing, plan_id), "is missing beside the other one.");
+        }
+        found.extend(Some(of).filter(|of| !of.is_empty()));
+    }
+    found
+}
+
+/// The traffic tables where no plan says otherwise; as they are where the form does not have them.
+fn default_traffic(form: &mut Form, old: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    if form.all("default_up").is_empty() {
+        return old;
+    }
+    let (up, down): (Option<u32>, Option<u32>) =
+        (form.optional_number("default_up"), form.optional_number("default_down"));
+    if up.is_some() != down.is_some() {
+        form.wrong(
+            if up.is_none() { "default_up" } else { "default_down" },
+            "is missing beside the other one.",
+        );
+    }
+    up.zip(down)
 }
 
 pub(crate) async fn new(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) -> Result<Response, Fail> {
@@ -254,7 +336,7 @@ pub(crate) async fn new(State(ctx): State<Ctx>, who: Who, headers: HeaderMap) ->
     page(&ctx, &headers, &draw(&ctx, &who, &headers, form, None).await?)
 }
 
-/// The OLT of the form; what the form does not show (traffic tables) stays as it is.
+/// The OLT of the form; what the form does not have stays as it is.
 fn input(form: &mut Form, old: Option<&OltDefaults>) -> Option<NewOlt> {
     let kept = old.cloned().unwrap_or_default();
     let protocol = form.val("protocol").parse().ok();
@@ -281,8 +363,9 @@ fn input(form: &mut Form, old: Option<&OltDefaults>) -> Option<NewOlt> {
             management_gemport: form.number("management_gemport"),
             management_priority: form.number("management_priority"),
             tr069_profile_id: form.number("tr069_profile_id"),
+            default_traffic: default_traffic(form, kept.default_traffic),
+            plan_traffic: plan_traffic(form, &kept.plan_traffic),
             untagged_models: models(form.val("untagged_models")),
-            ..kept
         },
     };
     (!form.has_errors()).then_some(olt)

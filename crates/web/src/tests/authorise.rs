@@ -58,6 +58,9 @@ async fn a_new_service_is_made_only_when_what_was_looked_at_is_what_is_ordered()
             ("plan_id", plan.as_str()),
             ("customer_name", "Noor"),
             ("seen", seen),
+            ("pppoe_password", "typed-Heron-1"),
+            ("ssid", "Own"),
+            ("passphrase", "typed-Heron-2"),
         ]
     };
     let refused = admin.post(&bed, "/authorise", &form("00000000000000000000000000000000")).await;

@@ -42,16 +42,20 @@ pub(super) enum Protocol {
     Telnet,
 }
 
-/// The traffic tables of a plan on one OLT.
+/// What ONUs of a plan get on one OLT instead of its defaults.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlanTraffic {
     /// The plan.
     plan_id: i64,
-    /// Traffic table for upstream (inbound at the OLT).
-    up_table: u32,
+    /// Traffic table for upstream (inbound at the OLT); goes with that for downstream.
+    up_table: Option<u32>,
     /// Traffic table for downstream (outbound at the OLT).
-    down_table: u32,
+    down_table: Option<u32>,
+    /// Line profile (T-CONTs and GEM ports).
+    line_profile_id: Option<u32>,
+    /// Service profile (ports of the ONU).
+    service_profile_id: Option<u32>,
 }
 
 /// Profiles, VLANs and GEM ports that every ONU of an OLT gets unless its plan says otherwise.
@@ -79,7 +83,7 @@ pub(super) struct OltDefaults {
     tr069_profile_id: u32,
     /// Traffic tables (up, down) where no plan says otherwise; null: the OLT's default.
     default_traffic: Option<(u32, u32)>,
-    /// Traffic tables by plan.
+    /// Traffic tables and profiles by plan, one of each plan at most.
     plan_traffic: Vec<PlanTraffic>,
     /// Equipment ids of ONUs whose router has no setting for a VLAN: the OLT tags for them.
     #[serde(default)]
@@ -408,6 +412,13 @@ mod tests {
         let known = app::OltDefaults {
             default_traffic: Some((6, 7)),
             untagged_models: vec!["GENERIC098".into()],
+            plan_traffic: vec![app::PlanTraffic {
+                plan_id: 7,
+                up_table: Some(62),
+                down_table: Some(65),
+                line_profile_id: None,
+                service_profile_id: Some(20),
+            }],
             ..app::OltDefaults::default()
         };
         let text = serde_json::to_string(&known).expect("json");
