@@ -1,9 +1,33 @@
 // Customers, services and OLTs by form: what is wrong is said beside its field and nothing that was typed is lost.
 import assert from "node:assert/strict";
-import { noOverflow } from "./lib/checks.mjs";
+import { contrast, noOverflow } from "./lib/checks.mjs";
 import { DEVICE_MS, live, shows } from "./lib/journey.mjs";
 import { pathOf } from "./lib/pages.mjs";
 import { test } from "./lib/runner.mjs";
+
+test("forms: the dry run of a new service is made of its plan and its customer", async ({ newPage }) => {
+  const page = await newPage({ signedIn: true });
+  await page.goto("/detected");
+  await live(page);
+  const stranger = page.locator("#detected tbody tr").filter({ hasText: /HWTC-E1[0-9A-F]{6}/ }).first();
+  await stranger.waitFor({ timeout: DEVICE_MS });
+  await page.goto(await stranger.locator('a[href^="/authorise"]').first().getAttribute("href"));
+  await page.locator("#f-for").selectOption("none");
+  await page.locator("#dry-run .lk-dry").waitFor({ timeout: DEVICE_MS });
+  const line = () => page.locator(".lk-dry li", { hasText: "ont add" }).innerText();
+  assert.doesNotMatch(await line(), / desc "S-/, "nobody has a description");
+  await page.locator("#f-for").selectOption("new");
+  await page.locator("#dry-run", { hasText: "Pick a customer or name a new one" }).waitFor();
+  await page.locator("#f-name").fill("Dry Run");
+  await page.locator(".lk-dry li", { hasText: /ont add .* desc "S-\d+ Dry Run"/ }).waitFor({ timeout: DEVICE_MS });
+  await shows(page, ".lk-checks", "a new service S-");
+  // Passwords that are typed go with the order and never into an address.
+  const asked = page.waitForRequest((request) => request.url().includes("/authorise/dry-run"));
+  await page.locator("#f-pw").fill("typed-Heron-77");
+  await page.locator("#f-desc").fill("by hand");
+  assert.ok(!(await asked).url().includes("typed-Heron-77"), "a password is in an address");
+  await page.locator(".lk-dry li", { hasText: 'desc "by hand"' }).waitFor({ timeout: DEVICE_MS });
+});
 
 test("forms: a customer and a service that waits for its ONU", async ({ newPage }) => {
   const page = await newPage({ signedIn: true, tolerate: [/status of 422/] });
@@ -39,11 +63,45 @@ test("forms: a customer and a service that waits for its ONU", async ({ newPage 
   const serial = (await stranger.locator("td.t .mono").innerText()).trim();
   await wrong.fill(serial.replace("-", "").toLowerCase());
   await page.locator("button", { hasText: "Create" }).click();
+  // Nobody typed passwords: they are shown here, once.
+  await page.locator("#once").waitFor();
+  for (const id of ["#once-pppoe", "#once-wifi"]) {
+    assert.ok((await page.locator(id).innerText()).trim().length >= 12, `${id} shows nothing`);
+  }
+  await noOverflow(page);
+  await contrast(page);
+  await page.locator("#once a", { hasText: "Open service" }).click();
   await page.waitForURL(/\/services\/\d+$/);
   await shows(page, "#sv-cause", `It waits for ${serial}`);
   assert.match(await page.locator("#sv-head").innerText(), new RegExp(name));
   const code = (await page.locator("#sv-head .lk-meta .mono").first().innerText()).trim();
   await detected.locator("#detected tbody tr", { hasText: serial }).filter({ hasText: code }).waitFor({ timeout: DEVICE_MS });
+
+  // A fixed address with a wrong mask: the dialog is open again, with what was typed.
+  await page.locator("button", { hasText: "Change Internet…" }).click();
+  await page.locator("#i-m").selectOption("static");
+  await page.locator("#i-a").fill("203.0.113.10");
+  await page.locator("#i-k").fill("255.0.255.0");
+  await page.locator("#i-g").fill("203.0.113.9");
+  await page.locator("#internet button", { hasText: "Save" }).click();
+  await page.locator("#internet[open] #i-k[aria-invalid=true]").waitFor();
+  assert.equal(await page.locator("#i-a").inputValue(), "203.0.113.10", "what was typed is lost");
+  await noOverflow(page);
+  await contrast(page);
+  await page.locator("#i-k").fill("255.255.255.248");
+  await page.locator("#internet button", { hasText: "Save" }).click();
+  await shows(page, ".lk-toast", "Internet change saved");
+  // A new password, once.
+  await page.locator("button", { hasText: "New passwords…" }).click();
+  await page.locator("#renew button", { hasText: "Make a new Wi-Fi password" }).click();
+  await page.locator("#once-wifi").waitFor();
+  await page.locator("#once a", { hasText: "Open service" }).click();
+  await page.waitForURL(/\/services\/\d+$/);
+  // Moved next door.
+  await page.locator("button", { hasText: "Correct…" }).click();
+  await page.locator("#cor-a").fill("Lotsenstieg 11");
+  await page.locator("#correct button", { hasText: "Save" }).click();
+  await shows(page, ".lk-toast", "Service corrected");
 });
 
 test("forms: an OLT with a wrong password says so in words and is left alone when switched off", async ({ newPage }) => {
