@@ -1,12 +1,12 @@
 //! Making a device ours, and its clock right: the only writes before the gates open.
 
-use profiles::cpe::{CpeProfile, Setting, Variable};
+use profiles::cpe::{CpeProfile, Setting, Variable, pattern_of};
 
 use crate::{
     Effect, Evidence, FaultClass, Layer, Proof, State, Timer,
     clock::read_clock,
     device::{KeptInterval, NotKept},
-    plan::{Item, LayerPlan, PlanStep},
+    plan::{ALONE, Item, LayerPlan, PlanStep},
     sentences,
     session::{Purpose, WrittenItem},
     talk::{DeviceFault, DeviceRequest},
@@ -205,7 +205,8 @@ impl Work<'_> {
     }
 
     /// Management settings, or NTP, were refused. Optional leaves are left out from now on; what is needed is tried again
-    /// at the next Inform, a few times, and then only as often as anything else that the device does not keep.
+    /// at the next Inform, a few times, and then only as often as anything else that the device does not keep. Where the
+    /// device does not say which leaf it was, nobody is blamed before each optional leaf was written alone.
     pub(crate) fn management_refused(
         &mut self,
         items: &[WrittenItem],
@@ -226,10 +227,19 @@ impl Work<'_> {
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
         let blamed = |item: &&WrittenItem| fault.parameters.iter().any(|entry| entry.path == item.path);
         let named: Vec<&WrittenItem> = items.iter().filter(blamed).collect();
+        let nobody_named = named.is_empty() && items.len() > 1;
         for item in items.iter().filter(|item| !item.required) {
             if items.len() == 1 || named.contains(&item) {
                 self.learn(&item.path, "rejected");
+            } else if nobody_named {
+                // Known of this device only, and not known to be bad.
+                self.device.learned.insert(pattern_of(&item.path), ALONE.to_owned());
             }
+        }
+        if nobody_named && items.iter().any(|item| !item.required) {
+            // The next session writes what is needed without them, and then knows whether it was that.
+            self.note(reason);
+            return Move::Finish;
         }
         let culprits: Vec<&WrittenItem> = if named.is_empty() { items.iter().collect() } else { named };
         let needed: Vec<&WrittenItem> = culprits.into_iter().filter(|item| item.required).collect();

@@ -182,6 +182,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             no_lease,
             untold: Vec::new(),
             unconfigured_is_deaf: line.4,
+            names_no_leaf: false,
         })
 }
 

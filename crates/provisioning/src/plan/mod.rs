@@ -114,6 +114,10 @@ pub(crate) struct Blocked {
     pub park: bool,
 }
 
+/// What is known of an optional leaf that was in a call which was refused, when the device did not say because of which
+/// leaf: it is written alone and last, so that the next refusal says of which it is.
+pub(crate) const ALONE: &str = "alone";
+
 /// Everything a plan is made from.
 pub(crate) struct Planner<'a> {
     pub tree: &'a Tree,

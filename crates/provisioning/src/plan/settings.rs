@@ -1,6 +1,6 @@
 //! From a profile's settings to parameters: which leaf, which value, whether it differs.
 
-use super::{Blocked, Item, LayerPlan, PlanStep, Planner, Source};
+use super::{ALONE, Blocked, Item, LayerPlan, PlanStep, Planner, Source};
 use crate::{
     InternetIntent, WifiSecurity,
     detect::is_true,
@@ -47,7 +47,8 @@ impl Planner<'_> {
                     })
                     .collect();
                 let usable = |(_, path): &&(&str, String)| {
-                    let learned = self.device.learned.contains_key(&pattern_of(path));
+                    let learned =
+                        self.device.learned.get(&pattern_of(path)).is_some_and(|fact| fact != ALONE);
                     self.tree.has(path) && !learned
                 };
                 let label = match source {
@@ -122,7 +123,13 @@ impl Planner<'_> {
             .filter_map(|fact| fact.fact.strip_prefix("batch_limit=")?.parse().ok());
         let limit = self.run().and_then(|run| run.batch_limit).or(learned.min()).unwrap_or(most);
         let limit = usize::try_from(limit.clamp(1, self.profile.write.max_params)).unwrap_or(1);
-        for chunk in items.chunks(limit) {
+        let is_alone = |item: &Item| {
+            !item.required
+                && self.device.learned.get(&pattern_of(&item.path)).is_some_and(|fact| fact == ALONE)
+        };
+        // What may be what the device refused comes last, and costs only itself.
+        let (alone, together): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_alone);
+        for chunk in together.chunks(limit).chain(alone.chunks(1)) {
             steps.push(PlanStep::Write { name: name.to_owned(), items: chunk.to_vec() });
         }
     }

@@ -4,6 +4,7 @@
 mod changes;
 mod gates;
 mod intervals;
+mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -827,54 +828,6 @@ fn releasing_changes_nothing_on_the_device() {
     shell.feed(Event::Released { why: "service S-10001 terminated".into() });
     shell.run(3600);
     assert_eq!((shell.device.state(), shell.cpe.told.len()), (State::Informed, 0));
-}
-
-/// How often the device refused a call with this leaf in it.
-fn refusals(shell: &Shell, path: &str) -> usize {
-    let written = format!("{path} = ");
-    shell.transcript.iter().filter(|line| line.contains(&written) && line.contains("→ fault")).count()
-}
-
-#[test]
-fn a_device_that_refuses_its_management_settings_is_not_fought() {
-    let leaf = "InternetGatewayDevice.ManagementServer.ConnectionRequestPassword";
-    let mut shell = huawei(Quirks { refused_leaves: vec!["ConnectionRequestPassword"], ..Quirks::default() });
-    shell.run(12 * 3600);
-    assert_eq!((shell.device.state(), code(&shell)), (State::Informed, ReasonCode::OwnershipRefused));
-    let text = sentence(&shell);
-    assert!(text.contains(leaf) && text.contains("fault 9007"), "{text}");
-    assert_eq!(refusals(&shell, leaf), 3, "tried a few times, and not at every Inform of half a day");
-    shell.run(24 * 3600);
-    assert_eq!(refusals(&shell, leaf), 4, "and once a day");
-    assert_eq!(shell.cpe.told_since(), [], "nothing else before it is ours");
-    // It takes them after all.
-    shell.cpe.quirks.refused_leaves.clear();
-    shell.run_until(State::Active, 26 * 3600);
-}
-
-#[test]
-fn a_repair_that_is_refused_is_not_tried_at_every_inform() {
-    let leaf = "InternetGatewayDevice.ManagementServer.ConnectionRequestPassword";
-    let mut shell = huawei(Quirks { unauthorized: true, pppoe_refused: true, ..Quirks::default() });
-    shell.run_until(State::WaitingInform, 3600);
-    shell.cpe.quirks.refused_leaves = vec!["ConnectionRequestPassword"];
-    shell.run(20 * 3600);
-    assert_eq!(refusals(&shell, leaf), 1, "once a day");
-    assert_ne!(shell.device.state(), State::Informed);
-    shell.run(20 * 3600);
-    assert_eq!(refusals(&shell, leaf), 2);
-}
-
-#[test]
-fn a_device_that_refuses_ntp_says_so_and_is_asked_a_few_times_only() {
-    let mut shell =
-        huawei(Quirks { no_clock: true, refused_leaves: vec!["NTPServer1"], ..Quirks::default() });
-    shell.run(6 * 3600);
-    assert_eq!((shell.device.state(), code(&shell)), (State::Owned, ReasonCode::ClockNtpRefused));
-    let text = sentence(&shell);
-    assert!(text.contains("refused NTP servers 3 times: fault 9007"), "{text}");
-    assert_eq!(refusals(&shell, "InternetGatewayDevice.Time.NTPServer1"), 3);
-    assert_eq!(shell.cpe.told_since(), []);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Quirks {
     pub keeps_interval: Option<fn(u64) -> u64>,
     /// Leaf names that answer 9007.
     pub refused_leaves: Vec<&'static str>,
+    /// Faults do not say which parameter they are about.
+    pub names_no_leaf: bool,
     /// Leaf name and value of writes that it does not want.
     pub unwanted: Vec<(&'static str, &'static str, Refusal)>,
     /// Objects whose names it does not tell (9001).
@@ -355,6 +357,9 @@ impl Cpe {
                 Some(_) => continue,
             };
             bad.push(ParameterFault { path: path.clone(), code, text: "no".into() });
+        }
+        if !bad.is_empty() && self.quirks.names_no_leaf {
+            return fault(9007, "Invalid parameter value");
         }
         if !bad.is_empty() {
             return DeviceReply::Fault(DeviceFault {
