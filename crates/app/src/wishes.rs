@@ -14,6 +14,9 @@ const SOME: u64 = 200;
 /// A device that could not be told for so long learns of it with its next Inform.
 const GIVEN_UP: Duration = Duration::from_secs(600);
 
+/// So long a device is left alone that could not be told.
+const REST: Duration = Duration::from_secs(10);
+
 impl App {
     /// Leaves word of a changed wish with the change itself, for the device that a service has.
     pub(crate) async fn leave_word(tx: &Tx, service: ServiceId) -> Result<(), StoreError> {
@@ -34,39 +37,44 @@ impl App {
     pub(crate) async fn tell_wishes(&self) -> Result<(), AppError> {
         // One after the other on this node, so that nobody is told twice at the same moment.
         let _telling = self.live().telling().await;
+        let failed = self.live().not_told();
+        let mut after = 0;
         loop {
-            let left = outbox::undelivered(self.store(), SOME).await?;
-            let full = left.len() as u64 == SOME;
+            let left = outbox::undelivered_of(self.store(), INTENT_CHANGED, after, SOME).await?;
+            // What cannot be told now is passed, and tried again another time.
+            let Some(last) = left.last() else { return Ok(()) };
+            after = last.id;
             let (mut told, mut woken) = (Vec::new(), BTreeSet::new());
             for event in left {
-                let service = event.payload["service"].as_i64().map(ServiceId);
-                let done = match service.filter(|_| event.topic == INTENT_CHANGED) {
-                    Some(service) if woken.contains(&service) => true,
-                    Some(service) => match self.wake(service).await {
+                let Some(service) = event.payload["service"].as_i64().map(ServiceId) else {
+                    tracing::error!(id = event.id, "a changed wish without a service is dropped");
+                    told.push(event.id);
+                    continue;
+                };
+                let now = self.now();
+                let over = now.since(event.at) > GIVEN_UP;
+                let done = if woken.contains(&service) {
+                    true
+                } else if failed.get(&service, now, REST).is_some() {
+                    over
+                } else {
+                    match self.wake(service).await {
                         Ok(()) => woken.insert(service),
                         Err(error) => {
-                            let over = self.now().since(event.at) > GIVEN_UP;
+                            failed.put(service, (), now, REST);
                             tracing::warn!(%service, %error, over, "a device could not be told of a changed wish");
                             over
                         }
-                    },
-                    None => {
-                        tracing::error!(topic = event.topic, "an event that nobody knows is dropped");
-                        true
                     }
                 };
                 if done {
                     told.push(event.id);
                 }
             }
-            let some = !told.is_empty();
-            if some {
+            if !told.is_empty() {
                 self.store()
                     .write(move |tx| Box::pin(async move { outbox::mark_delivered(tx, &told).await }))
                     .await?;
-            }
-            if !full || !some {
-                return Ok(());
             }
         }
     }

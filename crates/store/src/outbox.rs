@@ -32,6 +32,29 @@ pub async fn undelivered(db: &Db, limit: u64) -> Result<Vec<OutboxEvent>, StoreE
     )
 }
 
+/// The same of one topic only, those after event `after`: events that cannot be told now are passed, and what another
+/// release left for itself is left to it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn undelivered_of(
+    db: &Db,
+    topic: &str,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<OutboxEvent>, StoreError> {
+    rows(
+        outbox::Entity::find()
+            .filter(outbox::Column::DeliveredAt.is_null())
+            .filter(outbox::Column::Topic.eq(topic))
+            .filter(outbox::Column::Id.gt(after))
+            .order_by_asc(outbox::Column::Id)
+            .limit(limit)
+            .all(db)
+            .await?,
+    )
+}
+
 /// Marks events as told; returns how many were not yet.
 ///
 /// # Errors

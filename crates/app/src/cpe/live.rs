@@ -4,7 +4,7 @@
 //! being spoken to is kept in memory with what its open session has read; the database holds everything that must
 //! survive. A step that changes nothing durable writes nothing.
 
-use crate::{Actor, App, AppError, Change, ports::Next, secrets::random_secret};
+use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::random_secret};
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
     Proof, Reason, ReasonCode, State, Step,
@@ -73,6 +73,8 @@ pub(crate) struct LiveDevices {
     called: Mutex<HashSet<CpeId>>,
     sessions: std::sync::atomic::AtomicU64,
     telling: tokio::sync::Mutex<()>,
+    /// Services whose devices could not be told of a changed wish.
+    not_told: Lately<ServiceId>,
 }
 
 impl LiveDevices {
@@ -101,6 +103,11 @@ impl LiveDevices {
     /// The turn to tell devices of changed wishes.
     pub(crate) async fn telling(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.telling.lock().await
+    }
+
+    /// Services whose devices could not be told of a changed wish lately.
+    pub(crate) fn not_told(&self) -> &Lately<ServiceId> {
+        &self.not_told
     }
 
     pub(crate) fn next_session(&self) -> u64 {

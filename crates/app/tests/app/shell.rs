@@ -439,13 +439,54 @@ async fn a_wish_whose_process_died_before_it_told_the_device_is_told_all_the_sam
     app.work_once().await.expect("work");
     assert_eq!(calls.made().len(), made + 1, "the device is called, and once");
     until_state(bed, &app, &calls, &mut cpe, "ACTIVE").await;
-    // What nobody knows keeps nothing up.
+    // What another release left for itself keeps nothing up, and is left to it.
     app.store()
-        .write(|tx| Box::pin(async move { outbox::publish(tx, "nonsense", serde_json::json!({})).await }))
+        .write(|tx| Box::pin(async move { outbox::publish(tx, "of.tomorrow", serde_json::json!({})).await }))
         .await
         .expect("committed");
     app.work_once().await.expect("work");
-    assert_eq!(outbox::undelivered(app.store(), 10).await.expect("reads"), []);
+    let left = outbox::undelivered(app.store(), 10).await.expect("reads");
+    assert_eq!(left.iter().map(|event| event.topic.as_str()).collect::<Vec<_>>(), ["of.tomorrow"]);
+}
+
+async fn a_device_that_cannot_be_told_keeps_no_other_waiting(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_cpe, id) = callable(bed, &app, &calls).await;
+    let good = cpe_row(&app, id).await.service_id.expect("linked");
+    let bad = world::service(&app, "other@isp", None).await;
+    let unreadable = rows::Cpe {
+        serial_number: "48575443000000FF".to_owned(),
+        state: "ACTIVE".to_owned(),
+        machine: serde_json::json!("written by hand"),
+        created_at: app.now(),
+        ..rows::Cpe::default()
+    };
+    // More than are told in one go, and before the other's.
+    let last = app
+        .store()
+        .write::<_, _, store::StoreError>(move |tx| {
+            let unreadable = unreadable.clone();
+            Box::pin(async move {
+                let cpe = tx.insert(&unreadable).await?;
+                services::link_cpe(tx, bad, Some(cpe)).await?;
+                for _ in 0..250 {
+                    outbox::publish(tx, "service.intent_changed", serde_json::json!({ "service": bad }))
+                        .await?;
+                }
+                outbox::publish(tx, "service.intent_changed", serde_json::json!({ "service": good })).await
+            })
+        })
+        .await
+        .expect("committed");
+    app.work_once().await.expect("work");
+    let left = outbox::undelivered(app.store(), 1000).await.expect("reads");
+    assert_eq!(left.len(), 250, "kept, to be tried again");
+    assert!(left.iter().all(|event| event.id != last), "the other was told");
+    // Given up in the end: it learns of it with its next Inform.
+    bed.advance_s(601);
+    app.work_once().await.expect("work");
+    assert_eq!(outbox::undelivered(app.store(), 1000).await.expect("reads"), []);
 }
 
 on_both!(
@@ -459,6 +500,7 @@ on_both!(
     a_device_that_refuses_calls_is_not_called_in_a_hurry,
     workers_run_until_told_to_stop,
     a_wish_whose_process_died_before_it_told_the_device_is_told_all_the_same,
+    a_device_that_cannot_be_told_keeps_no_other_waiting,
     what_another_node_wrote_meanwhile_is_not_lost,
     a_session_on_another_node_makes_ours_void,
     operators_at_two_nodes_at_once_are_all_heard,
