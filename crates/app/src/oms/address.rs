@@ -37,8 +37,9 @@ const SAME_AGAIN: Duration = Duration::from_secs(10);
 const PER_MINUTE: usize = 30;
 const AT_ONCE: usize = 4;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Questions that one who informs may cause in a minute and in an hour, by the name it gives and by its address. Whoever
-/// waits to be let in comes back every ten seconds, for five minutes.
+/// Questions that one who informs may cause in a minute and in an hour, by the name it gives at its address, and by its
+/// address. Whoever waits to be let in comes back every ten seconds, for five minutes. A name is claimed by whoever likes:
+/// what it uses up at one address is not missing to who bears it at another. All of them share what an OLT answers.
 const PER_NAME: (u32, u32) = (6, 30);
 const PER_ADDRESS: (u32, u32) = (6, 40);
 /// So long the door waits for an answer.
@@ -182,7 +183,7 @@ pub(crate) struct Questions {
     doors: Mutex<HashMap<OltId, Door>>,
     directory: Mutex<Option<(UtcMs, Arc<Directory>)>>,
     making: tokio::sync::Mutex<()>,
-    by_name: Pace<u64>,
+    by_name: Pace<(u64, IpAddr)>,
     by_address: Pace<IpAddr>,
     names: RandomState,
     /// ONUs of which an OLT has said something that nobody looked at yet, and what rings then.
@@ -250,7 +251,8 @@ impl Questions {
             return None;
         }
         let address = asker.address.to_canonical();
-        if !self.by_name.allows(&asker.name, now) || !self.by_address.allows(&address, now) {
+        let name = (asker.name, address);
+        if !self.by_name.allows(&name, now) || !self.by_address.allows(&address, now) {
             return None;
         }
         let mut doors = self.doors();
@@ -262,7 +264,7 @@ impl Questions {
             return None;
         }
         // All that one of them uses up is used up by what is asked, not by trying.
-        if !self.by_name.count(asker.name, now) || !self.by_address.count(address, now) {
+        if !self.by_address.count(address, now) || !self.by_name.count(name, now) {
             return None;
         }
         door.asked += 1;
@@ -578,14 +580,11 @@ mod tests {
 
     #[test]
     fn one_name_and_one_address_leave_the_rest_to_others() {
-        for (what, same_name) in [("a name", true), ("an address", false)] {
+        for (what, same_name) in [("a name at an address", true), ("an address", false)] {
             let (questions, olt) = (Questions::default(), OltId(1));
             let rogue = |onu: i64| {
-                if same_name {
-                    Asker { name: 0, ..asker(onu) }
-                } else {
-                    Asker { address: asker(0).address, ..asker(onu) }
-                }
+                let name = if same_name { 0 } else { asker(onu).name };
+                Asker { address: asker(0).address, name }
             };
             let asked = |from: i64, at| {
                 (from..from + 100)
@@ -601,5 +600,23 @@ mod tests {
             let limit = if same_name { PER_NAME.1 } else { PER_ADDRESS.1 };
             assert_eq!(in_the_hour + 6, limit as usize, "{what}");
         }
+    }
+
+    #[test]
+    fn who_claims_the_name_of_another_uses_up_nothing_of_it() {
+        let (questions, olt) = (Questions::default(), OltId(1));
+        let rogue = Asker { name: 7, ..asker(1) };
+        let asked = |from: i64, at| {
+            (from..from + 10).filter(|n| questions.may_ask(olt, OnuRowId(*n), &rogue, at).is_some()).count()
+        };
+        let in_the_hour: usize =
+            (0..59).map(|minute| asked(1000 * minute, NOW.plus_s(60 * minute as u64))).sum();
+        assert_eq!(in_the_hour, PER_NAME.1 as usize);
+        let at = NOW.plus_s(59 * 60);
+        assert!(questions.may_ask(olt, OnuRowId(-1), &rogue, at).is_none(), "it has had its share");
+        assert!(
+            questions.may_ask(olt, OnuRowId(-1), &asker(7), at).is_some(),
+            "and who bears the name has its own"
+        );
     }
 }

@@ -511,19 +511,27 @@ async fn whoever_names_one_serial_after_the_other_leaves_the_olt_to_the_others(b
         serials.push(serial);
     }
     let (_, before) = questions(&sim, 0);
-    // Under one name from many addresses, then under many names from one.
-    for (n, serial) in serials.iter().enumerate().take(10) {
+    // Under one name from one address, then under many names from one.
+    let claiming = |serial: Serial| {
         let mut facts = odm("2227A8000123", INSIDE);
         facts.parameters.push(provisioning::ParamValue {
             path: "InternetGatewayDevice.DeviceInfo.X_CT-COM_GponSN".into(),
             value: serial.hex16(),
             kind: Default::default(),
         });
-        let from = format!("127.20.5.{n}");
-        node.run(move |app| async move { drop(app.begin(facts, anonymous(&from)).await) }).await;
+        facts
+    };
+    for serial in serials.iter().take(9) {
+        let facts = claiming(*serial);
+        node.run(move |app| async move { drop(app.begin(facts, anonymous("127.20.5.1")).await) }).await;
     }
     let (asked, lines) = lines_about_onts(&sim, before);
     assert!((1..=6).contains(&asked), "one name: {asked} questions");
+    // Who bears that name, and speaks from elsewhere, has not used up anything.
+    let facts = claiming(serials[9]);
+    node.run(move |app| async move { drop(app.begin(facts, anonymous("127.20.5.2")).await) }).await;
+    let (asked, lines) = lines_about_onts(&sim, lines);
+    assert_eq!(asked, 1, "the name of another");
     for serial in serials.iter().skip(10) {
         let facts = inform(*serial, &["0 BOOTSTRAP"], ELSEWHERE);
         node.run(move |app| async move { drop(app.begin(facts, anonymous(ELSEWHERE)).await) }).await;
