@@ -1,5 +1,5 @@
 //! ONU ids that are somebody's, though the OLT knows nothing of it now: those that open tasks have for themselves, and those
-//! of ONUs that were authorised there. Whoever comes anew gets none of these, or a task that was interrupted with its place
+//! of ONUs that were authorised there and that their OLT has not shown to be gone. Whoever comes anew gets none of these, or a task that was interrupted with its place
 //! cleared would find it taken, on its way there and on its way back.
 
 use crate::{App, AppError};
@@ -25,7 +25,8 @@ impl App {
             .map(|(id, _)| id)
             .collect();
         let planned = onus::of_olt(self.store(), olt, Some(pon)).await?;
-        ids.extend(planned.iter().filter(|onu| !own.contains(&Some(onu.serial))).map(|onu| onu.onu_id));
+        let kept = planned.iter().filter(|onu| !own.contains(&Some(onu.serial)) && !onu.is_off_its_olt());
+        ids.extend(kept.map(|onu| onu.onu_id));
         let spec = match operation {
             Operation::Authorise(spec) => spec,
             Operation::Move(spec) | Operation::Replace(spec) => &mut spec.to,

@@ -421,6 +421,33 @@ async fn an_onu_that_somebody_took_off_the_olt_is_authorised_again_in_its_row(be
     assert_eq!(bed.number("SELECT COUNT(*) FROM onus").await, 1);
 }
 
+/// Where somebody takes ONUs off by hand a port would be full one day, of ids that nobody has.
+async fn the_id_of_an_onu_that_is_off_its_olt_is_free_for_another(bed: &Bed) {
+    let node = Node::start(bed, "node-1").await;
+    let (sim, olt) = known_olt(bed, &node, "olt-1").await;
+    detected(&node, &sim, serial()).await;
+    let task = authorise(&node, request(olt, serial())).await.expect("ordered");
+    node.work();
+    ends_as(&node, task, OltTaskState::Done).await;
+    let onu = async |serial| onus::by_serial(node.app.store(), serial).await.expect("readable");
+    let gone = onu(serial()).await.expect("an ONU");
+    sim.handle().configure(|config| {
+        config.service_ports.clear();
+        config.onts.values_mut().for_each(|onts| onts.clear());
+    });
+    sim.handle().unplug(serial());
+    bed.advance_s(30);
+    read(&node).await;
+    assert!(onu(serial()).await.expect("known still").is_off_its_olt());
+    let other = world::serial("HWTC00000042");
+    detected(&node, &sim, other).await;
+    let task = authorise(&node, request(olt, other)).await.expect("ordered");
+    ends_as(&node, task, OltTaskState::Done).await;
+    let came = onu(other).await.expect("an ONU");
+    assert_eq!((came.pon, came.onu_id), (gone.pon, gone.onu_id));
+    assert!(onu(serial()).await.is_none(), "its place is another's");
+}
+
 async fn the_light_is_read_with_its_own_time(bed: &Bed) {
     let node = Node::start(bed, "node-1").await;
     let (sim, olt) = known_olt(bed, &node, "olt-1").await;
@@ -518,6 +545,7 @@ on_both!(
     what_is_refused_is_refused_before_anything_is_sent,
     what_the_olt_sees_reaches_the_cpe_and_changes_no_wish,
     an_onu_that_somebody_took_off_the_olt_is_authorised_again_in_its_row,
+    the_id_of_an_onu_that_is_off_its_olt_is_free_for_another,
     the_light_is_read_with_its_own_time,
     the_configuration_is_saved_when_it_has_been_quiet,
 );
