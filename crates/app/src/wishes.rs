@@ -4,7 +4,7 @@
 use crate::{App, AppError};
 use provisioning::Event;
 use std::{collections::BTreeSet, time::Duration};
-use store::{StoreError, Tx, outbox, rows};
+use store::{ServiceState, StoreError, Tx, outbox, rows};
 use types::ServiceId;
 
 /// A layer of a service should be something else now.
@@ -80,9 +80,14 @@ impl App {
     }
 
     async fn wake(&self, service: ServiceId) -> Result<(), AppError> {
-        let cpe = self.store().get::<rows::Service>(service).await?.and_then(|service| service.cpe_id);
-        let Some(cpe) = cpe else { return Ok(()) };
-        match self.feed(cpe, Event::IntentChanged).await {
+        let Some(row) = self.store().get::<rows::Service>(service).await? else { return Ok(()) };
+        let Some(cpe) = row.cpe_id else { return Ok(()) };
+        // The last wish of a service is to have no device.
+        let event = match row.state {
+            ServiceState::Terminated => Event::Released { why: format!("service {} has ended", row.code) },
+            _ => Event::IntentChanged,
+        };
+        match self.feed(cpe, event).await {
             Ok(_) | Err(AppError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }

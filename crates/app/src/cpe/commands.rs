@@ -3,7 +3,7 @@
 use super::live::Recorded;
 use crate::{Actor, App, AppError, Change, Permission};
 use provisioning::{Event, Link};
-use store::rows;
+use store::{ServiceState, rows};
 use types::{CpeId, ServiceId};
 
 /// Longest reason that somebody gives for colleagues, in characters.
@@ -106,6 +106,7 @@ impl App {
             let other: rows::Service = self.found(other, "service").await?;
             return Err(AppError::Conflict(format!("This CPE belongs to service {} already.", other.code)));
         }
+        not_over(&target)?;
         if let Some(other) = target.cpe_id.filter(|other| *other != cpe) {
             let other: rows::Cpe = self.found(other, "CPE").await?;
             if !store::cpes::is_placeholder(&other) {
@@ -176,4 +177,15 @@ impl App {
         self.bus().say(Change::Cpe(cpe));
         Ok(())
     }
+}
+
+/// Refuses a service that has ended: its secrets are nobody's any more.
+pub(super) fn not_over(service: &rows::Service) -> Result<(), AppError> {
+    if service.state == ServiceState::Terminated {
+        return Err(AppError::Conflict(format!(
+            "Service {} has ended; no device can belong to it.",
+            service.code
+        )));
+    }
+    Ok(())
 }

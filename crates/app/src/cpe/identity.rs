@@ -104,7 +104,9 @@ impl App {
         peer: &Peer,
         ask: Ask<'_>,
     ) -> Result<Resolved, AppError> {
-        if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link {
+        if let Some(Link::One { service_id, claimed_by: Some(by), .. }) = &device.link
+            && self.not_ended(Some(*service_id)).await?.is_some()
+        {
             let (service_id, claimed_by) = (*service_id, Some(by.clone()));
             return Ok(Link::One { service_id, olt_confirms: false, claimed_by, doubt: None }.into());
         }

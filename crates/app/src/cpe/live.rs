@@ -741,6 +741,8 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
         // Two that are claimed for it at once must not both find it free.
         services::take(tx, service).await?;
         let row: rows::Service = tx.require(service).await?;
+        // It may have ended since somebody said so, or since its ONU was looked at.
+        super::commands::not_over(&row)?;
         let before: Option<rows::Cpe> = match row.cpe_id.filter(|other| *other != cpe) {
             Some(other) => tx.get(other).await?,
             None => None,

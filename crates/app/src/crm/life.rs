@@ -2,7 +2,6 @@
 
 use super::ServiceCorrection;
 use crate::{Actor, App, AppError, Change, Permission};
-use provisioning::Event;
 use store::{AccessState, ServiceState, Tx, rows, services, tasks, timeline};
 use types::{Serial, ServiceId};
 
@@ -109,9 +108,12 @@ impl App {
             is_as_seen(&service, version)?;
             self.record_end(actor, &service).await?;
         }
+        if ended {
+            self.store().write(move |tx| Box::pin(Self::leave_word(tx, id))).await?;
+        }
+        // The end is recorded, whatever becomes of this: who could not be told now is told by whoever works.
+        self.tell_wishes_now().await;
         if let Some(cpe) = service.cpe_id {
-            let why = format!("service {} has ended", service.code);
-            self.feed(cpe, Event::Released { why }).await?;
             self.bus().say(Change::Cpe(cpe));
         }
         self.bus().say(Change::Service(id));
@@ -141,15 +143,16 @@ impl App {
             facts: serde_json::json!({}),
             ..Default::default()
         };
-        let state = |state: ServiceState, access: AccessState| {
-            Some(serde_json::json!({ "state": state.as_str(), "access": access.as_str() }))
+        let state = |state: ServiceState, access: AccessState, login: Option<&str>| {
+            let (state, access) = (state.as_str(), access.as_str());
+            Some(serde_json::json!({ "state": state, "access": access, "pppoe_login": login }))
         };
         let audit = self.audit_row(
             actor,
             "service.terminate",
             &format!("service:{id}"),
-            state(from, service.access_state),
-            state(ServiceState::Terminated, AccessState::Blocked),
+            state(from, service.access_state, service.pppoe_login.as_deref()),
+            state(ServiceState::Terminated, AccessState::Blocked, None),
         );
         let (now, why) = (self.now(), service.deny_reason.clone());
         self.store()
@@ -162,6 +165,11 @@ impl App {
                     services::set_access(tx, id, version + 1, AccessState::Blocked, why.as_deref())
                         .await?
                         .or_overtaken("the service")?;
+                    // The next service of this customer may have it; the audit log keeps whose it was.
+                    let mut over: rows::Service = tx.require(id).await?;
+                    over.pppoe_login = None;
+                    tx.update(&over).await?.or_overtaken("the service")?;
+                    Self::leave_word(tx, id).await?;
                     timeline::append(tx, &entry).await?;
                     tx.insert(&audit).await?;
                     Ok::<_, AppError>(())

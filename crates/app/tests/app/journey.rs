@@ -103,6 +103,9 @@ async fn a_service_that_has_ended_lets_its_device_go_and_leaves_its_onu(bed: &Be
     let row = service_row(&app, home.service).await;
     assert_eq!((row.state, row.access_state), (ServiceState::Terminated, store::AccessState::Blocked));
     assert_eq!(row.cpe_id, None, "released");
+    assert_eq!(row.pppoe_login, None, "the login is free for the next service");
+    let claim = app.claim_cpe(&admin(), home.id, home.service).await.expect_err("nobody's secrets any more");
+    assert!(claim.to_string().contains("has ended"), "{claim}");
     let onu = store::onus::by_serial(app.store(), serial()).await.expect("readable").expect("it stays");
     assert_eq!((onu.removed_at, row.onu_id), (None, Some(onu.id)), "nothing is removed by itself");
     let told = world::timeline(&app).await;
