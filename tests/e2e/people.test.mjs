@@ -14,7 +14,7 @@ test("people: a viewer sees everything, writes nothing, and the audit log has it
   await admin.locator("#u-r").selectOption("viewer");
   await admin.locator("form[action='/settings/users'] button.btn-primary").click();
   const first = await admin.locator(".lk-note .mono.strong").innerText();
-  assert.match(await admin.locator(".lk-note").innerText(), new RegExp(`first password of ${NAME}`));
+  assert.match(await admin.locator(".lk-note").innerText(), new RegExp(`new password of ${NAME}`));
 
   // The refusals come with a 4xx, which Chromium reports on its console.
   const vera = await newPage({ tolerate: [/status of 4\d\d/] });
@@ -76,11 +76,22 @@ test("people: a viewer sees everything, writes nothing, and the audit log has it
   assert.match(await made.locator("pre").first().innerText(), /viewer/);
   assert.ok(!kept.includes(first) && !kept.includes(OWN), "a password is in the log");
 
-  // Switched off, the person is out at once.
+  // A password that was lost: another one, shown once, and everybody who came in by the old one is out.
   await admin.goto("/settings/users");
   const row = admin.locator(".lk-table tbody tr", { hasText: NAME });
+  await row.locator("summary").click();
+  await row.locator("form[action$='/password'] button").click();
+  const second = await admin.locator(".lk-note .mono.strong").innerText();
+  assert.notEqual(second, first);
+  await vera.goto("/onus");
+  assert.equal(new URL(vera.url()).pathname, "/login", "a session outlived its password");
+  await signIn(vera, { ...app, user: NAME, password: second });
+  assert.equal(new URL(vera.url()).pathname, "/password", "nobody keeps a password that others have seen");
+
+  // Switched off, the person is out at once.
+  await admin.goto("/settings/users");
   await row.locator("input[name=active]").uncheck();
-  await row.locator("button").click();
+  await row.getByRole("button", { name: "Save" }).click();
   await shows(admin, ".lk-toast", "User saved");
   await vera.goto("/onus");
   assert.equal(new URL(vera.url()).pathname, "/login", "a session outlived its person");

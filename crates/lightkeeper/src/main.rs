@@ -12,7 +12,7 @@ use anyhow::Context;
 use app::PolicyLimits;
 use clap::{Parser, Subcommand};
 use config::Config;
-use node::{Node, asked_to_stop, make_private_folder, open_app, store_config};
+use node::{Node, StopSignal, make_private_folder, open_app, store_config};
 use std::{
     io::{IsTerminal as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -168,6 +168,7 @@ fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let app = open_app(config, PolicyLimits::Network).await?;
     let node = Node::start(config, app).await?;
+    let mut stop = StopSignal::listen()?;
     if let Some(web) = node.web {
         println!("Lightkeeper {} serves pages and API on http://{web}", env!("CARGO_PKG_VERSION"));
     }
@@ -184,7 +185,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     }
     // Before anything can end this process: whoever reads along through a pipe must have the password.
     std::io::stdout().flush().context("telling the first password")?;
-    asked_to_stop().await;
+    stop.asked().await;
     tracing::info!("stopping");
     node.stop().await;
     Ok(ExitCode::SUCCESS)

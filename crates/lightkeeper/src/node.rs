@@ -9,6 +9,7 @@ use anyhow::Context;
 use app::{App, AppParts, PolicyLimits};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{KeySource, Store, StoreConfig};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{Secret, SystemClock};
 use web::{WebLimits, WebServer, WebState};
@@ -188,22 +189,24 @@ async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
     Ok(AcsServer::bind(server_config, Arc::new(app.clone()), Arc::new(SystemClock)).await?)
 }
 
-/// Until Ctrl-C, or SIGTERM from a service manager.
-pub(crate) async fn asked_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be heard");
-                std::future::pending::<()>().await;
-            }
+/// Ctrl-C, or SIGTERM from a service manager. Listened for from the moment it is made: whoever was told that we are
+/// ready may ask in the same moment, and must not cut off work that is under way.
+pub(crate) struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    pub(crate) fn listen() -> anyhow::Result<StopSignal> {
+        let of = |kind: SignalKind| signal(kind).context("listening for the signal to stop");
+        Ok(StopSignal { interrupt: of(SignalKind::interrupt())?, terminate: of(SignalKind::terminate())? })
+    }
+
+    /// Until one of them comes.
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         network::{FIRST_CONTACT_USER, Places, SimulatedNetwork, look_again},
         prepare_folder,
     },
-    node::asked_to_stop,
+    node::StopSignal,
 };
 use clap::Args;
 use sim::cpe::behaviour::Management;
@@ -82,6 +82,7 @@ pub(crate) async fn run(mut args: SimArgs) -> anyhow::Result<ExitCode> {
         !args.direct,
     )
     .await?;
+    let mut stop = StopSignal::listen()?;
     for line in network.doors() {
         println!("{line}");
     }
@@ -103,7 +104,7 @@ pub(crate) async fn run(mut args: SimArgs) -> anyhow::Result<ExitCode> {
     }
     tokio::select! {
         () = report(&network) => {}
-        () = asked_to_stop() => {}
+        () = stop.asked() => {}
     }
     network.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ mod table;
 
 use crate::{
     config::Config,
-    node::{Node, asked_to_stop, make_private_folder, open_app},
+    node::{Node, StopSignal, make_private_folder, open_app},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -118,6 +118,7 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
             SimulatedNetwork::start(&scenario, folder, Some(&places), &acs_url, credentials, 1.0, true);
         Some(started.await?)
     };
+    let mut asked = StopSignal::listen()?;
     announce(&node, network.as_ref(), &args.data);
 
     let stop = CancellationToken::new();
@@ -125,14 +126,14 @@ pub(crate) async fn run(args: DemoArgs, base: Config) -> anyhow::Result<ExitCode
     let code = if args.check {
         tokio::select! {
             code = check(&app, &plans, Duration::from_secs(args.within)) => code?,
-            () = asked_to_stop() => ExitCode::FAILURE,
+            () = asked.asked() => ExitCode::FAILURE,
         }
     } else {
         let watched = watch(&app, &plans);
         tokio::select! {
             result = watched => result?,
             () = hands::run(network.as_ref()), if args.hands => {}
-            () = asked_to_stop() => {}
+            () = asked.asked() => {}
         }
         ExitCode::SUCCESS
     };
