@@ -55,6 +55,10 @@ async fn serve(read: OwnedReadHalf, mut write: OwnedWriteHalf, deed: Deed) -> st
     if deed == Deed::FloodBeforeLogin {
         return flood(&mut write, b"Welcome!\r\n").await;
     }
+    for question in [">>User name:", ">>User password:"] {
+        say(&mut write, format!("\r\n{question}").as_bytes()).await?;
+        lines.next_segment().await?;
+    }
     let mut prompt = "FAKE5800>";
     say(&mut write, format!("\r\n{prompt}").as_bytes()).await?;
     while let Some(line) = lines.next_segment().await? {

@@ -205,7 +205,9 @@ async fn tasks_that_were_open_before_claims_have_what_is_theirs(bed: &Bed) {
         "ALTER TABLE olt_tasks DROP COLUMN tries",
         "ALTER TABLE olt_tasks DROP COLUMN next_try_at",
         "ALTER TABLE olt_tasks DROP COLUMN lines_left",
-        "DELETE FROM seaql_migrations WHERE version = '0007_task_claims'",
+        "ALTER TABLE plans ADD COLUMN line_profile text",
+        "ALTER TABLE plans ADD COLUMN service_profile text",
+        "DELETE FROM seaql_migrations WHERE version >= '0007'",
         "UPDATE schema_state SET schema_version = 6, migration = '0006_claimed_serials'",
     ] {
         bed.sql(undo).await;
