@@ -59,7 +59,27 @@ impl Work<'_> {
     pub(crate) fn waiting_reason(&self, outcome: Option<Outcome>) -> Reason {
         let ConnectionFacts { url, peer, .. } = &self.device.connection;
         let url = url.as_deref().unwrap_or_default();
-        sentences::waiting(outcome, url, peer.as_deref(), self.device.next_inform_by, self.now)
+        let reason = sentences::waiting(outcome, url, peer.as_deref(), self.device.next_inform_by, self.now);
+        if outcome != Some(Outcome::Unauthorized) {
+            return reason;
+        }
+        let ownership = &self.device.ownership;
+        let repair = match (ownership.repaired_at.zip(self.repair_rests_until()), &self.device.hold) {
+            (Some((at, until)), _) => sentences::Repair::Rests { at, until },
+            _ if ownership.confirmed_at.is_none() || self.device.quarantined() => sentences::Repair::NotOurs,
+            (None, Some(hold)) if self.device.state == State::Active => {
+                sentences::Repair::Held { by: hold.by.clone() }
+            }
+            _ if self.device.state == State::Failed => sentences::Repair::NextAttempt,
+            (None, _) => sentences::Repair::NextSession,
+        };
+        sentences::unauthorized(reason, &repair)
+    }
+
+    /// Until when the credentials are not written again after a 401, because that was done.
+    pub(crate) fn repair_rests_until(&self) -> Option<types::UtcMs> {
+        let until = self.device.ownership.repaired_at?.plus_s(self.context.policy.credentials_rewrite_s);
+        (until > self.now).then_some(until)
     }
 
     /// WAITING_INFORM where a plan is open; elsewhere only the record.
@@ -142,16 +162,14 @@ impl Work<'_> {
         self.fault(class, code, outcome.as_str(), None, Some("ConnectionRequest"), &reason);
     }
 
-    /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself. New
-    /// ones are written as soon as the device may be written at all.
-    pub(crate) fn plan_repair(&mut self) {
+    /// After a 401 the credentials are written again, once a day at most, in a session the CPE opened itself (not one that
+    /// we `called` for). New ones are written as soon as the device may be written at all.
+    pub(crate) fn plan_repair(&mut self, called: bool) {
         let ownership = &self.device.ownership;
         if ownership.confirmed_at.is_none() {
             return;
         }
-        let allowed = ownership
-            .repaired_at
-            .is_none_or(|last| self.now.since(last).as_secs() >= self.context.policy.credentials_rewrite_s);
+        let allowed = !called && self.repair_rests_until().is_none();
         if self.device.connection.unauthorized_since.is_some() {
             self.device.ownership.repair_due = allowed;
         }

@@ -67,7 +67,7 @@ impl Work<'_> {
             self.device.ownership.proven_at.get_or_insert(now);
             self.device.ownership.first_contact = false;
         }
-        self.plan_repair();
+        self.plan_repair(inform.has_event("6 CONNECTION REQUEST"));
         match self.device.state {
             State::Discovered => {
                 let identity = &self.device.identity;

@@ -372,7 +372,10 @@ impl Work<'_> {
 
     fn next_move(&mut self) -> Move {
         let repair = self.device.ownership.repair_due
-            && matches!(self.device.state, State::TimeSynced | State::Ready | State::Provisioning)
+            && matches!(
+                self.device.state,
+                State::Owned | State::TimeSynced | State::Ready | State::Provisioning
+            )
             && !self.device.quarantined()
             && self.trusted();
         if repair && let Err(next) = self.write_ownership() {
@@ -384,7 +387,10 @@ impl Work<'_> {
             State::TimeSynced => self.pass_gates(),
             State::Ready => self.prepare(),
             State::Provisioning => self.carry_out(),
-            State::Active => self.stay_active(),
+            State::Active => match self.stay_active() {
+                Move::Finish => self.repair_while_active(),
+                next => next,
+            },
             State::Discovered | State::WaitingInform | State::Failed => Move::Finish,
         }
     }
@@ -432,6 +438,11 @@ impl Work<'_> {
                 }
                 let now = self.now;
                 self.device.ownership.written_at = Some(now);
+            }
+            (Purpose::WriteOwnership { items }, DeviceReply::Fault(fault))
+                if self.device.state == State::Active =>
+            {
+                return self.repair_refused(&items, fault);
             }
             (Purpose::WriteOwnership { items }, DeviceReply::Fault(fault)) => {
                 return self.management_refused(&items, fault, false);

@@ -262,9 +262,10 @@ impl Work<'_> {
         Move::Finish
     }
 
-    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<Kept>) {
+    /// Evidence of management settings: what could be read was read back as wanted, the rest was accepted.
+    fn record_core(&mut self, wanted: &[Item], kept: Option<&Kept>) {
         for item in wanted {
-            let accepted = kept.as_ref().filter(|kept| kept.path == item.path);
+            let accepted = kept.filter(|kept| kept.path == item.path);
             let accepted = accepted.and_then(|kept| Some((kept.kept_s, kept.accepted_by.as_ref()?)));
             let (observed, proof) = match &item.secret {
                 Some(_) => ("not readable".to_owned(), Proof::Accepted),
@@ -285,6 +286,10 @@ impl Work<'_> {
                 proof,
             }));
         }
+    }
+
+    fn ownership_confirmed(&mut self, wanted: &[Item], interval: u32, kept: Option<Kept>) {
+        self.record_core(wanted, kept.as_ref());
         let now = self.now;
         let ownership = &mut self.device.ownership;
         ownership.confirmed_at = Some(now);
@@ -305,6 +310,74 @@ impl Work<'_> {
             }
             None => sentences::interval_rounded(interval, kept_s),
         });
+    }
+
+    // ---- repair --------------------------------------------------------------------------------
+
+    /// ACTIVE, and the device refuses to be called (401): the connection-request credentials, and nothing else, are written
+    /// again in a session that it opened itself, once a day at most. Whatever becomes of it, the service stays as it is.
+    pub(crate) fn repair_while_active(&mut self) -> Move {
+        let due = self.device.ownership.repair_due && self.device.connection.unauthorized_since.is_some();
+        if !due || self.device.hold.is_some() || self.device.quarantined() || !self.trusted() {
+            return Move::Finish;
+        }
+        let (Some(credentials), Some(profile)) =
+            (self.context.credentials.clone(), self.profile_or_nominee())
+        else {
+            return Move::Finish;
+        };
+        if profile.only_read().is_some() {
+            return Move::Finish;
+        }
+        if let Some(next) = self.observe(&profile, &profile.management.list) {
+            return next;
+        }
+        let interval = self.context.policy.inform_interval_s;
+        let plan = match self.planning(&profile, |p| p.connection_request(&credentials, interval)) {
+            Ok(plan) => plan,
+            Err(blocked) => {
+                self.note(blocked.reason);
+                return Move::Finish;
+            }
+        };
+        let now = self.now;
+        let items = plan.steps.into_iter().find_map(|step| match step {
+            PlanStep::Write { items, .. } => Some(items),
+            PlanStep::Add { .. } => None,
+        });
+        let Some(items) = items else {
+            self.record_core(&plan.wanted, None);
+            let ownership = &mut self.device.ownership;
+            (ownership.repair_due, ownership.repaired_at) = (false, Some(now));
+            self.device.connection.unauthorized_since = None;
+            self.note(sentences::credentials_repaired());
+            return Move::Finish;
+        };
+        // The chance of this day is used up when it is taken.
+        self.device.ownership.repaired_at = Some(now);
+        if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES).cloned() {
+            let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
+            let (wanted, again) = (item.value.masked(), self.repair_rests_until());
+            let reason = sentences::ownership_not_kept(&item.path, &wanted, &observed, again, None);
+            self.fault(FaultClass::Device, None, &reason.text, Some(item.path), None, &reason);
+            self.note(reason);
+            return Move::Finish;
+        }
+        let written = items.iter().map(Item::written).collect();
+        self.write(Purpose::WriteOwnership { items: written }, &items)
+    }
+
+    /// The device refuses them: tomorrow is another day.
+    pub(crate) fn repair_refused(&mut self, items: &[WrittenItem], fault: &DeviceFault) -> Move {
+        let first = items.iter().find(|item| fault.parameters.iter().any(|entry| entry.path == item.path));
+        let Some(item) = first.or(items.first()) else { return Move::Finish };
+        let told = sentences::fault_in_words(fault.code, &fault.text);
+        let again = self.repair_rests_until();
+        let reason = sentences::ownership_refused(&item.path, &item.masked, &told, again);
+        let (class, path) = (FaultClass::of_code(fault.code), Some(item.path.clone()));
+        self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
+        self.note(reason);
+        Move::Finish
     }
 
     fn tried(&mut self, path: &str) -> u32 {

@@ -86,6 +86,8 @@ codes! {
     OwnershipNotKept = "ownership_not_kept", Bad;
     /// Management settings are refused with a fault.
     OwnershipRefused = "ownership_refused", Bad;
+    /// After a 401 our connection-request credentials were written again.
+    CredentialsRepaired = "credentials_repaired", Info;
     /// The device rounds or clamps its inform interval.
     IntervalRounded = "interval_rounded", Info;
     /// The device keeps an inform interval of its own, and an operator accepts that for its model.

@@ -585,7 +585,8 @@ impl<'a> Work<'a> {
 
     // ---- ACTIVE ----------------------------------------------------------------------------------
 
-    /// ACTIVE: same intent, zero writes. Now and then, and after every boot, the device is compared, read-only.
+    /// ACTIVE: same intent, zero writes (but the connection-request credentials after a 401, see `ownership`). Now and then,
+    /// and after every boot, the device is compared, read-only.
     pub(crate) fn stay_active(&mut self) -> Move {
         let intents = self.intents();
         let due = self.layers_due();

@@ -386,9 +386,7 @@ pub(crate) fn waiting(
         }
         Some(O::Unauthorized) => (
             Code::ConnectionRequestUnauthorized,
-            format!(
-                "Provision blocked: connection request to {url} refused (401); its credentials are written again in the next session it opens, once a day at most"
-            ),
+            format!("Provision blocked: connection request to {url} refused (401)"),
         ),
         Some(O::Http(status)) => (
             Code::ConnectionRequestHttp,
@@ -444,6 +442,48 @@ pub(crate) fn waiting(
     };
     let reason = Reason::new(code, text).then(next_inform(expected, now)).with("url", url);
     if outcome == Some(O::AnotherAddress) { reason.with("peer", peer) } else { reason }
+}
+
+/// What comes of a 401: when the credentials that the device refuses are written to it again.
+pub(crate) enum Repair {
+    /// In a session that it opens by itself.
+    NextSession,
+    /// The device is FAILED, and is told nothing before its time.
+    NextAttempt,
+    /// An operator holds the device.
+    Held { by: String },
+    /// They were, at this moment, and are not before another one.
+    Rests { at: UtcMs, until: UtcMs },
+    /// It has none of ours yet, or belongs to nobody: they come with everything else.
+    NotOurs,
+}
+
+/// The sentence of a connection request that was answered 401, with what is done about it.
+pub(crate) fn unauthorized(reason: Reason, repair: &Repair) -> Reason {
+    let then = match repair {
+        Repair::NextSession => {
+            "its credentials are written again in the next session it opens, once a day at most".to_owned()
+        }
+        Repair::NextAttempt => {
+            "its credentials are written again with the next attempt, once a day at most".to_owned()
+        }
+        Repair::Held { by } => {
+            format!("its credentials are written again once {by} lifts the hold")
+        }
+        Repair::Rests { at: last, until } => {
+            format!("its credentials were written again at {} and are not before {}", at(*last), at(*until))
+        }
+        Repair::NotOurs => "its credentials are written when it becomes ours".to_owned(),
+    };
+    Reason { text: format!("{}; {then}", reason.text), ..reason }
+}
+
+pub(crate) fn credentials_repaired() -> Reason {
+    Reason::new(
+        Code::CredentialsRepaired,
+        "The device refused our connection request (401); our connection-request credentials were written to it again",
+    )
+    .then("the next connection request shows whether it takes them; nothing else was written")
 }
 
 pub(crate) fn resumed(at_step: &str) -> Reason {

@@ -30,6 +30,7 @@ fn samples() -> Vec<Reason> {
         s::identity_unconfirmed("10.7.3.9", Some("OLT-1 has ONU HWTC-7D4733C3 at 10.7.3.10")),
         s::identity_unproven("10.7.3.9"),
         s::credentials_missing(),
+        s::credentials_repaired(),
         s::ownership_not_kept(
             "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
             "900",
@@ -138,6 +139,15 @@ fn samples() -> Vec<Reason> {
         Some(O::ProcessEnded),
     ];
     all.extend(outcomes.map(waiting));
+    for repair in [
+        s::Repair::NextSession,
+        s::Repair::NextAttempt,
+        s::Repair::Held { by: "ana".into() },
+        s::Repair::Rests { at: NOW, until: NOW.plus_s(24 * 3600) },
+        s::Repair::NotOurs,
+    ] {
+        all.push(s::unauthorized(waiting(Some(O::Unauthorized)), &repair));
+    }
     all.push(s::waiting(Some(O::Unreachable), url, None, Some(UtcMs(NOW.0 - 60_000)), NOW));
     let failures = [
         (s::several_wans(&["2_INTERNET_R_VID_200 (VLAN 200)".into(), "old (VLAN 200)".into()]), None, true),

@@ -105,6 +105,8 @@ struct World {
     context: Context,
     /// As it shall be once it is ACTIVE. Faults begin then.
     then: Option<Context>,
+    /// Once it is ACTIVE, a connection request is answered 401. Faults begin then.
+    refuses: bool,
     quirks: Quirks,
     faults: u8,
     /// Sessions in which it must come to its end.
@@ -122,6 +124,10 @@ struct Now {
     sessions: u8,
     /// The intent is the second one.
     changed: bool,
+    /// It was called while it was ACTIVE, and answered 401.
+    refused: bool,
+    /// Sessions since then in which something was written.
+    repairs: u8,
     violation: Option<&'static str>,
     key: u64,
 }
@@ -136,6 +142,8 @@ impl World {
 enum Action {
     Inform,
     IntentChanges,
+    /// An operator calls the device, and it answers 401.
+    CallIsRefused,
     TimerFires(Timer),
     ConnectionRequestSucceeds,
     ConnectionRequestReachesNobody,
@@ -183,6 +191,7 @@ impl Now {
         format!("{:?}", self.request).hash(&mut hasher);
         (&self.timers, self.connection_wanted, self.faults_left, self.sessions, self.changed, self.violation)
             .hash(&mut hasher);
+        (self.refused, self.repairs).hash(&mut hasher);
         self.key = hasher.finish();
         self
     }
@@ -204,6 +213,12 @@ impl Now {
                     let allowed = matches!(self.device.state(), State::Ready | State::Provisioning);
                     if service && !allowed {
                         self.violation = Some("configuration outside READY and PROVISIONING");
+                    }
+                    if request.is_write() && self.device.state() == State::Active {
+                        if !self.refused || !support::is_repair(&request) {
+                            self.violation = Some("ACTIVE was written to");
+                        }
+                        self.repairs += 1;
                     }
                     self.request = Some(request);
                 }
@@ -257,9 +272,11 @@ impl Model for World {
                 request: None,
                 timers: BTreeSet::new(),
                 connection_wanted: false,
-                faults_left: if self.then.is_some() { 0 } else { self.faults },
+                faults_left: if self.then.is_some() || self.refuses { 0 } else { self.faults },
                 sessions: 0,
                 changed: false,
+                refused: false,
+                repairs: 0,
                 violation: None,
                 key: 0,
             }
@@ -272,7 +289,13 @@ impl Model for World {
             if self.then.is_some() && !now.changed {
                 actions.push(Action::IntentChanges);
             }
-            return; // the end
+            if self.refuses && !now.refused {
+                actions.push(Action::CallIsRefused);
+            }
+            // With the credentials written, or the chance of this day used up, nothing is left to be done.
+            if !now.refused || now.device.ownership.repaired_at.is_some() {
+                return; // the end
+            }
         }
         if now.request.is_some() {
             actions.push(Action::Answer);
@@ -308,6 +331,13 @@ impl Model for World {
                 (now.sessions, now.faults_left) = (0, self.faults);
                 let context = self.context(&now);
                 now.feed(context, Event::IntentChanged);
+            }
+            Action::CallIsRefused => {
+                now.refused = true;
+                (now.sessions, now.faults_left) = (0, self.faults);
+                now.feed(context, Event::CallRequested { by: "ana".into() });
+                now.connection_wanted = false;
+                now.feed(context, Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized));
             }
             Action::TimerFires(timer) => {
                 now.timers.remove(&timer);
@@ -362,6 +392,9 @@ impl Model for World {
             Property::always("no configuration outside READY and PROVISIONING", |_, now: &Now| {
                 now.violation.is_none()
             }),
+            Property::always("a 401 costs one write at most, and never ACTIVE", |_, now: &Now| {
+                !now.refused || (now.device.state() == State::Active && now.repairs <= 1)
+            }),
             Property::always("what FAILED says of the WAN is how it reads", |_, now: &Now| {
                 let said = now.device.reason.as_ref().map(|reason| reason.sentence()).unwrap_or_default();
                 let wanted = if now.changed { now.cpe.ip_wans() } else { now.cpe.ppp_wans() };
@@ -386,6 +419,9 @@ impl Model for World {
                         };
                 }
                 match now.device.state() {
+                    State::Active if world.refuses => {
+                        now.refused && now.device.ownership.repaired_at.is_some()
+                    }
                     State::Active => !world.quirks.pppoe_refused && now.cpe.ppp_wans().len() == 1,
                     State::Failed => {
                         let code = now.device.reason.as_ref().map(|reason| reason.code);
@@ -402,10 +438,10 @@ impl Model for World {
 }
 
 fn check(quirks: Quirks, faults: u8) {
-    explore(quirks, faults, None);
+    explore(quirks, faults, None, false);
 }
 
-fn explore(quirks: Quirks, faults: u8, then: Option<InternetMode>) {
+fn explore(quirks: Quirks, faults: u8, then: Option<InternetMode>, refuses: bool) {
     let mut first = intents(Some(200));
     first.access = None;
     let world_of = |intents| {
@@ -429,7 +465,7 @@ fn explore(quirks: Quirks, faults: u8, then: Option<InternetMode>) {
         second.internet.as_mut().expect("internet").mode = mode;
         world_of(second)
     });
-    let world = World { context: world_of(first), then, quirks, faults, sessions: 9 };
+    let world = World { context: world_of(first), then, refuses, quirks, faults, sessions: 9 };
     let checker = world.checker().threads(2).spawn_dfs().join();
     eprintln!("{} states, {} unique", checker.state_count(), checker.unique_state_count());
     checker.assert_properties();
@@ -455,10 +491,15 @@ fn two_faults_anywhere_and_a_refused_login_is_still_the_reason() {
 
 #[test]
 fn two_faults_anywhere_and_a_change_of_mode_never_leaves_the_customer_without_a_wan() {
-    explore(Quirks::default(), 2, Some(InternetMode::Dhcp));
+    explore(Quirks::default(), 2, Some(InternetMode::Dhcp), false);
 }
 
 #[test]
 fn a_fault_anywhere_and_a_change_of_mode_that_fails_leaves_the_former_wan() {
-    explore(Quirks { no_lease: true, ..Quirks::default() }, 1, Some(InternetMode::Dhcp));
+    explore(Quirks { no_lease: true, ..Quirks::default() }, 1, Some(InternetMode::Dhcp), false);
+}
+
+#[test]
+fn two_faults_anywhere_and_a_401_while_active_costs_one_write_and_never_active() {
+    explore(Quirks::default(), 2, None, true);
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use provisioning::{
     ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, InternetMode, Link, SessionEnd, State, Timer,
 };
-use support::{Cpe, Ending, Quirks, Refusal, Shell, intents};
+use support::{Cpe, Ending, Quirks, Refusal, Shell, Told, intents};
 use types::ServiceId;
 
 /// What happens next.
@@ -341,9 +341,14 @@ fn whatever_happens(
     if csv.starts_with("InternetGatewayDevice.") || csv.contains("\nInternetGatewayDevice.") {
         prop_assert_eq!(shell.cpe.carrying(), shell.cpe.ppp_wans(), "{}", shell.story());
     }
-    let told = shell.cpe.told.len();
+    // But the credentials of a connection request that was refused on the way, where they were written today already.
+    let told = |shell: &Shell| {
+        let repair = |told: &&Told| matches!(told, Told::Set(path, _) if path.contains(".ManagementServer.ConnectionRequest"));
+        shell.cpe.told.iter().filter(|told| !repair(told)).count()
+    };
+    let before = told(&shell);
     shell.run(24 * 3600);
-    prop_assert_eq!((shell.device.state(), shell.cpe.told.len()), (State::Active, told), "{}", shell.story());
+    prop_assert_eq!((shell.device.state(), told(&shell)), (State::Active, before), "{}", shell.story());
     Ok(())
 }
 

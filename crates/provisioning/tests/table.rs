@@ -88,7 +88,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         (
             "Inform, linked, ready, torn",
             vec![
-                informed(inform),
+                informed(inform.clone()),
                 Event::LinkResolved(one(1)),
                 Event::SessionReady,
                 Event::SessionEnded(SessionEnd::Torn),
@@ -106,6 +106,15 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("LinkResolved conflict", vec![Event::LinkResolved(Link::Conflict { why: "CPE 7".into() })]),
         ("CR accepted", vec![Event::ConnectionRequestFinished(ConnectionRequestOutcome::Accepted)]),
         ("CR 401", vec![Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized)]),
+        (
+            "CR 401, Inform, linked, ready",
+            vec![
+                Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized),
+                informed(inform),
+                Event::LinkResolved(one(1)),
+                Event::SessionReady,
+            ],
+        ),
         ("CR unreachable", vec![Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unreachable)]),
         ("Timer watchdog", vec![Event::TimerFired(Timer::Watchdog)]),
         ("Timer attempt", vec![Event::TimerFired(Timer::Attempt)]),

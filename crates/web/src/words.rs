@@ -264,6 +264,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "ownership_written" => "Our management settings were written",
         "ownership_not_kept" => "The router does not keep our management settings",
         "ownership_refused" => "The router refuses our management settings",
+        "credentials_repaired" => "Our call's credentials were written to the router again",
         "interval_rounded" => "The router rounds its inform interval",
         "interval_accepted" => "The router keeps an inform interval of its own, which is accepted",
         "owned" | "ownership_proven" => "The router is ours",

@@ -192,6 +192,25 @@ impl<'a> Planner<'a> {
         self.layer(&group.phases, &slots, &group.slots, &source, &accepted, true, None)
     }
 
+    /// Of the ManagementServer settings only those that we show the device when we call it.
+    pub(crate) fn connection_request(
+        &self,
+        credentials: &OwnershipCredentials,
+        interval_s: u32,
+    ) -> Result<LayerPlan, Blocked> {
+        let group = &self.profile.management;
+        let shown_to_it = |setting: &profiles::cpe::Setting| {
+            matches!(setting.variable(), Some(Variable::CrUsername | Variable::CrPassword))
+        };
+        let mut phases = group.phases.clone();
+        phases.iter_mut().for_each(|phase| phase.settings.retain(shown_to_it));
+        let source = Source::Management { credentials, interval_s };
+        let accepted = |name: &str, wanted: &str| {
+            self.device.ownership.secrets.get(name).is_some_and(|known| known == wanted)
+        };
+        self.layer(&phases, &fixed_slots(&group.slots), &group.slots, &source, &accepted, true, None)
+    }
+
     /// NTP and zone: everything, whether it differs or not. Only asked for while the clock is wrong.
     pub(crate) fn time(&self) -> Result<LayerPlan, Blocked> {
         let time = &self.profile.time;

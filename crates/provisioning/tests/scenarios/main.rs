@@ -5,6 +5,7 @@ mod changes;
 mod gates;
 mod intervals;
 mod refusals;
+mod repair;
 #[path = "../support/mod.rs"]
 mod support;
 

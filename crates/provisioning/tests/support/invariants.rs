@@ -8,6 +8,8 @@ pub struct Invariants {
     structural: u32,
     writes: u32,
     last_connection_request: Option<UtcMs>,
+    /// Connection-request credentials were last written to an ACTIVE device.
+    last_repair: Option<UtcMs>,
     /// WAN that carries CWMP: never written.
     pub management_wan: Option<String>,
 }
@@ -63,6 +65,20 @@ fn touches_service(request: &DeviceRequest) -> bool {
     }
 }
 
+/// Nothing but what we show the device when we call it.
+pub fn is_repair(request: &DeviceRequest) -> bool {
+    let ours = |path: &str| {
+        path.ends_with(".ManagementServer.ConnectionRequestUsername")
+            || path.ends_with(".ManagementServer.ConnectionRequestPassword")
+    };
+    match request {
+        DeviceRequest::SetValues { values, .. } => values.iter().all(|value| ours(&value.path)),
+        DeviceRequest::AddObject { .. }
+        | DeviceRequest::GetNames { .. }
+        | DeviceRequest::GetValues { .. } => false,
+    }
+}
+
 impl Invariants {
     pub fn session_began(&mut self) {
         self.structural = 0;
@@ -102,12 +118,18 @@ impl Invariants {
                     || context.policy.clock_waived_by.is_some();
                 assert!(passes, "clock_invalid_means_only_management_and_time_writes: {request:?}");
             }
-            // active_and_same_intent_means_zero_writes
-            if request.is_write() {
+            // active_and_same_intent_means_zero_writes, except connection-request credentials after a 401, once a day
+            if request.is_write() && next.state() == State::Active {
                 assert!(
-                    next.state() != State::Active,
+                    is_repair(request) && before.connection.unauthorized_since.is_some(),
                     "active_and_same_intent_means_zero_writes: {request:?}"
                 );
+                let rests = context.policy.credentials_rewrite_s;
+                assert!(
+                    self.last_repair.is_none_or(|last| last == now || now.since(last).as_secs() >= rests),
+                    "credentials_are_written_again_once_a_day: {request:?}"
+                );
+                self.last_repair = Some(now);
             }
             // failed_does_nothing_before_its_time
             assert!(next.state() != State::Failed, "failed_does_nothing_before_its_time: {request:?}");

@@ -7,6 +7,7 @@ mod invariants;
 mod shell;
 
 pub use cpe::{Cpe, Quirks, Refusal, Told};
+pub use invariants::is_repair;
 pub use shell::{Ending, Shell};
 
 use profiles::cpe::ProfileSet;
