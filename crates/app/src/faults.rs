@@ -1,8 +1,12 @@
 //! What a heap of faults means, in words: which class dominates, and so where to look.
 
+pub mod genieacs;
+mod table;
+
 use provisioning::FaultClass;
 use serde::Serialize;
 use std::collections::BTreeMap;
+pub use table::{BadLine, BadLines};
 
 /// How many faults of a class, and what that means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +40,9 @@ const CLASSES: [FaultClass; 5] = [
     FaultClass::Ours,
 ];
 
+/// From this share of faults on, provisioning logic is not called sound, whatever dominates.
+const NOT_SOUND_PERCENT: u64 = 20;
+
 /// The class in an operator's words.
 pub fn class_title(class: FaultClass) -> &'static str {
     match class {
@@ -44,6 +51,91 @@ pub fn class_title(class: FaultClass) -> &'static str {
         FaultClass::Device => "device",
         FaultClass::Service => "service (PPPoE, address)",
         FaultClass::Ours => "Lightkeeper",
+    }
+}
+
+/// Whose faults are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Our own.
+    Lightkeeper,
+    /// Of a GenieACS.
+    GenieAcs,
+}
+
+impl Whose {
+    fn title(self, class: FaultClass) -> &'static str {
+        match (self, class) {
+            (Whose::GenieAcs, FaultClass::Ours) => "the ACS itself",
+            (Whose::Lightkeeper | Whose::GenieAcs, class) => class_title(class),
+        }
+    }
+
+    fn advice(self, class: FaultClass) -> (&'static str, &'static str) {
+        match (self, class) {
+            (Whose::GenieAcs, FaultClass::ProvisioningLogic) => (
+                "what the ACS asks for does not fit these devices",
+                "Look at the parameters and models below: one path or one script usually explains most rows.",
+            ),
+            (Whose::GenieAcs, FaultClass::Ours) => (
+                "the ACS or what it calls failed, not the devices",
+                "Look at the extensions and messages below.",
+            ),
+            (Whose::GenieAcs, FaultClass::SessionTriggering) => (
+                "the provisioning logic is sound; devices cannot be called",
+                "Look at the connection-request credentials and the route to the management network. What waits is carried \
+                 out at the next Inform of each device.",
+            ),
+            (Whose::Lightkeeper | Whose::GenieAcs, class) => advice(class),
+        }
+    }
+}
+
+/// The standard's name of a fault code of a device (TR-069 Amendment 6, table 62).
+pub fn code_name(code: u32) -> Option<&'static str> {
+    Some(match code {
+        9000 => "Method not supported",
+        9001 => "Request denied",
+        9002 => "Internal error",
+        9003 => "Invalid arguments",
+        9004 => "Resources exceeded",
+        9005 => "Invalid parameter name",
+        9006 => "Invalid parameter type",
+        9007 => "Invalid parameter value",
+        9008 => "Parameter not writable",
+        9009 => "Notification request rejected",
+        9010 => "File transfer failure",
+        9011 => "Upload failure",
+        9012 => "File server authentication failure",
+        9013 => "Unsupported protocol for file transfer",
+        9014..=9018 | 9020 => "File transfer failure",
+        9019 => "File authentication failure",
+        _ => return None,
+    })
+}
+
+/// What a fault code means and what follows, in a few words (TR-069 Amendment 6, table 62).
+pub fn meaning(code: i64, class: &str) -> &'static str {
+    match code {
+        9000 => "the device does not know this method",
+        9001 => "the device denies the request",
+        9002 => "internal error; often too much in one call, written in smaller batches next",
+        9003 => "invalid arguments; one of the values or paths does not fit this firmware",
+        9004 => "the device ran out of resources",
+        9005 => "a path does not exist on this firmware; the profile expects it",
+        9006 => "the type of a value does not fit",
+        9007 => "a value is not accepted by this firmware",
+        9008 => "a parameter is read only on this firmware",
+        9009 => "the device refuses to notify",
+        9010 => "a download failed on the device",
+        _ => match class {
+            "session_triggering" => "our call did not bring a session; heals at the next contact",
+            "provisioning_logic" => "what we asked does not fit this device",
+            "service" => "the router is set up; the service behind it does not come up",
+            "device" => "the device itself failed",
+            "ours" => "our side failed",
+            _ => "",
+        },
     }
 }
 
@@ -79,6 +171,11 @@ pub fn class_of(word: &str) -> Option<FaultClass> {
 
 /// Judges counts of `(class word, reason in words)`.
 pub fn diagnose(counts: &[(String, String, u64)]) -> Diagnosis {
+    diagnose_for(Whose::Lightkeeper, counts)
+}
+
+/// The same for faults of somebody else's.
+pub fn diagnose_for(whose: Whose, counts: &[(String, String, u64)]) -> Diagnosis {
     let total: u64 = counts.iter().map(|(_, _, count)| count).sum();
     if total == 0 {
         return Diagnosis {
@@ -101,7 +198,7 @@ pub fn diagnose(counts: &[(String, String, u64)]) -> Diagnosis {
         .iter()
         .map(|(class, (count, _))| ClassShare {
             class: class.as_str().to_owned(),
-            title: class_title(**class).to_owned(),
+            title: whose.title(**class).to_owned(),
             count: *count,
             percent: percent(*count),
         })
@@ -113,12 +210,20 @@ pub fn diagnose(counts: &[(String, String, u64)]) -> Diagnosis {
         .iter()
         .max_by_key(|(text, count)| (**count, std::cmp::Reverse(**text)))
         .map(|(text, _)| *text);
-    let (meaning, advice) = advice(**class);
+    let (meaning, advice) = whose.advice(**class);
+    let logic = by_class.get(&FaultClass::ProvisioningLogic).map_or(0, |(count, _)| percent(*count));
+    let meaning = if **class == FaultClass::SessionTriggering && logic >= NOT_SOUND_PERCENT {
+        format!(
+            "devices cannot be called; {logic} % are provisioning logic besides, and have a cause of their own"
+        )
+    } else {
+        meaning.to_owned()
+    };
     Diagnosis {
         sentence: format!(
             "{} % {}: {}; {meaning}.",
             percent(*count),
-            class_title(**class),
+            whose.title(**class),
             top_reason.unwrap_or("no reason recorded").trim_end_matches('.')
         ),
         advice: advice.to_owned(),
@@ -146,6 +251,19 @@ mod tests {
             "87 % session triggering: 401 on connection request; the provisioning logic is sound; devices cannot be called."
         );
         assert_eq!(verdict.shares.iter().map(|s| s.percent).collect::<Vec<_>>(), [87, 13]);
+    }
+
+    #[test]
+    fn logic_that_fails_often_is_not_called_sound_by_what_fails_more() {
+        let verdict = diagnose(&[
+            row(FaultClass::SessionTriggering, "401 on connection request", 60),
+            row(FaultClass::ProvisioningLogic, "9005 on X_HW_VLAN", 40),
+        ]);
+        assert_eq!(
+            verdict.sentence,
+            "60 % session triggering: 401 on connection request; devices cannot be called; 40 % are provisioning logic \
+             besides, and have a cause of their own."
+        );
     }
 
     #[test]

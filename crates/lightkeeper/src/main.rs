@@ -5,6 +5,7 @@
 mod alive;
 mod config;
 mod demo;
+mod faults;
 mod node;
 mod simulate;
 
@@ -57,6 +58,9 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Say what a faults CSV exported from GenieACS means: whether its provisioning logic is sound. Stores nothing and needs
+    /// no database.
+    Faults(faults::FaultsArgs),
     /// Simulated OLTs and CPEs against an ACS of your choice.
     Sim(simulate::SimArgs),
     /// Logins.
@@ -129,6 +133,7 @@ async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
             print!("{}", config.documented());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Faults(args) => faults::run(&args),
         Command::Sim(args) => simulate::run(args).await,
         Command::User { command: UserCommand::Reset { name } } => {
             let password = open_app(&config, PolicyLimits::Network).await?.reset_password(&name).await?;

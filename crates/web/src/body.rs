@@ -20,13 +20,21 @@ pub(crate) struct BodyWithin(pub(crate) Duration);
 
 /// The whole body of a request with these extensions.
 pub(crate) async fn whole(extensions: &Extensions, body: Body) -> Result<Bytes, Fail> {
+    whole_up_to(MAX_BODY, extensions, body).await
+}
+
+/// The same with a limit of its own, in bytes.
+pub(crate) async fn whole_up_to(limit: usize, extensions: &Extensions, body: Body) -> Result<Bytes, Fail> {
     let within = extensions.get::<BodyWithin>().map_or(WITHIN, |within| within.0);
-    match tokio::time::timeout(within, axum::body::to_bytes(body, MAX_BODY)).await {
+    match tokio::time::timeout(within, axum::body::to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(Fail::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Too much",
-            "What was sent is larger than 512 KiB or did not arrive whole; nothing was done.",
+            format!(
+                "What was sent is larger than {} KiB or did not arrive whole; nothing was done.",
+                limit / 1024
+            ),
         )),
         Err(_) => Err(Fail::new(
             StatusCode::REQUEST_TIMEOUT,

@@ -1,6 +1,6 @@
 //! Every route with the permission it needs, in one table; the guard stands before each of them.
 
-use app::Permission as P;
+use app::{Permission as P, faults::genieacs::MAX_BYTES as MAX_FAULTS_FILE};
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -20,8 +20,9 @@ use crate::{
     live::WATCHED,
     once,
     pages::{
-        audit, authorise, cpes, customers, detected, faults, histories, models, olts, onu_change, onus,
-        overview, picker, search, service, service_orders, services, settings, sign_in, tasks,
+        audit, authorise, cpes, customers, detected, fault_import, faults, histories, models, olts,
+        onu_change, onus, overview, picker, search, service, service_orders, services, settings, sign_in,
+        tasks,
     },
     server::Stopping,
     state::{Ctx, WebState},
@@ -96,6 +97,15 @@ pub(crate) fn routes() -> Vec<Route> {
         read("/onus/{id}/timeline.csv", see, get(histories::onu_csv)),
         read("/faults", see, get(faults::list)),
         read("/faults.csv", see, get(faults::csv)),
+        read("/faults/groups", see, get(faults::groups)),
+        read("/faults/groups.csv", see, get(faults::groups_csv)),
+        read(fault_import::PATH, Need::May(P::OperateCpe), get(fault_import::show)),
+        // The file and what the form adds to it.
+        write(
+            fault_import::PATH,
+            P::OperateCpe,
+            post(fault_import::diagnose).layer(DefaultBodyLimit::max(MAX_FAULTS_FILE + MAX_BODY)),
+        ),
         read("/customers", see, get(customers::list)),
         read("/customers.csv", see, get(customers::csv)),
         read("/customers/options", see, get(picker::customer_options)),

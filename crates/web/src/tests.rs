@@ -5,6 +5,7 @@ mod authorise;
 mod bed;
 mod cpe;
 mod dialogs;
+mod faults;
 mod golden;
 mod hostile;
 mod live;

@@ -224,29 +224,9 @@ pub fn fault_class(class: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// What a fault code means and what follows, in a few words (TR-069 Amendment 6, table 62).
+/// What a fault code means and what follows, in a few words.
 pub fn fault_meaning(code: impl Number, class: &str) -> &'static str {
-    match code.n() {
-        9000 => "the device does not know this method",
-        9001 => "the device denies the request",
-        9002 => "internal error; often too much in one call, written in smaller batches next",
-        9003 => "invalid arguments; one of the values or paths does not fit this firmware",
-        9004 => "the device ran out of resources",
-        9005 => "a path does not exist on this firmware; the profile expects it",
-        9006 => "the type of a value does not fit",
-        9007 => "a value is not accepted by this firmware",
-        9008 => "a parameter is read only on this firmware",
-        9009 => "the device refuses to notify",
-        9010 => "a download failed on the device",
-        _ => match class {
-            "session_triggering" => "our call did not bring a session; heals at the next contact",
-            "provisioning_logic" => "what we asked does not fit this device",
-            "service" => "the router is set up; the service behind it does not come up",
-            "device" => "the device itself failed",
-            "ours" => "our side failed",
-            _ => "",
-        },
-    }
+    app::faults::meaning(code.n(), class)
 }
 
 /// The headline of a reason, in words a customer's call can be answered with. The sentence with the facts follows it.

@@ -38,6 +38,8 @@ export const PAGES = [
   { route: "/cpes/{id}/timeline", name: "cpe-timeline", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/timeline" },
   { route: "/onus/{id}/timeline", name: "onu-timeline", from: "/onus", link: /^\/onus\/\d+$/, then: "/timeline" },
   { route: "/faults", name: "faults", picture: true },
+  { route: "/faults/groups", name: "fault-groups" },
+  { route: "/faults/import", name: "fault-import" },
   { route: "/customers", name: "customers" },
   { route: "/customers/{id}", name: "customer", from: "/customers", link: /^\/customers\/\d+$/ },
   { route: "/customers/new", name: "customer-new" },

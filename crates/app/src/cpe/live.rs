@@ -5,6 +5,7 @@
 //! survive. A step that changes nothing durable writes nothing.
 
 use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::random_secret};
+use profiles::cpe::pattern_of;
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
     Proof, Reason, ReasonCode, State, Step,
@@ -691,6 +692,7 @@ impl Orders {
                     model: row.model.clone(),
                     software_version: row.software_version.clone(),
                     reason_code: fault.reason_code.clone(),
+                    parameter: short(&pattern_of(fault.path.as_deref().unwrap_or_default())),
                     ..Default::default()
                 }),
                 Effect::Learn(fact) => orders.learned.push(rows::LearnedFact {

@@ -222,6 +222,8 @@ table! { numbered "cpe_faults"
         software_version: String,
         /// Reason code of the machine.
         reason_code: String,
+        /// `path` with instance numbers as `?`: what faults are grouped by.
+        parameter: String,
     }
 }
 

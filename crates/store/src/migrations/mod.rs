@@ -18,6 +18,7 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0006_claimed_serials", sql: include_str!("0006_claimed_serials.sql") }),
         Box::new(Script { name: "0007_task_claims", sql: include_str!("0007_task_claims.sql") }),
         Box::new(Script { name: "0008_plan_profiles", sql: include_str!("0008_plan_profiles.sql") }),
+        Box::new(Script { name: "0009_fault_groups", sql: include_str!("0009_fault_groups.sql") }),
     ]
 }
 

@@ -26,7 +26,7 @@ pub use cpes::{
 };
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
-pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultRow};
+pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultGrouping, FaultRow};
 pub use models::{FamilyCount, FirmwareRow, LessonRow, ModelFilter, ModelRow, RefusalRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};

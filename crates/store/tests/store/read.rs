@@ -4,8 +4,9 @@ use crate::bed::{Bed, START};
 use store::{
     Store,
     read::{
-        AuditFilter, CpeFilter, CustomerFilter, DetectedFilter, FaultFilter, HitKind, OltFilter, OnuFilter,
-        Page, ParameterFilter, PlanFilter, ServiceFilter, Sort, TaskFilter, TimelineSubject,
+        AuditFilter, CpeFilter, CustomerFilter, DetectedFilter, FaultFilter, FaultGroup, FaultGrouping,
+        HitKind, Listed, OltFilter, OnuFilter, Page, ParameterFilter, PlanFilter, ServiceFilter, Sort,
+        TaskFilter, TimelineSubject,
     },
     rows::CpeParameter,
 };
@@ -372,9 +373,14 @@ async fn a_vendor_or_a_label_leads_to_the_rows_of_every_list(bed: &Bed) {
     }
 }
 
+async fn groups_of(store: &Store, by: FaultGrouping, sort: &str) -> Listed<FaultGroup> {
+    let (filter, sort) = (FaultFilter::default(), Sort::parse(sort));
+    store.read().fault_groups(&filter, by, &sort, Page::default()).await.expect("groups")
+}
+
 async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {
     let store = seeded(bed).await;
-    let groups = store.read().fault_groups(&FaultFilter::default()).await.expect("groups");
+    let groups = groups_of(&store, FaultGrouping::Everything, "").await.rows;
     let shape: Vec<_> = groups.iter().map(|g| (g.class.as_str(), g.code, g.faults, g.cpes, g.open)).collect();
     assert_eq!(shape, [("provisioning_logic", 9007, 2, 1, 1), ("session_triggering", 0, 1, 1, 1)]);
     let counts = store.read().fault_counts(&FaultFilter::default()).await.expect("counts");
@@ -393,11 +399,37 @@ async fn faults_are_grouped_and_say_who_is_still_affected(bed: &Bed) {
         "INSERT INTO cpe_faults (cpe_id, at, class, code, text, path, rpc, model, software_version, reason_code) VALUES {values}"
     ))
     .await;
-    assert_eq!(store.read().fault_groups(&FaultFilter::default()).await.expect("groups").len(), 200);
+    let groups = groups_of(&store, FaultGrouping::Everything, "").await;
+    assert_eq!((groups.total, groups.rows.len()), (252, 50), "a page of them, and how many there are");
     let counts = store.read().fault_counts(&FaultFilter::default()).await.expect("counts");
     assert_eq!((counts[0].class.as_str(), counts[0].faults), ("device", 250));
     assert_eq!(counts.iter().map(|count| count.faults).sum::<i64>(), 253);
+    for (by, groups, largest) in [
+        (FaultGrouping::Class, 3, 250),
+        (FaultGrouping::Reason, 3, 250),
+        (FaultGrouping::Parameter, 3, 250),
+        (FaultGrouping::Model, 252, 2),
+        (FaultGrouping::Firmware, 252, 2),
+    ] {
+        let found = groups_of(&store, by, "").await;
+        assert_eq!((found.total, found.rows[0].faults), (groups, largest), "{by:?}");
+        let least = groups_of(&store, by, "faults").await.rows[0].faults;
+        assert_eq!(least, 1, "{by:?}");
+        // What is not told apart is not named.
+        let named = by != FaultGrouping::Model && by != FaultGrouping::Firmware;
+        assert_eq!(found.rows[0].class.is_empty(), !named, "{by:?}");
+        assert_eq!(found.rows[0].model.is_empty(), named, "{by:?}");
+    }
+    assert_eq!(store.read().fault_total(&FaultFilter::default()).await.expect("a number"), 253);
     bed.sql("DELETE FROM cpe_faults WHERE code = 9002").await;
+    let of_model = FaultFilter { model: Some("HG8546M".into()), ..FaultFilter::default() };
+    let groups = store
+        .read()
+        .fault_groups(&of_model, FaultGrouping::Everything, &Sort::default(), Page::default())
+        .await
+        .expect("groups");
+    assert_eq!((groups.total, groups.rows[0].first_at, groups.rows[0].last_at), (1, START.0, START.0));
+    assert_eq!(groups.rows[0].text, "Refused (401)", "the words of the latest");
     let one = FaultFilter { class: Some("session_triggering".into()), ..FaultFilter::default() };
     let rows = store.read().faults(&one, &Sort::parse("-time"), Page::default()).await.expect("rows");
     assert_eq!((rows.total, rows.rows[0].customer_name.as_deref()), (1, None));

@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     "0006_claimed_serials",
     "0007_task_claims",
     "0008_plan_profiles",
+    "0009_fault_groups",
 ];
 
 /// Everything the schema says about itself, as text.

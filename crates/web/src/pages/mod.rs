@@ -5,6 +5,7 @@ pub(crate) mod authorise;
 pub(crate) mod cpes;
 pub(crate) mod customers;
 pub(crate) mod detected;
+pub(crate) mod fault_import;
 pub(crate) mod faults;
 pub(crate) mod histories;
 pub(crate) mod models;

@@ -181,6 +181,8 @@ fn table() -> Table {
         .order(WriteSettings, routes!(models::withdraw_family))
         .read(routes!(faults::list_faults))
         .read(routes!(faults::summarise_faults))
+        .read(routes!(faults::list_fault_groups))
+        .may(OperateCpe, routes!(faults::diagnose_faults))
         .may(ReadAudit, routes!(audit::list_audit))
         .may(ManageUsers, routes!(access::list_users))
         .order(ManageUsers, routes!(access::create_user))

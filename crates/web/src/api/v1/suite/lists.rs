@@ -52,6 +52,8 @@ async fn what_is_not_understood_is_said() {
         ("/api/v1/onus?view=x", "unlinked"),
         ("/api/v1/faults?since=yesterday", "2026-"),
         ("/api/v1/faults?class=x", "class"),
+        ("/api/v1/faults/groups?by=colour", "parameter"),
+        ("/api/v1/faults/groups?sort=colour", "faults, cpes"),
         ("/api/v1/timeline?cpe_id=1&olt_id=2", "one subject"),
         ("/api/v1/search?q=a", "two characters"),
         ("/api/v1/events?topics=weather", "weather"),
@@ -138,6 +140,21 @@ async fn faults_are_a_diagnosis_and_a_file_that_runs_nothing() {
         "{summary}"
     );
 
+    let groups = bed.get("/api/v1/faults/groups?by=reason&sort=-faults").await.json();
+    assert_eq!((&groups["total"], &groups["items"][0]["faults"]), (&json!(1), &json!(3)));
+    assert!(
+        groups["items"][0]["first_at"].as_str().is_some_and(|at| at.starts_with("2026-11-21T14:30:00")),
+        "{groups}"
+    );
+    let none = bed.get("/api/v1/faults/groups?software_version=other").await.json();
+    assert_eq!(none["total"], 0);
+    let as_file = bed.get("/api/v1/faults/groups?format=csv").await;
+    assert!(
+        as_file.text.lines().nth(1).is_some_and(|line| line.contains(",3,100.0,1,1,")),
+        "{}",
+        as_file.text
+    );
+
     let mut asked = request(&bed.key, Method::GET, "/api/v1/faults?size=1", None);
     asked.headers_mut().insert(header::ACCEPT, "text/csv".parse().expect("a header"));
     let by_accept = bed.send(asked).await;
@@ -147,4 +164,27 @@ async fn faults_are_a_diagnosis_and_a_file_that_runs_nothing() {
     let lines: Vec<&str> = by_accept.text.lines().collect();
     assert_eq!(lines.len(), 4, "every row and not a page: {lines:?}");
     assert!(lines[1].contains(",\"'=HYPERLINK("), "no formula: {}", lines[1]);
+}
+
+#[tokio::test]
+async fn a_faults_file_is_diagnosed_and_not_kept() {
+    let bed = Bed::new().await;
+    let send = |kind: &'static str, body: &'static str| {
+        let mut asked = request(&bed.key, Method::POST, "/api/v1/faults/diagnose", None);
+        asked.headers_mut().insert(header::CONTENT_TYPE, kind.parse().expect("a header"));
+        *asked.body_mut() = Body::from(body);
+        bed.send(asked)
+    };
+    let file = "Device;Code;Message\nA-B-1;cwmp.9005;Invalid parameter name\nA-B-2;;\n";
+    let got = send("text/csv", file).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.text);
+    let got = got.json();
+    assert_eq!(
+        (&got["faults"], &got["unused"], &got["unused_lines"][0]["line"]),
+        (&json!(1), &json!(1), &json!(3))
+    );
+    assert_eq!(got["groups"][0]["reason"], "9005 Invalid parameter name");
+    send("text/csv", "a,b\n").await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    send("application/json", "{}").await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(bed.get("/api/v1/faults").await.json()["total"], 0);
 }
