@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) web_listen: SocketAddr,
     pub(crate) web_secure_cookies: bool,
     pub(crate) web_trusted_proxies: Vec<ProxyNetwork>,
+    pub(crate) nbi_listen: Option<SocketAddr>,
     pub(crate) acs_listen: SocketAddr,
     pub(crate) acs_tls_listen: Option<SocketAddr>,
     pub(crate) acs_tls_certificate: Option<PathBuf>,
@@ -47,6 +48,7 @@ impl Default for Config {
             web_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             web_secure_cookies: false,
             web_trusted_proxies: Vec::new(),
+            nbi_listen: None,
             acs_listen: SocketAddr::from(([0, 0, 0, 0], 7547)),
             acs_tls_listen: None,
             acs_tls_certificate: None,
@@ -149,6 +151,18 @@ const SETTINGS: &[Setting] = &[
         get: |c| show_proxies(&c.web_trusted_proxies),
         set: |c, v| {
             c.web_trusted_proxies = proxies(v)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "nbi_listen",
+        environment: "LIGHTKEEPER_NBI_LISTEN",
+        meaning: "Address and port where programs written for GenieACS find its northbound interface at the root, for those that \
+                  can be told no path: GenieACS has it at port 7557. Empty: only below /nbi of the pages. An API key is \
+                  needed at both.",
+        get: |c| show(c.nbi_listen.as_ref()),
+        set: |c, v| {
+            c.nbi_listen = maybe(v, address)?;
             Ok(())
         },
     },

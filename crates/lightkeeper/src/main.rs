@@ -177,6 +177,9 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(web) = node.web {
         println!("Lightkeeper {} serves pages and API on http://{web}", env!("CARGO_PKG_VERSION"));
     }
+    if let Some(nbi) = node.nbi {
+        println!("Programs written for GenieACS reach its northbound interface on http://{nbi}");
+    }
     if let Some(acs) = node.acs {
         println!("CPEs reach the ACS on http://{acs}");
     }

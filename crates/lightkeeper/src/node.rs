@@ -20,6 +20,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Node {
     /// Where the pages are, if this node serves them.
     pub(crate) web: Option<SocketAddr>,
+    /// Where programs written for GenieACS reach us, if there is a port for them.
+    pub(crate) nbi: Option<SocketAddr>,
     /// Where CPEs reach us by plain HTTP, if they do.
     pub(crate) acs: Option<SocketAddr>,
     /// Password of the administrator that was made at this start.
@@ -78,6 +80,10 @@ impl Node {
         app.join().await?;
 
         let web_server = if config.plays("web") { Some(web_server(config, &app).await?) } else { None };
+        let nbi_server = match config.nbi_listen {
+            Some(address) if config.plays("web") => Some(nbi_server(config, address, &app).await?),
+            _ => None,
+        };
         let acs_server = if config.plays("acs") { Some(acs_server(config, &app).await?) } else { None };
         let sntp_server = match config.sntp_listen {
             Some(address) => {
@@ -89,11 +95,15 @@ impl Node {
         };
 
         let web = web_server.as_ref().map(WebServer::address).transpose()?;
+        let nbi = nbi_server.as_ref().map(WebServer::address).transpose()?;
         let acs = acs_server.as_ref().and_then(AcsServer::plain_address);
         // Not before every address could be had: a start that fails would take the password, shown once, with it.
         let first_password = app.first_run().await?;
         let still_unused = first_password.is_none() && app.nobody_logged_in().await?;
         if let Some(server) = web_server {
+            tasks.spawn(server.run(stop.clone().cancelled_owned()));
+        }
+        if let Some(server) = nbi_server {
             tasks.spawn(server.run(stop.clone().cancelled_owned()));
         }
         if let Some(server) = acs_server {
@@ -123,7 +133,7 @@ impl Node {
             tasks.spawn(async move { app.run_olt_workers(stop).await });
         }
         tasks.close();
-        Ok(Node { web, acs, first_password, still_unused, app, stop, tasks })
+        Ok(Node { web, nbi, acs, first_password, still_unused, app, stop, tasks })
     }
 
     /// Lets everything finish what it is doing, within bounds.
@@ -140,12 +150,25 @@ impl Node {
     }
 }
 
-async fn web_server(config: &Config, app: &App) -> anyhow::Result<WebServer> {
-    let state = WebState {
+fn web_state(config: &Config, app: &App) -> WebState {
+    WebState {
         secure_cookies: config.web_secure_cookies,
         trusted_proxies: config.web_trusted_proxies.clone(),
         ..WebState::new(Arc::new(app.clone()))
-    };
+    }
+}
+
+async fn nbi_server(config: &Config, address: SocketAddr, app: &App) -> anyhow::Result<WebServer> {
+    WebServer::bind_nbi(address, &web_state(config, app), WebLimits::default()).await.with_context(|| {
+        format!(
+            "nbi_listen: the address {address} cannot be had. Another program may be using it, GenieACS perhaps; choose \
+             another one"
+        )
+    })
+}
+
+async fn web_server(config: &Config, app: &App) -> anyhow::Result<WebServer> {
+    let state = web_state(config, app);
     let address = config.web_listen;
     WebServer::bind(address, state, WebLimits::default()).await.with_context(|| {
         format!(

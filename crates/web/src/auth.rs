@@ -167,6 +167,18 @@ fn client(
     }
 }
 
+/// From where a request came, as [`PeerAddress`] says it.
+///
+/// # Errors
+/// As [`client`].
+pub(crate) fn address(
+    extensions: &http::Extensions,
+    headers: &HeaderMap,
+    trusted: &[ProxyNetwork],
+) -> Result<Option<IpAddr>, Fail> {
+    Ok(client(extensions, headers, trusted)?.map(|client| client.address))
+}
+
 /// A browser that reached a proxy of ours over TLS gets cookies that never travel in the clear.
 fn over_tls_only(headers: &mut HeaderMap) {
     if !headers.contains_key(header::SET_COOKIE) {
@@ -346,7 +358,7 @@ fn forged(why: &str) -> Fail {
 }
 
 /// Refuses a write that another site made the browser send.
-fn same_origin(headers: &HeaderMap) -> Result<(), Fail> {
+pub(crate) fn same_origin(headers: &HeaderMap) -> Result<(), Fail> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     if let Some(site) = text("sec-fetch-site")
         && !matches!(site, "same-origin" | "none")

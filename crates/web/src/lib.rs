@@ -16,6 +16,7 @@ mod light;
 mod list;
 mod live;
 mod models;
+mod nbi;
 mod once;
 mod pages;
 mod proof;
@@ -29,6 +30,6 @@ mod timeline;
 pub mod view;
 pub mod words;
 
-pub use routes::router;
+pub use routes::{nbi_router, router};
 pub use server::{WebLimits, WebServer};
 pub use state::WebState;

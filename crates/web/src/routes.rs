@@ -18,7 +18,7 @@ use crate::{
     error::{ApiFail, Fail},
     list::Query,
     live::WATCHED,
-    once,
+    nbi, once,
     pages::{
         audit, authorise, cpes, customers, detected, fault_import, faults, histories, models, olts,
         onu_change, onus, overview, picker, search, service, service_orders, services, settings, sign_in,
@@ -196,6 +196,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Pages, API and live updates over one application. Must be called inside a tokio runtime: it starts the one reader
 /// of the bus. [`WebServer`](crate::WebServer) serves it with the addresses and limits that it counts on.
 pub fn router(web: WebState) -> Router {
+    let nbi = nbi::router(&web);
     let ctx = Ctx::new(web);
     let mut router: Router<Ctx> = Router::new();
     for route in routes() {
@@ -209,17 +210,32 @@ pub fn router(web: WebState) -> Router {
             .layer(middleware::from_fn(move |request: Request, next: Next| auth::guard(need, request, next)));
         router = router.route(route.path, guarded);
     }
-    router
+    let router = router
         .merge(api::v1::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn_with_state(ctx.clone(), auth::identify))
+        // Behind the question who asks: it has its own.
+        .nest_service(NBI, nbi);
+    around(router).with_state(ctx)
+}
+
+/// Where clients of GenieACS are answered beside the pages.
+const NBI: &str = "/nbi";
+
+/// What clients of GenieACS are answered, at the root, for those that cannot be told a path.
+pub fn nbi_router(web: &WebState) -> Router {
+    around(nbi::router(web))
+}
+
+/// What stands around every route.
+fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http())
-        .with_state(ctx)
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -126,6 +126,16 @@ impl WebServer {
         Ok(WebServer { listener, router: crate::router(state), limits, trusted })
     }
 
+    /// Opens a listener that answers clients of GenieACS at its root, and nothing else.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn bind_nbi(address: SocketAddr, state: &WebState, limits: WebLimits) -> io::Result<WebServer> {
+        let listener = TcpListener::bind(address).await?;
+        let trusted = state.trusted_proxies.clone();
+        Ok(WebServer { listener, router: crate::nbi_router(state), limits, trusted })
+    }
+
     /// Where it listens.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! people with hostile names.
 
 mod authorise;
-mod bed;
+pub(crate) mod bed;
 mod cpe;
 mod dialogs;
 mod faults;

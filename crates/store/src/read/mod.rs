@@ -7,6 +7,7 @@ mod audit;
 mod cpes;
 mod customers;
 mod detected;
+mod devices;
 mod faults;
 mod models;
 mod olts;
@@ -26,6 +27,7 @@ pub use cpes::{
 };
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
+pub use devices::{BootRow, Branches, DeviceFilter, DeviceParameterRow, DeviceRow, StandingFaultRow};
 pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultGrouping, FaultRow};
 pub use models::{FamilyCount, FirmwareRow, LessonRow, ModelFilter, ModelRow, RefusalRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};

@@ -46,6 +46,21 @@ impl Sql {
         self
     }
 
+    /// `AND column IN (…)`; none of no values.
+    pub(super) fn and_in<V: Into<Value>>(
+        &mut self,
+        column: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> &mut Self {
+        let mut values = values.into_iter();
+        let Some(first) = values.next() else { return self.and("1 = 0") };
+        self.and(&format!("{column} IN (")).bind(first);
+        for value in values {
+            self.push(",").bind(value);
+        }
+        self.push(")")
+    }
+
     /// `AND (a LIKE … OR b LIKE …)`, both sides in lower case, the needle taken literally.
     pub(super) fn and_contains(&mut self, columns: &[&str], needle: &str) -> &mut Self {
         if needle.is_empty() {

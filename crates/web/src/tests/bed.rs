@@ -20,12 +20,12 @@ use types::{CpeId, ManualClock, OltId, Secret, ServiceId, UtcMs};
 use crate::WebState;
 
 /// Saturday 21 November 2026, 14:30 UTC.
-pub(super) const NOW: UtcMs = UtcMs(1_795_271_400_000);
+pub(crate) const NOW: UtcMs = UtcMs(1_795_271_400_000);
 /// What a device, an OLT or a customer may call itself.
-pub(super) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&";
+pub(crate) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&";
 /// A moment as a machine writes it into a sentence.
-pub(super) const MOMENT: &str = "2026-11-21T14:35:00Z";
-pub(super) const PASSWORD: &str = "a long sentence to test with";
+pub(crate) const MOMENT: &str = "2026-11-21T14:35:00Z";
+pub(crate) const PASSWORD: &str = "a long sentence to test with";
 
 struct Nobody;
 
@@ -36,36 +36,36 @@ impl ConnectionRequester for Nobody {
     }
 }
 
-pub(super) struct Bed {
+pub(crate) struct Bed {
     _folder: TempDir,
-    pub(super) app: Arc<App>,
-    pub(super) clock: ManualClock,
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: ManualClock,
     router: Router,
     first_password: Secret,
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: header::HeaderName) -> &str {
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 /// A browser: it keeps cookies and sends forms with the token of the page.
 #[derive(Default)]
-pub(super) struct Browser {
-    pub(super) cookies: Vec<(String, String)>,
-    pub(super) csrf: String,
+pub(crate) struct Browser {
+    pub(crate) cookies: Vec<(String, String)>,
+    pub(crate) csrf: String,
 }
 
 impl Bed {
-    pub(super) async fn new() -> Bed {
+    pub(crate) async fn new() -> Bed {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}", folder.path().join("web.db").display());
         let clock = ManualClock::new(NOW);
@@ -85,11 +85,11 @@ impl Bed {
         Bed { _folder: folder, app, clock, router: crate::router(state), first_password }
     }
 
-    pub(super) fn first_password(&self) -> &str {
+    pub(crate) fn first_password(&self) -> &str {
         self.first_password.expose()
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
@@ -101,7 +101,7 @@ impl Bed {
     }
 
     /// Signed in as the administrator, with a password of their own.
-    pub(super) async fn admin(&self) -> Browser {
+    pub(crate) async fn admin(&self) -> Browser {
         let entered =
             self.app.login("admin", self.first_password.clone(), None).await.expect("the first login");
         let new = Secret::new(PASSWORD);
@@ -113,7 +113,7 @@ impl Bed {
     }
 
     /// A person of this role, signed in; needs the administrator's password changed already.
-    pub(super) async fn person(&self, role: Role) -> Browser {
+    pub(crate) async fn person(&self, role: Role) -> Browser {
         let admin = Actor::System("test");
         let (_, first) = self.app.create_user(&admin, role.as_str(), role).await.expect("a login");
         let entered = self.app.login(role.as_str(), first.clone(), None).await.expect("the first login");
@@ -131,7 +131,7 @@ impl Bed {
     }
 
     /// A customer, a plan, a service, an OLT and a router whose every text is hostile.
-    pub(super) async fn seeded(&self) -> (ServiceId, CpeId, OltId) {
+    pub(crate) async fn seeded(&self) -> (ServiceId, CpeId, OltId) {
         let actor = Actor::System("test");
         let customer = app::NewCustomer {
             name: HOSTILE.into(),
@@ -286,7 +286,7 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
 }
 
 /// The text between two others.
-pub(super) fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+pub(crate) fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
     let Some((_, rest)) = text.split_once(before) else { return "" };
     rest.split_once(after).map_or(rest, |(inside, _)| inside)
 }
@@ -314,7 +314,7 @@ impl Browser {
         }
     }
 
-    pub(super) async fn get(&mut self, bed: &Bed, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, bed: &Bed, path: &str) -> Answer {
         let request = self.request(Method::GET, path).body(Body::empty()).expect("a request");
         let answer = bed.send(request).await;
         self.keep(&answer);
@@ -322,7 +322,7 @@ impl Browser {
     }
 
     /// Opens a stream of events and reads it until it has said `until` and ended that event.
-    pub(super) async fn hear(&mut self, bed: &Bed, path: &str, until: &str) -> String {
+    pub(crate) async fn hear(&mut self, bed: &Bed, path: &str, until: &str) -> String {
         let request = self.request(Method::GET, path).body(Body::empty()).expect("a request");
         let mut body = bed.router.clone().oneshot(request).await.expect("the router answers").into_body();
         let mut text = String::new();
@@ -337,7 +337,7 @@ impl Browser {
     }
 
     /// A form of our own page: with the token, from our own address.
-    pub(super) async fn post(&mut self, bed: &Bed, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&mut self, bed: &Bed, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = [("_csrf", self.csrf.clone())];
         let token = token.iter().map(|(k, v)| (*k, v.as_str()));
         let body: Vec<String> = fields
@@ -359,7 +359,7 @@ impl Browser {
     }
 
     /// A call of the API with the cookies of this browser, changed by `forge`.
-    pub(super) async fn api(
+    pub(crate) async fn api(
         &self,
         bed: &Bed,
         method: Method,
@@ -372,7 +372,7 @@ impl Browser {
     }
 
     /// The same form as another site would send it, changed by `forge`.
-    pub(super) async fn forged(
+    pub(crate) async fn forged(
         &self,
         bed: &Bed,
         path: &str,

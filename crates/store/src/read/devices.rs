@@ -1,0 +1,265 @@
+//! CPEs as programs walk them: by id, a part at a time, with only the parameters that are wanted.
+
+use super::{Read, sql::Sql};
+use crate::StoreError;
+use sea_orm::FromQueryResult;
+
+/// Which devices; those that have never said who they are do not count.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceFilter {
+    /// Only these: OUI, product class and serial number as CWMP says.
+    pub identities: Option<Vec<(String, String, String)>>,
+    /// Informed at or after this time.
+    pub informed_from: Option<i64>,
+    /// Informed at or before this time.
+    pub informed_until: Option<i64>,
+}
+
+/// A device without its parameters.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct DeviceRow {
+    pub id: i64,
+    pub oui: String,
+    pub product_class: String,
+    pub serial_number: String,
+    pub manufacturer: String,
+    pub last_inform_at: Option<i64>,
+    pub created_at: i64,
+}
+
+/// Which parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Branches {
+    /// Every one.
+    All,
+    /// Those at or below these paths.
+    Below(Vec<String>),
+    /// Exactly these.
+    Exactly(Vec<String>),
+}
+
+/// A parameter of one of several devices.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct DeviceParameterRow {
+    pub cpe_id: i64,
+    pub path: String,
+    pub value: String,
+    pub kind: String,
+    pub writable: Option<bool>,
+    pub read_at: i64,
+}
+
+/// When a device started last, as far as its kept sessions tell.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct BootRow {
+    pub cpe_id: i64,
+    pub boot_at: Option<i64>,
+    pub bootstrap_at: Option<i64>,
+}
+
+/// A fault that stands, with the device it happened to.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct StandingFaultRow {
+    pub id: i64,
+    pub at: i64,
+    pub class: String,
+    pub code: i64,
+    pub text: String,
+    pub path: String,
+    pub rpc: String,
+    pub reason_code: String,
+    pub cpe_id: i64,
+    pub oui: String,
+    pub product_class: String,
+    pub serial_number: String,
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: i64,
+}
+
+const DEVICE: &str =
+    "SELECT p.id, p.oui, p.product_class, p.serial_number, p.manufacturer, p.last_inform_at, p.created_at";
+const FAULT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.reason_code, f.cpe_id, \
+     p.oui, p.product_class, p.serial_number";
+
+fn devices(filter: &DeviceFilter) -> Sql {
+    let mut sql = Sql::new("FROM cpes p");
+    // What an authorisation makes before its device has spoken.
+    sql.and("(p.oui <> '' OR p.product_class <> '')");
+    if let Some(identities) = &filter.identities {
+        sql.and("(1 = 0");
+        for (oui, product_class, serial_number) in identities {
+            sql.push("OR (p.oui =").bind(oui.clone());
+            sql.push("AND p.product_class =").bind(product_class.clone());
+            sql.push("AND p.serial_number =").bind(serial_number.clone()).push(")");
+        }
+        sql.push(")");
+    }
+    if let Some(from) = filter.informed_from {
+        sql.and("p.last_inform_at >=").bind(from);
+    }
+    if let Some(until) = filter.informed_until {
+        sql.and("p.last_inform_at <=").bind(until);
+    }
+    sql
+}
+
+/// A fault stands until its device works again, which is known when it became ACTIVE after it.
+fn standing(cpe_id: Option<i64>) -> Sql {
+    let mut sql = Sql::new("FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id");
+    sql.and("(p.state <> 'ACTIVE' OR f.at > p.state_since)");
+    sql.and_is("f.cpe_id", cpe_id);
+    sql
+}
+
+impl Read<'_> {
+    /// How many devices fit.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn device_count(&self, filter: &DeviceFilter) -> Result<u64, StoreError> {
+        let mut sql = Sql::new("SELECT COUNT(*) AS n");
+        sql.append(&devices(filter));
+        self.number(sql).await
+    }
+
+    /// Devices that fit with an id above `after`, by id, without the first `skip` of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn devices_after(
+        &self,
+        filter: &DeviceFilter,
+        after: i64,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<DeviceRow>, StoreError> {
+        let mut sql = Sql::new(DEVICE);
+        sql.append(&devices(filter))
+            .and("p.id >")
+            .bind(after)
+            .push("ORDER BY p.id LIMIT")
+            .bind(i64::from(limit));
+        if skip > 0 {
+            sql.push("OFFSET").bind(i64::try_from(skip).unwrap_or(i64::MAX));
+        }
+        self.all(sql).await
+    }
+
+    /// These devices, in no order; those that are gone are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn devices_of(&self, ids: &[i64]) -> Result<Vec<DeviceRow>, StoreError> {
+        let mut sql = Sql::new(DEVICE);
+        sql.push("FROM cpes p").and_in("p.id", ids.iter().copied());
+        self.all(sql).await
+    }
+
+    /// Parameters of these devices, by device and path.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn device_parameters(
+        &self,
+        ids: &[i64],
+        which: &Branches,
+    ) -> Result<Vec<DeviceParameterRow>, StoreError> {
+        let mut sql = Sql::new("SELECT cpe_id, path, value, kind, writable, read_at FROM cpe_parameters");
+        sql.and_in("cpe_id", ids.iter().copied());
+        match which {
+            Branches::All => {}
+            Branches::Exactly(paths) => drop(sql.and_in("path", paths.iter().cloned())),
+            Branches::Below(branches) => {
+                sql.and("(1 = 0");
+                for branch in branches {
+                    let below = format!("{branch}.");
+                    sql.push("OR path =").bind(branch.clone());
+                    sql.push(&format!("OR substr(path, 1, {}) =", below.chars().count())).bind(below);
+                }
+                sql.push(")");
+            }
+        }
+        sql.push("ORDER BY cpe_id, path");
+        self.all(sql).await
+    }
+
+    /// When these devices started last, as far as their kept sessions tell.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn device_boots(&self, ids: &[i64]) -> Result<Vec<BootRow>, StoreError> {
+        let mut sql = Sql::new(
+            "SELECT cpe_id, MAX(CASE WHEN events LIKE '%1 BOOT%' THEN began_at END) AS boot_at, \
+             MAX(CASE WHEN events LIKE '%0 BOOTSTRAP%' THEN began_at END) AS bootstrap_at FROM cpe_sessions",
+        );
+        sql.and_in("cpe_id", ids.iter().copied()).push("GROUP BY cpe_id");
+        self.all(sql).await
+    }
+
+    /// How many faults stand, of one device or of all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing_fault_count(&self, cpe_id: Option<i64>) -> Result<u64, StoreError> {
+        let mut sql = Sql::new("SELECT COUNT(*) AS n");
+        sql.append(&standing(cpe_id));
+        self.number(sql).await
+    }
+
+    /// Faults that stand with an id above `after`, by id, without the first `skip` of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing_faults_after(
+        &self,
+        cpe_id: Option<i64>,
+        after: i64,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<StandingFaultRow>, StoreError> {
+        let mut sql = Sql::new(FAULT);
+        sql.append(&standing(cpe_id))
+            .and("f.id >")
+            .bind(after)
+            .push("ORDER BY f.id LIMIT")
+            .bind(i64::from(limit));
+        if skip > 0 {
+            sql.push("OFFSET").bind(i64::try_from(skip).unwrap_or(i64::MAX));
+        }
+        self.all(sql).await
+    }
+
+    /// These faults, in no order, whether they still stand or not; those that are gone are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn faults_of(&self, ids: &[i64]) -> Result<Vec<StandingFaultRow>, StoreError> {
+        let mut sql = Sql::new(FAULT);
+        sql.push("FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id").and_in("f.id", ids.iter().copied());
+        self.all(sql).await
+    }
+
+    /// The device that calls itself so.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn device_id(
+        &self,
+        oui: &str,
+        product_class: &str,
+        serial_number: &str,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut sql = Sql::new("SELECT p.id FROM cpes p");
+        sql.and_is("p.oui", Some(oui.to_owned()))
+            .and_is("p.product_class", Some(product_class.to_owned()))
+            .and_is("p.serial_number", Some(serial_number.to_owned()));
+        Ok(self.one::<IdRow>(sql).await?.map(|row| row.id))
+    }
+}
