@@ -464,6 +464,12 @@ pub struct FailedLayer {
     pub park: bool,
     /// Fingerprint of what was wanted; something else is worth another try.
     pub wanted: Option<String>,
+    /// What was undone of it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
+    /// It is counted among the failed attempts already.
+    #[serde(default)]
+    pub counted: bool,
 }
 
 impl Run {

@@ -157,14 +157,11 @@ impl Work<'_> {
             Ok(profile) => profile,
             Err(next) => return next,
         };
-        // To switch off, no path for the mode is needed.
-        let internet = self.context.intents.as_ref().and_then(|intents| intents.internet.as_ref());
-        if let Some(intent) = internet.filter(|intent| !intent.suspended) {
-            let missing = self.planning(&profile, |planner| planner.missing_path(intent));
-            if let Some(what) = missing {
-                self.say(sentences::profile_lacks_path(&profile.title, &what));
-                return Move::Finish;
-            }
+        // What another layer wants does not wait for a path of this one.
+        let others = self.layers_due().iter().any(|layer| *layer != Layer::Internet);
+        if let Some(reason) = self.no_path(&profile).filter(|_| !others) {
+            self.say(reason);
+            return Move::Finish;
         }
         if self.layers_due().is_empty() {
             // Everything is in force already (a hold that was lifted, a link that came back).

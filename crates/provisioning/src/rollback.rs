@@ -2,12 +2,12 @@
 //! traffic before is put back. Undone is what reads so afterwards; what does not stays open work.
 
 use crate::{
-    FaultClass,
+    FaultClass, Layer,
     detect::WanClass,
-    device::FollowUp,
+    device::{FailedLayer, FollowUp},
     plan::{Item, LayerPlan, PlanStep, same},
     sentences,
-    session::{Purpose, WrittenItem},
+    session::{Purpose, Rollback, WrittenItem},
     talk::WriteValue,
     work::{Move, Work},
 };
@@ -61,16 +61,26 @@ impl Work<'_> {
         }
         if left.steps.is_empty() && left.unknown.is_empty() {
             let undone = self.undone(profile);
-            self.give_up(rollback.why, undone.as_deref(), rollback.class, rollback.park);
-        } else {
-            self.not_undone(&left);
+            self.attempt_failed(&rollback.why, rollback.class);
+            return self.undoing_over(rollback, undone);
         }
-        Move::Finish
+        self.not_undone(&left)
+    }
+
+    /// Nothing more is undone of the layer; what it changed in this attempt is settled.
+    fn undoing_over(&mut self, rollback: Rollback, undone: Option<String>) -> Move {
+        let wanted = self.wanted_hash(Layer::Internet);
+        let run = self.run();
+        run.rollback = None;
+        run.tries.clear();
+        (run.checks, run.next_check_at) = (0, None);
+        let Rollback { why, class, park, .. } = rollback;
+        self.set_aside(Layer::Internet, FailedLayer { why, class, park, wanted, undone, counted: true })
     }
 
     /// Everything was tried and something still reads otherwise. It stays open and is tried again by the rules of
     /// FAILED, not for ever.
-    fn not_undone(&mut self, left: &Left) {
+    fn not_undone(&mut self, left: &Left) -> Move {
         let path = left.steps.first().and_then(|items| items.first()).map(|item| item.path.clone());
         let items = left.steps.iter().flatten();
         let session = self.session();
@@ -81,24 +91,23 @@ impl Work<'_> {
             })
             .collect();
         words.extend(left.unknown.iter().cloned());
-        let Some(mut rollback) = self.run().rollback.clone() else { return };
+        let Some(mut rollback) = self.run().rollback.clone() else { return Move::Again };
         self.attempt_failed(&rollback.why, rollback.class);
         rollback.rounds += 1;
         rollback.tried.clear();
-        let (rounds, why, class, park) =
-            (rollback.rounds, rollback.why.clone(), rollback.class, rollback.park);
-        self.run().rollback = Some(rollback);
+        let (rounds, why) = (rollback.rounds, rollback.why.clone());
+        self.run().rollback = Some(rollback.clone());
         let note = sentences::not_undone(&words, rounds, path.as_deref().unwrap_or_default());
         self.fault(FaultClass::Device, None, &note.text, path, Some("SetParameterValues"), &note);
         self.note(note);
         if rounds >= ROUNDS {
-            let last = sentences::could_not_be_undone(&words);
-            return self.give_up(why, Some(&last), class, park);
+            return self.undoing_over(rollback, Some(sentences::could_not_be_undone(&words)));
         }
         let at = self.now.plus_s(self.context.policy.back_off_after(rounds));
         let attempts = self.device.attempts;
         let reason = sentences::failed_and_not_undone(why, &words, at, attempts, self.now);
         self.wait_failed(at, reason);
+        Move::Finish
     }
 
     /// Objects this run wrote in and that cannot be listed now.
@@ -218,6 +227,7 @@ impl Work<'_> {
 
     /// That a write was accepted proves nothing: everything is read again.
     pub(crate) fn rollback_accepted(&mut self, items: &[WrittenItem], status: u8) -> Move {
+        self.session().written.insert(Layer::Internet.as_str().to_owned());
         for item in items {
             self.session().tree.forget_value(&item.path);
         }
@@ -234,6 +244,7 @@ impl Work<'_> {
     pub(crate) fn rollback_faulted(&mut self, items: &[WrittenItem], fault: &crate::DeviceFault) -> Move {
         let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
         let class = FaultClass::of_code(fault.code);
+        self.session().written.insert(Layer::Internet.as_str().to_owned());
         let path = items.first().map(|item| item.path.clone());
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
         for item in items {

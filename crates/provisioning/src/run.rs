@@ -99,10 +99,15 @@ impl<'a> Work<'a> {
             self.goto(State::Provisioning, reason);
             return Move::Again;
         }
-        let (intents, layers) = (self.intents(), self.layers_due());
-        if layers.is_empty() {
+        let intents = self.intents();
+        if self.layers_due().is_empty() {
             self.goto(State::Active, sentences::already_active());
             return Move::Again;
+        }
+        let no_path = self.no_path(&profile);
+        let layers = self.layers_to_do(no_path.is_some());
+        if let (true, Some(reason)) = (layers.is_empty(), no_path.clone()) {
+            return self.stop_before(reason);
         }
         if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
             return next;
@@ -122,6 +127,9 @@ impl<'a> Work<'a> {
             for (plan, layer) in plans.into_iter().flatten().zip(&layers) {
                 self.store_slots(&profile, &plan);
                 what.push(self.layer_verified(*layer, &plan));
+            }
+            if let Some(reason) = no_path {
+                return self.stop_before(reason);
             }
             self.device.attempts = 0;
             self.device.next_attempt_at = None;
@@ -154,7 +162,10 @@ impl<'a> Work<'a> {
             run.rollback = None;
             run.tries.clear();
         }
-        let (intents, layers) = (self.intents(), self.layers_due());
+        let intents = self.intents();
+        // What was begun is undone before anybody stops at a gate.
+        let no_path = if self.run().touched.is_empty() { self.no_path(&profile) } else { None };
+        let layers = self.layers_to_do(no_path.is_some());
         self.run().layers = layers.clone();
         let wanted: BTreeMap<Layer, Option<String>> =
             layers.iter().map(|layer| (*layer, self.wanted_hash(*layer))).collect();
@@ -199,16 +210,43 @@ impl<'a> Work<'a> {
         if waiting.is_some() {
             return self.wait_for_check(waiting);
         }
-        match self.run().failed.pop_first() {
+        match no_path {
+            _ if !self.run().failed.is_empty() => self.give_up(),
+            Some(reason) => self.stop_before(reason),
             None => self.succeed(),
-            Some((_, failed)) => {
-                self.give_up(failed.why, None, failed.class, failed.park);
-                Move::Finish
-            }
         }
     }
 
-    fn wanted_hash(&self, layer: Layer) -> Option<String> {
+    /// Why nobody can build the internet WAN that is wanted, if it is not in force: the gate of the family, as far as this
+    /// layer goes. To switch off, no path for the mode is needed.
+    pub(crate) fn no_path(&mut self, profile: &CpeProfile) -> Option<Reason> {
+        let context: &'a Context = self.context;
+        let intent = context.intents.as_ref()?.internet.as_ref().filter(|intent| !intent.suspended)?;
+        if !self.layers_due().contains(&Layer::Internet) {
+            return None;
+        }
+        let missing = self.planning(profile, |planner| planner.missing_path(intent))?;
+        Some(sentences::profile_lacks_path(&profile.title, &missing))
+    }
+
+    /// What can be worked on: the layers that are due, but for an internet WAN that nobody can build.
+    fn layers_to_do(&self, no_path: bool) -> Vec<Layer> {
+        let due = self.layers_due().into_iter();
+        due.filter(|layer| !(no_path && *layer == Layer::Internet)).collect()
+    }
+
+    /// The other layers are in force; for this one the gate is closed.
+    fn stop_before(&mut self, reason: Reason) -> Move {
+        self.device.run = None;
+        self.device.attempts = 0;
+        self.device.next_attempt_at = None;
+        self.effect(Effect::StopTimer { timer: Timer::VerifyCheck });
+        self.effect(Effect::StopTimer { timer: Timer::Attempt });
+        self.goto(State::TimeSynced, reason);
+        Move::Finish
+    }
+
+    pub(crate) fn wanted_hash(&self, layer: Layer) -> Option<String> {
         self.context.intents.as_ref()?.layer_hash(layer, &self.context.fingerprint_key)
     }
 
@@ -537,30 +575,44 @@ impl<'a> Work<'a> {
             self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
             return Move::Again;
         }
-        let due = self.layers_due();
-        let run = self.run();
-        if layer != Layer::Internet
-            && due.iter().any(|other| *other != layer && !run.failed.contains_key(other))
-        {
-            // A name that the device refuses for its Wi-Fi is no reason to call a connection that works unproven.
-            let wanted = self.wanted_hash(layer);
-            self.note(why.clone());
-            self.run().failed.insert(layer, FailedLayer { why, class, park, wanted });
-            return Move::Again;
-        }
-        self.give_up(why, None, class, park);
-        Move::Finish
+        let wanted = self.wanted_hash(layer);
+        self.set_aside(layer, FailedLayer { why, class, park, wanted, undone: None, counted: false })
     }
 
-    pub(crate) fn give_up(&mut self, why: Reason, undone: Option<&str>, class: FaultClass, park: bool) {
-        self.attempt_failed(&why, class);
+    /// A layer failed, and nothing of it is left to be undone. The others still come into force, as far as they can: a
+    /// question about its WANs is no reason to keep a customer's Wi-Fi from him, and a name that the device refuses for
+    /// its Wi-Fi none to call a connection that works unproven.
+    pub(crate) fn set_aside(&mut self, layer: Layer, failed: FailedLayer) -> Move {
+        let due = self.layers_due();
+        let run = self.run();
+        let others = due.iter().any(|other| *other != layer && !run.failed.contains_key(other));
+        if others || !run.failed.is_empty() {
+            self.note(failed.why.clone());
+        }
+        self.run().failed.insert(layer, failed);
+        if others { Move::Again } else { self.give_up() }
+    }
+
+    /// Nothing is left that could come into force. The first layer that failed says why.
+    fn give_up(&mut self) -> Move {
+        let failed = std::mem::take(&mut self.run().failed);
+        // Something that may cure itself is not kept waiting by something that does not.
+        let park = failed.values().all(|failed| failed.park);
+        let counted = failed.values().any(|failed| failed.counted);
+        let Some(FailedLayer { why, undone, class, .. }) = failed.into_values().next() else {
+            return Move::Finish;
+        };
+        if !counted {
+            self.attempt_failed(&why, class);
+        }
         let attempts = self.device.attempts;
         let policy = &self.context.policy;
         let wait = if park { policy.park_s } else { policy.back_off_after(attempts) };
         let at = self.now.plus_s(wait);
         self.device.run = None;
-        let reason = sentences::failed(why, undone, Some(at), attempts, park, self.now);
+        let reason = sentences::failed(why, undone.as_deref(), Some(at), attempts, park, self.now);
         self.wait_failed(at, reason);
+        Move::Finish
     }
 
     /// Counts a failed attempt, once, however many rounds its undoing takes.

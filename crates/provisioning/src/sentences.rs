@@ -613,7 +613,7 @@ pub(crate) fn several_wans(names: &[String]) -> Reason {
         Code::SeveralWansMatch,
         format!("Provision failed: {} WANs could carry this service: {}", names.len(), names.join(", ")),
     )
-    .then("an operator must remove or rename one; nothing was changed")
+    .then("an operator must remove or rename one; no WAN was changed")
 }
 
 pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed: &str) -> Reason {
@@ -653,7 +653,7 @@ pub(crate) fn no_spare_wan(profile: &str, table: &str) -> Reason {
         Code::NoSpareWan,
         format!("Provision failed: {profile} has no spare WAN, and the device lets nobody add to {table}"),
     )
-    .then("free one of its own WANs for the service; nothing was changed")
+    .then("free one of its own WANs for the service; no WAN was changed")
     .with("table", table)
 }
 
@@ -662,7 +662,7 @@ pub(crate) fn would_touch_management(label: &str, path: &str) -> Reason {
         Code::WouldTouchManagement,
         format!("Provision failed: {label} would change the management WAN as well ({path})"),
     )
-    .then("nothing was changed; give the service a WAN of its own")
+    .then("no WAN was changed; give the service a WAN of its own")
     .with("path", path)
 }
 
@@ -672,7 +672,7 @@ pub(crate) fn port_taken(port: &str, owner: &str) -> Reason {
         Code::PortTaken,
         format!("Provision failed: {port} is bound to {owner}, and a port has one WAN"),
     )
-    .then("unbind it there or name other ports; nothing was changed")
+    .then("unbind it there or name other ports; no WAN was changed")
     .with("port", port)
     .with("wan", owner)
 }
