@@ -2,7 +2,7 @@
 //! outbox, so a process that dies in between leaves somebody to tell it; whoever works tells what is left.
 
 use crate::{App, AppError};
-use provisioning::Event;
+use provisioning::{Event, Wish};
 use std::{collections::BTreeSet, time::Duration};
 use store::{ServiceState, StoreError, Tx, outbox, rows};
 use types::ServiceId;
@@ -33,7 +33,8 @@ impl App {
         }
     }
 
-    /// Tells every wish that is still to be told. Twice is once: a device compares what it has with what is wanted.
+    /// Tells every wish that is still to be told. Twice is once: the event carries what is wanted, and a
+    /// device compares it with what it was last told and with what it has.
     pub(crate) async fn tell_wishes(&self) -> Result<(), AppError> {
         // One after the other on this node, so that nobody is told twice at the same moment.
         let _telling = self.live().telling().await;
@@ -85,7 +86,10 @@ impl App {
         // The last wish of a service is to have no device.
         let event = match row.state {
             ServiceState::Terminated => Event::Released { why: format!("service {} has ended", row.code) },
-            _ => Event::IntentChanged,
+            _ => {
+                let intents = self.intents_of(Some(service)).await?;
+                Event::IntentChanged(Wish::of(intents.as_ref(), self.fingerprint_key()))
+            }
         };
         match self.feed(cpe, event).await {
             Ok(_) | Err(AppError::NotFound(_)) => Ok(()),

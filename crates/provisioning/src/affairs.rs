@@ -1,7 +1,7 @@
 //! What happens outside sessions: links, intents, operators, back-off.
 
 use crate::{
-    ConnectionRequestOutcome, Effect, FaultClass, Link, State, Timer,
+    ConnectionRequestOutcome, Effect, FaultClass, Layer, Link, State, Timer, Wish,
     device::{FollowUp, Hold},
     sentences,
     work::Work,
@@ -71,6 +71,7 @@ impl Work<'_> {
     pub(crate) fn forget_service(&mut self) {
         let device = &mut self.device;
         device.layers.clear();
+        device.wish = None;
         device.run = None;
         device.resume = None;
         device.attempts = 0;
@@ -82,6 +83,13 @@ impl Work<'_> {
     }
 
     // ---- what it should be -------------------------------------------------------------------------------------
+
+    /// Remembers what is wanted. False if it is what was wanted before: then nothing happened.
+    pub(crate) fn told(&mut self, wish: &Wish) -> bool {
+        let news = self.device.wish.as_ref().is_none_or(|known| known.layers != wish.layers);
+        self.device.wish = Some(wish.clone());
+        news
+    }
 
     pub(crate) fn intent_changed_while_active(&mut self) {
         let due = self.layers_due();
@@ -122,21 +130,29 @@ impl Work<'_> {
         }
     }
 
-    /// FAILED, and something changed: the back-off ends now, cool-down still counts.
+    /// An operator wants another attempt: it goes on from what the device has, and what was before it stays known, should
+    /// it fail as well. Only an attempt at the internet WAN covers what is to be undone there.
+    pub(crate) fn plan_instead_of_undoing(&mut self) {
+        let now = self.now;
+        if !self.layers_due().contains(&Layer::Internet) {
+            return;
+        }
+        let began = self.cool_down_until().filter(|at| *at > now).unwrap_or(now);
+        let Some(run) = self.device.run.as_mut().filter(|run| run.rollback.is_some()) else { return };
+        run.rollback = None;
+        run.tries.clear();
+        (run.checks, run.next_check_at) = (0, None);
+        run.at_step = "planning".into();
+        self.device.last_attempt_began_at = Some(began);
+    }
+
+    /// FAILED, and something changed: the back-off ends now, cool-down still counts. What is to be undone still is, before
+    /// anything else; then the attempt goes on with what is wanted now.
     pub(crate) fn input_changed(&mut self) {
         let now = self.now;
         let at = self.cool_down_until().filter(|at| *at > now).unwrap_or(now);
         if self.device.next_attempt_at.is_none_or(|old| old > at) {
             self.device.next_attempt_at = Some(at);
-        }
-        if let Some(run) = self.device.run.as_mut().filter(|run| run.rollback.is_some()) {
-            // What is wanted now comes first: the attempt goes on from what the device has. What was before it stays
-            // known, should it fail as well.
-            run.rollback = None;
-            run.tries.clear();
-            (run.checks, run.next_check_at) = (0, None);
-            run.at_step = "planning".into();
-            self.device.last_attempt_began_at = Some(at);
         }
         if at > now {
             self.effect(Effect::StartTimer { timer: Timer::Attempt, at });

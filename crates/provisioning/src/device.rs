@@ -1,7 +1,7 @@
 //! Everything the machine remembers about one device.
 
 use crate::{
-    AuthLevel, ConnectionRequestOutcome, FaultClass, Link, Reason,
+    AuthLevel, ConnectionRequestOutcome, FaultClass, Link, Reason, Wish,
     session::{PendingAdd, Rollback, Session},
 };
 use profiles::cpe::Known;
@@ -122,6 +122,9 @@ pub struct Device {
     pub link: Option<Link>,
     /// Who it says it is.
     pub identity: Identity,
+    /// What its service was to be when it was last told, or when its last attempt went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
     /// Which profile speaks its dialect.
     pub profile: Option<ProfileRef>,
     /// The family that an operator set for its model and that it does not bear out.
@@ -179,6 +182,7 @@ impl Device {
             reason: None,
             link: None,
             identity: Identity::default(),
+            wish: None,
             profile: None,
             refused_family: None,
             clock: ClockFacts::default(),

@@ -1,6 +1,9 @@
 //! What can happen to a device. Past tense: it has happened.
 
-use crate::talk::{DeviceReply, ParamValue};
+use crate::{
+    Wish,
+    talk::{DeviceReply, ParamValue},
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use types::ServiceId;
@@ -29,8 +32,9 @@ pub enum Event {
     ConnectionRequestFinished(ConnectionRequestOutcome),
     /// A timer set by [`crate::Effect::StartTimer`] is due.
     TimerFired(Timer),
-    /// A layer of the service's intent changed (or the first one was written).
-    IntentChanged,
+    /// A layer of the service's intent changed (or the first one was written), and this is what is wanted now. Told twice
+    /// it is once.
+    IntentChanged(Wish),
     /// An operator stops provisioning of this device.
     HoldSet {
         /// Who.

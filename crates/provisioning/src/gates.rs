@@ -158,12 +158,13 @@ impl Work<'_> {
             Err(next) => return next,
         };
         // What another layer wants does not wait for a path of this one.
+        let to_undo = self.device.run.as_ref().is_some_and(|run| run.rollback.is_some());
         let others = self.layers_due().iter().any(|layer| *layer != Layer::Internet);
-        if let Some(reason) = self.no_path(&profile).filter(|_| !others) {
+        if let Some(reason) = self.no_path(&profile).filter(|_| !others && !to_undo) {
             self.say(reason);
             return Move::Finish;
         }
-        if self.layers_due().is_empty() {
+        if self.layers_due().is_empty() && !to_undo {
             // Everything is in force already (a hold that was lifted, a link that came back).
             self.goto(State::Ready, sentences::gates_open(&profile.title));
             self.goto(State::Active, sentences::already_active());

@@ -3,6 +3,7 @@
 use crate::Layer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use types::Secret;
 
 /// All layers of one service. Serialises with its secrets in the clear: only ever inside something sealed.
@@ -40,6 +41,26 @@ impl Intents {
         };
         // Serialising plain structs cannot fail; an empty body would only make the layer look changed.
         Some(fingerprint(key, layer.as_str(), &body.unwrap_or_default()))
+    }
+}
+
+/// What a service is to be now, by fingerprint: what an event says, and what a device was last told. The same wish told
+/// again is no news.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// [`Intents::version`].
+    pub version: u64,
+    /// [`Intents::layer_hash`] of every layer that has an intent.
+    pub layers: BTreeMap<Layer, String>,
+}
+
+impl Wish {
+    /// The wish that these intents are; `None` = nothing is wanted.
+    pub fn of(intents: Option<&Intents>, key: &Secret) -> Wish {
+        let Some(intents) = intents else { return Wish::default() };
+        let layers = intents.layers().into_iter();
+        let layers = layers.filter_map(|layer| Some((layer, intents.layer_hash(layer, key)?))).collect();
+        Wish { version: intents.version, layers }
     }
 }
 

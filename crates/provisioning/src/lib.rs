@@ -64,7 +64,7 @@ pub use event::{
 pub use gates::{Gate, gates};
 pub use intent::{
     AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
-    WifiSecurity,
+    WifiSecurity, Wish,
 };
 pub use machine::{Context, step};
 pub use plan::{access_gaps, internet_gaps};

@@ -121,14 +121,27 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
         ) => work.released(why),
 
         // ---- what it should be ------------------------------------------------------------------------------
-        (S::Active, Event::IntentChanged) => work.intent_changed_while_active(),
-        (S::TimeSynced, Event::IntentChanged) => work.look_at_gates(),
-        (S::Failed, Event::IntentChanged) => work.input_changed(),
+        (S::Active, Event::IntentChanged(wish)) => {
+            work.told(wish);
+            work.intent_changed_while_active();
+        }
+        (S::TimeSynced, Event::IntentChanged(wish)) => {
+            if work.told(wish) {
+                work.look_at_gates();
+            }
+        }
+        (S::Failed, Event::IntentChanged(wish)) => {
+            if work.told(wish) {
+                work.input_changed();
+            }
+        }
         // The plan is made from the intent of the moment in every session; nothing to do now.
         (
             S::Discovered | S::Informed | S::Owned | S::Ready | S::Provisioning | S::WaitingInform,
-            Event::IntentChanged,
-        ) => {}
+            Event::IntentChanged(wish),
+        ) => {
+            work.told(wish);
+        }
 
         // ---- connection requests ----------------------------------------------------------------------------
         (
@@ -237,6 +250,7 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
         ) => work.release_hold(by),
         (S::Failed, Event::RetryRequested { by }) => {
             work.note(sentences::retry_requested(by));
+            work.plan_instead_of_undoing();
             work.input_changed();
         }
         (S::TimeSynced, Event::RetryRequested { by }) => {

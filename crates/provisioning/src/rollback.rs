@@ -62,6 +62,9 @@ impl Work<'_> {
         if left.steps.is_empty() && left.unknown.is_empty() {
             let undone = self.undone(profile);
             self.attempt_failed(&rollback.why, rollback.class);
+            let run = self.run();
+            run.touched.clear();
+            run.before.clear();
             return self.undoing_over(rollback, undone);
         }
         self.not_undone(&left)
@@ -69,13 +72,24 @@ impl Work<'_> {
 
     /// Nothing more is undone of the layer; what it changed in this attempt is settled.
     fn undoing_over(&mut self, rollback: Rollback, undone: Option<String>) -> Move {
-        let wanted = self.wanted_hash(Layer::Internet);
         let run = self.run();
         run.rollback = None;
         run.tries.clear();
         (run.checks, run.next_check_at) = (0, None);
-        let Rollback { why, class, park, .. } = rollback;
+        let news = self.wished_otherwise(&rollback);
+        let Rollback { why, class, park, wanted, .. } = rollback;
+        if news {
+            self.note(why);
+            self.run().at_step = "planning".into();
+            self.device.last_attempt_began_at = Some(self.now);
+            return Move::Again;
+        }
         self.set_aside(Layer::Internet, FailedLayer { why, class, park, wanted, undone, counted: true })
+    }
+
+    /// The internet WAN shall be something else by now, or is as it shall be: what failed is no longer what is wanted.
+    fn wished_otherwise(&self, rollback: &Rollback) -> bool {
+        !self.layers_due().contains(&Layer::Internet) || self.wanted_hash(Layer::Internet) != rollback.wanted
     }
 
     /// Everything was tried and something still reads otherwise. It stays open and is tried again by the rules of
@@ -100,7 +114,9 @@ impl Work<'_> {
         let note = sentences::not_undone(&words, rounds, path.as_deref().unwrap_or_default());
         self.fault(FaultClass::Device, None, &note.text, path, Some("SetParameterValues"), &note);
         self.note(note);
-        if rounds >= ROUNDS {
+        // A new attempt at the WAN starts from what the device has, and knows what was before, should it fail as well.
+        let covered = self.wished_otherwise(&rollback) && self.layers_due().contains(&Layer::Internet);
+        if rounds >= ROUNDS || covered {
             return self.undoing_over(rollback, Some(sentences::could_not_be_undone(&words)));
         }
         let at = self.now.plus_s(self.context.policy.back_off_after(rounds));

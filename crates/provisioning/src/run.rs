@@ -1,7 +1,7 @@
 //! Carrying out a plan: one request at a time, read back after every write, planned again after every answer.
 
 use crate::{
-    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, State, Timer,
+    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, State, Timer, Wish,
     device::{FailedLayer, FollowUp, Run, StoredObject},
     plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
     sentences,
@@ -154,6 +154,7 @@ impl<'a> Work<'a> {
             Ok(profile) => profile,
             Err(next) => return next,
         };
+        self.device.wish = Some(Wish::of(self.context.intents.as_ref(), &self.context.fingerprint_key));
         if self.run().rollback.is_some() {
             if !self.suspended() {
                 return self.roll_back(&profile);
@@ -572,7 +573,9 @@ impl<'a> Work<'a> {
     /// The run failed: undo first where the customer's WAN was touched.
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
         if layer == Layer::Internet && !self.run().touched.is_empty() && !self.suspended() {
-            self.run().rollback = Some(Rollback { why, class, park, tried: Default::default(), rounds: 0 });
+            let wanted = self.wanted_hash(layer);
+            let tried = Default::default();
+            self.run().rollback = Some(Rollback { why, class, park, tried, wanted, rounds: 0 });
             return Move::Again;
         }
         let wanted = self.wanted_hash(layer);

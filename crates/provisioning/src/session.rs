@@ -116,6 +116,9 @@ pub struct Rollback {
     pub park: bool,
     /// Writes already tried in this round.
     pub tried: BTreeSet<String>,
+    /// Fingerprint of the internet WAN that was wanted.
+    #[serde(default)]
+    pub wanted: Option<String>,
     /// Rounds that ended with something left to undo.
     #[serde(default)]
     pub rounds: u32,

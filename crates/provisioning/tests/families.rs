@@ -4,7 +4,7 @@
 mod support;
 
 use profiles::{cpe::Known, fixtures};
-use provisioning::{Event, LanPort, LearnedFact, ReasonCode, State};
+use provisioning::{LanPort, LearnedFact, ReasonCode, State};
 use support::{Cpe, Quirks, Shell, Told, intents};
 
 const WANS: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.";
@@ -62,7 +62,7 @@ fn the_management_wan_and_what_is_its_own_are_left_alone() {
         intents.version = 2;
         intents.internet.as_mut().expect("internet").suspended = true;
         shell.context.intents = Some(intents);
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run(3600);
         assert_eq!(shell.device.state(), State::Active, "{id}: {}", shell.story());
         let told: Vec<_> =

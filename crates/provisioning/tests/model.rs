@@ -13,7 +13,7 @@ use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
-use support::{Cpe, Quirks, Refusal, START, context, intents};
+use support::{Cpe, Quirks, Refusal, START, context, intents, wish};
 use types::ServiceId;
 
 /// As little of a Huawei box as its profile can work with.
@@ -330,7 +330,7 @@ impl Model for World {
                 now.changed = true;
                 (now.sessions, now.faults_left) = (0, self.faults);
                 let context = self.context(&now);
-                now.feed(context, Event::IntentChanged);
+                now.feed(context, Event::IntentChanged(wish(context)));
             }
             Action::CallIsRefused => {
                 now.refused = true;

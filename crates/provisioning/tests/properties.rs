@@ -23,6 +23,8 @@ enum Happening {
     Outcome(ConnectionRequestOutcome),
     Fire(Timer),
     IntentChanged(u8),
+    /// The outbox tells what it told before.
+    ToldAgain,
     ModeChanged(InternetMode),
     Hold,
     Unhold,
@@ -123,6 +125,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => outcome().prop_map(Happening::Outcome),
         2 => prop::sample::select(Timer::ALL.to_vec()).prop_map(Happening::Fire),
         3 => (0u8..6).prop_map(Happening::IntentChanged),
+        2 => Just(Happening::ToldAgain),
         2 => mode().prop_map(Happening::ModeChanged),
         1 => Just(Happening::Hold),
         2 => Just(Happening::Unhold),
@@ -227,14 +230,18 @@ fn happen(shell: &mut Shell, happening: Happening) {
                 (4, _, Some(access)) => access.wifi[0].enabled = !access.wifi[0].enabled,
                 _ => {}
             }
-            shell.feed(Event::IntentChanged);
+            shell.wish();
+        }
+        Happening::ToldAgain => {
+            shell.wish();
+            shell.wish();
         }
         Happening::ModeChanged(mode) => {
             if let Some(intents) = &mut shell.context.intents {
                 intents.version += 1;
                 intents.internet.as_mut().expect("internet").mode = mode;
             }
-            shell.feed(Event::IntentChanged);
+            shell.wish();
         }
         Happening::Hold => {
             shell.feed(Event::HoldSet { by: "ana".into() });
@@ -328,7 +335,7 @@ fn whatever_happens(
     shell.link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None };
     shell.context.intents = Some(intents((csv != fixtures::generic_tr098()).then_some(200)));
     shell.feed(Event::HoldCleared { by: "ana".into() });
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     if shell.device.state() != State::Active {
         shell.run_until(State::Active, 48 * 3600);
     }

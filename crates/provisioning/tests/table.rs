@@ -4,7 +4,8 @@ mod support;
 
 use profiles::fixtures;
 use provisioning::{
-    ConnectionRequestOutcome, DeviceReply, Effect, Event, Link, SessionEnd, State, Step, Timer, step,
+    ConnectionRequestOutcome, DeviceReply, Effect, Event, Layer, Link, SessionEnd, State, Step, Timer, Wish,
+    step,
 };
 use std::fmt::Write;
 use support::{Cpe, Quirks, Shell, intents};
@@ -39,7 +40,7 @@ fn device_in(state: State) -> Shell {
             shell.run(600);
             let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
             access.wifi[0].ssid = "Renamed".into();
-            shell.feed(Event::IntentChanged);
+            shell.wish();
             // The connection request of the change is over and done with.
             shell.now = shell.now.plus_s(60);
             shell.device.connection.outstanding_since = None;
@@ -71,6 +72,8 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
     let informed = |inform| Event::InformReceived { inform, peer: peer.clone() };
     let one = |id| Link::One { service_id: ServiceId(id), olt_confirms: true, claimed_by: None, doubt: None };
     let by = || "ana".to_owned();
+    let wish = support::wish(&shell.context);
+    let other = Wish { version: 9, layers: [(Layer::Internet, "another".to_owned())].into() };
     vec![
         ("OnuKnown", vec![Event::OnuKnown]),
         ("Inform", vec![informed(inform.clone())]),
@@ -121,7 +124,8 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("Timer verify_check", vec![Event::TimerFired(Timer::VerifyCheck)]),
         ("Timer clock_check", vec![Event::TimerFired(Timer::ClockCheck)]),
         ("Timer inform_overdue", vec![Event::TimerFired(Timer::InformOverdue)]),
-        ("IntentChanged", vec![Event::IntentChanged]),
+        ("IntentChanged", vec![Event::IntentChanged(other)]),
+        ("IntentChanged, told again", vec![Event::IntentChanged(wish.clone()), Event::IntentChanged(wish)]),
         ("HoldSet", vec![Event::HoldSet { by: by() }]),
         ("HoldCleared", vec![Event::HoldCleared { by: by() }]),
         ("RetryRequested", vec![Event::RetryRequested { by: by() }]),

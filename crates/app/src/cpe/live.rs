@@ -234,7 +234,7 @@ impl App {
         event: Event,
         recorded: Option<Recorded>,
     ) -> Result<Fed, AppError> {
-        if matches!(event, Event::IntentChanged | Event::LinkResolved(_) | Event::InformReceived { .. })
+        if matches!(event, Event::IntentChanged(_) | Event::LinkResolved(_) | Event::InformReceived { .. })
             && let Some(live) = slot
         {
             // Somebody may have written new wishes; the device itself is guarded by its version.

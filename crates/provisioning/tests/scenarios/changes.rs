@@ -37,7 +37,7 @@ fn a_wifi_that_is_refused_leaves_the_connection_proven() {
     shell.cpe.quirks.refused_leaves.clear();
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     let told = shell.cpe.told_since();
     assert!(
@@ -57,7 +57,7 @@ fn a_wifi_that_is_refused_leaves_the_connection_proven() {
     shell.cpe.quirks.refused_leaves.clear();
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert!(!shell.transitions.iter().any(|transition| transition.to == State::Failed), "{}", shell.story());
 }
@@ -121,17 +121,65 @@ fn an_undoing_is_tried_a_few_times_and_then_left_to_the_next_attempt() {
 }
 
 #[test]
-fn a_new_intent_need_not_wait_for_an_undoing() {
+fn a_new_name_for_the_wifi_does_not_drop_an_undoing() {
     let unwanted = vec![("Enable", "false", Refusal::Denied)];
     let mut shell = huawei(Quirks { pppoe_refused: true, unwanted, ..Quirks::default() });
     shell.run_until(State::Failed, 3600);
-    shell.cpe.quirks = Quirks::default();
+    assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "true");
+    shell.cpe.quirks.unwanted.clear();
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
-    let before = written(&shell, &format!("{WAN}Enable")).len();
-    shell.run_until(State::Active, 900);
-    assert_eq!(written(&shell, &format!("{WAN}Enable")).len(), before, "it was on and it shall be on");
+    shell.wish();
+    shell.run(900);
+    // The WAN that failed is switched off, and the name is changed; the WAN is not tried again before its time.
+    assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false", "{}", shell.story());
+    assert_eq!(shell.cpe.value(&format!("{WLAN}SSID")), "Renamed");
+    assert_eq!((shell.device.state(), code(&shell)), (State::Failed, ReasonCode::PppoeRefused));
+    assert!(shell.device.in_force(Layer::Access).is_some());
+    shell.cpe.quirks = Quirks::default();
+    shell.run_until(State::Active, 2 * 3600);
+}
+
+#[test]
+fn another_wan_is_tried_as_soon_as_the_one_that_failed_is_undone_or_cannot_be() {
+    for refusal in [None, Some(Refusal::Denied)] {
+        let unwanted = vec![("Enable", "false", Refusal::Denied)];
+        let mut shell = huawei(Quirks { unwanted, ..Quirks::default() });
+        let right = shell.context.intents.clone();
+        mode(
+            &mut shell,
+            InternetMode::Pppoe { username: "typo@isp".into(), password: Secret::new("another") },
+        );
+        shell.run_until(State::Failed, 3600);
+        assert_eq!(code(&shell), ReasonCode::PppoeRefused);
+        shell.cpe.quirks.unwanted = refusal.map(|how| ("Enable", "false", how)).into_iter().collect();
+        shell.context.intents = right;
+        shell.wish();
+        let failures = |shell: &Shell| shell.transitions.iter().filter(|t| t.to == State::Failed).count();
+        let before = failures(&shell);
+        shell.run_until(State::Active, 900);
+        assert_eq!(failures(&shell), before, "it goes on in one attempt{}", shell.story());
+        assert_eq!(shell.cpe.value(&format!("{WAN}Username")), "s-10001@isp");
+        assert_eq!(shell.cpe.carrying(), [WAN]);
+    }
+}
+
+#[test]
+fn a_wish_told_twice_ends_no_back_off() {
+    let mut shell = huawei(Quirks { pppoe_refused: true, ..Quirks::default() });
+    shell.run_until(State::Failed, 3600);
+    let before = shell.device.clone();
+    for _ in 0..3 {
+        let step = shell.wish();
+        assert_eq!((step.effects.len(), step.reasons.len()), (0, 0));
+    }
+    assert_eq!(shell.device, before);
+    // Another one does, and the same again after that does no more.
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.wish();
+    assert!(shell.device.next_attempt_at < before.next_attempt_at);
+    assert!(shell.wish().effects.is_empty());
 }
 
 #[test]
@@ -159,11 +207,11 @@ fn a_failed_attempt_is_not_forgotten_when_the_intent_goes_back() {
     shell.run(600);
     let wanted = shell.context.intents.clone();
     mode(&mut shell, InternetMode::Pppoe { username: "new@isp".into(), password: Secret::new("other") });
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     shell.cpe.told_since();
     shell.context.intents = wanted;
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     // The password cannot be put back by undoing, so it is not ACTIVE by having been so.
     let password = Told::Set(format!("{WAN}Password"), support::PPPOE_PASSWORD.into());
@@ -186,7 +234,7 @@ fn a_wifi_change_touches_only_wifi() {
     shell.cpe.told_since();
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     assert_eq!(shell.device.state(), State::Ready);
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WLAN}SSID"), "Renamed".into())]);
@@ -200,7 +248,7 @@ fn a_change_soon_after_the_last_attempt_waits_for_the_cool_down() {
     let began = shell.device.last_attempt_began_at.expect("an attempt");
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     assert_eq!((shell.device.state(), code(&shell)), (State::TimeSynced, ReasonCode::CoolDown));
     shell.run_until(State::Active, 3600);
     let ready =
@@ -217,7 +265,7 @@ fn suspending_switches_off_and_resuming_is_one_write() {
         shell.cpe.told_since();
         shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").suspended =
             suspended;
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run_until(State::Active, 3600);
         assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WAN}Enable"), value.into())]);
     }
@@ -241,7 +289,7 @@ fn suspending_covers_every_wan_of_the_service_whatever_the_mode_was() {
         // Both happen while nobody hears of it: there is no DHCP WAN to switch off, but the PPPoE one is up.
         mode(&mut shell, InternetMode::Dhcp);
         suspend(&mut shell);
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run_until(State::Active, 3600);
         let wan = &shell.cpe.ppp_wans()[0];
         assert_eq!(shell.cpe.value(&format!("{wan}Enable")), "false", "{}", shell.story());
@@ -261,7 +309,7 @@ fn suspending_needs_no_path_for_the_mode() {
     shell.run(600);
     mode(&mut shell, InternetMode::Bridge);
     suspend(&mut shell);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.value("Device.PPP.Interface.1.Enable"), "false");
 }
@@ -276,7 +324,7 @@ fn a_wan_that_does_not_go_off_is_not_a_suspended_service() {
         shell.cpe.quirks.unwanted = vec![("Enable", "false", refusal)];
         shell.cpe.told_since();
         suspend(&mut shell);
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run(12 * 3600);
         assert!(shell.transitions[changes..].iter().all(|t| t.to != State::Active), "{}", shell.story());
         assert!(!sentence(&shell).contains("as it was before"), "{}", sentence(&shell));
@@ -295,11 +343,11 @@ fn a_service_suspended_while_an_attempt_is_undone_stays_off() {
     shell.run(600);
     mode(&mut shell, InternetMode::Dhcp);
     shell.cpe.quirks.unwanted = vec![("Enable", "false", Refusal::Denied)];
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     shell.cpe.quirks = Quirks::default();
     suspend(&mut shell);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.carrying(), Vec::<String>::new());
 }
@@ -313,13 +361,13 @@ fn a_tree_that_cannot_be_listed_proves_nothing_and_gets_nothing() {
     shell.cpe.told_since();
     shell.cpe.quirks.untold = vec![wans];
     suspend(&mut shell);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     assert_eq!(code(&shell), ReasonCode::DeviceFault, "{}", sentence(&shell));
     // Nor is anything created where nobody knows what is there.
     shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").suspended = false;
     mode(&mut shell, InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run(3600);
     assert_eq!((shell.device.state(), shell.cpe.told_since()), (State::Failed, vec![]));
     shell.cpe.quirks.untold.clear();
@@ -336,7 +384,7 @@ fn a_changed_password_is_written_and_nothing_else() {
     shell.cpe.pppoe_password = "another-password";
     shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").mode =
         InternetMode::Pppoe { username: "s-10001@isp".into(), password: Secret::new("another-password") };
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{WAN}Password"), "another-password".into())]);
 }
@@ -347,14 +395,14 @@ fn from_pppoe_to_dhcp_the_old_wan_is_switched_off_not_deleted() {
     shell.run_until(State::Active, 3600);
     shell.run(600);
     mode(&mut shell, InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3 * 3600);
     assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false", "{}", shell.story());
     assert_eq!(shell.cpe.containers(), 3);
     // … and back again, on the WAN that is still there.
     shell.run(600);
     mode(&mut shell, intents(None).internet.expect("internet").mode);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3 * 3600);
     assert_eq!((shell.cpe.value(&format!("{WAN}Enable")), shell.cpe.containers()), ("true", 3));
 }
@@ -367,7 +415,7 @@ fn a_mode_change_that_fails_leaves_the_customer_on_the_former_wan() {
         shell.run(600);
         shell.cpe.told_since();
         mode(&mut shell, InternetMode::Dhcp);
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run_until(State::Failed, 3600);
         assert_eq!(code(&shell), ReasonCode::NoAddress, "{}", shell.story());
         let said = sentence(&shell);
@@ -402,7 +450,7 @@ fn ports_change_hands_when_the_new_wan_carries_and_the_former_is_off() {
     shell.run(600);
     shell.cpe.told_since();
     internet(&mut shell, |wan| wan.mode = InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     let (old, new) = (format!("{WAN}Enable"), format!("{}Enable", shell.cpe.ip_wans()[0]));
     let told: Vec<(String, String)> = shell
@@ -428,7 +476,7 @@ fn what_fails_after_the_former_wan_went_off_brings_it_back() {
     // The new WAN comes up, and then the device refuses to bind a port to it.
     shell.cpe.quirks.refused_leaves = vec!["Lan1Enable"];
     mode(&mut shell, InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     assert_eq!(code(&shell), ReasonCode::WriteRejected, "{}", shell.story());
     assert_eq!(shell.cpe.carrying(), [WAN], "{}", shell.story());
@@ -444,7 +492,7 @@ fn a_wan_that_was_taken_over_goes_off_with_its_mode() {
     shell.run_until(State::Active, 3600);
     shell.run(600);
     mode(&mut shell, InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert_eq!(shell.cpe.value(&format!("{wan}Enable")), "false");
     assert_eq!(shell.cpe.carrying(), shell.cpe.ip_wans());
@@ -464,7 +512,7 @@ fn a_change_of_mode_within_one_connection_is_put_back_when_it_fails() {
         dns: vec!["203.0.113.53".into()],
     };
     mode(&mut shell, address);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     assert!(sentence(&shell).contains("the WAN is as it was before"), "{}", sentence(&shell));
     assert_eq!(shell.cpe.value(&format!("{IP_WAN}AddressingType")), "DHCP");
@@ -478,7 +526,7 @@ fn a_stack_that_was_taken_apart_is_put_together_again_when_its_new_mode_fails() 
     shell.run_until(State::Active, 3600);
     shell.run(600);
     mode(&mut shell, InternetMode::Dhcp);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Failed, 3600);
     for (path, want) in [
         ("Device.IP.Interface.3.LowerLayers", "Device.PPP.Interface.1"),
@@ -498,7 +546,7 @@ fn a_stack_that_was_taken_apart_is_put_together_again_when_its_new_mode_fails() 
     // And back.
     shell.run(600);
     mode(&mut shell, intents(None).internet.expect("internet").mode);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3 * 3600);
     assert_eq!(shell.cpe.value("Device.PPP.Interface.1.Enable"), "true");
     assert_eq!(shell.cpe.value("Device.DHCPv4.Client.2.Enable"), "false");

@@ -4,7 +4,7 @@
 use super::*;
 
 /// A write to the Wi-Fi.
-pub fn of_wifi(told: &Told) -> bool {
+pub(crate) fn of_wifi(told: &Told) -> bool {
     matches!(told, Told::Set(path, _) if path.contains(".WLANConfiguration."))
 }
 
@@ -47,7 +47,7 @@ fn a_wan_that_the_family_cannot_build_does_not_keep_the_wifi_back() {
     assert_eq!((shell.transitions.len(), shell.cpe.told_since()), (changes, vec![]), "{}", shell.story());
     // Without a VLAN it can be built; the Wi-Fi has no part in that.
     shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").vlan = None;
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert!(!shell.cpe.told_since().iter().any(of_wifi));
 }

@@ -272,7 +272,7 @@ fn a_clock_that_never_comes_right_keeps_everything_else_away() {
     let mut intents = shell.context.intents.clone().expect("a service");
     intents.internet.as_mut().expect("Internet").vlan = Some(201);
     shell.context.intents = Some(intents);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run(4 * 3600);
     assert_eq!((shell.device.state(), code(&shell)), (State::Owned, ReasonCode::ClockUnreachable));
     assert_eq!(shell.cpe.told_since(), [], "something was written with a wrong clock");
@@ -314,7 +314,7 @@ fn a_model_may_pass_without_a_clock_until_that_is_withdrawn() {
     let mut intents = shell.context.intents.clone().expect("a service");
     intents.internet.as_mut().expect("Internet").vlan = Some(201);
     shell.context.intents = Some(intents);
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run(4 * 3600);
     assert_eq!((shell.device.state(), code(&shell)), (State::Owned, ReasonCode::ClockUnreachable));
     assert_eq!(shell.cpe.told_since(), [], "nothing but the time server was written");
@@ -357,10 +357,16 @@ fn a_required_leaf_that_is_refused_is_named_and_not_tried_blindly() {
     let before = adds(&shell);
     shell.run(6 * 3600);
     assert_eq!((shell.device.state(), adds(&shell)), (State::Failed, before));
-    // The intent changes: another chance at once, on the WAN that is there.
+    // Told again it is no other intent, whatever its number.
     shell.cpe.quirks.refused_leaves.clear();
     shell.context.intents.as_mut().expect("intents").version += 1;
-    shell.feed(Event::IntentChanged);
+    let waits_until = shell.device.next_attempt_at;
+    shell.wish();
+    assert_eq!(shell.device.next_attempt_at, waits_until);
+    // The intent changes: another chance at once, on the WAN that is there.
+    let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+    access.wifi[0].ssid = "Renamed".into();
+    shell.wish();
     shell.run_until(State::Active, 3600);
     assert_eq!((shell.cpe.ppp_wans().len(), adds(&shell)), (1, before));
 }
@@ -531,7 +537,7 @@ fn new_credentials_are_written_when_the_device_may_be_written() {
     assert_eq!(shell.cpe.told, [], "not while it is ACTIVE");
     let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
     access.wifi[0].ssid = "Renamed".into();
-    shell.feed(Event::IntentChanged);
+    shell.wish();
     shell.run_until(State::Active, 3600);
     let leaf = "InternetGatewayDevice.ManagementServer.ConnectionRequestPassword".to_owned();
     assert!(shell.cpe.told.contains(&Told::Set(leaf, "own-secret-3".into())), "{:?}", shell.cpe.told);
@@ -695,7 +701,7 @@ fn active_devices_are_left_alone_for_days() {
     shell.cpe.told_since();
     for _ in 0..20 {
         shell.feed(Event::OnuFlapped);
-        shell.feed(Event::IntentChanged);
+        shell.wish();
         shell.run(3 * 3600);
     }
     assert_eq!((shell.device.state(), shell.cpe.told.len()), (State::Active, 0));

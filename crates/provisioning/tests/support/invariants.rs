@@ -222,13 +222,47 @@ impl Invariants {
         if before.state() == State::WaitingInform
             && matches!(
                 event,
-                Event::TimerFired(_) | Event::IntentChanged | Event::OnuFlapped | Event::OnuOffline
+                Event::TimerFired(_) | Event::IntentChanged(_) | Event::OnuFlapped | Event::OnuOffline
             )
         {
             assert!(
                 !step.effects.iter().any(|e| matches!(e, Effect::RequestConnection | Effect::Request(_))),
                 "waiting_inform_does_nothing: {event:?}"
             );
+        }
+        if let Event::IntentChanged(wish) = event {
+            // the_same_wish_again_is_no_event
+            let known = before.wish.as_ref().is_some_and(|known| known.layers == wish.layers);
+            if known && matches!(before.state(), State::Failed | State::TimeSynced) {
+                assert!(
+                    step.effects.is_empty() && step.reasons.is_empty() && step.transitions.is_empty(),
+                    "the_same_wish_again_is_no_event: {step:?}"
+                );
+                assert_eq!(
+                    (next.next_attempt_at, &next.run, next.attempts),
+                    (before.next_attempt_at, &before.run, before.attempts),
+                    "the_same_wish_again_is_no_event"
+                );
+            }
+            // a_wish_never_drops_an_undoing
+            let undoing = |device: &Device| device.run.as_ref().and_then(|run| run.rollback.clone());
+            assert_eq!(undoing(before), undoing(next), "a_wish_never_drops_an_undoing");
+        }
+        // an_undoing_ends_done_told_or_covered: with nothing left to be undone, with words for what is, or with an attempt
+        // at the WAN under way that knows what it was before
+        if let Some(run) = before.run.as_ref().filter(|run| run.rollback.is_some())
+            && next.run.as_ref().is_none_or(|run| run.rollback.is_none())
+            && matches!(event, Event::SessionReady | Event::ReplyReceived(_) | Event::RetryRequested { .. })
+            && next.state() != State::Informed
+        {
+            let covered = next.run.as_ref().is_some_and(|next| {
+                run.touched.is_subset(&next.touched)
+                    && run.before.iter().all(|(path, value)| next.before.get(path) == Some(value))
+            });
+            let attempts = |device: &Device| device.attempts;
+            let told = attempts(next) > attempts(before)
+                || run.rollback.as_ref().is_some_and(|rollback| rollback.rounds > 0);
+            assert!(covered || told || next.state() == State::Active, "an_undoing_ends_done_told_or_covered");
         }
         // secrets_never_leave_but_in_a_write
         let mut shown = serde_json::to_string(next).expect("a device is plain data");

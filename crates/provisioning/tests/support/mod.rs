@@ -13,7 +13,7 @@ pub use shell::{Ending, Shell};
 use profiles::cpe::ProfileSet;
 use provisioning::{
     AccessIntent, Band, Context, Intents, InternetIntent, InternetMode, Ipv6Mode, OwnershipCredentials,
-    Policy, WifiIntent, WifiSecurity,
+    Policy, WifiIntent, WifiSecurity, Wish,
 };
 use types::{Secret, UtcMs};
 
@@ -57,6 +57,11 @@ pub fn intents(vlan: Option<u16>) -> Intents {
 
 pub fn policy() -> Policy {
     Policy { ntp_servers: vec!["10.20.0.1".into()], verify_delay_s: 15, ..Policy::default() }
+}
+
+/// What an event says of the intents of this context.
+pub fn wish(context: &Context) -> Wish {
+    Wish::of(context.intents.as_ref(), &context.fingerprint_key)
 }
 
 pub fn context(intents: Option<Intents>) -> Context {

@@ -110,6 +110,11 @@ impl Shell {
         step
     }
 
+    /// The device is told what its service should be now.
+    pub fn wish(&mut self) -> Step {
+        self.feed(Event::IntentChanged(super::wish(&self.context)))
+    }
+
     /// A WAN that a customer uses is only switched off when it shall be, or when another one carries.
     fn check_service(&mut self, request: &DeviceRequest) {
         let DeviceRequest::SetValues { values, .. } = request else { return };
