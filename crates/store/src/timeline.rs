@@ -7,7 +7,7 @@ use crate::{
     record::rows,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
-use types::{CpeId, CustomerId, OltId, OnuRowId, ServiceId, TimelineId};
+use types::{CpeId, CustomerId, OltId, OnuRowId, ServiceId, TimelineId, UtcMs};
 
 /// What a page of history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,21 @@ pub async fn hand_over(tx: &Tx, from: CpeId, to: CpeId) -> Result<u64, StoreErro
         .exec(tx.db())
         .await?;
     Ok(moved.rows_affected)
+}
+
+/// Lines of one kind about a service, from a moment on.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn since(
+    db: &Db,
+    service: ServiceId,
+    code: &str,
+    from: UtcMs,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    use timeline::Column;
+    let query = timeline::Entity::find().filter(Column::ServiceId.eq(service.0));
+    rows(query.filter(Column::Code.eq(code)).filter(Column::At.gt(from.0)).all(db).await?)
 }
 
 /// A page of history, newest first: up to `limit` lines before `before`.

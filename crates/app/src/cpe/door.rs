@@ -101,12 +101,13 @@ impl App {
             }
             ahead => ahead.map(|(_, resolved)| resolved),
         };
-        let Resolved { link, onu, pin } = match self.admit(&row, &device, &inform, &peer, ahead).await? {
-            Admission::Admitted(resolved) => *resolved,
-            Admission::Challenge => return Ok(Begin::Challenge),
-            Admission::Later => return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
-            Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
-        };
+        let Resolved { link, onu, pin, second_for } =
+            match self.admit(&row, &device, &inform, &peer, ahead).await? {
+                Admission::Admitted(resolved) => *resolved,
+                Admission::Challenge => return Ok(Begin::Challenge),
+                Admission::Later => return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
+                Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
+            };
         // Only now: whoever is not let in changes nothing.
         if let Some(serial) = pin.filter(|_| link.confirmed()) {
             // From here on it is this ONU for life, as one whose own serial number says so.
@@ -160,6 +161,9 @@ impl App {
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
         let linked = slot.as_ref().and_then(|live| live.row.service_id);
         drop(slot);
+        if let Some(service) = second_for {
+            self.tell_of_second(service, &row, peer.address).await?;
+        }
         if let (Some(service), Some((onu, word))) = (service.filter(|one| linked == Some(*one)), &onu) {
             self.record_word(cpe, service, onu, word, peer.address).await?;
         }

@@ -71,6 +71,8 @@ pub(super) struct Resolved {
     pub(super) onu: Option<(rows::Onu, Word)>,
     /// The PON serial number that only the OLT knew, by the address.
     pub(super) pin: Option<Serial>,
+    /// The service whose CPE has this identity already.
+    pub(super) second_for: Option<ServiceId>,
 }
 
 impl Resolved {
@@ -82,7 +84,7 @@ impl Resolved {
 
 impl From<Link> for Resolved {
     fn from(link: Link) -> Self {
-        Resolved { link, onu: None, pin: None }
+        Resolved { link, onu: None, pin: None, second_for: None }
     }
 }
 
@@ -186,7 +188,8 @@ impl App {
                     "service {} already has the CPE {}-{}-{}",
                     service.code, other.oui, other.product_class, other.serial_number
                 );
-                return Ok(Link::Conflict { why }.into());
+                let second_for = Some(service_id);
+                return Ok(Resolved { second_for, ..Link::Conflict { why }.into() });
             }
         }
         let olt_confirms = word.as_ref().is_some_and(|(_, word)| word.confirms());
@@ -194,7 +197,8 @@ impl App {
             Some((onu, word)) => self.doubt(onu, word).await?,
             None => Some(format!("no OLT of ours has an ONU {} yet", label())),
         };
-        Ok(Resolved { link: Link::One { service_id, olt_confirms, claimed_by: None, doubt }, onu: word, pin })
+        let link = Link::One { service_id, olt_confirms, claimed_by: None, doubt };
+        Ok(Resolved { link, onu: word, pin, second_for: None })
     }
 
     /// The one ONU that an OLT has at the address of a peer whose serial number says nothing. A MAC address is no key:

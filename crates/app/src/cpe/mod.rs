@@ -11,6 +11,7 @@ mod live;
 mod lost;
 mod reconsider;
 mod refused;
+mod second;
 
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;

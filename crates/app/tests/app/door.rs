@@ -400,6 +400,32 @@ async fn a_second_device_for_one_service_is_reported_and_changes_nothing(bed: &B
     assert!(row.reason_text.contains(&before.0.serial_number), "{}", row.reason_text);
     assert!(!told(&app, second, "identity_conflict").await.is_empty());
     assert_eq!((cpe_row(&app, first).await, service_row(&app, service).await), before);
+    // The one who looks at the service reads of it there: which device, from where.
+    let lines = told(&app, first, "second_device").await;
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+    assert_eq!((line.service_id, line.severity), (Some(service), store::Severity::Warn));
+    for fact in ["HG8245Q2", &serial().hex16(), INSIDE, &format!("CPE {second}")] {
+        assert!(line.text.contains(fact), "{fact}: {}", line.text);
+    }
+    // Once a day, however often it comes.
+    let comes = |class: &str| {
+        let mut twin = inform(serial(), &["2 PERIODIC"], INSIDE);
+        twin.product_class = class.to_owned();
+        told_nothing(&app, twin, anonymous(INSIDE))
+    };
+    for _ in 0..5 {
+        bed.advance_s(3600);
+        assert_eq!(comes("HG8245Q2").await, second);
+    }
+    assert_eq!(told(&app, first, "second_device").await.len(), 1);
+    bed.advance_s(24 * 3600);
+    comes("HG8245Q2").await;
+    assert_eq!(told(&app, first, "second_device").await.len(), 2);
+    // Nor do made up names fill anything.
+    for n in 0..8 {
+        comes(&format!("MADE-UP-{n}")).await;
+    }
+    assert_eq!(told(&app, first, "second_device").await.len(), 6, "five a day");
 }
 
 async fn two_services_with_one_serial_are_a_question_not_a_guess(bed: &Bed) {
