@@ -1,7 +1,7 @@
 //! Commands on customers, plans and services.
 
 use super::{
-    AccessInput, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, VlanInput, WifiInput,
+    AccessInput, InternetInput, LanInput, NewCustomer, NewPlan, VlanInput, WifiInput,
     input::port,
     record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
 };
@@ -16,51 +16,13 @@ use provisioning::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeSet;
-use store::{AccessState, Layer, ServiceState, StoreError, Tx, customers, rows, services, timeline};
+use store::{AccessState, Layer, ServiceState, StoreError, Tx, rows, services, timeline};
 use types::{CustomerId, PlanId, Secret, ServiceId};
 
-/// How often another number is tried for a new customer or service when two people make one at the same moment.
-const NUMBER_TRIES: u32 = 20;
 /// Characters of a generated PPPoE password or Wi-Fi passphrase.
 pub(super) const GENERATED: usize = 14;
 
 impl App {
-    /// Makes a customer.
-    ///
-    /// # Errors
-    /// [`AppError::Invalid`] field by field.
-    pub async fn create_customer(&self, actor: &Actor, input: NewCustomer) -> Result<CustomerId, AppError> {
-        actor.require(Permission::WriteCustomers)?;
-        input.check()?;
-        let row =
-            rows::Customer { created_at: self.now(), ..customer_row(rows::Customer::default(), &input) };
-        let audit = self.audit_row(actor, "customer.create", "customer", None, json(&input));
-        for _ in 0..NUMBER_TRIES {
-            let (row, audit) = (row.clone(), audit.clone());
-            let made = self
-                .store()
-                .write(move |tx| {
-                    Box::pin(async move {
-                        let code = customers::next_code(tx).await?;
-                        let id = tx.insert(&rows::Customer { code, ..row }).await?;
-                        tx.insert(&rows::AuditEntry { subject: format!("customer:{id}"), ..audit }).await?;
-                        Ok::<_, StoreError>(id)
-                    })
-                })
-                .await;
-            match made {
-                // Its number is all that is unique about a customer.
-                Err(StoreError::Duplicate { .. }) => {}
-                made => {
-                    let id = made?;
-                    self.bus().say(Change::Customers);
-                    return Ok(id);
-                }
-            }
-        }
-        Err(AppError::Unavailable("Too many customers are made at this moment; try again.".into()))
-    }
-
     /// Changes a customer.
     ///
     /// # Errors
@@ -148,143 +110,6 @@ impl App {
             .map_err(|error| duplicate(error, taken))?;
         self.bus().say(Change::Customers);
         Ok(())
-    }
-
-    /// [`App::reserve_service`], for who knows every secret already or wants none of them.
-    ///
-    /// # Errors
-    /// As [`App::reserve_service`].
-    pub async fn create_service(&self, actor: &Actor, input: NewService) -> Result<ServiceId, AppError> {
-        self.reserve_service(actor, input).await.map(|(id, _)| id)
-    }
-
-    /// Reserves a service: what the customer should have, layer by layer, before any device is known. Gives what was
-    /// generated for it, which is told this once: from here on secrets are only ever replaced.
-    ///
-    /// # Errors
-    /// [`AppError::Conflict`] when the PPPoE login or the serial number is taken by another service.
-    pub async fn reserve_service(
-        &self,
-        actor: &Actor,
-        input: NewService,
-    ) -> Result<(ServiceId, Generated), AppError> {
-        actor.require(Permission::WriteServices)?;
-        input.check()?;
-        for _ in 0..NUMBER_TRIES {
-            if let Some((id, generated)) = self.reserve(actor, &input).await? {
-                self.bus().say(Change::Service(id));
-                return Ok((id, generated));
-            }
-        }
-        Err(AppError::Unavailable("Too many services are made at this moment; try again.".into()))
-    }
-
-    /// `None`: somebody else took the number in the meantime.
-    async fn reserve(
-        &self,
-        actor: &Actor,
-        input: &NewService,
-    ) -> Result<Option<(ServiceId, Generated)>, AppError> {
-        let customer: rows::Customer = self.found(input.customer_id, "customer").await?;
-        let plan: rows::Plan = self.found(input.plan_id, "plan").await?;
-        is_sold(&plan)?;
-        if let Some(serial) = input.expected_serial
-            && let Some(other) = services::for_serial(self.store(), serial).await?.first()
-        {
-            return Err(AppError::Conflict(format!("{serial} belongs to service {} already.", other.code)));
-        }
-        let now = self.now();
-        let code = services::next_code(self.store()).await?;
-        let login = match plan.internet_mode.as_str() {
-            "pppoe" => {
-                Some(input.pppoe_login.clone().unwrap_or_else(|| code.to_lowercase().replace('-', "")))
-            }
-            _ => None,
-        };
-        let internet = InternetIntent {
-            mode: match &login {
-                Some(username) => InternetMode::Pppoe {
-                    username: username.clone(),
-                    password: match &input.pppoe_password {
-                        Some(password) => password.clone(),
-                        None => random_secret(GENERATED)?,
-                    },
-                },
-                None if plan.internet_mode == "bridge" => InternetMode::Bridge,
-                None => InternetMode::Dhcp,
-            },
-            vlan: vlan_of(&plan),
-            priority: None,
-            nat: plan.internet_mode != "bridge",
-            ipv6: Ipv6Mode::Off,
-            bind: Vec::new(),
-            policy_routes: false,
-            suspended: false,
-            mtu: None,
-        };
-        let access = match (&input.wifi, plan.internet_mode.as_str()) {
-            (None, "bridge") => None,
-            (wifi, _) => {
-                let wifi = wifi.clone().unwrap_or(WifiInput {
-                    ssid: format!("Home-{code}"),
-                    passphrase: None,
-                    enabled: true,
-                });
-                Some(access_intent(&wifi, None)?)
-            }
-        };
-        let intents = Intents { version: 1, internet: Some(internet), access };
-        let generated = Generated::of(input, &intents);
-        let row = rows::Service {
-            code: code.clone(),
-            customer_id: customer.id,
-            plan_id: plan.id,
-            state: ServiceState::Reserved,
-            access_state: AccessState::Allowed,
-            pppoe_login: login.clone(),
-            expected_serial: input.expected_serial,
-            address: if input.address.is_empty() { customer.address.clone() } else { input.address.clone() },
-            created_at: now,
-            ..Default::default()
-        };
-        let audit = self.audit_row(actor, "service.create", "service", None, json(input));
-        let entry = rows::TimelineEntry {
-            at: now,
-            kind: "service".into(),
-            customer_id: Some(customer.id),
-            to_state: Some(ServiceState::Reserved.as_str().into()),
-            code: "service_reserved".into(),
-            text: format!("Service {code} reserved: {} for {}.", plan.name, customer.name),
-            actor: actor.label(),
-            facts: serde_json::json!({}),
-            ..Default::default()
-        };
-        let (app, label) = (self.clone(), actor.label());
-        let made = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let id = tx.insert(&row).await?;
-                    app.put_intents(tx, id, &intents, &label).await?;
-                    timeline::append(tx, &rows::TimelineEntry { service_id: Some(id), ..entry }).await?;
-                    tx.insert(&rows::AuditEntry { subject: format!("service:{id}"), ..audit }).await?;
-                    Ok::<_, StoreError>(id)
-                })
-            })
-            .await;
-        match made {
-            Err(StoreError::Duplicate { .. }) => {
-                if let Some(login) = login
-                    && let Some(other) = services::by_pppoe_login(self.store(), &login).await?
-                    && other.code != code
-                {
-                    let text = format!("The PPPoE login {login} is taken (service {}).", other.code);
-                    return Err(AppError::Conflict(text));
-                }
-                Ok(None)
-            }
-            made => Ok(Some((made?, generated))),
-        }
     }
 
     /// Changes what the internet layer should be. Secrets that are not given stay as they are.
@@ -760,7 +585,7 @@ impl App {
     }
 
     /// Stores the layers that are given, and leaves word for the device.
-    async fn put_intents(
+    pub(super) async fn put_intents(
         &self,
         tx: &Tx,
         id: ServiceId,
@@ -796,7 +621,7 @@ pub(crate) fn vlan_of(plan: &rows::Plan) -> Option<u16> {
 }
 
 /// Every band gets the same name and passphrase, so that phones roam; a model without 5 GHz ignores it.
-fn access_intent(wifi: &WifiInput, old: Option<&AccessIntent>) -> Result<AccessIntent, AppError> {
+pub(super) fn access_intent(wifi: &WifiInput, old: Option<&AccessIntent>) -> Result<AccessIntent, AppError> {
     let kept = old.and_then(|old| old.wifi.first()).map(|wifi| wifi.passphrase.clone());
     let passphrase = match wifi.passphrase.clone().or(kept) {
         Some(passphrase) => passphrase,
@@ -821,11 +646,11 @@ fn body<T: Serialize + DeserializeOwned>(intent: &T) -> Secret {
 }
 
 /// For the audit log: inputs skip their secrets when they are serialised.
-fn json(input: &impl Serialize) -> Option<serde_json::Value> {
+pub(super) fn json(input: &impl Serialize) -> Option<serde_json::Value> {
     serde_json::to_value(input).ok()
 }
 
-fn customer_row(old: rows::Customer, input: &NewCustomer) -> rows::Customer {
+pub(super) fn customer_row(old: rows::Customer, input: &NewCustomer) -> rows::Customer {
     rows::Customer {
         name: input.name.trim().to_owned(),
         phone: input.phone.trim().to_owned(),

@@ -1,6 +1,6 @@
 //! Correcting a service, and ending it.
 
-use super::ServiceCorrection;
+use super::{ServiceCorrection, create::nobody_expects};
 use crate::{Actor, App, AppError, Change, Permission};
 use store::{AccessState, ServiceState, Tx, rows, services, tasks, timeline};
 use types::{Serial, ServiceId};
@@ -72,10 +72,7 @@ impl App {
     }
 
     async fn may_expect(&self, service: &rows::Service, serial: Serial) -> Result<(), AppError> {
-        let others = services::for_serial(self.store(), serial).await?;
-        if let Some(other) = others.iter().find(|other| other.id != service.id) {
-            return Err(AppError::Conflict(format!("{serial} belongs to service {} already.", other.code)));
-        }
+        nobody_expects(self.store(), serial, Some(service.id)).await?;
         let Some(onu) = service.onu_id else { return Ok(()) };
         let onu: rows::Onu = self.found(onu, "ONU").await?;
         if onu.serial == serial {
@@ -158,6 +155,8 @@ impl App {
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    // Who orders something for it holds its row: one of the two is seen by the other.
+                    services::take(tx, id).await?;
                     nobody_is_at(tx, id).await?;
                     services::transition(tx, id, from, version, ServiceState::Terminated, now)
                         .await?

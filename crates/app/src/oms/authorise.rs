@@ -2,10 +2,11 @@
 //! second task on the same ONU is refused by the database.
 
 use super::{
-    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, OltDefaults, PlannedCustomer, PlannedService,
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewAuthorised, NewLine, OltDefaults,
+    PlannedCustomer, PlannedService,
     spec::{ForService, VlanFrom, authorise_spec, fingerprint, given, internet_port, internet_vlan},
 };
-use crate::{Actor, App, AppError, Change, Permission};
+use crate::{Actor, App, AppError, Change, NewCustomer, NewService, Permission, crm::NUMBER_TRIES};
 use olt::{
     dialect::Dialect,
     plan::{AuthoriseSpec, Operation, Plan, SentKind},
@@ -16,7 +17,7 @@ use store::{
     claims::{self, Claim},
     detected, onus, rows, services, tasks, timeline,
 };
-use types::{OltId, OltTaskId, Serial, ServiceId, UtcMs};
+use types::{CustomerId, OltId, OltTaskId, Serial, ServiceId, UtcMs};
 
 /// The kind of these tasks.
 pub(crate) const AUTHORISE: &str = "authorise_onu";
@@ -296,17 +297,6 @@ impl App {
         Ok(DryRun { onu_id: plan.onu.onu_id, lines, checks, fingerprint })
     }
 
-    /// Whether an authorisation could be ordered, as far as we know without asking the OLT, before anything is made for
-    /// it. What it would come to must be what somebody has looked at, if they have.
-    ///
-    /// # Errors
-    /// What the order would be refused with.
-    pub async fn check_authorise(&self, actor: &Actor, request: &AuthoriseRequest) -> Result<(), AppError> {
-        actor.require(Permission::AuthoriseOnu)?;
-        self.wish(request).await?.is_as_seen(request)?;
-        self.is_free(request.serial, request.olt_id).await
-    }
-
     /// Refuses a serial number that an OLT has already. One that its own OLT does not have any more is authorised anew
     /// there, in the row that it has.
     async fn is_free(&self, serial: Serial, on: OltId) -> Result<(), AppError> {
@@ -338,12 +328,92 @@ impl App {
                 "The service has to be made before an ONU is authorised for it.".into(),
             ));
         }
+        self.is_free(request.serial, request.olt_id).await?;
+        let order = self.order(actor, request, &wish)?;
+        let task = self.store().write(move |tx| Box::pin(order.place(tx))).await?;
+        self.ordered(task, request.olt_id);
+        Ok(task)
+    }
+
+    /// Orders an authorisation for a service that is made for it, and for its customer if that one is new: all of it in
+    /// one unit of work, so that a refusal of any part leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`App::authorise_onu`] and [`App::reserve_service`]; [`AppError::Conflict`] when nothing new was asked for.
+    pub async fn authorise_new(
+        &self,
+        actor: &Actor,
+        request: &AuthoriseRequest,
+        line: NewLine,
+    ) -> Result<NewAuthorised, AppError> {
+        actor.require(Permission::AuthoriseOnu)?;
+        let AuthoriseFor::Planned(planned) = &request.service else {
+            return Err(AppError::Conflict("The service is there already; nothing is made for it.".into()));
+        };
+        let (known, new_customer) = match &planned.customer {
+            PlannedCustomer::Known(id) => (*id, None),
+            PlannedCustomer::New(name) => {
+                let input = NewCustomer {
+                    name: name.trim().to_owned(),
+                    phone: line.customer_phone.clone(),
+                    address: line.address.clone(),
+                    ..NewCustomer::default()
+                };
+                (CustomerId(0), Some(self.customer_to_make(actor, &input)?))
+            }
+        };
+        let input = NewService {
+            customer_id: known,
+            plan_id: planned.plan_id,
+            pppoe_login: line.pppoe_login,
+            pppoe_password: line.pppoe_password,
+            wifi: line.wifi,
+            expected_serial: Some(request.serial),
+            address: line.address,
+        };
+        for _ in 0..NUMBER_TRIES {
+            let wish = self.wish(request).await?;
+            wish.is_as_seen(request)?;
+            self.is_free(request.serial, request.olt_id).await?;
+            let Some((service, plan, customer)) = &wish.service else {
+                return Err(AppError::Internal("a planned service was not planned".into()));
+            };
+            let customer = new_customer.as_ref().map_or(customer, |new| &new.row);
+            let service = self.service_to_make(actor, &input, service.code.clone(), customer, plan)?;
+            let mut order = self.order(actor, request, &wish)?;
+            let (app, making, new_customer) = (self.clone(), service.clone(), new_customer.clone());
+            let made = self.store().write(move |tx| {
+                Box::pin(async move {
+                    let customer = match new_customer {
+                        Some(new) => new.insert(tx).await?,
+                        None => known,
+                    };
+                    let service = making.insert(tx, &app, customer).await?;
+                    order.new.service_id = Some(service);
+                    Ok::<_, AppError>((order.place(tx).await?, service))
+                })
+            });
+            match made.await {
+                // Somebody else was quicker with the number of one of them.
+                Err(AppError::Store(StoreError::Duplicate { .. })) => self.login_is_free(&service).await?,
+                made => {
+                    let (task, id) = made?;
+                    self.bus().say(Change::Customers);
+                    self.bus().say(Change::Service(id));
+                    self.ordered(task, request.olt_id);
+                    return Ok(NewAuthorised { task, service: id, generated: service.generated });
+                }
+            }
+        }
+        Err(AppError::Unavailable("Too many services are made at this moment; try again.".into()))
+    }
+
+    fn order(&self, actor: &Actor, request: &AuthoriseRequest, wish: &Wish) -> Result<Order, AppError> {
         let serial = request.serial;
-        self.is_free(serial, request.olt_id).await?;
         let new = tasks::NewTask {
             kind: AUTHORISE.to_owned(),
             olt_id: wish.olt.id,
-            service_id: wish.service.as_ref().map(|(service, ..)| service.id),
+            service_id: wish.service.as_ref().filter(|_| !wish.planned).map(|(service, ..)| service.id),
             serial,
             pon: request.pon,
             plan: given(&wish.spec, wish.vlan_from)?,
@@ -354,7 +424,6 @@ impl App {
             at: self.now(),
             kind: "task".into(),
             olt_id: Some(wish.olt.id),
-            service_id: new.service_id,
             code: "authorise_ordered".into(),
             text: format!("Authorisation of {serial} on {} {} ordered.", wish.olt.name, request.pon),
             actor: actor.label(),
@@ -363,49 +432,53 @@ impl App {
         };
         let audit =
             self.audit_row(actor, "onu.authorise", &format!("onu:{serial}"), None, Some(new.plan.clone()));
-        let (olt, now) = (wish.olt.id, self.now());
-        let task = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let service = new.service_id;
-                    let task = begin_order(tx, new, &[], now).await?;
-                    let known = onus::by_serial(tx, serial).await?;
-                    if let Some(other) = known.filter(|onu| onu.olt_id != olt || !onu.is_off_its_olt()) {
-                        let place: rows::Olt = tx.require(other.olt_id).await?;
-                        return Err(AppError::Conflict(format!(
-                            "{serial} is authorised already: {} {} ONU {}.",
-                            place.name, other.pon, other.onu_id
-                        )));
-                    }
-                    if let Some(service) = service {
-                        may_have_an_onu(&tx.require(service).await?)?;
-                        without_another(tx, service, serial).await?;
-                    }
-                    if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
-                        let _moved: Guarded = detected::transition(
-                            tx,
-                            seen.id,
-                            DetectedState::Waiting,
-                            DetectedState::Authorising,
-                        )
-                        .await?;
-                    }
-                    timeline::append(tx, &entry).await?;
-                    tx.insert(&audit).await?;
-                    Ok(task)
-                })
-            })
-            .await
-            .map_err(|error| match error {
-                AppError::Store(StoreError::Duplicate { .. }) => {
-                    AppError::Conflict(format!("Somebody else is authorising {serial} right now."))
-                }
-                other => other,
-            })?;
+        Ok(Order { new, entry, audit, now: self.now() })
+    }
+
+    fn ordered(&self, task: OltTaskId, olt: OltId) {
         self.bus().say(Change::Task(task));
-        self.bus().say(Change::Detected(request.olt_id));
+        self.bus().say(Change::Detected(olt));
         self.wake_olts();
+    }
+}
+
+/// An authorisation that was looked through and is not ordered yet.
+#[derive(Clone)]
+struct Order {
+    new: tasks::NewTask,
+    entry: rows::TimelineEntry,
+    audit: rows::AuditEntry,
+    now: UtcMs,
+}
+
+impl Order {
+    async fn place(self, tx: &Tx) -> Result<OltTaskId, AppError> {
+        let Order { new, entry, audit, now } = self;
+        let (serial, olt, service) = (new.serial, new.olt_id, new.service_id);
+        let task = begin_order(tx, new, &[], now).await.map_err(|error| match error {
+            AppError::Store(StoreError::Duplicate { .. }) => {
+                AppError::Conflict(format!("Somebody else is authorising {serial} right now."))
+            }
+            other => other,
+        })?;
+        let known = onus::by_serial(tx, serial).await?;
+        if let Some(other) = known.filter(|onu| onu.olt_id != olt || !onu.is_off_its_olt()) {
+            let place: rows::Olt = tx.require(other.olt_id).await?;
+            return Err(AppError::Conflict(format!(
+                "{serial} is authorised already: {} {} ONU {}.",
+                place.name, other.pon, other.onu_id
+            )));
+        }
+        if let Some(service) = service {
+            may_have_an_onu(&tx.require(service).await?)?;
+            without_another(tx, service, serial).await?;
+        }
+        if let Some(seen) = detected::by_serial(tx, olt, serial).await? {
+            let _moved: Guarded =
+                detected::transition(tx, seen.id, DetectedState::Waiting, DetectedState::Authorising).await?;
+        }
+        timeline::append(tx, &rows::TimelineEntry { service_id: service, ..entry }).await?;
+        tx.insert(&audit).await?;
         Ok(task)
     }
 }
@@ -421,6 +494,10 @@ pub(crate) async fn begin_order(
     also: &[Claim],
     now: UtcMs,
 ) -> Result<OltTaskId, AppError> {
+    if let Some(service) = new.service_id {
+        // Who ends the service at this moment does so before or after this unit: whatever is looked at below stays true.
+        services::take(tx, service).await?;
+    }
     let olt: rows::Olt = tx.require(new.olt_id).await?;
     if olt.admin_state != store::AdminState::Enabled {
         return Err(is_disabled(&olt));

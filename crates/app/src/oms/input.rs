@@ -1,9 +1,9 @@
 //! What OMS commands take and give.
 
-use crate::{AppError, error::Checks};
+use crate::{AppError, Generated, WifiInput, error::Checks};
 use serde::{Deserialize, Serialize};
 use store::OltProtocol;
-use types::{CustomerId, OltId, PlanId, PonPath, Secret, Serial, ServiceId};
+use types::{CustomerId, OltId, OltTaskId, PlanId, PonPath, Secret, Serial, ServiceId};
 
 /// What ONUs of a plan get on one OLT instead of its defaults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,7 +234,7 @@ pub enum AuthoriseFor {
     Nobody,
     /// This service.
     Service(ServiceId),
-    /// A service that does not exist yet. Only a dry run can be asked for; the order names the service that was made.
+    /// A service that does not exist yet. An order makes it in the same unit of work ([`crate::App::authorise_new`]).
     Planned(PlannedService),
 }
 
@@ -256,6 +256,32 @@ pub enum PlannedCustomer {
     Known(CustomerId),
     /// One that is made too, by name.
     New(String),
+}
+
+/// What of a new service and its customer no OLT hears of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewLine {
+    /// Of a new customer: as they say it.
+    pub customer_phone: String,
+    /// Where the service is, and where a new customer lives; empty: the address of the customer.
+    pub address: String,
+    /// PPPoE user name; none: derived from the service code.
+    pub pppoe_login: Option<String>,
+    /// PPPoE password; none: a random one.
+    pub pppoe_password: Option<Secret>,
+    /// The home network; none: a name from the service code and a random passphrase.
+    pub wifi: Option<WifiInput>,
+}
+
+/// What an order with a new service came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuthorised {
+    /// The order.
+    pub task: OltTaskId,
+    /// What it is for.
+    pub service: ServiceId,
+    /// What was generated for it, told this once.
+    pub generated: Generated,
 }
 
 impl AuthoriseRequest {

@@ -23,8 +23,8 @@ mod turns;
 
 pub(crate) use address::{AddressWord, Asked, Asker, said_at, seen_online};
 pub use input::{
-    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewOlt, OltDefaults, OnuChange, PlanTraffic,
-    PlannedCustomer, PlannedService,
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewAuthorised, NewLine, NewOlt, OltDefaults,
+    OnuChange, PlanTraffic, PlannedCustomer, PlannedService,
 };
 pub use observe::OltReading;
 pub use olts::OltTest;

@@ -423,7 +423,91 @@ async fn a_service_is_corrected_by_who_has_looked_at_it(bed: &Bed) {
     app.correct_service(&admin(), id, right(None), None).await.expect("none is no contradiction");
 }
 
+async fn an_end_and_an_order_for_one_service_never_both_happen(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let olt = world::quiet_olt(&app, "olt-1").await;
+    bed.sql("UPDATE olts SET admin_state = 'enabled'").await;
+    let mut both = 0;
+    for number in 1..=12u32 {
+        let serial = world::serial(&format!("HWTC{number:08X}"));
+        let service = world::service(&app, &format!("user{number}@isp"), Some(serial)).await;
+        let request = app::AuthoriseRequest {
+            olt_id: olt,
+            pon: "0/1/0".parse().expect("a port"),
+            serial,
+            service: app::AuthoriseFor::Service(service),
+            description: None,
+            internet_vlan: None,
+            untagged: None,
+            seen: None,
+        };
+        let who = admin();
+        let (ordered, ended) =
+            tokio::join!(app.authorise_onu(&who, &request), app.terminate_service(&who, service, None));
+        assert!(ordered.is_ok() || ended.is_ok(), "one of the two comes first: {ordered:?} {ended:?}");
+        both += u32::from(ordered.is_ok() && ended.is_ok());
+    }
+    assert_eq!(both, 0, "no line is built for a service that has ended");
+}
+
+async fn a_new_service_with_its_order_is_made_whole_or_not_at_all(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let olt = world::quiet_olt(&app, "olt-1").await;
+    bed.sql("UPDATE olts SET admin_state = 'enabled'").await;
+    let serial = world::serial("HWTC00000077");
+    let other = world::service(&app, "taken@isp", None).await;
+    let plan = service_row(&app, other).await.plan_id;
+    let customers = async || {
+        let filter = store::read::CustomerFilter::default();
+        let (sort, page) = (store::read::Sort::default(), store::read::Page::default());
+        app.store().read().customers(&filter, &sort, page).await.expect("readable").total
+    };
+    let request = app::AuthoriseRequest {
+        olt_id: olt,
+        pon: "0/1/0".parse().expect("a port"),
+        serial,
+        service: app::AuthoriseFor::Planned(app::PlannedService {
+            plan_id: plan,
+            customer: app::PlannedCustomer::New(" Noor ".into()),
+        }),
+        description: None,
+        internet_vlan: None,
+        untagged: None,
+        seen: None,
+    };
+    let line = app::NewLine { customer_phone: "0612".into(), address: "Quay 1".into(), ..Default::default() };
+    let before = customers().await;
+    // Found out in the unit itself, after the customer was written.
+    let taken = app::NewLine { pppoe_login: Some("taken@isp".into()), ..line.clone() };
+    let refused = app.authorise_new(&admin(), &request, taken).await.expect_err("the login is taken");
+    assert!(refused.to_string().contains("taken@isp is taken (service S-10001)"), "{refused}");
+    assert_eq!(customers().await, before);
+    for role in [Role::Technician, Role::Viewer] {
+        let refused = app.authorise_new(&person("kim", role), &request, line.clone()).await;
+        assert!(matches!(refused, Err(AppError::Forbidden(_))), "{role:?}: {refused:?}");
+    }
+    assert_eq!(customers().await, before);
+
+    let made = app.authorise_new(&admin(), &request, line.clone()).await.expect("ordered");
+    assert_eq!(customers().await, before + 1);
+    let service = service_row(&app, made.service).await;
+    let customer: store::rows::Customer = app.store().require(service.customer_id).await.expect("made");
+    assert_eq!((customer.name.as_str(), customer.phone.as_str()), ("Noor", "0612"));
+    assert_eq!((service.expected_serial, service.address.as_str()), (Some(serial), "Quay 1"));
+    let task: store::rows::OltTask = app.store().require(made.task).await.expect("the order");
+    assert_eq!((task.service_id, task.serial), (Some(made.service), serial));
+    assert_eq!(task.plan["description"], format!("{} Noor", service.code));
+    let (login, password) = made.generated.pppoe.expect("generated");
+    assert_eq!(pppoe_of(&internet(&app, made.service).await.1), (login, password.expose().to_owned()));
+
+    // The serial number has an order now: what is asked for again makes no second customer.
+    app.authorise_new(&admin(), &request, line).await.expect_err("it belongs to the first");
+    assert_eq!(customers().await, before + 1);
+}
+
 on_both!(
+    an_end_and_an_order_for_one_service_never_both_happen,
+    a_new_service_with_its_order_is_made_whole_or_not_at_all,
     a_service_is_corrected_by_who_has_looked_at_it,
     what_is_generated_is_told_once_and_made_anew_when_it_is_lost,
     everything_wrong_with_an_input_is_said_at_once,

@@ -1,7 +1,7 @@
 //! Authorising a detected ONU: one form, the exact lines before anything is sent, then a task.
 
 use app::{
-    AuthoriseFor, AuthoriseRequest, DryRun, Generated, OltDefaults, Permission, PlannedCustomer,
+    AppError, AuthoriseFor, AuthoriseRequest, DryRun, NewLine, OltDefaults, Permission, PlannedCustomer,
     PlannedService,
 };
 use askama::Template;
@@ -274,95 +274,61 @@ pub(crate) async fn submit(
 ) -> Result<Response, Fail> {
     let row = detected(&ctx, &form).await?;
     settle(&ctx, &mut form).await?;
-    let mut wanted = request(&row, &mut form)?;
-    let mut made = None;
-    if let AuthoriseFor::Planned(planned) = wanted.service.clone()
-        && !form.has_errors()
-    {
-        match new_service(&ctx, &who, &mut form, planned, &mut wanted).await {
-            Ok(service) => made = Some(service),
-            Err(fail) => form.take(fail),
-        }
-    }
+    let wanted = request(&row, &mut form)?;
     if form.has_errors() {
         return again(&draw(&ctx, &who, &headers, row, form).await?);
     }
-    match ctx.app().authorise_onu(&who.actor, &wanted).await {
-        Ok(task) => match made {
-            Some((service, generated)) if !generated.is_empty() => {
-                let made = Made {
-                    title: "Authorising, for a new service",
-                    service: service.0,
-                    next: "The router gets it by itself once the OLT was read back.",
-                    task: Some(task.0),
-                };
-                shown_once(&ctx, &who, &headers, made, generated).await
-            }
-            _ => Ok(go(
-                &ctx,
-                &format!("/tasks/{task}"),
-                Status::Ok,
-                "Authorising",
-                "Every line and answer appears below as it happens.",
-            )),
+    let ordered = match &wanted.service {
+        AuthoriseFor::Planned(_) => match new_line(&form) {
+            // Customer, service and order are made together or not at all.
+            Ok(line) => ctx
+                .app()
+                .authorise_new(&who.actor, &wanted, line)
+                .await
+                .map(|made| (made.task, Some((made.service, made.generated)))),
+            Err(error) => Err(error),
         },
+        _ => ctx.app().authorise_onu(&who.actor, &wanted).await.map(|task| (task, None)),
+    };
+    match ordered {
+        Ok((task, Some((service, generated)))) if !generated.is_empty() => {
+            let made = Made {
+                title: "Authorising, for a new service",
+                service: service.0,
+                next: "The router gets it by itself once the OLT was read back.",
+                task: Some(task.0),
+            };
+            shown_once(&ctx, &who, &headers, made, generated).await
+        }
+        Ok((task, _)) => Ok(go(
+            &ctx,
+            &format!("/tasks/{task}"),
+            Status::Ok,
+            "Authorising",
+            "Every line and answer appears below as it happens.",
+        )),
         Err(error) => {
-            let mut fail = Fail::from(error);
-            if made.is_some_and(|(_, generated)| !generated.is_empty()) {
-                fail.detail.push_str(
-                    " The new service was made and stays; passwords that were generated for it are made anew on its \
-                     page.",
-                );
-            }
-            form.take(fail);
+            form.take(error.into());
             again(&draw(&ctx, &who, &headers, row, form).await?)
         }
     }
 }
 
-/// Makes the customer and service of the form, once nothing known speaks against the authorisation. What was made stays
-/// when the authorisation is refused all the same: the form then names the service, so that nothing is made twice.
-async fn new_service(
-    ctx: &Ctx,
-    who: &Who,
-    form: &mut Form,
-    planned: PlannedService,
-    wanted: &mut AuthoriseRequest,
-) -> Result<(ServiceId, Generated), Fail> {
+/// What the form says of a new service beside what reaches the OLT.
+fn new_line(form: &Form) -> Result<NewLine, AppError> {
     let wifi = form.opt("ssid").map(|ssid| app::WifiInput {
         ssid,
         passphrase: form.opt("passphrase").map(Secret::new),
         enabled: true,
     });
     if wifi.is_none() && form.opt("passphrase").is_some() {
-        return Err(app::AppError::invalid("ssid", "is missing beside its password.").into());
+        return Err(AppError::invalid("ssid", "is missing beside its password."));
     }
-    ctx.app().check_authorise(&who.actor, wanted).await?;
-    let customer = match planned.customer {
-        PlannedCustomer::Known(id) => id,
-        PlannedCustomer::New(name) => {
-            let input = app::NewCustomer {
-                name,
-                phone: form.val("customer_phone").trim().to_owned(),
-                address: form.val("address").trim().to_owned(),
-                ..app::NewCustomer::default()
-            };
-            let id = ctx.app().create_customer(&who.actor, input).await?;
-            form.set("customer_id", id.0);
-            id
-        }
-    };
-    let input = app::NewService {
-        customer_id: customer,
-        plan_id: planned.plan_id,
+    Ok(NewLine {
+        customer_phone: form.val("customer_phone").trim().to_owned(),
+        address: form.val("address").trim().to_owned(),
         pppoe_login: form.opt("pppoe_login"),
         pppoe_password: form.opt("pppoe_password").map(Secret::new),
         wifi,
-        expected_serial: Some(wanted.serial),
-        address: form.val("address").trim().to_owned(),
-    };
-    let (service, generated) = ctx.app().reserve_service(&who.actor, input).await?;
-    form.set("for", "service").set("service_id", service.0);
-    wanted.service = AuthoriseFor::Service(service);
-    Ok((service, generated))
+    })
 }

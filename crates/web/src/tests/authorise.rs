@@ -83,6 +83,41 @@ async fn a_new_service_is_made_only_when_what_was_looked_at_is_what_is_ordered()
 }
 
 #[tokio::test]
+async fn what_is_refused_leaves_no_customer_and_says_so() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (_, _, olt) = bed.seeded().await;
+    enabled(&bed, olt).await;
+    let plan = plan(&bed).await;
+    let before = counts(&bed).await;
+    // The login of the service that is there already.
+    let taken = bed.app.store().require::<rows::Service>(types::ServiceId(1)).await.expect("a service");
+    let taken = taken.pppoe_login.expect("it has one");
+    let long = "x".repeat(501);
+    for (field, value, said) in [
+        ("passphrase", "1234567", "must be 8 to 63 characters"),
+        ("pppoe_login", "a b", "must be printable ASCII without blanks"),
+        ("pppoe_login", taken.as_str(), "is taken (service S-10001)"),
+        ("pppoe_password", "пароль", "routers carry no others"),
+        ("address", long.as_str(), "500 is the most"),
+        ("customer_phone", &long[..41], "40 is the most"),
+        ("customer_name", "", "is empty; it is needed"),
+        ("internet_vlan", "40", "is the management VLAN"),
+    ] {
+        let mut form = vec![("detected", "1"), ("for", "new"), ("plan_id", plan.as_str()), ("ssid", "Own")];
+        form.extend((field != "customer_name").then_some(("customer_name", "Noor")));
+        form.push((field, value));
+        let refused = admin.post(&bed, "/authorise", &form).await;
+        assert!(refused.status.is_client_error(), "{field}: {} {}", refused.status, refused.text);
+        assert!(refused.text.contains(said), "{field}: {}", refused.text);
+        assert!(refused.text.contains("Nothing was saved."), "{field}: {}", refused.text);
+        assert_eq!(counts(&bed).await, before, "{field}: nothing was made");
+        let serial = "HWTC-9A41B2C7".parse().expect("a serial");
+        assert!(tasks::for_serial(bed.app.store(), serial, 5).await.expect("readable").is_empty(), "{field}");
+    }
+}
+
+#[tokio::test]
 async fn the_line_only_is_for_nobody_even_if_a_service_waits() {
     let bed = Bed::new().await;
     let mut admin = bed.admin().await;
