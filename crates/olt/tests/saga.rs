@@ -528,12 +528,12 @@ async fn undone_after(write: usize, meanwhile: impl FnOnce(&FakeOlt)) -> (FakeOl
     (olt, outcome)
 }
 
-/// Service ports of ours that nobody wrote down (a crash between push and record, or sent twice) are found and removed
-/// with the ONU.
+/// Service ports of ours that nobody wrote down (a crash between push and record, or sent twice) are known by their shape
+/// and removed with the ONU.
 #[tokio::test]
 async fn orphans_do_not_block_the_undoing() {
     let (olt, outcome) = undone_after(3, |olt| {
-        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: Some((8, 9)) };
+        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: Some((6, 7)) };
         olt.world().ports.insert(900, port);
     })
     .await;
@@ -570,12 +570,19 @@ async fn what_an_engineer_put_on_the_onu_meanwhile_is_not_undone() {
         let port = Port { pon: pon(), ont: 1, vlan: 200, user_vlan: 200, gem: 2, traffic: None };
         olt.world().ports.insert(900, port);
     };
+    // For the VLAN of ours, and not what was sent.
+    let speed: Repair = |olt| {
+        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: Some((8, 9)) };
+        olt.world().ports.insert(900, port);
+    };
     let management: Repair = |olt| ont(olt, |ont| ont.ipconfig = Some(("dhcp".into(), 300, 0)));
     let acs: Repair = |olt| ont(olt, |ont| ont.acs = Some(9));
     // After the first service port; and when it is to be undone.
     for (write, repair, words) in [
         (5, port, "service port 900 (VLAN 200)"),
         (11, port, "service port 900 (VLAN 200)"),
+        (5, speed, "service port 900 (VLAN 100)"),
+        (11, speed, "service port 900 (VLAN 100)"),
         (11, management, "management IP index 0 (DHCP, VLAN 300)"),
         (11, acs, "ACS profile 9"),
     ] {
@@ -602,4 +609,86 @@ async fn what_an_engineer_put_on_the_onu_meanwhile_is_not_undone() {
         assert!(left.contains(&"undo service-port 5".to_owned()), "{left:?}");
         assert!(!left.iter().any(|line| line.contains("900")), "{left:?}");
     }
+}
+
+/// A task that died before its management address or its ACS was set, and an engineer who set one of them meanwhile: the
+/// OLT would take ours without a word in its place, so it is not sent.
+#[tokio::test]
+async fn what_an_engineer_set_meanwhile_is_not_written_over() {
+    async fn resumed_after(write: usize, meanwhile: impl FnOnce(&mut Ont)) -> (FakeOlt, Outcome) {
+        let (olt, journal) = (FakeOlt::new(), MemoryJournal::default());
+        *journal.blow.lock().expect("blow") = Some((write, JournalBlow::KillAfter));
+        {
+            let (mut driver, mut own) = (olt.driver(), journal.clone());
+            tokio::select! {
+                outcome = async { execute(&mut driver, &authorise(), &facts(), &mut own).await } => panic!("{outcome:?}"),
+                () = journal.killed.notified() => {}
+            }
+        }
+        meanwhile(olt.world().onts.get_mut(&(pon(), 1)).expect("registered"));
+        let outcome =
+            resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+        // Whoever asks again gets the same answer, and nothing more is sent.
+        let sent = olt.world().log.len();
+        let again = resume(&mut olt.driver(), &mut journal.clone()).await.expect("over").expect("a task");
+        assert_eq!((&again, olt.world().log.len()), (&outcome, sent));
+        (olt, outcome)
+    }
+    let address = "ont ipconfig 6 1 dhcp vlan 4000 priority 2";
+    let acs = "ont tr069-server-config 6 1 profile-id 3";
+    for write in [3, 5, 7, 8] {
+        let theirs = Some(("dhcp".to_owned(), 300, 0));
+        let (olt, outcome) = resumed_after(write, |ont| ont.ipconfig = theirs.clone()).await;
+        let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{write}: {outcome:?}") };
+        assert!(reason.contains("management IP index 0 (DHCP, VLAN 300)"), "{reason}");
+        assert_eq!(olt.world().onts[&(pon(), 1)].ipconfig, theirs, "{write}: it is still the engineer's");
+        assert!(!olt.world().log.iter().any(|line| line == address || line == acs), "{:?}", olt.world().log);
+        let left: Vec<&str> =
+            left.iter().map(String::as_str).filter(|line| line.starts_with("ont ")).collect();
+        assert_eq!(left, [address, acs], "{write}");
+    }
+    for write in [5, 9, 10] {
+        let (olt, outcome) = resumed_after(write, |ont| ont.acs = Some(9)).await;
+        let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{write}: {outcome:?}") };
+        assert!(reason.contains("ACS profile 9"), "{reason}");
+        assert_eq!(olt.world().onts[&(pon(), 1)].acs, Some(9), "{write}: it is still the engineer's");
+        assert_eq!(left.last().map(String::as_str), Some(acs), "{write}: {left:?}");
+        assert!(!left.iter().any(|line| line == address), "{write}: that one was set: {left:?}");
+    }
+    // As wanted already, whoever did it.
+    let (olt, outcome) = resumed_after(8, |ont| ont.ipconfig = Some(("dhcp".into(), 4000, 2))).await;
+    assert!(done(&outcome) && olt.is_complete(), "{outcome:?}");
+}
+
+/// A removal that was interrupted, and an engineer who meanwhile gave the ONU another place: it is off the one that was
+/// meant, and the end says that it is elsewhere.
+#[tokio::test]
+async fn a_removal_says_where_it_found_the_onu_instead() {
+    let olt = FakeOlt::new();
+    run(&olt, &authorise(), &mut MemoryJournal::default()).await.expect("an outcome");
+    let removal = Operation::Deauthorise(DeauthoriseSpec {
+        onu: OnuRef { pon: pon(), onu_id: 1 },
+        serial: serial(),
+        made: None,
+    });
+    let journal = MemoryJournal::default();
+    *journal.blow.lock().expect("blow") = Some((2, JournalBlow::KillAfter));
+    {
+        let (mut driver, mut own) = (olt.driver(), journal.clone());
+        tokio::select! {
+            outcome = async { execute(&mut driver, &removal, &facts(), &mut own).await } => panic!("{outcome:?}"),
+            () = journal.killed.notified() => {}
+        }
+    }
+    {
+        let mut world = olt.world();
+        let ont = world.onts.remove(&(pon(), 1)).expect("registered");
+        world.onts.insert((pon(), 7), ont);
+        world.ports.retain(|_, port| port.ont != 1);
+        world.log.clear();
+    }
+    let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed").expect("a task");
+    let Outcome::Done(report) = &outcome else { panic!("{outcome:?}") };
+    assert!(report.remarks.iter().any(|remark| remark.contains("0/1/6 ONU 7")), "{report:?}");
+    assert!(olt.world().log.is_empty() && olt.world().onts.contains_key(&(pon(), 7)), "{:?}", olt.world());
 }

@@ -1,12 +1,12 @@
 //! From wish, facts and snapshot to the plan, or to the sentence why there is none.
 
 use super::{
-    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, MoveSpec,
-    OnuRef, Operation, Plan, PlanRefusal, Restore, ServicePortSpec, Snapshot, Step, TagTransform,
+    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Likeness, Line, Lookup, ManagementAddress,
+    MoveSpec, OnuRef, Operation, Plan, PlanRefusal, Restore, ServicePortSpec, Snapshot, Step, TagTransform,
 };
 use crate::{
     dialect::{Dialect, ErrorClass, ModeStep},
-    model::AddressKind,
+    model::{AddressKind, ManagementRow},
     sanitise,
     template::{Parameter, Parameters, TemplateError, parameters},
 };
@@ -426,7 +426,7 @@ fn registered_as(existing: &Existing, spec: &DeauthoriseSpec) -> Check {
 /// The writes that take an ONU off: its service ports first, or the OLT refuses. Nothing is taken off that we did not
 /// make: it would go with the ONU, and nobody could put it back.
 fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Result<Vec<Step>, PlanRefusal> {
-    let what = foreign(spec.made.as_deref(), existing);
+    let what = foreign(spec.made.as_deref(), Likeness::AnySpeed, existing);
     if !what.is_empty() {
         return Err(PlanRefusal::NotOurs { onu: spec.onu, what });
     }
@@ -456,23 +456,16 @@ fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Re
 }
 
 /// What stands on an ONU and is not what we made for it, in words.
-pub(crate) fn foreign(made: Option<&AuthoriseSpec>, existing: &Existing) -> Vec<String> {
+pub(crate) fn foreign(made: Option<&AuthoriseSpec>, likeness: Likeness, existing: &Existing) -> Vec<String> {
     // A person says that all of it may go.
     let Some(made) = made else { return Vec::new() };
-    let ports = existing.service_ports.iter().filter(|row| !made.made_it(row));
+    let ports = existing.service_ports.iter().filter(|row| !made.made_it(row, likeness));
     let mut what: Vec<String> =
         ports.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
     let configured = existing.management.iter().filter(|row| row.vlan.is_some());
     for row in configured.filter(|row| !made.management.as_ref().is_some_and(|management| management.is(row)))
     {
-        let kind = match row.kind {
-            AddressKind::Static => "fixed address",
-            AddressKind::Dhcp => "DHCP",
-            AddressKind::Pppoe => "PPPoE",
-            AddressKind::Other => "of another kind",
-        };
-        let vlan = row.vlan.map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
-        what.push(format!("management IP index {} ({kind}{vlan})", row.ip_index));
+        what.push(management_words(row));
     }
     if let Some(id) = existing.record.acs_profile_id
         && made.acs_profile_id != Some(id)
@@ -480,6 +473,44 @@ pub(crate) fn foreign(made: Option<&AuthoriseSpec>, existing: &Existing) -> Vec<
         what.push(format!("ACS profile {id}"));
     }
     what
+}
+
+fn management_words(row: &ManagementRow) -> String {
+    let kind = match row.kind {
+        AddressKind::Static => "fixed address",
+        AddressKind::Dhcp => "DHCP",
+        AddressKind::Pppoe => "PPPoE",
+        AddressKind::Other => "of another kind",
+    };
+    let vlan = row.vlan.map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
+    format!("management IP index {} ({kind}{vlan})", row.ip_index)
+}
+
+/// What a step would silently write over: an OLT replaces a management address or an ACS profile without a word, where it
+/// refuses a second service port. In words.
+pub(crate) fn written_over(check: &Check, existing: &Existing) -> Option<String> {
+    match check {
+        Check::Management { spec } => existing
+            .management
+            .iter()
+            .find(|row| row.ip_index == spec.ip_index && row.vlan.is_some() && !spec.is(row))
+            .map(management_words),
+        Check::AcsBound { id } => existing
+            .record
+            .acs_profile_id
+            .filter(|bound| bound != id)
+            .map(|bound| format!("ACS profile {bound}")),
+        Check::Registered { .. }
+        | Check::ServicePort { .. }
+        | Check::SerialAbsent { .. }
+        | Check::Detected { .. }
+        | Check::IdFree { .. }
+        | Check::LineProfile { .. }
+        | Check::ServiceProfile { .. }
+        | Check::AcsProfile { .. }
+        | Check::Vlan { .. }
+        | Check::Gone { .. } => None,
+    }
 }
 
 /// From one place of an OLT to another. What is no longer registered anywhere is simply registered anew.

@@ -5,7 +5,7 @@ use crate::{
     dialect::{ErrorClass, Verdict},
     driver::{Driver, OltError},
     machine::EngineError,
-    plan::{AuthoriseSpec, Check, Existing, OnuRef, Step, holds},
+    plan::{AuthoriseSpec, Check, Existing, OnuRef, Step, holds, written_over},
     sanitise,
     session::Effect,
     template::TemplateError,
@@ -19,6 +19,8 @@ pub(super) enum Stop {
     Failed(String),
     /// The registration belongs to somebody else: there is nothing of ours.
     NotOurs(String),
+    /// The step would write over this, which somebody else set.
+    WouldReplace(String),
     /// The OLT cannot be reached.
     Interrupted(OltError),
 }
@@ -197,7 +199,14 @@ impl Attempt<'_> {
             }
             None => {}
         }
-        Ok(holds(&self.step.expect, existing.as_ref()))
+        if holds(&self.step.expect, existing.as_ref()) {
+            return Ok(true);
+        }
+        // The task began with nothing there: whatever is there now and is not ours came from somebody else meanwhile.
+        match existing.as_ref().and_then(|existing| written_over(&self.step.expect, existing)) {
+            Some(what) => Err(Stop::WouldReplace(what)),
+            None => Ok(false),
+        }
     }
 
     /// Holds what the step wants?

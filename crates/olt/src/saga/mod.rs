@@ -290,6 +290,16 @@ async fn proceed(
                 return restore(driver, record, reason.trim_end_matches('.').to_owned(), journal).await;
             }
             Err(Stop::NotOurs(reason)) => return finish(journal, Outcome::Undone { reason }).await,
+            // Neither on over what somebody set nor back with it on the ONU: whoever set it knows which.
+            Err(Stop::WouldReplace(what)) => {
+                let reason = format!(
+                    "`{}` was not sent: {} carries {what} by now, which this task did not make and would write over. \
+                     The lines that are left write over it",
+                    step.line.text, record.plan.onu
+                );
+                let left = by_hand(driver, &record.plan.steps[position..]);
+                return finish(journal, Outcome::NeedsOperator { reason, left }).await;
+            }
             Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
         }
     }
@@ -298,7 +308,7 @@ async fn proceed(
     let wait = record.before.detected_on.is_some();
     match verify(driver, &record.plan, wait).await {
         Ok(report) => finish(journal, Outcome::Done(report)).await,
-        Err(Stop::Failed(reason) | Stop::NotOurs(reason)) => {
+        Err(Stop::Failed(reason) | Stop::NotOurs(reason) | Stop::WouldReplace(reason)) => {
             compensate(driver, record, reason, true, journal).await
         }
         Err(Stop::Interrupted(error)) => Err(SagaError::Interrupted(error)),
@@ -389,8 +399,10 @@ async fn compensate(
     }
     let ours = Ownership::Task { spec, registered: &first.expect, certain: registered };
     match undo(driver, spec.serial, record.plan.onu, &ours).await {
-        Ok(Undoing::Gone) if record.plan.restore.is_some() => restore(driver, record, reason, journal).await,
-        Ok(Undoing::Gone) => finish(journal, Outcome::Undone { reason }).await,
+        Ok(Undoing::Gone { .. }) if record.plan.restore.is_some() => {
+            restore(driver, record, reason, journal).await
+        }
+        Ok(Undoing::Gone { .. }) => finish(journal, Outcome::Undone { reason }).await,
         Ok(Undoing::NotOurs(at)) => {
             let reason = format!(
                 "{reason}. At {at} there is now something that this task did not make; it was left alone"
@@ -417,7 +429,7 @@ async fn stuck(
 ) -> Result<Outcome, SagaError> {
     match Stop::from(error) {
         Stop::Interrupted(error) => Err(SagaError::Interrupted(error)),
-        Stop::Failed(obstacle) | Stop::NotOurs(obstacle) => {
+        Stop::Failed(obstacle) | Stop::NotOurs(obstacle) | Stop::WouldReplace(obstacle) => {
             let reason = format!("{reason}. What is left of it cannot be read: {obstacle}");
             finish(journal, Outcome::NeedsOperator { reason, left }).await
         }
@@ -456,9 +468,13 @@ async fn remove(
 ) -> Result<Outcome, SagaError> {
     journal.advance(&TaskState::Removing).await?;
     match undo(driver, spec.serial, spec.onu, &Ownership::Asked { removal: spec }).await {
-        Ok(Undoing::Gone | Undoing::NotOurs(_)) => {
-            finish(journal, Outcome::Done(report(&record.plan, None, vec![]))).await
+        Ok(Undoing::Gone { elsewhere }) => {
+            let remark =
+                |at| format!("{} is registered as {at} by now, and was left alone there", spec.serial);
+            let remarks = elsewhere.map(remark).into_iter().collect();
+            finish(journal, Outcome::Done(report(&record.plan, None, remarks))).await
         }
+        Ok(Undoing::NotOurs(_)) => finish(journal, Outcome::Done(report(&record.plan, None, vec![]))).await,
         Ok(Undoing::Left { lines, reason }) => {
             finish(journal, Outcome::NeedsOperator { reason, left: lines }).await
         }
@@ -477,7 +493,7 @@ async fn clear_old_place(
 ) -> Result<Option<Outcome>, SagaError> {
     journal.advance(&TaskState::Removing).await?;
     match undo(driver, from.serial, from.onu, &Ownership::Asked { removal: from }).await {
-        Ok(Undoing::Gone | Undoing::NotOurs(_)) => Ok(None),
+        Ok(Undoing::Gone { .. } | Undoing::NotOurs(_)) => Ok(None),
         Ok(Undoing::Left { reason, .. }) => {
             let reason = format!("{} could not be taken from {}: {reason}", from.serial, from.onu);
             restore(driver, record, reason, journal).await.map(Some)
@@ -506,7 +522,7 @@ async fn restore(
         match attempt.apply(driver, true).await {
             Ok(()) => {}
             Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
-            Err(Stop::Failed(obstacle) | Stop::NotOurs(obstacle)) => {
+            Err(Stop::Failed(obstacle) | Stop::NotOurs(obstacle) | Stop::WouldReplace(obstacle)) => {
                 let left = by_hand(driver, &back.steps[position..]);
                 let reason = format!(
                     "{reason}. {} could not be put back at {}: {obstacle}",

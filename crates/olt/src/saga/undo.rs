@@ -8,7 +8,7 @@ use crate::{
     dialect::{ErrorClass, Verdict},
     driver::{Driver, OltError},
     model::{ManagementRow, ServicePortRow},
-    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Existing, Line, OnuRef, foreign, line, moves},
+    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Existing, Likeness, Line, OnuRef, foreign, line, moves},
 };
 use types::Serial;
 
@@ -19,7 +19,9 @@ async fn left_lines(
     onu: OnuRef,
     ours: &Ownership<'_>,
 ) -> Result<Left, OltError> {
-    let existing = read_back(driver, serial, onu.pon).await?.filter(|e| e.at() == onu);
+    let found = read_back(driver, serial, onu.pon).await?;
+    let elsewhere = found.as_ref().map(Existing::at).filter(|at| *at != onu);
+    let existing = found.filter(|e| e.at() == onu);
     let ports = persist(driver, move |driver: &mut Driver| Box::pin(driver.service_ports_of(onu))).await?;
     let dialect = driver.dialect().clone();
     let mut lines = Vec::new();
@@ -49,7 +51,7 @@ async fn left_lines(
             }
             lines.push(line(&dialect, "onu_delete", onu, [])?);
             // It would go with the ONU, or is what somebody repaired it with: then nothing at all is taken off.
-            let what = foreign(ours.made(), &Existing { service_ports: ports, ..existing });
+            let what = foreign(ours.made(), ours.likeness(), &Existing { service_ports: ports, ..existing });
             if !what.is_empty() {
                 return Ok(Left::Theirs { what, lines });
             }
@@ -71,11 +73,14 @@ async fn left_lines(
     {
         return Ok(Left::Listed);
     }
-    Ok(if lines.is_empty() { Left::Nothing } else { Left::Lines(lines) })
+    Ok(if lines.is_empty() { Left::Nothing { elsewhere } } else { Left::Lines(lines) })
 }
 
 enum Left {
-    Nothing,
+    /// Nothing at this place; where it is registered instead, if it is.
+    Nothing {
+        elsewhere: Option<OnuRef>,
+    },
     Lines(Vec<Line>),
     /// The OLT knows nothing of it when asked by serial, and lists it nevertheless.
     Listed,
@@ -104,9 +109,18 @@ impl Ownership<'_> {
         }
     }
 
+    /// What this very task made has the shape in which it was sent, also where it died before it could write it down.
+    /// What was made long ago may have got another speed.
+    fn likeness(&self) -> Likeness {
+        match self {
+            Ownership::Task { .. } => Likeness::AsSent,
+            Ownership::Asked { .. } => Likeness::AnySpeed,
+        }
+    }
+
     /// What is on our ONU and may go with it.
     fn may_remove(&self, row: &ServicePortRow) -> bool {
-        self.made().is_none_or(|made| made.made_it(row))
+        self.made().is_none_or(|made| made.made_it(row, self.likeness()))
     }
 
     /// What we have planned ourselves, told by the row alone.
@@ -133,9 +147,15 @@ pub(super) fn script(lines: &[Line], leave: &str) -> Vec<String> {
 
 /// How undoing went.
 pub(super) enum Undoing {
-    Gone,
+    /// It is not at this place any more; where it is registered instead, if it is.
+    Gone {
+        elsewhere: Option<OnuRef>,
+    },
     NotOurs(OnuRef),
-    Left { lines: Vec<String>, reason: String },
+    Left {
+        lines: Vec<String>,
+        reason: String,
+    },
 }
 
 /// Removes what reading back finds, until it finds nothing.
@@ -151,7 +171,7 @@ pub(super) async fn undo(
             tokio::time::sleep(driver.patience.undo_pause).await;
         }
         let lines = match left_lines(driver, serial, onu, ours).await? {
-            Left::Nothing => return Ok(Undoing::Gone),
+            Left::Nothing { elsewhere } => return Ok(Undoing::Gone { elsewhere }),
             Left::NotOurs(at) => return Ok(Undoing::NotOurs(at)),
             Left::Lines(lines) => lines,
             Left::Theirs { what, lines } => {
