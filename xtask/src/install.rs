@@ -1,6 +1,6 @@
 //! What the tests need from the system, and how it is installed where that is allowed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -58,6 +58,47 @@ const NEEDS: &[Need] = &[
         services: &[],
     },
 ];
+
+/// What is not tested without pygenieacs.
+const FOR_PYGENIEACS: &str = "a test that asks by pygenieacs, a client of GenieACS";
+
+/// A Python in the build folder that has pygenieacs, made where that is allowed; else it is recorded as skipped.
+pub(crate) fn pygenieacs(folder: &Path, may_install: bool, report: &mut Report) -> Option<PathBuf> {
+    let home = folder.join("pygenieacs");
+    let python = home.join("bin/python");
+    let there = || proc::output_of(Command::new(&python).args(["-c", "import pygenieacs"])).is_ok();
+    if there() {
+        println!("  pygenieacs: there");
+        return Some(python);
+    }
+    let made = if may_install {
+        println!("  pygenieacs: installing by pip …");
+        make_python(&home, &python, &folder.join("pip.log"))
+            .map_err(|error| format!("installing it failed: {error:#}"))
+    } else {
+        Err("installing is switched off (LIGHTKEEPER_NO_INSTALL or --no-install)".to_owned())
+    };
+    match made {
+        Ok(()) if there() => Some(python),
+        Ok(()) => {
+            report.skip(FOR_PYGENIEACS, "pygenieacs was installed, yet Python does not find it");
+            None
+        }
+        Err(why) => {
+            println!("  pygenieacs: not there ({why})");
+            report.skip(FOR_PYGENIEACS, format!("pygenieacs is not there: {why}"));
+            None
+        }
+    }
+}
+
+fn make_python(home: &Path, python: &Path, log: &Path) -> anyhow::Result<()> {
+    let Some(system) = proc::which("python3") else { anyhow::bail!("there is no python3") };
+    proc::bounded(Command::new(system).args(["-m", "venv"]).arg(home), log, Duration::from_secs(120))?;
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "pygenieacs==0.1.2"]);
+    proc::bounded(&mut pip, log, Duration::from_secs(300))
+}
 
 /// How packages can be installed here.
 enum Means {

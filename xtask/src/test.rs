@@ -165,6 +165,9 @@ impl Session<'_> {
         if let Some(cluster) = &cluster {
             environment.push(("LIGHTKEEPER_TEST_POSTGRES", cluster.url.clone()));
         }
+        if let Some(python) = install::pygenieacs(&self.folder, !self.options.no_install, report) {
+            environment.push(("LIGHTKEEPER_PYGENIEACS", python.to_string_lossy().into_owned()));
+        }
         environment.push(("PATH", proc::search_path().to_string_lossy().into_owned()));
 
         let runner =

@@ -37,6 +37,7 @@ pub mod services;
 pub mod settings;
 mod signals;
 mod start;
+pub mod tags;
 pub mod tasks;
 pub mod timeline;
 mod unit;
@@ -56,7 +57,7 @@ pub use words::*;
 /// The rows of all tables, as plain structs.
 pub mod rows {
     pub use crate::entities::{
-        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession,
+        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession, CpeTag,
         CpeTimer, Customer, DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt,
         OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service,
         ServiceIntent, Setting, TimelineEntry, User, WebSession,

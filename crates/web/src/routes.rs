@@ -146,6 +146,8 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/services/{id}/end", P::WriteServices, post(service_orders::end)),
         write("/services/{id}/pppoe-password", P::RenewSecrets, post(service_orders::pppoe_password)),
         write("/services/{id}/wifi-passphrase", P::RenewSecrets, post(service_orders::wifi_passphrase)),
+        write("/cpes/{id}/tag", P::OperateCpe, post(cpes::tag)),
+        write("/cpes/{id}/untag", P::OperateCpe, post(cpes::untag)),
         write("/cpes/{id}/hold", P::OperateCpe, post(cpes::hold)),
         write("/cpes/{id}/release", P::OperateCpe, post(cpes::release)),
         write("/cpes/{id}/retry", P::OperateCpe, post(cpes::retry)),

@@ -12,6 +12,7 @@ mod lost;
 mod reconsider;
 mod refused;
 mod second;
+mod tags;
 
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;

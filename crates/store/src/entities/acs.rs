@@ -147,6 +147,22 @@ table! { keyed "cpe_addresses"
     }
 }
 
+table! { keyed "cpe_tags"
+    /// A word that somebody put on a CPE, to find it by.
+    #[derive(Default)]
+    cpe_tags => CpeTag by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// The word.
+        tag: String,
+    } and {
+        /// Who put it there.
+        set_by: String,
+        /// When.
+        set_at: UtcMs,
+    }
+}
+
 table! { keyed "evidence"
     /// What was wanted and what was found for one setting: the proof behind ACTIVE.
     #[derive(Default)]
@@ -224,6 +240,8 @@ table! { numbered "cpe_faults"
         reason_code: String,
         /// `path` with instance numbers as `?`: what faults are grouped by.
         parameter: String,
+        /// When somebody took note of it: since then it stands no more.
+        dismissed_at: Option<UtcMs>,
     }
 }
 

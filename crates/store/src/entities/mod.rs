@@ -35,6 +35,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     CpeFirmware::SPEC,
     CpeParameter::SPEC,
     CpeAddress::SPEC,
+    CpeTag::SPEC,
     EvidenceItem::SPEC,
     CpeSession::SPEC,
     CpeFault::SPEC,

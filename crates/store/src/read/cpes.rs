@@ -17,6 +17,8 @@ pub struct CpeFilter {
     pub model: Option<String>,
     /// Only those in quarantine, or only those not.
     pub quarantine: Option<bool>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
 }
 
 /// A CPE with its service.
@@ -158,6 +160,11 @@ fn conditions(filter: &CpeFilter) -> Sql {
     sql.and_is("p.reason_code", filter.reason_code.clone());
     sql.and_is("p.model", filter.model.clone());
     sql.and_is("p.quarantine", filter.quarantine);
+    if let Some(tag) = &filter.tag {
+        sql.and("EXISTS (SELECT 1 FROM cpe_tags t WHERE t.cpe_id = p.id AND t.tag =")
+            .bind(tag.clone())
+            .push(")");
+    }
     let texts = ["p.serial_number", "p.model", "p.software_version", "p.peer_address", "s.code", "c.name"];
     sql.and_matches(&["p.pon_serial", "p.claimed_serial"], &texts, filter.q.trim());
     sql

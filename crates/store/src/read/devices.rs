@@ -13,6 +13,8 @@ pub struct DeviceFilter {
     pub informed_from: Option<i64>,
     /// Informed at or before this time.
     pub informed_until: Option<i64>,
+    /// With one of these tags.
+    pub tags: Option<Vec<String>>,
 }
 
 /// A device without its parameters.
@@ -49,6 +51,16 @@ pub struct DeviceParameterRow {
     pub kind: String,
     pub writable: Option<bool>,
     pub read_at: i64,
+}
+
+/// A tag of one of several devices.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct TagRow {
+    pub cpe_id: i64,
+    pub tag: String,
+    pub set_by: String,
+    pub set_at: i64,
 }
 
 /// When a device started last, as far as its kept sessions tell.
@@ -107,13 +119,19 @@ fn devices(filter: &DeviceFilter) -> Sql {
     if let Some(until) = filter.informed_until {
         sql.and("p.last_inform_at <=").bind(until);
     }
+    if let Some(tags) = &filter.tags {
+        let mut tagged = Sql::new("SELECT t.cpe_id FROM cpe_tags t");
+        tagged.and_in("t.tag", tags.iter().cloned());
+        sql.and("p.id IN (").append_nested(&tagged).push(")");
+    }
     sql
 }
 
-/// A fault stands until its device works again, which is known when it became ACTIVE after it.
+/// A fault stands until its device works again, which is known when it became ACTIVE after it, or until somebody took note
+/// of it.
 fn standing(cpe_id: Option<i64>) -> Sql {
     let mut sql = Sql::new("FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id");
-    sql.and("(p.state <> 'ACTIVE' OR f.at > p.state_since)");
+    sql.and("(p.state <> 'ACTIVE' OR f.at > p.state_since)").and("f.dismissed_at IS NULL");
     sql.and_is("f.cpe_id", cpe_id);
     sql
 }
@@ -187,6 +205,16 @@ impl Read<'_> {
             }
         }
         sql.push("ORDER BY cpe_id, path");
+        self.all(sql).await
+    }
+
+    /// Tags of these devices, by device and word.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn device_tags(&self, ids: &[i64]) -> Result<Vec<TagRow>, StoreError> {
+        let mut sql = Sql::new("SELECT cpe_id, tag, set_by, set_at FROM cpe_tags");
+        sql.and_in("cpe_id", ids.iter().copied()).push("ORDER BY cpe_id, tag");
         self.all(sql).await
     }
 

@@ -130,6 +130,14 @@ impl Sql {
         (self.text, self.values)
     }
 
+    /// The same for a statement within brackets: its conditions are its own.
+    pub(super) fn append_nested(&mut self, other: &Sql) -> &mut Self {
+        let own = self.conditions;
+        self.append(other);
+        self.conditions = own;
+        self
+    }
+
     /// Joins the text and values of another piece; its placeholders are renumbered.
     pub(super) fn append(&mut self, other: &Sql) -> &mut Self {
         let base = self.values.len();

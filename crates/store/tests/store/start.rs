@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     "0007_task_claims",
     "0008_plan_profiles",
     "0009_fault_groups",
+    "0010_cpe_tags",
 ];
 
 /// Everything the schema says about itself, as text.

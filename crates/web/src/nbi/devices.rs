@@ -2,13 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use app::{Actor, AppError};
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, RawQuery, State},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
 use store::read::{BootRow, Branches, DeviceFilter, DeviceParameterRow, DeviceRow, Read};
+
+use types::CpeId;
 
 use super::{
     Nbi, Refusal,
@@ -39,6 +42,7 @@ const FIELDS: Fields = Fields {
 
 /// What is read of each device for a query.
 struct Looks {
+    tags: bool,
     boots: bool,
     parameters: Vec<String>,
 }
@@ -52,6 +56,7 @@ struct Devices {
 
 /// What is read of each device for its document.
 struct Wanted {
+    tags: bool,
     boots: bool,
     parameters: Option<Branches>,
 }
@@ -65,7 +70,11 @@ impl Wanted {
                 (!branches.is_empty()).then_some(Branches::Below(branches))
             }
         };
-        Wanted { boots: asked.wants("_lastBoot") || asked.wants("_lastBootstrap"), parameters }
+        Wanted {
+            tags: asked.wants("_tags"),
+            boots: asked.wants("_lastBoot") || asked.wants("_lastBootstrap"),
+            parameters,
+        }
     }
 }
 
@@ -132,10 +141,12 @@ impl Devices {
             let known = names.into_iter().filter_map(ids::parse);
             known.map(|known| (known.oui, known.product_class, known.serial_number)).collect()
         });
+        let tags = asked.matcher.one_of("_tags").map(|tags| tags.into_iter().map(str::to_owned).collect());
         Devices {
             app: Arc::clone(&nbi.app),
-            filter: DeviceFilter { identities, informed_from, informed_until },
+            filter: DeviceFilter { identities, informed_from, informed_until, tags },
             looks: Looks {
+                tags: asked.looks_at("_tags"),
                 boots: asked.looks_at("_lastBoot") || asked.looks_at("_lastBootstrap"),
                 parameters: asked.parameters(),
             },
@@ -145,6 +156,15 @@ impl Devices {
 
     fn read(&self) -> Read<'_> {
         self.app.store().read()
+    }
+
+    async fn tags(&self, wanted: bool, ids: &[i64]) -> Result<HashMap<i64, Vec<String>>, Refusal> {
+        let rows = if wanted { self.read().device_tags(ids).await? } else { Vec::new() };
+        let mut all: HashMap<i64, Vec<String>> = HashMap::new();
+        for row in rows {
+            all.entry(row.cpe_id).or_default().push(row.tag);
+        }
+        Ok(all)
     }
 
     async fn boots(&self, wanted: bool, ids: &[i64]) -> Result<HashMap<i64, BootRow>, Refusal> {
@@ -183,10 +203,11 @@ impl Collection for Devices {
             by_device(self.read().device_parameters(&ids, &which).await?)
         };
         let mut boots = self.boots(self.looks.boots, &ids).await?;
+        let mut tags = self.tags(self.looks.tags, &ids).await?;
         let devices = rows.into_iter().map(|row| {
             let device = Device {
                 id: document::id_of(&row),
-                tags: Vec::new(),
+                tags: tags.remove(&row.id).unwrap_or_default(),
                 boots: boots.remove(&row.id),
                 parameters: parameters.remove(&row.id).unwrap_or_default(),
                 row,
@@ -200,6 +221,7 @@ impl Collection for Devices {
         let rows = self.read().devices_of(&ids).await?;
         let mut rows: HashMap<i64, DeviceRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         let boots = self.boots(self.wanted.boots, &ids).await?;
+        let tags = self.tags(self.wanted.tags, &ids).await?;
         let parameters = match &self.wanted.parameters {
             Some(which) => by_device(self.read().device_parameters(&ids, which).await?),
             None => HashMap::new(),
@@ -207,7 +229,12 @@ impl Collection for Devices {
         let made = ids.iter().filter_map(|id| {
             let row = rows.remove(id)?;
             let parameters = parameters.get(id).map_or(&[][..], Vec::as_slice);
-            Some(document::device(&row, &[], boots.get(id), parameters))
+            Some(document::device(
+                &row,
+                tags.get(id).map_or(&[][..], Vec::as_slice),
+                boots.get(id),
+                parameters,
+            ))
         });
         Ok(made.collect())
     }
@@ -234,6 +261,34 @@ pub(super) async fn cpe(nbi: &Nbi, id: &str) -> Result<i64, Refusal> {
     let read = nbi.app.store().read();
     let found = read.device_id(&known.oui, &known.product_class, &known.serial_number).await?;
     found.ok_or_else(Refusal::no_such_device)
+}
+
+/// Puts a tag on a device; one that is there already is fine.
+pub(super) async fn tag(
+    State(nbi): State<Nbi>,
+    Extension(actor): Extension<Actor>,
+    Path((id, tag)): Path<(String, String)>,
+) -> Result<(), Refusal> {
+    let cpe = CpeId(cpe(&nbi, &id).await?);
+    nbi.app.tag_cpe(&actor, cpe, &tag).await.map_err(refused)
+}
+
+/// Takes a tag from a device; one that is not there is fine.
+pub(super) async fn untag(
+    State(nbi): State<Nbi>,
+    Extension(actor): Extension<Actor>,
+    Path((id, tag)): Path<(String, String)>,
+) -> Result<(), Refusal> {
+    let cpe = CpeId(cpe(&nbi, &id).await?);
+    nbi.app.untag_cpe(&actor, cpe, &tag).await.map_err(refused)
+}
+
+/// Clients of GenieACS know 400 and not 422.
+fn refused(error: AppError) -> Refusal {
+    match &error {
+        AppError::Invalid { .. } => Refusal::bad(error.to_string()),
+        _ => error.into(),
+    }
 }
 
 /// Devices are forgotten by nobody's order.

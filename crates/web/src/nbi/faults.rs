@@ -2,12 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use app::Actor;
 use axum::{
-    extract::{RawQuery, State},
+    Extension,
+    extract::{Path, RawQuery, State},
     response::Response,
 };
 use serde_json::Value;
 use store::read::{Read, StandingFaultRow};
+use types::CpeId;
 
 use super::{
     Nbi, Refusal,
@@ -94,6 +97,21 @@ impl Collection for Faults {
         let rows: HashMap<i64, StandingFaultRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         Ok(ids.iter().filter_map(|id| Some(document::fault(rows.get(id)?))).collect())
     }
+}
+
+/// Takes note of a fault; one that does not stand is fine, as in GenieACS. It is kept, and its device tries again.
+pub(super) async fn delete(
+    State(nbi): State<Nbi>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+) -> Result<(), Refusal> {
+    let Some((device, channel)) = id.rsplit_once(':') else { return Ok(()) };
+    let Some(fault) = channel.strip_prefix("fault_").and_then(|number| number.parse().ok()) else {
+        return Ok(());
+    };
+    let cpe = CpeId(devices::cpe(&nbi, device).await?);
+    nbi.app.dismiss_fault(&actor, cpe, fault).await?;
+    Ok(())
 }
 
 /// The faults that match.

@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, delete, get, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use store::StoreError;
@@ -116,9 +116,22 @@ fn routes() -> Vec<Route> {
         route("/devices/", Read, get(devices::list)),
         route("/devices/{id}", Read, get(devices::one)),
         route("/devices/{id}", OperateCpe, delete(devices::delete)),
+        route("/devices/{id}/tags/{tag}", OperateCpe, post(devices::tag).delete(devices::untag)),
+        route("/faults/{id}", OperateCpe, delete(faults::delete)),
+        route("/tasks", Read, get(async || collection::nothing())),
+        route("/tasks/", Read, get(async || collection::nothing())),
         route("/faults", Read, get(faults::list)),
         route("/faults/", Read, get(faults::list)),
     ];
+    let no_task = || async {
+        Refusal::not_here(
+            "Tasks are not taken over this interface yet. Nothing was queued and nothing was sent. Until then a device is called, \
+             held and tried again by /api/v1/cpes. See docs/genieacs.md.",
+        )
+    };
+    all.push(route("/devices/{id}/tasks", OperateCpe, post(no_task)));
+    all.push(route("/tasks/{id}", OperateCpe, delete(no_task)));
+    all.push(route("/tasks/{id}/retry", OperateCpe, post(no_task)));
     // Whatever these hold in GenieACS is kept and decided elsewhere here; they are empty, and nothing can be put there.
     for (list, slash, one, instead) in [
         (

@@ -35,12 +35,7 @@ impl Nbi {
                     device(tx, number).await?;
                 }
                 // What an authorisation makes before its device has spoken.
-                tx.insert(&rows::Cpe {
-                    state: "DISCOVERED".into(),
-                    machine: json!({}),
-                    ..rows::Cpe::default()
-                })
-                .await?;
+                tx.insert(&rows::Cpe { state: "DISCOVERED".into(), ..rows::Cpe::default() }).await?;
                 Ok(())
             })
         });
@@ -82,7 +77,6 @@ async fn device(tx: &store::Tx, number: usize) -> Result<CpeId, StoreError> {
         manufacturer: "Huawei".into(),
         state: if number == 1 { "FAILED".into() } else { "ACTIVE".into() },
         state_since: NOW,
-        machine: json!({}),
         last_inform_at: Some(UtcMs(NOW.0 - minutes * 60_000)),
         created_at: NOW,
         version: 1,
@@ -334,6 +328,13 @@ async fn what_is_not_there_or_not_understood_is_said() {
         (Method::GET, "/operations", 404, "devices"),
         (Method::GET, "/", 404, "devices"),
         (Method::POST, "/devices", 405, "method"),
+        (
+            Method::POST,
+            "/devices/00259E-HG%252D8546M-4857544300000000/tasks?connection_request",
+            501,
+            "Nothing was queued",
+        ),
+        (Method::DELETE, "/tasks/5f", 501, "Tasks"),
         (Method::PUT, "/presets/a", 501, "service"),
         (Method::DELETE, "/provisions/a", 501, "scripts"),
         (Method::PUT, "/files/a.bin", 501, "Files"),
@@ -353,4 +354,49 @@ async fn what_is_not_there_or_not_understood_is_said() {
         let (total, found) = nbi.list(collection, &[]).await;
         assert_eq!((total, found.len()), (0, 0), "{collection}");
     }
+}
+
+#[tokio::test]
+async fn tags_are_put_on_found_and_taken_off() {
+    let nbi = Nbi::with(3).await;
+    let path = "/devices/00259E-HG%252D8546M-4857544300000000/tags/north%20side";
+    for (method, tagged) in
+        [(Method::POST, 1), (Method::POST, 1), (Method::DELETE, 0), (Method::DELETE, 0), (Method::POST, 1)]
+    {
+        let answer = nbi.ask(method.clone(), path).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, ""), "{method}");
+        assert_eq!(nbi.serials(r#"{"_tags": "north side"}"#).await.len(), tagged, "{method}");
+        assert_eq!(nbi.serials(r#"{"_tags": {"$ne": "north side"}}"#).await.len(), 3 - tagged, "{method}");
+    }
+    assert_eq!(nbi.list("devices", &[]).await.1[0]["_tags"], json!(["north side"]));
+    assert_eq!(nbi.serials(r#"{"_tags": "/^north/"}"#).await, ["4857544300000000"]);
+    let missing = nbi.ask(Method::POST, "/devices/00259E-HG8546M-none/tags/a").await;
+    assert_eq!((missing.status, missing.text.as_str()), (StatusCode::NOT_FOUND, "No such device"));
+    let long = nbi.ask(Method::POST, &format!("{}{}", path, "x".repeat(80))).await;
+    assert_eq!(long.status, StatusCode::BAD_REQUEST, "{}", long.text);
+    for number in 0..120 {
+        nbi.ask(Method::POST, &format!("/devices/00259E-HG8546M-4857544300000001/tags/{number}")).await;
+    }
+    let one = nbi.list("devices", &[("query", r#"{"_id": "00259E-HG8546M-4857544300000001"}"#)]).await;
+    assert_eq!(one.1[0]["_tags"].as_array().map(Vec::len), Some(100), "more than these are refused");
+}
+
+#[tokio::test]
+async fn a_fault_that_was_taken_note_of_is_kept_and_stands_no_more() {
+    let nbi = Nbi::with(2).await;
+    let (_, faults) = nbi.list("faults", &[]).await;
+    let id = faults[0]["_id"].as_str().expect("an id");
+    let other = id.replace("0001:", "0000:").replace("HG8546M", "HG%252D8546M");
+    for path in [other.as_str(), "none", "a-b-c:default"] {
+        let answer = nbi.ask(Method::DELETE, &format!("/faults/{path}")).await;
+        assert!(matches!(answer.status, StatusCode::OK | StatusCode::NOT_FOUND), "{path}: {}", answer.text);
+        assert_eq!(nbi.list("faults", &[]).await.0, 1, "{path} is not this fault");
+    }
+    for _ in 0..2 {
+        let answer = nbi.ask(Method::DELETE, &format!("/faults/{id}")).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, ""));
+        assert_eq!(nbi.list("faults", &[]).await.0, 0);
+    }
+    let kept = nbi.bed.app.store().read().faults_of(&[1, 2]).await.expect("faults");
+    assert_eq!(kept.len(), 2);
 }

@@ -106,6 +106,8 @@ struct Data {
     may_waive: bool,
     /// Which family it is of.
     family: Family,
+    /// Words that somebody put on it.
+    tags: Vec<store::read::TagRow>,
 }
 
 impl Data {
@@ -166,6 +168,7 @@ pub(crate) fn filter(query: &Query) -> CpeFilter {
         reason_code: query.opt("reason"),
         model: query.opt("model"),
         quarantine: (query.get("quarantine") == "1").then_some(true),
+        tag: query.opt("tag"),
     }
 }
 
@@ -378,6 +381,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let strip = layers(&wishes, &proof, Some(&row));
     let evidence = proof.evidence;
     let gates = gates(ctx, id).await?;
+    let tags = read.device_tags(&[id]).await?;
     let known = words::reason_title(&row.reason_code);
     let now = words::cpe_now(&row.state, &row.reason_code);
     Ok(Data {
@@ -394,6 +398,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         calls: calls.collect(),
         faults: faults.rows,
         faults_total: faults.total,
+        tags,
         sessions: sessions.rows,
         sessions_total: sessions.total,
         layers: strip,
@@ -556,6 +561,26 @@ pub(crate) async fn sessions_csv(
 
 fn back(form: &Form, id: i64) -> String {
     form.opt("back").unwrap_or_else(|| format!("/cpes/{id}"))
+}
+
+pub(crate) async fn tag(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().tag_cpe(&who.actor, CpeId(id), form.val("tag")).await;
+    Ok(went(&ctx, &back(&form, id), "Tagged", "The list of CPEs finds it by this word.", result))
+}
+
+pub(crate) async fn untag(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().untag_cpe(&who.actor, CpeId(id), form.val("tag")).await;
+    Ok(went(&ctx, &back(&form, id), "Tag removed", "Nothing else was changed.", result))
 }
 
 pub(crate) async fn hold(

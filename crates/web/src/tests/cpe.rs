@@ -4,7 +4,7 @@ use app::Role;
 use store::{StoreError, rows};
 use types::UtcMs;
 
-use super::bed::{Bed, NOW, between};
+use super::bed::{Bed, HOSTILE, NOW, between};
 
 #[tokio::test]
 async fn every_closed_gate_every_layer_and_what_a_session_did_are_on_the_page() {
@@ -193,4 +193,28 @@ async fn who_may_not_authorise_is_led_to_where_an_onu_waits() {
     assert!(!hit(&page) && page.contains("href=\"/detected?q="), "{page}");
     let href = format!("/detected?q={}", between(&page, "href=\"/detected?q=", "\""));
     assert!(viewer.get(&bed, &href).await.text.contains("HWTC-9A41B2C7"), "and sees it there");
+}
+
+#[tokio::test]
+async fn a_tag_is_put_on_shown_and_taken_off() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (_, cpe, _) = bed.seeded().await;
+    let place = format!("/cpes/{cpe}");
+    for tag in ["north", HOSTILE] {
+        admin.post(&bed, &format!("{place}/tag"), &[("tag", tag)]).await;
+    }
+    let page = admin.get(&bed, &place).await.text;
+    assert!(page.contains("href=\"/cpes?tag=north\"><bdi>north</bdi>"), "{page}");
+    let listed = admin.get(&bed, "/cpes?tag=north").await.text;
+    assert!(
+        listed.contains(&format!("href=\"/cpes/{cpe}\"")) && listed.contains("Tagged <bdi>north</bdi>"),
+        "{listed}"
+    );
+    assert!(admin.get(&bed, "/cpes?tag=south").await.text.contains("No CPE here"));
+    admin.post(&bed, &format!("{place}/untag"), &[("tag", "north")]).await;
+    assert!(!admin.get(&bed, &place).await.text.contains("<bdi>north</bdi>"));
+    let mut viewer = bed.person(Role::Viewer).await;
+    let page = viewer.get(&bed, &place).await.text;
+    assert!(!page.contains(&format!("{place}/untag")) && !page.contains("id=\"a-tag\""), "{page}");
 }

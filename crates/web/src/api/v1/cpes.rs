@@ -39,6 +39,8 @@ list_query! {
         model: String,
         /// Only those in quarantine, or only those not.
         quarantine: bool,
+        /// Only those with this tag.
+        tag: String,
     } /// One of serial, model, software, state, since, inform, customer.
     sort ["serial", "model", "software", "state", "since", "inform", "customer"]
     check |asked| {
@@ -256,6 +258,26 @@ pub(super) struct CpeWithLayers {
     /// Failures in a row.
     attempts: u32,
     timers: Vec<TimerShown>,
+    /// Words that people and programs put on it.
+    tags: Vec<TagShown>,
+}
+
+/// A word on a CPE.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TagShown {
+    tag: String,
+    /// Who put it there.
+    set_by: String,
+    set_at: Time,
+}
+
+/// What is put on a CPE.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TagInput {
+    /// The word.
+    #[schema(max_length = 64)]
+    tag: String,
 }
 
 /// Wanted, observed and proof of one setting. Secrets are dots.
@@ -454,7 +476,11 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
         }),
         None => None,
     };
+    let tags = ctx.read().device_tags(&[id]).await?.into_iter();
     Ok(CpeWithLayers {
+        tags: tags
+            .map(|row| TagShown { tag: row.tag, set_by: row.set_by, set_at: row.set_at.into() })
+            .collect(),
         gates: gates.collect(),
         family: family(ctx, &row),
         layers: layers.collect(),
@@ -492,6 +518,7 @@ pub(super) async fn list_cpes(State(ctx): State<Ctx>, Filter(asked): Filter<CpeQ
         reason_code: asked.reason_code,
         model: asked.model,
         quarantine: asked.quarantine,
+        tag: asked.tag,
     };
     Ok(List::of(ctx.read().cpes(&filter, &sort, page).await?, page, cpe))
 }
@@ -583,6 +610,30 @@ pub(super) async fn list_cpe_faults(
     let page = asked.page();
     let filter = FaultFilter { cpe_id: Some(id), ..FaultFilter::default() };
     Ok(List::of(ctx.read().faults(&filter, &asked.sort(), page).await?, page, fault))
+}
+
+/// Puts a word on a CPE, to find it by. One that is there already changes nothing. Nothing is written to the CPE.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/tag", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    request_body = TagInput, responses((status = 200, description = "It has the tag.", body = CpeWithLayers)))]
+pub(super) async fn tag_cpe(Id(id): Id, order: Order<TagInput>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, input| async move {
+            ctx.app().tag_cpe(&actor, CpeId(id), &input.tag).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Takes a word from a CPE. One that is not there changes nothing.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/untag", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
+    request_body = TagInput, responses((status = 200, description = "It does not have the tag.", body = CpeWithLayers)))]
+pub(super) async fn untag_cpe(Id(id): Id, order: Order<TagInput>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, input| async move {
+            ctx.app().untag_cpe(&actor, CpeId(id), &input.tag).await?;
+            Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
 }
 
 /// Stops provisioning of a CPE until the hold is released.

@@ -167,6 +167,8 @@ fn table() -> Table {
         .read(routes!(cpes::list_sessions))
         .read(routes!(cpes::list_connection_requests))
         .read(routes!(cpes::list_cpe_faults))
+        .order(OperateCpe, routes!(cpes::tag_cpe))
+        .order(OperateCpe, routes!(cpes::untag_cpe))
         .order(OperateCpe, routes!(cpes::hold_cpe))
         .order(OperateCpe, routes!(cpes::release_hold))
         .order(OperateCpe, routes!(cpes::retry_cpe))

@@ -213,6 +213,26 @@ async fn device(bed: &Bed) -> i64 {
 }
 
 #[tokio::test]
+async fn a_tag_finds_a_cpe() {
+    let bed = Bed::new().await;
+    let place = format!("/api/v1/cpes/{}", device(&bed).await);
+    let tagged = async |tag: &str| bed.get(&format!("/api/v1/cpes?tag={tag}")).await.json()["total"].clone();
+    let got = bed.post(&format!("{place}/tag"), json!({ "tag": " north " })).await;
+    assert_eq!((got.status, &got.json()["tags"][0]["tag"]), (StatusCode::OK, &json!("north")));
+    let again = bed.post(&format!("{place}/tag"), json!({ "tag": "north" })).await;
+    assert_eq!(again.json()["tags"].as_array().map(Vec::len), Some(1));
+    assert_eq!((tagged("north").await, tagged("south").await), (json!(1), json!(0)));
+    bed.post(&format!("{place}/tag"), json!({ "tag": " " })).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    bed.post("/api/v1/cpes/99/tag", json!({ "tag": "x" })).await.problem(StatusCode::NOT_FOUND);
+    let told = bed.get(&format!("{place}/timeline")).await.json()["items"].clone();
+    let lines = told.as_array().expect("lines").iter().filter(|line| line["code"] == "cpe_tag").count();
+    assert_eq!(lines, 1, "what changed nothing is not told");
+    let gone = bed.post(&format!("{place}/untag"), json!({ "tag": "north" })).await;
+    assert_eq!((gone.status, &gone.json()["tags"]), (StatusCode::OK, &json!([])));
+    assert_eq!(tagged("north").await, json!(0));
+}
+
+#[tokio::test]
 async fn an_operator_at_a_cpe() {
     let bed = Bed::new().await;
     let id = device(&bed).await;
