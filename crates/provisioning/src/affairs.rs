@@ -72,6 +72,8 @@ impl Work<'_> {
         let device = &mut self.device;
         device.layers.clear();
         device.wish = None;
+        device.wan_question = None;
+        device.chosen_wan = None;
         device.run = None;
         device.resume = None;
         device.attempts = 0;

@@ -66,6 +66,8 @@ pub(crate) struct Search<'a> {
     pub wan: &'a Wan,
     pub stored: &'a BTreeMap<String, StoredObject>,
     pub label: &'a str,
+    /// The one that an operator chose where several matched.
+    pub chosen: Option<&'a str>,
     /// Addresses CWMP comes from.
     pub management_addresses: Vec<String>,
 }
@@ -84,7 +86,7 @@ pub(crate) enum Target {
     /// None fits: to be created.
     Missing,
     /// More than one fits: a question for the operator.
-    Several(Vec<String>),
+    Several(Vec<FoundWan>),
 }
 
 impl Search<'_> {
@@ -309,7 +311,13 @@ impl Search<'_> {
             match found.as_slice() {
                 [] => {}
                 [one] => return Target::Found(Box::new((*one).clone())),
-                several => return Target::Several(several.iter().map(|wan| wan.describe()).collect()),
+                several => {
+                    let chosen = several.iter().find(|wan| self.chosen == Some(wan.anchor.as_str()));
+                    return match chosen {
+                        Some(wan) => Target::Found(Box::new((*wan).clone())),
+                        None => Target::Several(several.iter().map(|wan| (*wan).clone()).collect()),
+                    };
+                }
             }
         }
         // Empty slots are all alike: the first one.

@@ -1,7 +1,7 @@
 //! Everything the machine remembers about one device.
 
 use crate::{
-    AuthLevel, ConnectionRequestOutcome, FaultClass, Link, Reason, Wish,
+    AuthLevel, ChosenWan, ConnectionRequestOutcome, FaultClass, Link, Reason, WanQuestion, Wish,
     session::{PendingAdd, Rollback, Session},
 };
 use profiles::cpe::Known;
@@ -140,6 +140,12 @@ pub struct Device {
     pub layers: BTreeMap<Layer, LayerRecord>,
     /// Objects on the device that carry our service, by slot (`container`, `connection`, `policy_route` …).
     pub objects: BTreeMap<String, StoredObject>,
+    /// Several WANs could carry the service: which one is a question for the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wan_question: Option<WanQuestion>,
+    /// The answer, until a plan was made with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_wan: Option<ChosenWan>,
     /// An AddObject left and its answer is not in yet.
     pub pending_add: Option<PendingAdd>,
     /// Failures in a row.
@@ -190,6 +196,8 @@ impl Device {
             connection: ConnectionFacts::default(),
             layers: BTreeMap::new(),
             objects: BTreeMap::new(),
+            wan_question: None,
+            chosen_wan: None,
             pending_add: None,
             attempts: 0,
             next_attempt_at: None,

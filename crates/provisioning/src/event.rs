@@ -55,6 +55,13 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// An operator says which of several WANs carries the service.
+    WanChosen {
+        /// Instance path of one that the machine asked about.
+        path: String,
+        /// Who.
+        by: String,
+    },
     /// An operator lets this device pass without a clock.
     ClockGateOverridden {
         /// Who.

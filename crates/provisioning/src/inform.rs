@@ -148,6 +148,8 @@ impl Work<'_> {
         device.layers.clear();
         device.run = None;
         device.pending_add = None;
+        device.wan_question = None;
+        device.chosen_wan = None;
         device.resume = None;
         // What made it fail may be gone with the rest; cool-down still counts.
         device.next_attempt_at = None;

@@ -21,8 +21,9 @@
 //!
 //! # Where to read on
 //! `machine` is the table of states and events; `gates` says what keeps a device from READY; `observe` reads the
-//! device, `detect` says what its WANs are, `plan` makes the ordered steps, `run` carries them out one request at a
-//! time, `verify` and `rollback` end it. `reason` is every sentence an operator ever reads about it.
+//! device, `detect` says what its WANs are, `wans` asks an operator where several could be the one, `plan` makes the
+//! ordered steps, `run` carries them out one request at a time, `verify` and `rollback` end it. `reason` is every
+//! sentence an operator ever reads about it.
 
 mod affairs;
 mod clock;
@@ -50,6 +51,7 @@ mod session;
 mod talk;
 mod tree;
 mod verify;
+mod wans;
 mod work;
 
 pub use clock::{ClockReading, read_clock};
@@ -74,3 +76,4 @@ pub use talk::{
     DeviceFault, DeviceReply, DeviceRequest, NameInfo, ParamValue, ParameterFault, SetValue, ValueKind,
     WriteValue,
 };
+pub use wans::{ChosenWan, WanCandidate, WanQuestion};

@@ -284,6 +284,19 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             work.note(sentences::clock_overridden(by));
         }
 
+        (
+            S::Discovered
+            | S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::WanChosen { path, by },
+        ) => work.wan_chosen(path, by),
+
         // What is in force on the device stays; the next look at its clock finds the gate closed where it is wrong.
         (
             S::Discovered

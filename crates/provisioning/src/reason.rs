@@ -202,6 +202,10 @@ codes! {
     CallRequested = "call_requested", Info;
     /// Several WANs could be the one.
     SeveralWansMatch = "several_wans_match", Bad;
+    /// An operator said which one it is.
+    WanChosen = "wan_chosen", Info;
+    /// The one that was chosen is not there.
+    WanChoiceGone = "wan_choice_gone", Warn;
     /// Accepted, and nothing changed.
     WriteNotApplied = "write_not_applied", Bad;
     /// Rejected, and the path is known.

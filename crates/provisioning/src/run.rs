@@ -1,7 +1,7 @@
 //! Carrying out a plan: one request at a time, read back after every write, planned again after every answer.
 
 use crate::{
-    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, State, Timer, Wish,
+    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, ReasonCode, State, Timer, Wish,
     device::{FailedLayer, FollowUp, Run, StoredObject},
     plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
     sentences,
@@ -126,6 +126,9 @@ impl<'a> Work<'a> {
             let mut what = Vec::new();
             for (plan, layer) in plans.into_iter().flatten().zip(&layers) {
                 self.store_slots(&profile, &plan);
+                if *layer == Layer::Internet {
+                    self.which_wan_is_known(&plan);
+                }
                 what.push(self.layer_verified(*layer, &plan));
             }
             if let Some(reason) = no_path {
@@ -182,10 +185,16 @@ impl<'a> Work<'a> {
             let plan = match self.planning(&profile, |p| plan_layer(p, &intents, layer)) {
                 Ok(plan) => plan,
                 Err(blocked) => {
+                    if blocked.reason.code == ReasonCode::SeveralWansMatch {
+                        self.ask_which_wan(&profile, &intents);
+                    }
                     return self.fail(layer, blocked.reason, FaultClass::ProvisioningLogic, blocked.park);
                 }
             };
             self.store_slots(&profile, &plan);
+            if layer == Layer::Internet {
+                self.which_wan_is_known(&plan);
+            }
             self.step_finished(&plan);
             match plan.steps.first() {
                 Some(step) => match self.take_step(&profile, layer, step) {

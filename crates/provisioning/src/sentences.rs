@@ -1,7 +1,7 @@
 //! The sentences. One function per reason; the golden file shows each with sample facts.
 
 use crate::{
-    ConnectionRequestOutcome, Layer, Reason, ReasonCode as Code,
+    ChosenWan, ConnectionRequestOutcome, Layer, Reason, ReasonCode as Code,
     reason::{at, duration},
 };
 use types::UtcMs;
@@ -607,13 +607,53 @@ pub(crate) fn call_too_soon(until: UtcMs) -> Reason {
         .then(format!("the next one not before {}", at(until)))
 }
 
-pub(crate) fn several_wans(names: &[String]) -> Reason {
+/// `gone`: one was chosen, and is none of them.
+pub(crate) fn several_wans(names: &[String], gone: Option<&ChosenWan>) -> Reason {
+    let count = names.len();
     let names: Vec<String> = names.iter().take(5).map(|name| short(name)).collect();
+    let gone = gone.map(|chosen| {
+        format!("the one that {} chose ({}) is none of them any more; ", chosen.by, short(&chosen.path))
+    });
     Reason::new(
         Code::SeveralWansMatch,
-        format!("Provision failed: {} WANs could carry this service: {}", names.len(), names.join(", ")),
+        format!("Provision failed: {count} WANs could carry this service: {}", names.join(", ")),
     )
-    .then("an operator must remove or rename one; no WAN was changed")
+    .then(format!(
+        "{}an operator chooses the one to use, or removes or renames one; no WAN was changed",
+        gone.unwrap_or_default()
+    ))
+}
+
+pub(crate) fn wan_chosen(wan: &str, path: &str, by: &str) -> Reason {
+    Reason::new(Code::WanChosen, format!("{by} chose {} to carry this service", short(wan)))
+        .then("the next session reads the device again and uses it, if it is still there")
+        .with("by", by)
+        .with("path", path)
+}
+
+/// `instead`: the WAN that is used now; none: one is made.
+pub(crate) fn wan_choice_gone(chosen: &ChosenWan, instead: Option<&str>) -> Reason {
+    let next = match instead {
+        Some(wan) => format!("{} is the only one that matches now and is used", short(wan)),
+        None => "no WAN matches now, so one is made".to_owned(),
+    };
+    Reason::new(
+        Code::WanChoiceGone,
+        format!("The WAN that {} chose ({}) is gone or no longer matches", chosen.by, short(&chosen.path)),
+    )
+    .then(next)
+    .with("by", &chosen.by)
+    .with("path", &chosen.path)
+}
+
+pub(crate) fn wan_not_offered(path: &str, by: &str) -> Reason {
+    Reason::new(
+        Code::WanChoiceGone,
+        format!("{by} chose {}, which is none of the WANs that could carry this service", short(path)),
+    )
+    .then("nothing is chosen")
+    .with("by", by)
+    .with("path", path)
 }
 
 pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed: &str) -> Reason {

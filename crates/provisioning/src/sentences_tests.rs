@@ -149,8 +149,17 @@ fn samples() -> Vec<Reason> {
         all.push(s::unauthorized(waiting(Some(O::Unauthorized)), &repair));
     }
     all.push(s::waiting(Some(O::Unreachable), url, None, Some(UtcMs(NOW.0 - 60_000)), NOW));
+    let two = ["2_INTERNET_R_VID_200 (VLAN 200)".to_owned(), "old (VLAN 200)".to_owned()];
+    let chosen = crate::ChosenWan { path: path.into(), by: "ana".into(), at: NOW };
+    all.extend([
+        s::wan_chosen(&two[0], path, "ana"),
+        s::wan_choice_gone(&chosen, Some(&two[1])),
+        s::wan_choice_gone(&chosen, None),
+        s::wan_not_offered(path, "ana"),
+    ]);
     let failures = [
-        (s::several_wans(&["2_INTERNET_R_VID_200 (VLAN 200)".into(), "old (VLAN 200)".into()]), None, true),
+        (s::several_wans(&two, None), None, true),
+        (s::several_wans(&two, Some(&chosen)), None, true),
         (s::write_not_applied("VLAN", path, "200", "0"), Some("WAN disabled"), false),
         (s::write_rejected("VLAN", path, 9007, "Invalid value"), Some("WAN disabled"), true),
         (s::required_leaf_missing("VLAN", path), None, true),

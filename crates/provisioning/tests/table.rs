@@ -130,6 +130,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("HoldCleared", vec![Event::HoldCleared { by: by() }]),
         ("RetryRequested", vec![Event::RetryRequested { by: by() }]),
         ("CallRequested", vec![Event::CallRequested { by: by() }]),
+        ("WanChosen unasked", vec![Event::WanChosen { path: "WANDevice.1.".into(), by: by() }]),
         ("ClockGateOverridden", vec![Event::ClockGateOverridden { by: by() }]),
         (
             "ClockGateOverridden, ClockGateRestored",

@@ -154,6 +154,7 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/cpes/{id}/call", P::OperateCpe, post(cpes::call)),
         write("/cpes/{id}/clock", P::OperateCpe, post(cpes::clock)),
         write("/cpes/{id}/clock/withdraw", P::OperateCpe, post(cpes::restore_clock)),
+        write("/cpes/{id}/wan", P::OperateCpe, post(cpes::choose_wan)),
         write("/cpes/{id}/claim", P::OperateCpe, post(cpes::claim)),
         write("/cpes/{id}/release-service", P::OperateCpe, post(cpes::release_service)),
         write("/tasks/{id}/close", P::AuthoriseOnu, post(tasks::close)),

@@ -298,6 +298,8 @@ pub fn reason_title(code: &str) -> &'static str {
         "no_spare_wan" => "The router has no free connection and takes no new one",
         "would_touch_management" => "The change would reach the management connection too",
         "port_taken" => "A LAN port or Wi-Fi name belongs to another connection",
+        "wan_chosen" => "Somebody chose the connection to use",
+        "wan_choice_gone" => "The connection that was chosen is gone",
         "several_wans_match" => "Several connections on the router could be the one",
         "write_not_applied" => "The router accepted a setting and did not apply it",
         "write_rejected" => "The router refuses a setting",

@@ -2,7 +2,7 @@
 
 use super::live::Recorded;
 use crate::{Actor, App, AppError, Change, Permission};
-use provisioning::{Event, Link};
+use provisioning::{Event, Link, WanQuestion};
 use store::{ServiceState, rows};
 use types::{CpeId, ServiceId};
 
@@ -126,6 +126,34 @@ impl App {
         self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await
     }
 
+    /// Says which of several WANs carries the service of this device. It has to be one of those the device was found to have
+    /// when the question arose, which the management WAN never is. Nothing is written by it: the next session reads the
+    /// device again and uses it, if it is still there.
+    ///
+    /// # Errors
+    /// As [`App::hold_cpe`]; [`AppError::Conflict`] when nobody is asked, or when it is none of those.
+    pub async fn choose_wan(&self, actor: &Actor, cpe: CpeId, path: &str) -> Result<(), AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let asked: Option<WanQuestion> =
+            serde_json::from_value(row.machine["wan_question"].clone()).unwrap_or_default();
+        let Some(asked) = asked else {
+            return Err(AppError::Conflict(
+                "This CPE has no question open about its WANs, so there is nothing to choose.".to_owned(),
+            ));
+        };
+        if !asked.candidates.iter().any(|wan| wan.path == path) {
+            return Err(AppError::Conflict(format!(
+                "That is none of the {} WANs that could carry this service, as this CPE was read at {}. Nothing is chosen; \
+                 choose one of those.",
+                asked.candidates.len(),
+                asked.read_at.whole_s()
+            )));
+        }
+        let event = Event::WanChosen { path: path.to_owned(), by: actor.label() };
+        self.operate(actor, cpe, "cpe.choose_wan", event, "").await
+    }
+
     async fn operate(
         &self,
         actor: &Actor,
@@ -147,6 +175,10 @@ impl App {
                 Some(serde_json::json!({ "overridden_by": clock })),
                 Some(serde_json::json!({ "overridden_by": null })),
             ),
+            Event::WanChosen { path, .. } => (
+                Some(serde_json::json!({ "wan": row.machine["chosen_wan"]["path"] })),
+                Some(serde_json::json!({ "wan": path })),
+            ),
             _ => (None, given),
         };
         let audit = self.audit_row(actor, action, &format!("cpe:{cpe}"), before, given);
@@ -166,6 +198,7 @@ impl App {
                 Event::ClockGateRestored { .. } => {
                     "No longer allowed to pass without a clock. What is in force on it stays.".to_owned()
                 }
+                Event::WanChosen { path, .. } => format!("Chosen to carry the service: {path}"),
                 Event::Released { .. } => "Released from its service by hand.".to_owned(),
                 _ => "Claimed for a service by hand.".to_owned(),
             },

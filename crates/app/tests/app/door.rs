@@ -428,6 +428,51 @@ async fn a_second_device_for_one_service_is_reported_and_changes_nothing(bed: &B
     assert_eq!(told(&app, first, "second_device").await.len(), 6, "five a day");
 }
 
+async fn an_operator_chooses_one_of_the_wans_that_were_found(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id, _, _) = active(bed, &app, &calls).await;
+    let nobody_asks = app.choose_wan(&admin(), id, "InternetGatewayDevice.WANDevice.1.").await;
+    assert!(
+        matches!(&nobody_asks, Err(AppError::Conflict(why)) if why.contains("no question open")),
+        "{nobody_asks:?}"
+    );
+    let mut row = cpe_row(&app, id).await;
+    let mut device = machine(&row);
+    let wan = |n: u32| provisioning::WanCandidate {
+        path: format!("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.{n}.WANPPPConnection.1."),
+        name: format!("{n}_INTERNET_R_VID_200"),
+        vlan: Some(200),
+        kind: "IP_Routed".to_owned(),
+        enabled: true,
+        status: "Connected".to_owned(),
+    };
+    device.wan_question =
+        Some(provisioning::WanQuestion { read_at: app.now(), candidates: vec![wan(2), wan(3)] });
+    row.machine = serde_json::to_value(&device).expect("json");
+    let stored: Result<_, StoreError> =
+        app.store().write(move |tx| Box::pin(async move { tx.update(&row).await })).await;
+    stored.expect("stored");
+    // Only somebody who may operate CPEs, and only one of those that were found.
+    let viewer = world::person("vera", app::Role::Viewer);
+    assert!(matches!(app.choose_wan(&viewer, id, &wan(3).path).await, Err(AppError::Forbidden(_))));
+    let other = app.choose_wan(&admin(), id, &wan(1).path).await;
+    assert!(
+        matches!(&other, Err(AppError::Conflict(why)) if why.contains("none of the 2 WANs")),
+        "{other:?}"
+    );
+    app.choose_wan(&admin(), id, &wan(3).path).await.expect("chosen");
+    let device = machine(&cpe_row(&app, id).await);
+    let chosen = device.chosen_wan.expect("remembered");
+    assert_eq!((chosen.path, chosen.by), (wan(3).path, admin().label()));
+    let lines = told(&app, id, "wan_chosen").await;
+    assert!(lines[0].text.contains(&format!("{} chose 3_INTERNET_R_VID_200", admin().label())), "{lines:?}");
+    let orders = told(&app, id, "cpe_choose_wan").await;
+    assert_eq!((orders.len(), orders[0].actor.as_str()), (1, admin().label().as_str()));
+    let audited = "SELECT COUNT(*) FROM audit_log WHERE action = 'cpe.choose_wan'";
+    assert_eq!(bed.number(audited).await, 1);
+}
+
 async fn two_services_with_one_serial_are_a_question_not_a_guess(bed: &Bed) {
     let app = bed.app("node-1", &Calls::default()).await;
     customer_with_onu(&app, "user@isp", serial()).await;
@@ -583,6 +628,7 @@ on_both!(
     the_announced_device_takes_its_place,
     a_device_that_was_known_before_replaces_the_announced_one,
     a_second_device_for_one_service_is_reported_and_changes_nothing,
+    an_operator_chooses_one_of_the_wans_that_were_found,
     two_services_with_one_serial_are_a_question_not_a_guess,
     an_operators_claim_counts_like_the_olts_word,
     a_claim_ends_the_announcement_and_a_release_frees_the_service,

@@ -163,6 +163,7 @@ impl<'a> Planner<'a> {
             wan: &self.profile.wan,
             stored: &self.device.objects,
             label: &self.context.policy.wan_label,
+            chosen: self.device.chosen_wan.as_ref().map(|chosen| chosen.path.as_str()),
             management_addresses: addresses,
         }
     }
@@ -273,9 +274,7 @@ impl<'a> Planner<'a> {
         let found = match search.target(&Signature { mode: &intent.mode, vlan: intent.vlan }) {
             Target::Found(wan) => Some(*wan),
             Target::Missing => None,
-            Target::Several(names) => {
-                return Err(Blocked { reason: sentences::several_wans(&names), park: true });
-            }
+            Target::Several(wans) => return Err(Blocked { reason: self.several(&wans), park: true }),
         };
         let applies = |condition| self.applies_internet(condition, intent, true);
         let shared = search.shared_with_management();
@@ -324,6 +323,19 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
+    /// The WANs that could carry this, if there is more than one and nobody has chosen.
+    pub(crate) fn candidates(&self, intent: &InternetIntent) -> Vec<FoundWan> {
+        match self.search().target(&Signature { mode: &intent.mode, vlan: intent.vlan }) {
+            Target::Several(wans) => wans,
+            Target::Found(_) | Target::Missing => Vec::new(),
+        }
+    }
+
+    fn several(&self, wans: &[FoundWan]) -> Reason {
+        let names: Vec<String> = wans.iter().map(FoundWan::describe).collect();
+        sentences::several_wans(&names, self.device.chosen_wan.as_ref())
+    }
+
     /// Every WAN of this service disabled, whatever its mode was, routes cleared, nothing deleted; nothing created
     /// either. No steps left means that all of them read disabled.
     fn suspended(&self, intent: &InternetIntent) -> Result<LayerPlan, Blocked> {
@@ -332,7 +344,7 @@ impl<'a> Planner<'a> {
         let (found, several) = match target {
             Target::Found(wan) => (Some(*wan), None),
             Target::Missing => (None, None),
-            Target::Several(names) => (None, Some(sentences::several_wans(&names))),
+            Target::Several(wans) => (None, Some(self.several(&wans))),
         };
         let mut plan = LayerPlan::default();
         for wan in found.iter().chain(&self.ours()) {

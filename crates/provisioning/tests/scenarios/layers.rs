@@ -37,6 +37,74 @@ fn a_question_about_wans_does_not_keep_the_wifi_back() {
 }
 
 #[test]
+fn an_operator_says_which_wan_it_is() {
+    let mut shell = huawei(Quirks::default());
+    let now = shell.now;
+    let first = shell.cpe.existing_wan("200", "a@isp", now);
+    let second = shell.cpe.existing_wan("200", "b@isp", now);
+    shell.run_until(State::Failed, 3600);
+    let asked = shell.device.wan_question.clone().expect("a question");
+    let paths: Vec<&str> = asked.candidates.iter().map(|wan| wan.path.as_str()).collect();
+    assert_eq!(paths, [first.as_str(), second.as_str()], "and never the management WAN");
+    assert_eq!((asked.candidates[0].vlan, asked.candidates[0].enabled), (Some(200), true));
+    shell.run(600);
+    shell.cpe.told_since();
+    // What was not asked about is not taken, least of all the management WAN.
+    let choose = |path: &str| Event::WanChosen { path: path.into(), by: "ana".into() };
+    let parked = shell.device.next_attempt_at;
+    shell.feed(choose(MANAGEMENT));
+    assert!(shell.codes().contains(&"wan_choice_gone"));
+    assert_eq!((&shell.device.chosen_wan, shell.device.next_attempt_at), (&None, parked));
+    // Chosen: the next session plans with it, and the other one is left alone.
+    shell.feed(choose(&second));
+    assert_eq!(shell.device.chosen_wan.as_ref().map(|chosen| chosen.by.as_str()), Some("ana"));
+    shell.run_until(State::Active, 900);
+    assert_eq!((&shell.device.chosen_wan, &shell.device.wan_question), (&None, &None));
+    assert_eq!(shell.cpe.value(&format!("{second}Username")), "s-10001@isp");
+    let told = shell.cpe.told_since();
+    let of_first = |told: &Told| matches!(told, Told::Set(path, _) if path.starts_with(&first));
+    assert!(!told.iter().any(|told| of_first(told) || matches!(told, Told::Add(_))), "{told:?}");
+    // It is the one from now on.
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").nat = false;
+    shell.now = shell.now.plus_s(600);
+    shell.wish();
+    shell.run_until(State::Active, 900);
+    assert_eq!(shell.cpe.told_since(), [Told::Set(format!("{second}NATEnabled"), "false".into())]);
+}
+
+#[test]
+fn a_choice_that_is_gone_by_then_is_said() {
+    for left in 1..=2 {
+        let mut shell = huawei(Quirks::default());
+        let now = shell.now;
+        let wans: Vec<String> = ["a@isp", "b@isp", "c@isp"]
+            .iter()
+            .map(|login| shell.cpe.existing_wan("200", login, now))
+            .collect();
+        shell.run_until(State::Failed, 3600);
+        shell.run(600);
+        shell.feed(Event::WanChosen { path: wans[0].clone(), by: "ana".into() });
+        // Somebody made the chosen one something else, and where one is left, another one as well.
+        for wan in &wans[..3 - left] {
+            shell.cpe.set(&format!("{wan}X_HW_VLAN"), "300");
+        }
+        shell.run(900);
+        if left == 1 {
+            assert_eq!(shell.device.state(), State::Active, "{}", shell.story());
+            assert!(shell.codes().contains(&"wan_choice_gone"));
+            assert_eq!(shell.cpe.value(&format!("{}Username", wans[2])), "s-10001@isp");
+        } else {
+            assert_eq!(code(&shell), ReasonCode::SeveralWansMatch, "{}", shell.story());
+            let said = sentence(&shell);
+            assert!(
+                said.contains(&format!("the one that ana chose ({}) is none of them", wans[0])),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_wan_that_the_family_cannot_build_does_not_keep_the_wifi_back() {
     let mut shell = shell(fixtures::generic_tr098(), Some(200), Quirks::default());
     shell.run(3600);

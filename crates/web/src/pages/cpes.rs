@@ -100,6 +100,10 @@ struct Data {
     clock_waits: bool,
     /// What somebody answers for.
     answered: Vec<Answered>,
+    /// Several WANs could carry its service.
+    asked: Option<provisioning::WanQuestion>,
+    /// The answer to that, until the next session.
+    chosen: Option<provisioning::ChosenWan>,
     /// It keeps this inform interval, seconds, and waits because of that.
     own_interval_s: Option<u32>,
     /// The reader may decide for the whole model.
@@ -341,6 +345,12 @@ pub(crate) fn answered(ctx: &Ctx, row: &CpeRow, v: &View) -> Vec<Answered> {
     all
 }
 
+/// A part of what its machine remembers, if it does.
+fn part<T: serde::de::DeserializeOwned>(row: &CpeRow, name: &str) -> Option<T> {
+    let mut machine: serde_json::Value = serde_json::from_str(&row.machine).ok()?;
+    serde_json::from_value(machine[name].take()).ok()
+}
+
 /// The inform interval that the router keeps instead of the one it was told, if it waits because of that.
 fn own_interval(row: &CpeRow) -> Option<u32> {
     let machine: serde_json::Value = serde_json::from_str(&row.machine).ok()?;
@@ -409,6 +419,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         timers: read.cpe_timers(id).await?,
         held: is_held(&row),
         answered: answered(ctx, &row, &v),
+        asked: part(&row, "wan_question"),
+        chosen: part(&row, "chosen_wan"),
         own_interval_s: own_interval(&row),
         may_waive: who.may(app::Permission::WriteSettings),
         clock_waits: row.state == "OWNED" && row.reason_code.starts_with("clock"),
@@ -660,6 +672,17 @@ pub(crate) async fn restore_clock(
     let result = ctx.app().restore_clock_gate(&who.actor, CpeId(id)).await;
     let done = "Nothing new is written to it before it shows a right clock. What is in force on it stays.";
     Ok(went(&ctx, &back(&form, id), "Withdrawn", done, result))
+}
+
+pub(crate) async fn choose_wan(
+    State(ctx): State<Ctx>,
+    who: Who,
+    Path(id): Path<i64>,
+    form: Form,
+) -> Result<Response, Fail> {
+    let result = ctx.app().choose_wan(&who.actor, CpeId(id), form.val("path")).await;
+    let done = "The next session reads the router again and uses it. Nothing was written yet.";
+    Ok(went(&ctx, &back(&form, id), "Chosen", done, result))
 }
 
 pub(crate) async fn claim(

@@ -218,3 +218,58 @@ async fn a_tag_is_put_on_shown_and_taken_off() {
     let page = viewer.get(&bed, &place).await.text;
     assert!(!page.contains(&format!("{place}/untag")) && !page.contains("id=\"a-tag\""), "{page}");
 }
+
+#[tokio::test]
+async fn the_wans_that_could_be_the_one_are_listed_and_one_is_chosen() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, cpe, _) = bed.seeded().await;
+    let wan = |n: u32| provisioning::WanCandidate {
+        path: format!("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.{n}.WANPPPConnection.1."),
+        name: if n == 2 { "<b>2_INTERNET".to_owned() } else { String::new() },
+        vlan: Some(200),
+        kind: "IP_Routed".to_owned(),
+        enabled: n == 2,
+        status: "Connected".to_owned(),
+    };
+    let mut device = provisioning::Device::new(NOW);
+    device.wan_question = Some(provisioning::WanQuestion { read_at: NOW, candidates: vec![wan(2), wan(3)] });
+    let asked = serde_json::to_value(device).expect("json");
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let asked = asked.clone();
+            Box::pin(async move {
+                let mut row: rows::Cpe = tx.require(cpe).await?;
+                row.machine = asked;
+                row.service_id = Some(service);
+                tx.update(&row).await?.or_overtaken("the CPE")
+            })
+        })
+        .await
+        .expect("written");
+    let place = format!("/cpes/{cpe}");
+    let page = admin.get(&bed, &place).await.text;
+    let section = between(&page, "id=\"cp-wans\"", "</section>");
+    for shown in
+        ["read ", "VLAN 200", "IP_Routed, on, Connected", "IP_Routed, off", &wan(2).path, &wan(3).path]
+    {
+        assert!(section.contains(shown), "{shown}: {section}");
+    }
+    assert!(!section.contains("<b>2_INTERNET"), "a name is text: {section}");
+    assert_eq!(section.matches("Use this WAN</button>").count(), 2);
+    // Whoever may only look has no button.
+    let mut viewer = bed.person(Role::Viewer).await;
+    let page = viewer.get(&bed, &place).await.text;
+    assert!(!between(&page, "id=\"cp-wans\"", "</section>").contains("<button"));
+    // One that was not found is refused, in words.
+    let answer = admin.post(&bed, &format!("{place}/wan"), &[("path", "InternetGatewayDevice.X.")]).await;
+    assert_eq!(answer.status, http::StatusCode::SEE_OTHER, "{}", answer.text);
+    let page = admin.get(&bed, &place).await.text;
+    assert!(page.contains("none of the 2 WANs"), "{page}");
+    admin.post(&bed, &format!("{place}/wan"), &[("path", &wan(3).path)]).await;
+    let page = admin.get(&bed, &place).await.text;
+    let section = between(&page, "id=\"cp-wans\"", "</section>");
+    assert!(section.contains("the next session reads the router again and uses it"), "{section}");
+    assert!(page.contains("chose InternetGatewayDevice"), "who chose what is on the timeline: {page}");
+}

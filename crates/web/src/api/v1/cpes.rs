@@ -255,6 +255,8 @@ pub(super) struct CpeWithLayers {
     gates: Vec<GateShown>,
     /// An operator stopped its provisioning.
     hold: Option<HoldShown>,
+    /// Several WANs could carry its service: which one is for an operator to say. Null: nobody is asked.
+    wan_question: Option<WanQuestionShown>,
     /// Failures in a row.
     attempts: u32,
     timers: Vec<TimerShown>,
@@ -278,6 +280,52 @@ pub(super) struct TagInput {
     /// The word.
     #[schema(max_length = 64)]
     tag: String,
+}
+
+/// A WAN that could carry the service.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WanShown {
+    /// Instance path, which stands for it.
+    path: String,
+    /// Its name on the device; may be empty.
+    name: String,
+    vlan: Option<u16>,
+    /// `IP_Routed` and the like.
+    kind: String,
+    enabled: bool,
+    /// Connection status in the device's words; may be empty.
+    status: String,
+}
+
+/// Which WAN carries the service?
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WanQuestionShown {
+    /// The device was read then.
+    read_at: Time,
+    candidates: Vec<WanShown>,
+    /// The path that was chosen already; the next session uses it.
+    chosen: Option<String>,
+    /// Who chose it.
+    chosen_by: Option<String>,
+}
+
+fn wan_question(device: &Device) -> Option<WanQuestionShown> {
+    let asked = device.wan_question.as_ref()?;
+    let candidates = asked.candidates.iter().map(|wan| WanShown {
+        path: wan.path.clone(),
+        name: wan.name.clone(),
+        vlan: wan.vlan,
+        kind: wan.kind.clone(),
+        enabled: wan.enabled,
+        status: wan.status.clone(),
+    });
+    let chosen = device.chosen_wan.as_ref();
+    Some(WanQuestionShown {
+        read_at: asked.read_at.into(),
+        candidates: candidates.collect(),
+        chosen: chosen.map(|chosen| chosen.path.clone()),
+        chosen_by: chosen.map(|chosen| chosen.by.clone()),
+    })
 }
 
 /// Wanted, observed and proof of one setting. Secrets are dots.
@@ -363,6 +411,15 @@ pub(super) struct HoldInput {
     #[serde(default)]
     #[schema(max_length = 200)]
     reason: String,
+}
+
+/// Which WAN carries the service.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WanInput {
+    /// Path of one of the candidates.
+    #[schema(max_length = 256)]
+    path: String,
 }
 
 fn cpe(row: CpeRow) -> Cpe {
@@ -501,6 +558,7 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
             })
         }),
         hold,
+        wan_question: device.as_ref().and_then(wan_question),
         attempts: device.as_ref().map_or(0, |device| device.attempts),
         timers: timers.into_iter().map(|row| TimerShown { timer: row.timer, at: row.at.into() }).collect(),
         cpe: cpe(row),
@@ -644,6 +702,19 @@ pub(super) async fn hold_cpe(Id(id): Id, order: Order<HoldInput>) -> Result<Resp
         .once(move |ctx, actor, hold| async move {
             ctx.app().hold_cpe(&actor, CpeId(id), &hold.reason).await?;
             Reply::ok(&one(&ctx, id).await?)
+        })
+        .await
+}
+
+/// Says which of several WANs carries the service: one of the candidates of `wan_question`. The next session uses it.
+#[utoipa::path(post, path = "/api/v1/cpes/{id}/choose-wan", tag = "cpes",
+    params(("id" = i64, Path, description = "The CPE.")),
+    request_body = WanInput, responses((status = 202, description = "Chosen.", body = CpeWithLayers)))]
+pub(super) async fn choose_wan(Id(id): Id, order: Order<WanInput>) -> Result<Response, ApiFail> {
+    order
+        .once(move |ctx, actor, wan| async move {
+            ctx.app().choose_wan(&actor, CpeId(id), &wan.path).await?;
+            Reply::new(StatusCode::ACCEPTED, &one(&ctx, id).await?)
         })
         .await
 }

@@ -173,6 +173,7 @@ fn table() -> Table {
         .order(OperateCpe, routes!(cpes::release_hold))
         .order(OperateCpe, routes!(cpes::retry_cpe))
         .order(OperateCpe, routes!(cpes::call_cpe))
+        .order(OperateCpe, routes!(cpes::choose_wan))
         .order(OperateCpe, routes!(cpes::claim_cpe))
         .order(OperateCpe, routes!(cpes::release_cpe))
         .order(OperateCpe, routes!(cpes::override_clock))

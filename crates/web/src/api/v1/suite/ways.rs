@@ -287,6 +287,57 @@ async fn an_operator_at_a_cpe() {
 }
 
 #[tokio::test]
+async fn one_of_the_wans_that_were_found_is_chosen() {
+    let bed = Bed::new().await;
+    let id = device(&bed).await;
+    let place = format!("/api/v1/cpes/{id}");
+    assert_eq!(bed.get(&place).await.json()["wan_question"], Value::Null);
+    let path = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.3.WANPPPConnection.1.";
+    let input = json!({ "path": path });
+    let detail = bed.post(&format!("{place}/choose-wan"), input.clone()).await.problem(StatusCode::CONFLICT);
+    assert!(detail.contains("no question open"), "{detail}");
+    let mut asked = Device::new(bed.app.now());
+    asked.wan_question = Some(provisioning::WanQuestion {
+        read_at: bed.app.now(),
+        candidates: vec![provisioning::WanCandidate {
+            path: path.into(),
+            name: "3_INTERNET".into(),
+            vlan: Some(200),
+            kind: "IP_Routed".into(),
+            enabled: true,
+            status: "Connected".into(),
+        }],
+    });
+    let asked = serde_json::to_value(asked).expect("json");
+    let stored: Result<(), store::StoreError> = bed
+        .app
+        .store()
+        .write(move |tx| {
+            let asked = asked.clone();
+            Box::pin(async move {
+                let mut row: rows::Cpe = tx.require(CpeId(id)).await?;
+                row.machine = asked;
+                tx.update(&row).await?.or_overtaken("the CPE")
+            })
+        })
+        .await;
+    stored.expect("stored");
+    let shown = bed.get(&place).await.json();
+    assert_eq!(shown["wan_question"]["candidates"][0]["path"], path);
+    assert_eq!(shown["wan_question"]["chosen"], Value::Null);
+    bed.post(&format!("{place}/choose-wan"), json!({ "path": "Device.X." }))
+        .await
+        .problem(StatusCode::CONFLICT);
+    let chosen = bed.post(&format!("{place}/choose-wan"), input).await;
+    assert_eq!(chosen.status, StatusCode::ACCEPTED, "{}", chosen.text);
+    let answer = chosen.json();
+    assert_eq!(
+        (&answer["wan_question"]["chosen"], &answer["wan_question"]["chosen_by"]),
+        (&json!(path), &json!("key:for a test"))
+    );
+}
+
+#[tokio::test]
 async fn a_cpe_is_claimed_and_released() {
     let bed = Bed::new().await;
     let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
