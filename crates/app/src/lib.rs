@@ -35,8 +35,8 @@ pub use crm::{
 };
 pub use error::{AppError, FieldError};
 pub use oms::{
-    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewAuthorised, NewLine, NewOlt, OltDefaults,
-    OltReading, OltTest, OnuChange, PlanTraffic, PlannedCustomer, PlannedService, Saving,
+    AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, LIGHT_AGAIN_S, NewAuthorised, NewLine, NewOlt,
+    OltDefaults, OltReading, OltTest, OnuChange, PlanTraffic, PlannedCustomer, PlannedService, Saving,
 };
 pub use settings::{
     AcsPolicy, ClockWaiver, FamilyOverride, FirstContactPassword, KeptInterval, ModelOf, NtpNetwork,

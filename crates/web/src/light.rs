@@ -15,6 +15,8 @@ pub(crate) struct Light {
     pub temperature_c: Option<i64>,
     /// Why it is not younger.
     pub unread: Option<String>,
+    /// Between the two newest readings, in seconds.
+    pub every_s: Option<i64>,
 }
 
 impl Light {
@@ -31,6 +33,21 @@ impl Light {
             sends: light["tx_onu_cdbm"].as_i64().map(view::decibel),
             temperature_c: light["temperature_c"].as_i64(),
             unread: light["unread"].as_str().map(str::to_owned),
+            every_s: light["before_at"].as_i64().map(|before| (read_at - before) / 1000).filter(|s| *s > 0),
+        }
+    }
+
+    /// How often it is read, as far as anybody can say: what is promised at most, and what it came to lately.
+    pub(crate) fn how_often(&self) -> String {
+        let at_most = format!(
+            "The light of an online ONU is read once in {} at most, and less often while its OLT has much else to do",
+            view::span(app::LIGHT_AGAIN_S.cast_signed())
+        );
+        match self.every_s {
+            Some(every) => {
+                format!("{at_most}; here {} lay between the last two readings.", view::span(every))
+            }
+            None => format!("{at_most}."),
         }
     }
 }
@@ -47,6 +64,13 @@ mod tests {
         assert_eq!(light.sends.as_deref(), Some(view::decibel(231).as_str()));
         let light = Light::of(r#"{"light":{"rx_olt_cdbm":-2268,"unread":"the OLT refused"}}"#);
         assert_eq!((light.rx_olt_cdbm, light.unread.as_deref()), (None, Some("the OLT refused")));
+        let often =
+            |before: &str| Light::of(&format!(r#"{{"light":{{"read_at":2000000{before}}}}}"#)).every_s;
+        assert_eq!(often(r#","before_at":380000"#), Some(1620));
+        assert_eq!(
+            (often(""), often(r#","before_at":null"#), often(r#","before_at":3000000"#)),
+            (None, None, None)
+        );
         for odd in ["", "null", "{", r#"{"light":7}"#] {
             assert_eq!(Light::of(odd), Light::default(), "{odd}");
         }

@@ -21,8 +21,10 @@ use types::{OltId, PonPath, UtcMs};
 
 /// Where it is kept in what was observed of an ONU.
 const KEY: &str = "light";
-/// The light of a PON is read again after so long.
-const AGAIN: Duration = Duration::from_secs(600);
+/// The light of a PON is read again after so long at the earliest, in seconds. On an OLT with many PONs, or with much else
+/// to do, it takes longer: light never takes more than a quarter of an OLT's time.
+pub const LIGHT_AGAIN_S: u64 = 600;
+const AGAIN: Duration = Duration::from_secs(LIGHT_AGAIN_S);
 /// After so long where an ONU is online whose light was never read.
 const UNREAD_AGAIN: Duration = Duration::from_secs(60);
 /// PONs of one OLT in one round: a table of 128 ONUs takes an OLT seconds.
@@ -50,10 +52,10 @@ impl Asked {
     }
 }
 
-/// What is kept of one ONU's light.
-fn kept(seen: &OnuOptics, at: UtcMs) -> serde_json::Value {
+/// What is kept of one ONU's light, and since when it had not been read.
+fn kept(seen: &OnuOptics, at: UtcMs, before: &serde_json::Value) -> serde_json::Value {
     serde_json::json!({
-        "read_at": at, "source": "CLI", "rx_onu_cdbm": seen.rx_power_cdbm, "tx_onu_cdbm": seen.tx_power_cdbm,
+        "read_at": at, "before_at": before["read_at"], "source": "CLI", "rx_onu_cdbm": seen.rx_power_cdbm, "tx_onu_cdbm": seen.tx_power_cdbm,
         "rx_olt_cdbm": seen.olt_rx_power_cdbm, "temperature_c": seen.temperature_c,
         "voltage_mv": seen.voltage_mv, "current_ma": seen.current_ma,
     })
@@ -238,7 +240,7 @@ impl App {
                             (Some(row), _) if says_something(row) => {
                                 onus::observe_light(tx, onu.id, row.rx_power_cdbm, row.olt_rx_power_cdbm)
                                     .await?;
-                                Some(kept(row, at))
+                                Some(kept(row, at, &onu.observed[KEY]))
                             }
                             (Some(_), _) => unread(&onu.observed[KEY], "the OLT shows no light for it"),
                             (None, Some(why)) => unread(&onu.observed[KEY], why),

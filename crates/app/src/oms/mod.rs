@@ -26,6 +26,7 @@ pub use input::{
     AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, NewAuthorised, NewLine, NewOlt, OltDefaults,
     OnuChange, PlanTraffic, PlannedCustomer, PlannedService,
 };
+pub use light::LIGHT_AGAIN_S;
 pub use observe::OltReading;
 pub use olts::OltTest;
 pub(crate) use registry::OltRegistry;
