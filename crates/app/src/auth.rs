@@ -345,11 +345,11 @@ impl App {
     }
 
     /// Gives a colleague a new password, to be replaced at their next login; all their logins end. Nobody can do that to
-    /// who may more than they do, nor to themselves, who can change theirs.
+    /// who may more than they do, nor to themselves, who can change theirs. Gives the colleague's name with it.
     ///
     /// # Errors
     /// [`AppError::Forbidden`], [`AppError::NotFound`], [`AppError::Conflict`] for oneself.
-    pub async fn reset_password_of(&self, actor: &Actor, id: UserId) -> Result<Secret, AppError> {
+    pub async fn reset_password_of(&self, actor: &Actor, id: UserId) -> Result<(String, Secret), AppError> {
         actor.require(Permission::ManageUsers)?;
         let user: rows::User = self.found(id, "user").await?;
         may_hand_out(actor, user.role)?;
@@ -358,7 +358,8 @@ impl App {
                 "This is your own login; choose another password under your name.".into(),
             ));
         }
-        self.put_new_password(actor, user).await
+        let name = user.name.clone();
+        Ok((name, self.put_new_password(actor, user).await?))
     }
 
     async fn put_new_password(&self, actor: &Actor, mut user: rows::User) -> Result<Secret, AppError> {

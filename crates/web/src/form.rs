@@ -105,6 +105,15 @@ impl Form {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 
+    /// Secrets are never sent back with a form: says so at those that were typed, whose fields come back empty.
+    pub(crate) fn forgets(&mut self, secrets: &[&str]) {
+        for name in secrets {
+            if self.is_on(name) && self.errors_of(name).next().is_none() {
+                self.wrong(name, "does not come back with a refused form: type it again.");
+            }
+        }
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty() || !self.general.is_empty()
     }

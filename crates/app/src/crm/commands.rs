@@ -211,6 +211,10 @@ impl App {
         input.check()?;
         let service = self.open_service(id).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().access;
+        if input.wifi.passphrase.is_none() && old.as_ref().is_none_or(|old| old.wifi.is_empty()) {
+            // One that is made here would be told to nobody.
+            return Err(AppError::invalid("passphrase", "is missing and there is none to keep."));
+        }
         let access = access_intent(&input.wifi, old.as_ref())?;
         let before = old.as_ref().map(access_words);
         let after = changed_secret(access_words(&access), "passphrase", input.wifi.passphrase.is_some());

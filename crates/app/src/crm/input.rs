@@ -354,8 +354,11 @@ impl LanInput {
         let mut checks = Checks::default();
         let address = ipv4(&mut checks, "address", &self.address);
         let mask = mask(&mut checks, "mask", &self.mask);
-        let first = ipv4(&mut checks, "dhcp_first", &self.dhcp_first);
-        let last = ipv4(&mut checks, "dhcp_last", &self.dhcp_last);
+        // A server that is off needs no range; one that is given must be one all the same.
+        let mut range = |field, text: &str| {
+            (self.dhcp || !text.is_empty()).then(|| ipv4(&mut checks, field, text)).flatten()
+        };
+        let (first, last) = (range("dhcp_first", &self.dhcp_first), range("dhcp_last", &self.dhcp_last));
         if let Some(address) = address.filter(|address| !address.is_private()) {
             checks.wrong("address", format!("{address} is no private address; a LAN has one (RFC 1918)."));
         }
@@ -569,6 +572,16 @@ mod tests {
         );
         assert_eq!(lan("192.168.7.1", "255.255.255.0", "192.168.7.20", "192.168.7.10"), ["dhcp_last"]);
         assert_eq!(lan("192.168.7.15", "255.255.255.0", "192.168.7.10", "192.168.7.20"), ["dhcp_first"]);
+        assert_eq!(lan("192.168.7.1", "255.255.255.0", "", ""), ["dhcp_first", "dhcp_last"]);
+        let off = |first: &str| LanInput {
+            address: "192.168.7.1".into(),
+            mask: "255.255.255.0".into(),
+            dhcp: false,
+            dhcp_first: first.into(),
+            dhcp_last: String::new(),
+        };
+        assert!(off("").check().is_ok(), "a server that is off hands out nothing");
+        assert!(off("192.168.8.1").check().is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{AppError, Generated, WifiInput, error::Checks};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use store::OltProtocol;
 use types::{CustomerId, OltId, OltTaskId, PlanId, PonPath, Secret, Serial, ServiceId};
 
@@ -170,8 +171,12 @@ impl NewOlt {
         if d.management_priority > 7 {
             checks.wrong("defaults.management_priority", "is above 7.");
         }
-        for (at, plan) in d.plan_traffic.iter().enumerate() {
-            if d.plan_traffic[..at].iter().any(|other| other.plan_id == plan.plan_id) {
+        if d.plan_traffic.len() > PLANS {
+            checks.wrong("defaults.plan_traffic", format!("names more than {PLANS} plans."));
+        }
+        let mut named = BTreeSet::new();
+        for plan in d.plan_traffic.iter().take(PLANS) {
+            if !named.insert(plan.plan_id) {
                 checks.wrong("defaults.plan_traffic", format!("names plan {} twice.", plan.plan_id));
             }
             if plan.up_table.is_some() != plan.down_table.is_some() {
@@ -195,6 +200,9 @@ impl NewOlt {
         checks.done()
     }
 }
+
+/// Plans that an OLT may have settings of its own for.
+const PLANS: usize = 1_000;
 
 /// Which detected ONU to authorise, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -369,6 +377,21 @@ mod tests {
         olt.check(true).expect("acceptable");
         olt.defaults.management_vlan = olt.defaults.internet_vlan;
         assert!(olt.check(true).expect_err("same VLAN").to_string().contains("management_vlan"));
+    }
+
+    #[test]
+    fn plans_with_settings_of_their_own_are_bounded_and_named_once() {
+        let mut olt: NewOlt = serde_json::from_value(serde_json::json!({
+            "name": "olt-marina-1", "address": "10.0.0.1", "port": 22, "protocol": "ssh", "username": "lk", "password": "x"
+        }))
+        .expect("defaults fill the rest");
+        let plan = |plan_id| PlanTraffic { plan_id, line_profile_id: Some(11), ..PlanTraffic::default() };
+        olt.defaults.plan_traffic = (1..=1_000).map(plan).collect();
+        olt.check(true).expect("acceptable");
+        olt.defaults.plan_traffic.push(plan(1_001));
+        assert!(olt.check(true).expect_err("too many").to_string().contains("more than 1000 plans"));
+        olt.defaults.plan_traffic = vec![plan(7), plan(8), plan(7)];
+        assert!(olt.check(true).expect_err("twice").to_string().contains("names plan 7 twice"));
     }
 
     #[test]

@@ -505,7 +505,33 @@ async fn a_new_service_with_its_order_is_made_whole_or_not_at_all(bed: &Bed) {
     assert_eq!(customers().await, before + 1);
 }
 
+async fn a_service_without_wifi_gets_one_with_a_password_that_somebody_knows(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    let customer = world::customer(&app, "Zahra").await;
+    let plan = NewPlan { internet_mode: "bridge".into(), ..pppoe_plan("Bridge") };
+    let plan = app.create_plan(&admin(), plan).await.expect("a plan");
+    let input = NewService {
+        customer_id: customer,
+        plan_id: plan,
+        pppoe_login: None,
+        pppoe_password: None,
+        wifi: None,
+        expected_serial: None,
+        address: String::new(),
+    };
+    let id = app.create_service(&admin(), input).await.expect("a service");
+    let wifi = |passphrase: Option<&str>| AccessInput {
+        wifi: WifiInput { ssid: "Own".into(), passphrase: passphrase.map(Secret::new), enabled: true },
+    };
+    let refused = app.set_access(&admin(), id, wifi(None)).await.expect_err("nobody would know it");
+    assert_eq!(fields(refused), ["passphrase"]);
+    app.set_access(&admin(), id, wifi(Some("typed-Heron-2"))).await.expect("typed");
+    app.set_access(&admin(), id, wifi(None)).await.expect("kept from now on");
+    assert_eq!(access(&app, id).await.1.wifi[0].passphrase.expose(), "typed-Heron-2");
+}
+
 on_both!(
+    a_service_without_wifi_gets_one_with_a_password_that_somebody_knows,
     an_end_and_an_order_for_one_service_never_both_happen,
     a_new_service_with_its_order_is_made_whole_or_not_at_all,
     a_service_is_corrected_by_who_has_looked_at_it,

@@ -307,8 +307,10 @@ impl Planner<'_> {
                     Variable::LanAddress => plain(&intent.address),
                     Variable::LanMask => plain(&intent.mask),
                     Variable::LanDhcp => boolean(intent.dhcp),
-                    Variable::DhcpFirst => plain(&intent.dhcp_first),
-                    _ => plain(&intent.dhcp_last),
+                    // Without a range the router keeps the one it has: its server is off.
+                    Variable::DhcpFirst if !intent.dhcp_first.is_empty() => plain(&intent.dhcp_first),
+                    Variable::DhcpLast if !intent.dhcp_last.is_empty() => plain(&intent.dhcp_last),
+                    _ => None,
                 }
             }
         }

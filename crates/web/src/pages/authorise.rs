@@ -276,6 +276,7 @@ pub(crate) async fn submit(
     settle(&ctx, &mut form).await?;
     let wanted = request(&row, &mut form)?;
     if form.has_errors() {
+        form.forgets(&["pppoe_password", "passphrase"]);
         return again(&draw(&ctx, &who, &headers, row, form).await?);
     }
     let ordered = match &wanted.service {
@@ -309,6 +310,7 @@ pub(crate) async fn submit(
         )),
         Err(error) => {
             form.take(error.into());
+            form.forgets(&["pppoe_password", "passphrase"]);
             again(&draw(&ctx, &who, &headers, row, form).await?)
         }
     }

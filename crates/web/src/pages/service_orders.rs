@@ -27,6 +27,7 @@ async fn ended(
         Ok(()) => Ok(go(ctx, &format!("/services/{id}"), Status::Ok, said.0, said.1)),
         Err(error) => {
             form.take(error.into());
+            form.forgets(&["password", "passphrase"]);
             service::refused(ctx, who, headers, id, dialog, form).await
         }
     }
@@ -98,6 +99,9 @@ pub(crate) async fn end(
         return service::refused(&ctx, &who, &headers, id, "end", form).await;
     }
     let version = form.optional_number("version");
+    if form.has_errors() {
+        return service::refused(&ctx, &who, &headers, id, "end", form).await;
+    }
     let result = ctx.app().terminate_service(&who.actor, ServiceId(id), version).await;
     let said = ("Ended", "Its router is released. Its ONU stays on the OLT until somebody removes it.");
     ended((&ctx, &who, &headers, id), "end", form, said, result).await
@@ -120,6 +124,9 @@ pub(crate) async fn correct(
         }
     };
     let version = form.optional_number("version");
+    if form.has_errors() {
+        return service::refused(&ctx, &who, &headers, id, "correct", form).await;
+    }
     let input = app::ServiceCorrection { address: form.val("address").to_owned(), expected_serial };
     let result = ctx.app().correct_service(&who.actor, ServiceId(id), input, version).await;
     let said = ("Service corrected", "Before and after are in the audit log.");
@@ -174,6 +181,7 @@ pub(crate) async fn internet(
     let sent = |form: &Form, name: &str| !form.all(name).is_empty();
     let mtu = sent(&form, "mtu").then(|| form.optional_number("mtu").unwrap_or(0));
     if form.has_errors() {
+        form.forgets(&["password"]);
         return service::refused(&ctx, &who, &headers, id, "internet", form).await;
     }
     let mode = form.val("mode").to_owned();

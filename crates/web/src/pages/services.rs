@@ -183,6 +183,9 @@ pub(crate) async fn create(
             None
         }
     };
+    if form.opt("ssid").is_none() && form.opt("passphrase").is_some() {
+        form.wrong("ssid", "is missing beside its password.");
+    }
     if !form.has_errors() {
         let wifi = form.opt("ssid").map(|ssid| app::WifiInput {
             ssid,
@@ -220,5 +223,6 @@ pub(crate) async fn create(
             Err(error) => form.take(error.into()),
         }
     }
+    form.forgets(&["pppoe_password", "passphrase"]);
     again(&draw(&ctx, &who, &headers, form).await?)
 }

@@ -505,12 +505,11 @@ pub(crate) async fn reset_password(
     headers: HeaderMap,
 ) -> Result<Response, Fail> {
     match ctx.app().reset_password_of(&who.actor, UserId(id)).await {
-        Ok(password) => {
+        Ok((name, password)) => {
             let mut shown =
                 draw_users(&ctx, &who, &headers, Form::default(), Query::parse(USERS, None)).await?;
             shown.secret = password.expose().to_owned();
-            let user = shown.users.iter().find(|user| user.id == id);
-            shown.secret_for = user.map(|user| user.name.clone()).unwrap_or_default();
+            shown.secret_for = name;
             Ok(no_store(page(&ctx, &headers, &shown)?))
         }
         Err(error) => Ok(went(&ctx, "/settings/users", "", "", Err(error))),

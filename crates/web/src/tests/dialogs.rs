@@ -17,7 +17,11 @@ async fn a_dialog_that_was_refused_is_open_again_with_what_was_typed() {
     let long = "x".repeat(40);
     let why = "why ".repeat(60);
     let cases: [Case<'_>; 7] = [
-        ("wifi", &[("ssid", &long), ("passphrase", "another-Heron-1")], &["e-ssid"]),
+        (
+            "wifi",
+            &[("ssid", &long), ("passphrase", "another-Heron-1")],
+            &["e-ssid", "e-passphrase", "type it again"],
+        ),
         (
             "internet",
             &[("mode", "static"), ("address", "203.0.113.10"), ("mask", "here"), ("gateway", "203.0.113.9")],
@@ -133,4 +137,21 @@ async fn a_service_that_has_ended_says_what_is_left_and_offers_to_remove_its_onu
     for gone in ["Change Internet…", "New passwords…", "data-open=\"#suspend\""] {
         assert!(!page.contains(gone), "{gone} is still offered");
     }
+}
+
+#[tokio::test]
+async fn a_wifi_password_without_a_name_is_not_dropped_in_silence() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    bed.seeded().await;
+    let form = [("customer_id", "1"), ("plan_id", "1"), ("passphrase", "typed-Heron-2")];
+    let refused = admin.post(&bed, "/services", &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(refused.text.contains("is missing beside its password."), "{}", refused.text);
+    assert!(
+        refused.text.contains("type it again") && !refused.text.contains("typed-Heron-2"),
+        "{}",
+        refused.text
+    );
+    assert!(bed.app.store().read().service(2).await.expect("readable").is_none(), "nothing was made");
 }

@@ -217,7 +217,7 @@ pub(super) async fn change_user(
 pub(super) async fn reset_password(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, _| async move {
-            let password = ctx.app().reset_password_of(&actor, UserId(id)).await?;
+            let (_, password) = ctx.app().reset_password_of(&actor, UserId(id)).await?;
             let shown =
                 NewUser { user: one_user(&ctx, id).await?, password: Some(password.expose().to_owned()) };
             once_shown(Reply::new(StatusCode::OK, &shown)?, "password")

@@ -5,7 +5,7 @@ use provisioning::Device;
 use serde::{Deserialize, Serialize};
 use store::read::{
     ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, FaultFilter, Page, ParameterFilter,
-    ParameterRow, TimelineSubject,
+    ParameterRow, Sort, TimelineFilter, TimelineSubject,
 };
 use types::{CpeId, ServiceId};
 use utoipa::ToSchema;
@@ -501,7 +501,11 @@ async fn row_of(ctx: &Ctx, id: i64) -> Result<CpeRow, Fail> {
 async fn hold_reason(ctx: &Ctx, id: i64, since: types::UtcMs) -> Result<Option<String>, Fail> {
     // The line is written in the same step, with the time at which it was ordered.
     let ordered = since.0 - 60_000;
-    let lines = ctx.read().timeline(TimelineSubject::Cpe(id), Some(ordered), Page::first(200)).await?.rows;
+    let said =
+        TimelineFilter { since_at: Some(ordered), severity: None, q: app::HELD_BECAUSE.trim().to_owned() };
+    let newest = Page::first(10);
+    let found = ctx.read().timeline_lines(TimelineSubject::Cpe(id), &said, &Sort::default(), newest).await?;
+    let lines = found.rows;
     let line = lines.into_iter().find(|line| line.code == "cpe_hold");
     Ok(line.and_then(|line| Some(line.text.strip_prefix(app::HELD_BECAUSE)?.to_owned())))
 }
