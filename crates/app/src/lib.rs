@@ -31,7 +31,7 @@ pub use core::{App, AppParts};
 pub use cpe::{HELD_BECAUSE, Refusals, Refused};
 pub use crm::{
     AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,
-    ServiceCorrection, VlanInput, WifiInput,
+    Seen, ServiceCorrection, VlanInput, WifiInput, internet_seen, lan_seen, wifi_seen,
 };
 pub use error::{AppError, FieldError};
 pub use oms::{

@@ -1,9 +1,10 @@
 //! Commands on customers, plans and services.
 
 use super::{
-    AccessInput, InternetInput, LanInput, NewCustomer, NewPlan, VlanInput, WifiInput,
+    AccessInput, InternetInput, LanInput, NewCustomer, NewPlan, Seen, VlanInput, WifiInput,
     input::port,
     record::{LayerChange, access_words, changed_secret, internet_words, plan_words},
+    seen::Part,
 };
 use crate::{
     Actor, App, AppError, Change, Permission, auth::duplicate, error::Checks, oms::internet_port_of,
@@ -122,9 +123,24 @@ impl App {
         id: ServiceId,
         input: InternetInput,
     ) -> Result<(), AppError> {
+        self.set_internet_as_seen(actor, id, input, None).await
+    }
+
+    /// [`App::set_internet`], decided by what somebody saw of that layer.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when it is something else by now, and what.
+    pub async fn set_internet_as_seen(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        input: InternetInput,
+        seen: Option<Seen>,
+    ) -> Result<(), AppError> {
         actor.require(Permission::WriteServices)?;
         input.check()?;
         let mut service = self.open_service(id).await?;
+        self.is_part_as_seen(&service, Part::Internet, seen.as_ref()).await?;
         self.not_management(&service, input.vlan.and_then(VlanInput::tag)).await?;
         let side = self.user_side(&service, input.vlan).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().internet;
@@ -207,9 +223,24 @@ impl App {
     /// # Errors
     /// As [`App::set_internet`].
     pub async fn set_access(&self, actor: &Actor, id: ServiceId, input: AccessInput) -> Result<(), AppError> {
+        self.set_access_as_seen(actor, id, input, None).await
+    }
+
+    /// [`App::set_access`], decided by what somebody saw of the Wi-Fi.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when it is something else by now, and what.
+    pub async fn set_access_as_seen(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        input: AccessInput,
+        seen: Option<Seen>,
+    ) -> Result<(), AppError> {
         actor.require(Permission::WriteServices)?;
         input.check()?;
         let service = self.open_service(id).await?;
+        self.is_part_as_seen(&service, Part::Wifi, seen.as_ref()).await?;
         let old = self.intents_of(Some(id)).await?.unwrap_or_default().access;
         if input.wifi.passphrase.is_none() && old.as_ref().is_none_or(|old| old.wifi.is_empty()) {
             // One that is made here would be told to nobody.
@@ -234,11 +265,26 @@ impl App {
         id: ServiceId,
         input: Option<LanInput>,
     ) -> Result<(), AppError> {
+        self.set_lan_as_seen(actor, id, input, None).await
+    }
+
+    /// [`App::set_lan`], decided by what somebody saw of the LAN.
+    ///
+    /// # Errors
+    /// [`AppError::Conflict`] when it is something else by now, and what.
+    pub async fn set_lan_as_seen(
+        &self,
+        actor: &Actor,
+        id: ServiceId,
+        input: Option<LanInput>,
+        seen: Option<Seen>,
+    ) -> Result<(), AppError> {
         actor.require(Permission::WriteServices)?;
         if let Some(input) = &input {
             input.check()?;
         }
         let service = self.open_service(id).await?;
+        self.is_part_as_seen(&service, Part::Lan, seen.as_ref()).await?;
         let intents = self.intents_of(Some(id)).await?.unwrap_or_default();
         if matches!(intents.internet.map(|internet| internet.mode), Some(InternetMode::Bridge)) {
             return Err(AppError::Conflict(format!(

@@ -6,6 +6,7 @@ mod input;
 mod life;
 mod record;
 mod renew;
+mod seen;
 
 pub(crate) use commands::{is_sold, vlan_of};
 pub(crate) use create::NUMBER_TRIES;
@@ -14,3 +15,4 @@ pub use input::{
     ServiceCorrection, VlanInput, WifiInput,
 };
 pub use renew::Generated;
+pub use seen::{Seen, internet_seen, lan_seen, wifi_seen};

@@ -1,6 +1,7 @@
 //! The dialogs of the service page: each begins with what is wanted now, and one that was refused is open again with what
 //! was typed.
 
+use axum::http::StatusCode;
 use store::read::ServiceRow;
 
 use super::service_found::Wishes;
@@ -11,8 +12,6 @@ pub(super) struct Dialogs {
     forms: Vec<(&'static str, Form)>,
     open: Option<&'static str>,
     nothing: Form,
-    /// Of the service as the page shows it.
-    version: i64,
 }
 
 impl Dialogs {
@@ -29,14 +28,16 @@ impl Dialogs {
             ("lan", wishes.lan_form()),
             ("correct", correct),
         ];
-        Dialogs { forms, open: None, nothing: Form::default(), version: row.version }
+        Dialogs { forms, open: None, nothing: Form::default() }
     }
 
     /// This one was refused. Secrets are not sent back: they have no field that shows them.
     pub(super) fn refused(mut self, id: &'static str, mut form: Form) -> Dialogs {
-        if id == "correct" {
-            // Whoever was overtaken sees what is so now behind the dialog, and may decide again.
-            form.set("version", self.version);
+        // Whoever was overtaken is told what is so now, and may decide again. After any other refusal the form still stands
+        // by what it began with.
+        if form.refusal().0 == StatusCode::CONFLICT && form.is_on("version") {
+            let now = self.of(id).val("version").to_owned();
+            form.set("version", now);
         }
         self.forms.retain(|(known, _)| *known != id);
         self.forms.push((id, form));

@@ -98,6 +98,7 @@ impl Wishes {
     pub(super) fn wifi_form(&self) -> Form {
         let wifi = self.access.as_ref().and_then(|access| access.wifi.first());
         let mut form = Form::default();
+        form.set("version", app::wifi_seen(self.access.as_ref()));
         form.set("ssid", wifi.map_or("", |wifi| wifi.ssid.as_str()));
         if wifi.is_none_or(|wifi| wifi.enabled) {
             form.set("enabled", 1);
@@ -107,6 +108,7 @@ impl Wishes {
 
     pub(super) fn internet_form(&self, login: &str) -> Form {
         let mut form = Form::default();
+        form.set("version", app::internet_seen(self.internet.as_ref()));
         form.set("username", login).set("mode", "pppoe").set("nat", "on").set("ipv6", "off");
         let Some(internet) = &self.internet else { return form };
         let switch = |on: bool| if on { "on" } else { "off" };
@@ -125,6 +127,7 @@ impl Wishes {
 
     pub(super) fn lan_form(&self) -> Form {
         let mut form = Form::default();
+        form.set("version", app::lan_seen(self.access.as_ref()));
         form.set("lan", "own").set("dhcp", "on");
         if let Some(lan) = self.access.as_ref().and_then(|access| access.lan.as_ref()) {
             form.set("lan", "ours")

@@ -133,6 +133,11 @@ pub(crate) async fn correct(
     ended((&ctx, &who, &headers, id), "correct", form, said, result).await
 }
 
+/// What the form began with. One that says nothing of it is not asked; one that cannot be read is refused.
+fn seen(form: &Form) -> Option<app::Seen> {
+    (!form.all("version").is_empty()).then(|| app::Seen::Words(form.val("version").to_owned()))
+}
+
 const UNCONFIRMED: &str = "Not confirmed by the router yet; the table says when it is.";
 
 pub(crate) async fn wifi(
@@ -147,7 +152,8 @@ pub(crate) async fn wifi(
         passphrase: Some(form.val("passphrase")).filter(|text| !text.is_empty()).map(Secret::new),
         enabled: form.is_on("enabled"),
     };
-    let result = ctx.app().set_access(&who.actor, ServiceId(id), app::AccessInput { wifi }).await;
+    let result =
+        ctx.app().set_access_as_seen(&who.actor, ServiceId(id), app::AccessInput { wifi }, seen(&form)).await;
     ended((&ctx, &who, &headers, id), "wifi", form, ("Wi-Fi change saved", UNCONFIRMED), result).await
 }
 
@@ -204,7 +210,7 @@ pub(crate) async fn internet(
         bind: sent(&form, "bind").then(|| words(form.val("bind"))),
         policy_routes: switch(&form, "policy_routes"),
     };
-    let result = ctx.app().set_internet(&who.actor, ServiceId(id), input).await;
+    let result = ctx.app().set_internet_as_seen(&who.actor, ServiceId(id), input, seen(&form)).await;
     ended((&ctx, &who, &headers, id), "internet", form, ("Internet change saved", UNCONFIRMED), result).await
 }
 
@@ -224,7 +230,7 @@ pub(crate) async fn lan(
         dhcp_first: text("dhcp_first"),
         dhcp_last: text("dhcp_last"),
     });
-    let result = ctx.app().set_lan(&who.actor, ServiceId(id), input).await;
+    let result = ctx.app().set_lan_as_seen(&who.actor, ServiceId(id), input, seen(&form)).await;
     ended((&ctx, &who, &headers, id), "lan", form, ("LAN change saved", UNCONFIRMED), result).await
 }
 

@@ -155,3 +155,86 @@ async fn a_wifi_password_without_a_name_is_not_dropped_in_silence() {
     );
     assert!(bed.app.store().read().service(2).await.expect("readable").is_none(), "nothing was made");
 }
+
+/// What a dialog of this page says it began with.
+fn version(page: &str, dialog: &str) -> String {
+    let (_, open) = page
+        .split_once(&format!("<dialog class=\"lk-dialog\" id=\"{dialog}\""))
+        .expect("the dialog is there");
+    let (_, value) = open.split_once("name=\"version\" value=\"").expect("it has a version");
+    value.split('"').next().unwrap_or_default().replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn a_dialog_that_somebody_has_overtaken_says_what_changed_and_keeps_what_was_typed() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    let page = admin.get(&bed, &place).await.text;
+    let old = version(&page, "internet");
+
+    // A colleague changes something of it.
+    let change = [("mode", "pppoe"), ("username", "amina"), ("mtu", "1400"), ("version", old.as_str())];
+    let saved = admin.post(&bed, &format!("{place}/internet"), &change).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+
+    let mine = |version| {
+        [("mode", "pppoe"), ("username", "amina"), ("mtu", ""), ("bind", "lan3"), ("version", version)]
+    };
+    let stale = admin.post(&bed, &format!("{place}/internet"), &mine(&old)).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
+    assert!(stale.text.contains("mtu was nothing and is 1400"), "{}", stale.text);
+    assert!(stale.text.contains("value=\"lan3\""), "what was typed stays: {}", stale.text);
+    // Told of it, whoever saves again has decided.
+    let now = version(&stale.text, "internet");
+    assert_ne!(now, old);
+    let again = admin.post(&bed, &format!("{place}/internet"), &mine(&now)).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER, "{}", again.text);
+
+    // What is not of that part disturbs nobody, though the row of the service is another one each time.
+    let page = admin.get(&bed, &place).await.text;
+    let (internet, wifi, lan) = (version(&page, "internet"), version(&page, "wifi"), version(&page, "lan"));
+    let change = [("ssid", "Kilimani"), ("enabled", "1"), ("version", wifi.as_str())];
+    let saved = admin.post(&bed, &format!("{place}/wifi"), &change).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let change = [
+        ("lan", "ours"),
+        ("address", "192.168.7.1"),
+        ("mask", "255.255.255.0"),
+        ("dhcp", "off"),
+        ("version", lan.as_str()),
+    ];
+    let saved = admin.post(&bed, &format!("{place}/lan"), &change).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let who = app::Actor::System("test");
+    bed.app.suspend_service(&who, service, "unpaid").await.expect("suspended");
+    bed.app.resume_service(&who, service).await.expect("resumed");
+    let saved = admin.post(&bed, &format!("{place}/internet"), &mine(&internet)).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+
+    for (dialog, old, typed) in [("wifi", &wifi, ("ssid", "Other")), ("lan", &lan, ("lan", "own"))] {
+        let stale = admin.post(&bed, &format!("{place}/{dialog}"), &[typed, ("version", old.as_str())]).await;
+        assert_eq!(stale.status, StatusCode::CONFLICT, "{dialog}: {}", stale.text);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_is_refused() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    for (dialog, field) in [
+        ("internet", ("mode", "dhcp")),
+        ("wifi", ("ssid", "Other")),
+        ("lan", ("lan", "own")),
+        ("correct", ("address", "Elsewhere")),
+        ("end", ("confirm", "S-10001")),
+    ] {
+        let answer = admin.post(&bed, &format!("{place}/{dialog}"), &[field, ("version", "seven{")]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{dialog}: {}", answer.text);
+    }
+    let row = bed.app.store().read().service(service.0).await.expect("readable").expect("there");
+    assert!(row.state != "terminated" && row.address != "Elsewhere", "nothing of it was done");
+}

@@ -246,6 +246,8 @@ pub(super) struct InternetWanted {
     bind: Option<Vec<String>>,
     /// Also keep the vendor's policy-route row for the binding. Absent keeps it.
     policy_routes: Option<bool>,
+    /// `version` of the layer that this was decided by; another one is refused with 409. Absent: whatever it is now.
+    version: Option<i64>,
 }
 
 /// A fixed IPv4 address of a WAN.
@@ -277,6 +279,8 @@ pub(super) struct LanWanted {
     dhcp_first: String,
     /// Last address handed out.
     dhcp_last: String,
+    /// `version` of the access layer that this was decided by; another one is refused with 409. Absent: whatever it is now.
+    version: Option<i64>,
 }
 
 /// What of a service was wrong. Both are replaced.
@@ -326,6 +330,8 @@ pub(super) enum NoVlan {
 pub(super) struct AccessWanted {
     /// The home network.
     wifi: WifiWanted,
+    /// `version` of the access layer that this was decided by; another one is refused with 409. Absent: whatever it is now.
+    version: Option<i64>,
 }
 
 /// Why a service is suspended.
@@ -566,7 +572,19 @@ pub(super) async fn set_internet(
     Id(id): Id,
     Body(input): Body<InternetWanted>,
 ) -> Answer<Intents> {
-    let InternetWanted { mode, username, password, vlan, fixed, nat, ipv6, mtu, bind, policy_routes } = input;
+    let InternetWanted {
+        mode,
+        username,
+        password,
+        vlan,
+        fixed,
+        nat,
+        ipv6,
+        mtu,
+        bind,
+        policy_routes,
+        version,
+    } = input;
     let vlan = vlan.map(|vlan| match vlan {
         VlanWanted::Tag(vlan) => VlanInput::Tag(vlan),
         VlanWanted::Word(NoVlan::None) => VlanInput::NONE,
@@ -578,7 +596,8 @@ pub(super) async fn set_internet(
         dns,
     });
     let wanted = InternetInput { mode, username, password, vlan, fixed, nat, ipv6, mtu, bind, policy_routes };
-    ctx.app().set_internet(&actor, ServiceId(id), wanted).await?;
+    let seen = version.map(app::Seen::Version);
+    ctx.app().set_internet_as_seen(&actor, ServiceId(id), wanted, seen).await?;
     Ok(Json(intents_of(&ctx, id).await?))
 }
 
@@ -592,7 +611,9 @@ pub(super) async fn set_access(
     Id(id): Id,
     Body(input): Body<AccessWanted>,
 ) -> Answer<Intents> {
-    ctx.app().set_access(&actor, ServiceId(id), AccessInput { wifi: input.wifi.into() }).await?;
+    let seen = input.version.map(app::Seen::Version);
+    let wanted = AccessInput { wifi: input.wifi.into() };
+    ctx.app().set_access_as_seen(&actor, ServiceId(id), wanted, seen).await?;
     Ok(Json(intents_of(&ctx, id).await?))
 }
 
@@ -606,9 +627,10 @@ pub(super) async fn set_lan(
     Id(id): Id,
     Body(input): Body<LanWanted>,
 ) -> Answer<Intents> {
-    let LanWanted { address, mask, dhcp, dhcp_first, dhcp_last } = input;
+    let LanWanted { address, mask, dhcp, dhcp_first, dhcp_last, version } = input;
     let lan = app::LanInput { address, mask, dhcp: dhcp.unwrap_or(true), dhcp_first, dhcp_last };
-    ctx.app().set_lan(&actor, ServiceId(id), Some(lan)).await?;
+    let seen = version.map(app::Seen::Version);
+    ctx.app().set_lan_as_seen(&actor, ServiceId(id), Some(lan), seen).await?;
     Ok(Json(intents_of(&ctx, id).await?))
 }
 
