@@ -9,8 +9,8 @@ use crate::{
     },
 };
 use std::time::Duration;
-use store::{StoreError, rows, users};
-use types::{ApiKeyId, Secret, UserId};
+use store::{StoreError, Tx, rows, users};
+use types::{ApiKeyId, Secret, UserId, UtcMs};
 
 /// A login ends after this long without a request.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -316,13 +316,7 @@ impl App {
                     }
                     if lost {
                         // What somebody handed out ends with what they may hand out.
-                        for key in
-                            users::api_keys(tx).await?.into_iter().filter(|key| key.created_by == user.name)
-                        {
-                            if key.revoked_at.is_none() {
-                                users::revoke_api_key(tx, key.id, now).await?.or_overtaken("an API key")?;
-                            }
-                        }
+                        revoke_keys_of(tx, &user.name, now).await?;
                     }
                     tx.insert(&audit).await?;
                     Ok(())
@@ -341,15 +335,21 @@ impl App {
             return Err(AppError::NotFound(format!("There is no login named {name}.")));
         };
         user.active = true;
-        self.put_new_password(&Actor::System("command-line"), user).await
+        self.put_new_password(&Actor::System("command-line"), user, false).await
     }
 
     /// Gives a colleague a new password, to be replaced at their next login; all their logins end. Nobody can do that to
     /// who may more than they do, nor to themselves, who can change theirs. Gives the colleague's name with it.
+    /// `keys_too`: the API keys that they made are revoked in the same unit; otherwise these go on.
     ///
     /// # Errors
     /// [`AppError::Forbidden`], [`AppError::NotFound`], [`AppError::Conflict`] for oneself.
-    pub async fn reset_password_of(&self, actor: &Actor, id: UserId) -> Result<(String, Secret), AppError> {
+    pub async fn reset_password_of(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        keys_too: bool,
+    ) -> Result<(String, Secret), AppError> {
         actor.require(Permission::ManageUsers)?;
         let user: rows::User = self.found(id, "user").await?;
         may_hand_out(actor, user.role)?;
@@ -359,10 +359,15 @@ impl App {
             ));
         }
         let name = user.name.clone();
-        Ok((name, self.put_new_password(actor, user).await?))
+        Ok((name, self.put_new_password(actor, user, keys_too).await?))
     }
 
-    async fn put_new_password(&self, actor: &Actor, mut user: rows::User) -> Result<Secret, AppError> {
+    async fn put_new_password(
+        &self,
+        actor: &Actor,
+        mut user: rows::User,
+        keys_too: bool,
+    ) -> Result<Secret, AppError> {
         let password = random_secret(GENERATED_LENGTH)?;
         user.password_hash = self
             .heavy({
@@ -371,12 +376,17 @@ impl App {
             })
             .await?;
         user.must_change = true;
-        let audit = self.audit_row(actor, "user.reset", &format!("user:{}", user.name), None, None);
+        let after = keys_too.then(|| serde_json::json!({ "api_keys": "revoked" }));
+        let audit = self.audit_row(actor, "user.reset", &format!("user:{}", user.name), None, after);
+        let now = self.now();
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
                     tx.update(&user).await?.or_overtaken("the user")?;
                     users::close_web_sessions_of(tx, user.id, None).await?;
+                    if keys_too {
+                        revoke_keys_of(tx, &user.name, now).await?;
+                    }
                     tx.insert(&audit).await?;
                     Ok::<_, StoreError>(())
                 })
@@ -481,6 +491,16 @@ impl App {
         let scopes = words.iter().filter_map(|word| Permission::parse(word.as_str()?)).collect();
         Ok(Some(Actor::ApiKey { id: key.id, name: key.name, scopes, address }))
     }
+}
+
+/// Every API key that somebody made, and that is still good.
+async fn revoke_keys_of(tx: &Tx, name: &str, now: UtcMs) -> Result<(), StoreError> {
+    for key in users::api_keys(tx).await?.into_iter().filter(|key| key.created_by == name) {
+        if key.revoked_at.is_none() {
+            users::revoke_api_key(tx, key.id, now).await?.or_overtaken("an API key")?;
+        }
+    }
+    Ok(())
 }
 
 /// Whoever manages logins hands out and takes away only what they hold: a key for managing logins is no way to become

@@ -56,14 +56,18 @@ impl App {
         };
         let audit =
             self.audit_row(actor, "service.correct", &format!("service:{id}"), Some(before), Some(after));
+        let comes = input.expected_serial.filter(|_| input.expected_serial != service.expected_serial);
         let row = rows::Service { address, expected_serial: input.expected_serial, ..service };
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
+                    if let Some(serial) = comes {
+                        nobody_expects(tx, serial, Some(id)).await?;
+                    }
                     tx.update(&row).await?.or_overtaken("the service")?;
                     timeline::append(tx, &entry).await?;
                     tx.insert(&audit).await?;
-                    Ok::<_, store::StoreError>(())
+                    Ok::<_, AppError>(())
                 })
             })
             .await?;

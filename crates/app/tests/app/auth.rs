@@ -192,22 +192,42 @@ async fn an_administrator_gives_a_colleague_a_new_password(bed: &Bed) {
     let first = users_of(&app).await[0].clone();
     let admin = Actor::User { id: first.id, name: first.name, role: Role::Admin, address: None };
 
-    let (name, new) = app.reset_password_of(&admin, sami).await.expect("may");
+    let (name, new) = app.reset_password_of(&admin, sami, false).await.expect("may");
     assert_eq!(name, "sami");
     assert!(app.resolve_session(&login.token, None).await.expect("readable").is_none(), "out everywhere");
     assert!(app.login("sami", lost, None).await.is_err());
     assert!(app.login("sami", new.clone(), None).await.expect("in").must_change);
     bed.hides(&[new.expose()]).await;
 
-    let own = app.reset_password_of(&admin, first.id).await.expect_err("her own");
+    // Keys that they made go on, unless that is asked for in the same act.
+    let key = rows::ApiKey {
+        name: "theirs".into(),
+        key_hash: "x".into(),
+        scopes: serde_json::json!(["read"]),
+        created_by: "sami".into(),
+        created_at: app.now(),
+        ..Default::default()
+    };
+    app.store().write(move |tx| Box::pin(async move { tx.insert(&key).await })).await.expect("a key");
+    let left = async || {
+        let keys = users::api_keys(app.store()).await.expect("readable");
+        keys.iter().filter(|key| key.created_by == "sami" && key.revoked_at.is_none()).count()
+    };
+    assert_eq!(left().await, 1);
+    app.reset_password_of(&admin, sami, false).await.expect("may");
+    assert_eq!(left().await, 1);
+    app.reset_password_of(&admin, sami, true).await.expect("may");
+    assert_eq!(left().await, 0);
+
+    let own = app.reset_password_of(&admin, first.id, false).await.expect_err("her own");
     assert!(matches!(own, AppError::Conflict(_)), "{own}");
     // Who is switched off stays so: that is another decision.
     app.change_user(&admin, sami, Role::Noc, false).await.expect("switched off");
-    let (name, new) = app.reset_password_of(&admin, sami).await.expect("may");
+    let (name, new) = app.reset_password_of(&admin, sami, false).await.expect("may");
     assert_eq!(name, "sami");
     assert!(app.login("sami", new, None).await.is_err());
     let noc = Actor::User { id: sami, name: "sami".into(), role: Role::Noc, address: None };
-    let refused = app.reset_password_of(&noc, first.id).await.expect_err("may not");
+    let refused = app.reset_password_of(&noc, first.id, false).await.expect_err("may not");
     assert!(matches!(refused, AppError::Forbidden(_)), "{refused}");
 }
 

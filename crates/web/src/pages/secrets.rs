@@ -5,8 +5,8 @@ use askama::Template;
 use axum::{http::HeaderMap, response::Response};
 use types::Secret;
 
-use super::{ShownOnce, html, no_store};
-use crate::{auth::Who, error::Fail, shell::Shell, state::Ctx};
+use super::{ShownOnce, go, html, no_store};
+use crate::{auth::Who, error::Fail, shell::Shell, state::Ctx, view::Status};
 
 #[derive(Template)]
 #[template(path = "secrets_once.html")]
@@ -31,8 +31,24 @@ pub(super) struct Made {
     pub(super) task: Option<i64>,
 }
 
-/// Shows them. The page is not kept by the browser, and the same form sent again leads to the service or the task.
+/// Shows them. The page is not kept by the browser, and the same form sent again leads to the service or the task. What was
+/// made is made: a page that cannot be drawn after it says so, and nothing is made a second time.
 pub(super) async fn shown_once(
+    ctx: &Ctx,
+    who: &Who,
+    headers: &HeaderMap,
+    made: Made,
+    generated: Generated,
+) -> Result<Response, Fail> {
+    let (service, title) = (made.service, made.title);
+    Ok(drawn(ctx, who, headers, made, generated).await.unwrap_or_else(|fail| {
+        tracing::warn!(%service, why = %fail.detail, "new passwords could not be shown");
+        let text = "Its new passwords could not be shown. Make new ones on this page.";
+        go(ctx, &format!("/services/{service}"), Status::Warn, title, text)
+    }))
+}
+
+async fn drawn(
     ctx: &Ctx,
     who: &Who,
     headers: &HeaderMap,

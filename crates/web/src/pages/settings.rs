@@ -458,6 +458,22 @@ pub(crate) async fn users_csv(State(ctx): State<Ctx>, _: Who, uri: Uri) -> Resul
     }))
 }
 
+/// The one place where a password is shown, once; the page is not kept by the browser. What was done is done: a page that
+/// cannot be drawn after it says so, and the form is not sent again.
+async fn told_once(ctx: &Ctx, who: &Who, headers: &HeaderMap, name: String, password: &Secret) -> Response {
+    let drawn = async {
+        let mut shown = draw_users(ctx, who, headers, Form::default(), Query::parse(USERS, None)).await?;
+        shown.secret = password.expose().to_owned();
+        shown.secret_for.clone_from(&name);
+        Ok::<_, Fail>(no_store(page(ctx, headers, &shown)?))
+    };
+    drawn.await.unwrap_or_else(|fail| {
+        tracing::warn!(%name, why = %fail.detail, "a new password could not be shown");
+        let text = format!("The password of {name} was made and could not be shown. Make another one.");
+        go(ctx, "/settings/users", Status::Warn, "Made, and not shown", text)
+    })
+}
+
 pub(crate) async fn create_user(
     State(ctx): State<Ctx>,
     who: Who,
@@ -470,14 +486,7 @@ pub(crate) async fn create_user(
         return again(&draw_users(&ctx, &who, &headers, form, Query::parse(USERS, None)).await?);
     };
     match ctx.app().create_user(&who.actor, &name, role).await {
-        Ok((_, password)) => {
-            let mut shown =
-                draw_users(&ctx, &who, &headers, Form::default(), Query::parse(USERS, None)).await?;
-            // The one place where it is shown, once; the page is not kept by the browser.
-            shown.secret = password.expose().to_owned();
-            shown.secret_for = name;
-            Ok(no_store(page(&ctx, &headers, &shown)?))
-        }
+        Ok((_, password)) => Ok(told_once(&ctx, &who, &headers, name, &password).await),
         Err(error) => {
             form.take(error.into());
             again(&draw_users(&ctx, &who, &headers, form, Query::parse(USERS, None)).await?)
@@ -503,15 +512,10 @@ pub(crate) async fn reset_password(
     who: Who,
     Path(id): Path<i64>,
     headers: HeaderMap,
+    form: Form,
 ) -> Result<Response, Fail> {
-    match ctx.app().reset_password_of(&who.actor, UserId(id)).await {
-        Ok((name, password)) => {
-            let mut shown =
-                draw_users(&ctx, &who, &headers, Form::default(), Query::parse(USERS, None)).await?;
-            shown.secret = password.expose().to_owned();
-            shown.secret_for = name;
-            Ok(no_store(page(&ctx, &headers, &shown)?))
-        }
+    match ctx.app().reset_password_of(&who.actor, UserId(id), form.is_on("keys")).await {
+        Ok((name, password)) => Ok(told_once(&ctx, &who, &headers, name, &password).await),
         Err(error) => Ok(went(&ctx, "/settings/users", "", "", Err(error))),
     }
 }

@@ -210,14 +210,15 @@ pub(super) async fn change_user(
     Ok(Json(one_user(&ctx, id).await?))
 }
 
-/// Gives a login a new password, which is shown once and has to be replaced at the next login. All its logins end.
+/// Gives a login a new password, which is shown once and has to be replaced at the next login. All its logins end;
+/// the API keys that it made go on, and are revoked one by one.
 #[utoipa::path(post, path = "/api/v1/users/{id}/password", tag = "settings",
     params(("id" = i64, Path, description = "The login.")),
     responses((status = 200, description = "Made.", body = NewUser)))]
 pub(super) async fn reset_password(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, _| async move {
-            let (_, password) = ctx.app().reset_password_of(&actor, UserId(id)).await?;
+            let (_, password) = ctx.app().reset_password_of(&actor, UserId(id), false).await?;
             let shown =
                 NewUser { user: one_user(&ctx, id).await?, password: Some(password.expose().to_owned()) };
             once_shown(Reply::new(StatusCode::OK, &shown)?, "password")
