@@ -73,7 +73,7 @@ pub fn lan_seen(intent: Option<&AccessIntent>) -> String {
     lan_value(intent).to_string()
 }
 
-/// One setting per line of thought: nested ones stand by their own names.
+/// Setting by setting; those of a group stand by their own names.
 fn settings(value: &Value) -> Vec<(String, String)> {
     let word = |value: &Value| match value {
         Value::Null => "nothing".to_owned(),

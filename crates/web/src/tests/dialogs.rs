@@ -162,7 +162,7 @@ fn version(page: &str, dialog: &str) -> String {
         .split_once(&format!("<dialog class=\"lk-dialog\" id=\"{dialog}\""))
         .expect("the dialog is there");
     let (_, value) = open.split_once("name=\"version\" value=\"").expect("it has a version");
-    value.split('"').next().unwrap_or_default().replace("&quot;", "\"").replace("&amp;", "&")
+    value.split('"').next().unwrap_or_default().replace("&#34;", "\"").replace("&#38;", "&")
 }
 
 #[tokio::test]
