@@ -6,8 +6,8 @@ use app::ports::{
 use cwmp::{
     Body, BooleanLiteral, CwmpVersion, EncodeOptions,
     codec::{
-        AddObject, Fault, GetParameterNames, GetParameterValues, Inform, ParameterValue, SetParameterValues,
-        Status, Value, ValueType,
+        AddObject, Fault, GetParameterNames, GetParameterValues, Inform, ParameterValue, Reboot,
+        SetParameterValues, Status, Value, ValueType,
     },
 };
 use provisioning::{DeviceFault, InformEvent, NameInfo, ParamValue, ParameterFault, ValueKind};
@@ -126,6 +126,8 @@ pub(crate) fn request_body(request: DeviceRequest) -> Body {
         DeviceRequest::AddObject { path, key } => {
             Body::AddObject(AddObject { object_name: path, parameter_key: key })
         }
+        DeviceRequest::Reboot { key } => Body::Reboot(Reboot { command_key: key }),
+        DeviceRequest::FactoryReset => Body::FactoryReset,
     }
 }
 
@@ -170,6 +172,7 @@ pub(crate) fn device_reply(answer: Body) -> Option<DeviceReply> {
             instance: response.instance_number.get(),
             status: status_number(response.status),
         },
+        Body::RebootResponse | Body::FactoryResetResponse => DeviceReply::Accepted,
         Body::Fault(fault) => DeviceReply::Fault(device_fault(fault)),
         _ => return None,
     })
@@ -264,7 +267,8 @@ mod tests {
 
     #[test]
     fn only_answers_are_answers() {
-        assert_eq!(device_reply(Body::RebootResponse), None);
+        assert_eq!(device_reply(Body::ScheduleInformResponse), None);
+        assert_eq!(device_reply(Body::FactoryResetResponse), Some(DeviceReply::Accepted));
         let fault = device_reply(Body::Fault(Fault::new(9005))).expect("a reply");
         assert!(matches!(fault, DeviceReply::Fault(fault) if fault.code == 9005));
     }

@@ -22,6 +22,10 @@ pub enum Permission {
     AuthoriseOnu,
     /// Hold, retry, call or claim a CPE.
     OperateCpe,
+    /// Order a change of parameters of a CPE.
+    ConfigureCpe,
+    /// Order a restart or a factory reset of a CPE.
+    RestartCpe,
     /// Add and change OLTs.
     WriteOlts,
     /// Change settings such as the ACS policy.
@@ -36,7 +40,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission; API key scopes are these names.
-    pub const ALL: [Permission; 12] = [
+    pub const ALL: [Permission; 14] = [
         Permission::Read,
         Permission::WriteCustomers,
         Permission::WriteServices,
@@ -44,6 +48,8 @@ impl Permission {
         Permission::WritePlans,
         Permission::AuthoriseOnu,
         Permission::OperateCpe,
+        Permission::ConfigureCpe,
+        Permission::RestartCpe,
         Permission::WriteOlts,
         Permission::WriteSettings,
         Permission::ReadAudit,
@@ -61,6 +67,8 @@ impl Permission {
             Permission::WritePlans => "plans:write",
             Permission::AuthoriseOnu => "onus:authorise",
             Permission::OperateCpe => "cpes:operate",
+            Permission::ConfigureCpe => "cpes:configure",
+            Permission::RestartCpe => "cpes:restart",
             Permission::WriteOlts => "olts:write",
             Permission::WriteSettings => "settings:write",
             Permission::ReadAudit => "audit:read",
@@ -83,7 +91,12 @@ impl Permission {
             Role::Support => {
                 matches!(
                     self,
-                    Read | WriteCustomers | WriteServices | RenewSecrets | OperateCpe | AuthoriseOnu
+                    Read | WriteCustomers
+                        | WriteServices
+                        | RenewSecrets
+                        | OperateCpe
+                        | RestartCpe
+                        | AuthoriseOnu
                 )
             }
             Role::Technician => matches!(self, Read | AuthoriseOnu | OperateCpe),
@@ -101,6 +114,8 @@ impl Permission {
             Permission::WritePlans => "change plans",
             Permission::AuthoriseOnu => "authorise ONUs",
             Permission::OperateCpe => "operate CPEs",
+            Permission::ConfigureCpe => "change parameters of CPEs",
+            Permission::RestartCpe => "restart or reset CPEs",
             Permission::WriteOlts => "change OLTs",
             Permission::WriteSettings => "change settings",
             Permission::ReadAudit => "read the audit log",

@@ -28,7 +28,10 @@ pub use auth::LoggedIn;
 pub use beats::{Beat, Loop};
 pub use bus::{Bus, Change};
 pub use core::{App, AppParts};
-pub use cpe::{HELD_BECAUSE, Refusals, Refused};
+pub use cpe::{
+    DeviceOrderRequest, EXPIRES_S, EXPIRY_S, HELD_BECAUSE, MOST_BYTES, MOST_VALUES, OrderTaken,
+    ParameterChange, Refusals, Refused,
+};
 pub use crm::{
     AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,
     Seen, ServiceCorrection, VlanInput, WifiInput, internet_seen, lan_seen, wifi_seen,

@@ -727,7 +727,9 @@ async fn a_fault_that_repeats_the_password_is_kept_without_it() {
                     }
                 }
             }
-            DeviceRequest::AddObject { .. } => panic!("nothing is created before the device is ours"),
+            DeviceRequest::AddObject { .. } | DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset => {
+                panic!("nothing is created or restarted before the device is ours")
+            }
         };
     }
     let (cpe, secret) = (session.cpe(), told.expect("it was given its password"));

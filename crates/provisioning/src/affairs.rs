@@ -33,6 +33,7 @@ impl Work<'_> {
             && before != after
         {
             self.forget_service();
+            self.drop_orders("it belongs to another one now");
             self.goto(State::Informed, sentences::relinked(after));
             return;
         }
@@ -63,6 +64,7 @@ impl Work<'_> {
     pub(crate) fn released(&mut self, why: &str) {
         self.device.link = Some(Link::None { why: why.to_owned() });
         self.forget_service();
+        self.drop_orders(why);
         // Whoever comes next comes for the first time.
         self.device.ownership.first_contact = true;
         self.goto(State::Informed, sentences::released(why));

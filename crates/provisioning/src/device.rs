@@ -1,7 +1,7 @@
 //! Everything the machine remembers about one device.
 
 use crate::{
-    AuthLevel, ChosenWan, ConnectionRequestOutcome, FaultClass, Link, Reason, WanQuestion, Wish,
+    AuthLevel, ChosenWan, ConnectionRequestOutcome, FaultClass, Link, OpenOrder, Reason, WanQuestion, Wish,
     session::{PendingAdd, Rollback, Session},
 };
 use profiles::cpe::Known;
@@ -174,6 +174,9 @@ pub struct Device {
     pub flaps: u32,
     /// Answers of this very unit that beat the profile: path → fact.
     pub learned: BTreeMap<String, String>,
+    /// Open device orders, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OpenOrder>,
     /// The open session. Not needed after a crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<Box<Session>>,
@@ -212,6 +215,7 @@ impl Device {
             drift_checked_at: None,
             flaps: 0,
             learned: BTreeMap::new(),
+            orders: Vec::new(),
             session: None,
         }
     }

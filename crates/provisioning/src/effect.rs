@@ -1,7 +1,7 @@
 //! What the shell must do, and what it must remember. Imperative: it is yet to be done.
 
 use crate::{
-    Device, Layer, Reason, State, Timer,
+    Device, Layer, OrderNews, Reason, RefreshedValue, State, Timer,
     talk::{DeviceRequest, ParamValue},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,17 @@ pub enum Effect {
     RecordEvidence(Evidence),
     /// Store values read from the device. Never holds a secret.
     RecordObserved(Vec<ParamValue>),
+    /// Store what a refresh, or a look back after a write by order, read; of a secret only that there is one.
+    RecordRefreshed(Vec<RefreshedValue>),
+    /// Parameters there, under an object or of this one name, that were last read before that are gone from the device.
+    ForgetBelow {
+        /// An object path ends with a dot.
+        path: String,
+        /// The refresh began.
+        before: UtcMs,
+    },
+    /// An order stands somewhere else now.
+    RecordOrder(OrderNews),
     /// Store a fault for the faults page.
     RecordFault(FaultRecord),
     /// Remember for every device of the same model and firmware.

@@ -62,6 +62,20 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// Somebody ordered something for this device ([`crate::Order`]).
+    OrderGiven {
+        /// Which order.
+        key: String,
+        /// Nothing of it is begun after that.
+        expires_at: types::UtcMs,
+    },
+    /// An order is withdrawn.
+    OrderCancelled {
+        /// Which order.
+        key: String,
+        /// Who.
+        by: String,
+    },
     /// An operator lets this device pass without a clock.
     ClockGateOverridden {
         /// Who.
@@ -301,12 +315,20 @@ pub enum Timer {
     ClockCheck,
     /// The next periodic Inform did not come.
     InformOverdue,
+    /// A device order waited long enough.
+    OrderExpiry,
 }
 
 impl Timer {
     /// Every kind.
-    pub const ALL: [Timer; 5] =
-        [Timer::Watchdog, Timer::Attempt, Timer::VerifyCheck, Timer::ClockCheck, Timer::InformOverdue];
+    pub const ALL: [Timer; 6] = [
+        Timer::Watchdog,
+        Timer::Attempt,
+        Timer::VerifyCheck,
+        Timer::ClockCheck,
+        Timer::InformOverdue,
+        Timer::OrderExpiry,
+    ];
 
     /// Stable word for rows.
     pub const fn as_str(self) -> &'static str {
@@ -316,6 +338,7 @@ impl Timer {
             Timer::VerifyCheck => "verify_check",
             Timer::ClockCheck => "clock_check",
             Timer::InformOverdue => "inform_overdue",
+            Timer::OrderExpiry => "order_expiry",
         }
     }
 

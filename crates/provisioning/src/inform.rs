@@ -68,6 +68,7 @@ impl Work<'_> {
             self.device.ownership.first_contact = false;
         }
         self.plan_repair(inform.has_event("6 CONNECTION REQUEST"));
+        self.orders_informed(inform);
         match self.device.state {
             State::Discovered => {
                 let identity = &self.device.identity;

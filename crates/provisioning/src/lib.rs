@@ -23,9 +23,10 @@
 //! `machine` is the table of states and events; `gates` says what keeps a device from READY; `observe` reads the
 //! device, `detect` says what its WANs are, `wans` asks an operator where several could be the one, `plan` makes the
 //! ordered steps, `run` carries them out one request at a time, `verify` and `rollback` end it. `reason` is every
-//! sentence an operator ever reads about it.
+//! sentence an operator ever reads about it. `order` and `care` are what people and programs order for one device.
 
 mod affairs;
+mod care;
 mod clock;
 mod connection;
 mod detect;
@@ -38,6 +39,7 @@ mod inform;
 mod intent;
 mod machine;
 mod observe;
+mod order;
 mod ownership;
 mod plan;
 mod policy;
@@ -69,6 +71,10 @@ pub use intent::{
     WifiSecurity, Wish,
 };
 pub use machine::{Context, step};
+pub use order::{
+    MOST_OPEN_ORDERS, OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
+    managed_by, never_ordered, not_of_type,
+};
 pub use plan::{access_gaps, internet_gaps};
 pub use policy::{AcceptedInterval, OwnershipCredentials, Policy};
 pub use reason::{Reason, ReasonCode, Severity};

@@ -2,7 +2,7 @@
 
 use crate::{
     ConnectionRequestOutcome, Device, DeviceReply, Effect, Event, FaultClass, Intents, LearnedFact, Link,
-    OwnershipCredentials, Policy, SessionEnd, State, Step, Timer,
+    Order, OwnershipCredentials, Policy, SessionEnd, State, Step, Timer,
     device::FollowUp,
     sentences,
     session::Purpose,
@@ -27,6 +27,8 @@ pub struct Context {
     pub policy: Policy,
     /// This device's own secrets, if they were made already.
     pub credentials: Option<OwnershipCredentials>,
+    /// What was ordered, of every order that is open on the device.
+    pub orders: Vec<Order>,
     /// Key of the fingerprints in [`Device`]; derived from the sealing key, the same for ever.
     pub fingerprint_key: Secret,
 }
@@ -49,12 +51,13 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::Failed,
             Event::InformReceived { inform, peer },
         ) => work.informed(inform, peer),
+        // In FAILED the machine does nothing of its own; what was ordered for the device is done.
         (
-            S::Informed | S::Owned | S::TimeSynced | S::Ready | S::Provisioning | S::Active,
+            S::Informed | S::Owned | S::TimeSynced | S::Ready | S::Provisioning | S::Active | S::Failed,
             Event::SessionReady,
         ) => work.session_ready(),
-        // Nothing is ever done here: WAITING_INFORM and FAILED are left by the Inform before, or not at all.
-        (S::Discovered | S::WaitingInform | S::Failed, Event::SessionReady) => work.finish(),
+        // Nothing is ever done here: WAITING_INFORM is left by the Inform before, or not at all.
+        (S::Discovered | S::WaitingInform, Event::SessionReady) => work.finish(),
         (
             S::Discovered
             | S::Informed
@@ -227,6 +230,44 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             Event::TimerFired(Timer::ClockCheck),
         ) => {}
 
+        // ---- device orders: the same in every state; what may be done when is decided in `care` --------------
+        (
+            S::Discovered
+            | S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::OrderGiven { key, expires_at },
+        ) => work.order_given(key, *expires_at),
+        (
+            S::Discovered
+            | S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::OrderCancelled { key, by },
+        ) => work.order_cancelled(key, by),
+        (
+            S::Discovered
+            | S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::TimerFired(Timer::OrderExpiry),
+        ) => work.expire_orders(),
+
         // ---- operators --------------------------------------------------------------------------------------
         (S::Ready | S::Provisioning | S::WaitingInform, Event::HoldSet { by }) => work.held_while_open(by),
         (
@@ -391,7 +432,10 @@ impl Work<'_> {
             match self.next_move() {
                 Move::Again => {}
                 Move::Sent => return,
-                Move::Finish => return self.finish(),
+                Move::Finish => match self.next_order() {
+                    Move::Sent => return,
+                    Move::Again | Move::Finish => return self.finish(),
+                },
             }
         }
         self.finish();
@@ -495,11 +539,13 @@ impl Work<'_> {
             (Purpose::Add { table, .. }, DeviceReply::Fault(fault)) => {
                 return self.add_faulted(&table, fault);
             }
+            (Purpose::Care { key, care }, reply) => return self.care_answered(&key, care, reply),
             (purpose, _) => {
                 let rpc = match purpose {
                     Purpose::List { .. } => "GetParameterNames",
                     Purpose::Read { .. } => "GetParameterValues",
                     Purpose::Add { .. } => "AddObject",
+                    Purpose::Care { care, .. } => care.rpc(false),
                     Purpose::WriteOwnership { .. }
                     | Purpose::WriteTime { .. }
                     | Purpose::WriteStep { .. }
@@ -541,6 +587,11 @@ impl Work<'_> {
     }
 
     fn session_ended(&mut self, how: SessionEnd) {
+        self.session_over(how);
+        self.orders_after_session();
+    }
+
+    fn session_over(&mut self, how: SessionEnd) {
         let Some(session) = self.device.session.take() else { return self.ended_without_session(how) };
         if session.finished {
             // After our last word a broken connection loses nothing.
@@ -563,6 +614,7 @@ impl Work<'_> {
             Some(Purpose::WriteStep { step, .. }) => format!("writing {step}"),
             Some(Purpose::WriteRollback { .. }) => "undoing".to_owned(),
             Some(Purpose::Add { slot, .. }) => format!("creating {slot}"),
+            Some(Purpose::Care { care, .. }) => format!("a device order ({})", care.rpc(false)),
         };
         self.device.follow_up = FollowUp::Nothing;
         let reason = sentences::session_torn(&doing, self.device.next_inform_by, self.now);

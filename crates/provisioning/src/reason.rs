@@ -200,6 +200,12 @@ codes! {
     RetryRequested = "retry_requested", Info;
     /// An operator wants a session.
     CallRequested = "call_requested", Info;
+    /// A device order was done.
+    OrderDone = "order_done", Ok;
+    /// A device order failed.
+    OrderFailed = "order_failed", Warn;
+    /// A device order ended without having been carried out.
+    OrderNotDone = "order_not_done", Info;
     /// Several WANs could be the one.
     SeveralWansMatch = "several_wans_match", Bad;
     /// An operator said which one it is.

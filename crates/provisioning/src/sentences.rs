@@ -848,3 +848,33 @@ pub(crate) fn failed(
     };
     Reason { next: (!next.is_empty()).then(|| next.join("; ")), ..why }.with("attempts", attempts)
 }
+
+/// What a fault of a device order means, in a few words (TR-069 Annex A.5).
+pub(crate) fn fault_title(code: u32) -> &'static str {
+    match code {
+        9000 => "it does not know this request",
+        9001 => "it denies the request",
+        9002 => "internal error of the device",
+        9003 => "invalid arguments",
+        9004 => "it has no resources left",
+        9005 => "it does not know the name",
+        9006 => "wrong type",
+        9007 => "value not allowed",
+        9008 => "not writable",
+        9009 => "notification not allowed",
+        _ => "a fault of its own",
+    }
+}
+
+/// A device order is over.
+pub(crate) fn order_ended(what: &str, news: &crate::OrderNews) -> Reason {
+    use crate::OrderState as S;
+    let (code, word) = match news.state {
+        S::Done => (Code::OrderDone, "done"),
+        S::Failed => (Code::OrderFailed, "failed"),
+        S::Expired => (Code::OrderNotDone, "expired"),
+        S::Cancelled | S::Waiting | S::Sent => (Code::OrderNotDone, "cancelled"),
+    };
+    Reason::new(code, format!("Order {word} ({what}): {}", news.text.trim_end_matches('.')))
+        .with("order", &news.key)
+}

@@ -187,6 +187,24 @@ fn samples() -> Vec<Reason> {
     for left in [vec![left], many] {
         all.push(s::failed_and_not_undone(refused.clone(), &left, NOW.plus_s(900), 1, NOW));
     }
+    let news = |state, text: &str| crate::OrderNews {
+        key: "lk-o-1".into(),
+        state,
+        text: text.into(),
+        fault: None,
+        results: Vec::new(),
+        values: 0,
+    };
+    use crate::OrderState as Order;
+    all.push(s::order_ended("change of parameters", &news(Order::Done, "Read back as written.")));
+    let refused = "The device refused SetParameterValues with fault 9008 (not writable): read-only.";
+    all.push(s::order_ended("change of parameters", &news(Order::Failed, refused)));
+    let late = "No session in which it could be done came in time. Nothing was done.";
+    all.push(s::order_ended("refresh", &news(Order::Expired, late)));
+    all.push(s::order_ended(
+        "restart",
+        &news(Order::Cancelled, "Cancelled by ana before the device was told."),
+    ));
     all
 }
 

@@ -1,6 +1,6 @@
 //! The open CWMP session: what was read, what is outstanding. Lost in a crash without harm.
 
-use crate::{AuthLevel, FaultClass, InformFacts, Layer, Reason, tree::Tree};
+use crate::{AuthLevel, FaultClass, InformFacts, Layer, NameInfo, Reason, care::CareStep, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::UtcMs;
@@ -46,6 +46,9 @@ pub(crate) struct Session {
     pub last_step: Option<(String, Vec<String>)>,
     /// NTP was written in this session.
     pub time_written: bool,
+    /// The refresh that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refreshing: Option<Box<Refreshing>>,
     /// A family that was only presumed was looked at again in this session.
     pub probed_again: bool,
 }
@@ -55,6 +58,19 @@ pub(crate) struct Session {
 pub(crate) struct Claim {
     pub inform: InformFacts,
     pub peer: String,
+}
+
+/// A refresh under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refreshing {
+    /// Of which order.
+    pub key: String,
+    /// Leaves that were listed and not read yet.
+    pub left: Vec<NameInfo>,
+    /// Most names per read that the device takes.
+    pub read_limit: Option<u32>,
+    /// It named more than are read at a time.
+    pub cut: bool,
 }
 
 /// What a request is for: how its answer is to be understood.
@@ -75,6 +91,8 @@ pub(crate) enum Purpose {
     WriteRollback { items: Vec<WrittenItem> },
     /// A new object.
     Add { slot: String, table: String },
+    /// A device order.
+    Care { key: String, care: CareStep },
 }
 
 /// What a write wrote; of a secret not its value.

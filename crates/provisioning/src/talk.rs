@@ -32,6 +32,13 @@ pub enum DeviceRequest {
         /// ParameterKey (at most 32 characters, may be empty).
         key: String,
     },
+    /// Reboot. Only ever by somebody's order.
+    Reboot {
+        /// CommandKey (at most 32 characters); comes back with `M Reboot`.
+        key: String,
+    },
+    /// FactoryReset. Only ever by somebody's order.
+    FactoryReset,
 }
 
 impl DeviceRequest {
@@ -52,6 +59,8 @@ impl DeviceRequest {
             DeviceRequest::GetValues { .. } => "GetParameterValues",
             DeviceRequest::SetValues { .. } => "SetParameterValues",
             DeviceRequest::AddObject { .. } => "AddObject",
+            DeviceRequest::Reboot { .. } => "Reboot",
+            DeviceRequest::FactoryReset => "FactoryReset",
         }
     }
 }
@@ -188,6 +197,8 @@ pub enum DeviceReply {
         /// 0 applied, 1 applied later.
         status: u8,
     },
+    /// To Reboot and FactoryReset: it will.
+    Accepted,
     /// A CWMP fault to any of them.
     Fault(DeviceFault),
 }

@@ -208,7 +208,10 @@ impl Now {
                         DeviceRequest::SetValues { values, .. } => {
                             values.iter().any(|value| !value.path.contains("ManagementServer."))
                         }
-                        DeviceRequest::GetNames { .. } | DeviceRequest::GetValues { .. } => false,
+                        DeviceRequest::GetNames { .. }
+                        | DeviceRequest::GetValues { .. }
+                        | DeviceRequest::Reboot { .. }
+                        | DeviceRequest::FactoryReset => false,
                     };
                     let allowed = matches!(self.device.state(), State::Ready | State::Provisioning);
                     if service && !allowed {
@@ -232,6 +235,9 @@ impl Now {
                 Effect::FinishSession
                 | Effect::RecordEvidence(_)
                 | Effect::RecordObserved(_)
+                | Effect::RecordRefreshed(_)
+                | Effect::ForgetBelow { .. }
+                | Effect::RecordOrder(_)
                 | Effect::RecordFault(_)
                 | Effect::Learn(_)
                 | Effect::MakeCredentials => {}

@@ -6,7 +6,8 @@ mod support;
 use profiles::fixtures;
 use proptest::prelude::*;
 use provisioning::{
-    ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, InternetMode, Link, SessionEnd, State, Timer,
+    ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, InternetMode, Link, Order, OrderKind,
+    SessionEnd, SetValue, State, Timer, ValueKind, WriteValue,
 };
 use support::{Cpe, Ending, Quirks, Refusal, Shell, Told, intents};
 use types::ServiceId;
@@ -42,6 +43,10 @@ enum Happening {
     DuplicateInform,
     /// Somebody changes a leaf behind our back.
     Meddle(u8),
+    /// Somebody orders something for the device.
+    Order(u8),
+    /// And withdraws the oldest order that is open.
+    Withdraw,
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -78,6 +83,7 @@ fn reply() -> impl Strategy<Value = DeviceReply> {
         Just(DeviceReply::Names(Vec::new())),
         Just(DeviceReply::Values(Vec::new())),
         (0u8..3).prop_map(|status| DeviceReply::Set { status }),
+        Just(DeviceReply::Accepted),
         (0u32..4, 0u8..2).prop_map(|(instance, status)| DeviceReply::Added { instance, status }),
         prop_oneof![
             Just(9000u32),
@@ -147,6 +153,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         .prop_map(Happening::StrayEnd),
         1 => Just(Happening::DuplicateInform),
         1 => (0u8..4).prop_map(Happening::Meddle),
+        3 => (0u8..4).prop_map(Happening::Order),
+        1 => Just(Happening::Withdraw),
     ]
 }
 
@@ -286,6 +294,31 @@ fn happen(shell: &mut Shell, happening: Happening) {
             shell.feed(Event::InformReceived { inform: inform.clone(), peer: peer.clone() });
             shell.feed(Event::InformReceived { inform, peer });
         }
+        Happening::Order(what) => {
+            let root = shell.cpe.root;
+            let what = match what {
+                0 => OrderKind::Refresh { path: format!("{root}DeviceInfo.") },
+                1 => OrderKind::Set {
+                    values: vec![SetValue {
+                        path: format!("{root}DeviceInfo.ProvisioningCode"),
+                        value: WriteValue::Plain("ordered".into()),
+                        kind: ValueKind::String,
+                    }],
+                },
+                2 => OrderKind::Reboot,
+                _ => OrderKind::FactoryReset,
+            };
+            let key = format!("lk-o-{}", shell.context.orders.len());
+            shell.context.orders.push(Order { key: key.clone(), what });
+            let expires_at = shell.now.plus_s(7200);
+            shell.feed(Event::OrderGiven { key, expires_at });
+        }
+        Happening::Withdraw => {
+            if let Some(order) = shell.device.orders.first() {
+                let key = order.key.clone();
+                shell.feed(Event::OrderCancelled { key, by: "ana".into() });
+            }
+        }
         Happening::Meddle(what) => {
             let Some(wan) = shell.cpe.ppp_wans().pop() else { return };
             let leaf = ["NATEnabled", "ConnectionTrigger", "Enable", "Username"][usize::from(what)];
@@ -356,6 +389,12 @@ fn whatever_happens(
     let before = told(&shell);
     shell.run(24 * 3600);
     prop_assert_eq!((shell.device.state(), told(&shell)), (State::Active, before), "{}", shell.story());
+    // Every order came to an end, once, and was told.
+    prop_assert_eq!(&shell.device.orders, &vec![], "{}", shell.story());
+    for order in &shell.context.orders {
+        let ends = shell.news.iter().filter(|news| news.key == order.key && news.state.is_over()).count();
+        prop_assert_eq!(ends, 1, "{:?}: {:?}", order, shell.news);
+    }
     Ok(())
 }
 

@@ -74,6 +74,10 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
     let by = || "ana".to_owned();
     let wish = support::wish(&shell.context);
     let other = Wish { version: 9, layers: [(Layer::Internet, "another".to_owned())].into() };
+    let expires_at = shell.now.plus_s(86_400);
+    let ordered = |key: &str| Event::OrderGiven { key: key.into(), expires_at };
+    let what = provisioning::OrderKind::Refresh { path: "InternetGatewayDevice.DeviceInfo.".into() };
+    shell.context.orders = vec![provisioning::Order { key: "lk-o-1".into(), what }];
     vec![
         ("OnuKnown", vec![Event::OnuKnown]),
         ("Inform", vec![informed(inform.clone())]),
@@ -113,7 +117,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
             "CR 401, Inform, linked, ready",
             vec![
                 Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized),
-                informed(inform),
+                informed(inform.clone()),
                 Event::LinkResolved(one(1)),
                 Event::SessionReady,
             ],
@@ -124,6 +128,21 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("Timer verify_check", vec![Event::TimerFired(Timer::VerifyCheck)]),
         ("Timer clock_check", vec![Event::TimerFired(Timer::ClockCheck)]),
         ("Timer inform_overdue", vec![Event::TimerFired(Timer::InformOverdue)]),
+        ("Timer order_expiry", vec![Event::TimerFired(Timer::OrderExpiry)]),
+        ("OrderGiven", vec![ordered("lk-o-1")]),
+        (
+            "OrderGiven, OrderCancelled",
+            vec![ordered("lk-o-1"), Event::OrderCancelled { key: "lk-o-1".into(), by: by() }],
+        ),
+        (
+            "OrderGiven, Inform, linked, ready",
+            vec![
+                ordered("lk-o-1"),
+                informed(inform.clone()),
+                Event::LinkResolved(one(1)),
+                Event::SessionReady,
+            ],
+        ),
         ("IntentChanged", vec![Event::IntentChanged(other)]),
         ("IntentChanged, told again", vec![Event::IntentChanged(wish.clone()), Event::IntentChanged(wish)]),
         ("HoldSet", vec![Event::HoldSet { by: by() }]),
@@ -151,7 +170,12 @@ fn effect(effect: &Effect) -> Option<String> {
         Effect::StopTimer { timer } => format!("stop {}", timer.as_str()),
         Effect::RecordFault(fault) => format!("fault {}", fault.reason_code),
         Effect::MakeCredentials => "make credentials".into(),
-        Effect::RecordEvidence(_) | Effect::RecordObserved(_) | Effect::Learn(_) => return None,
+        Effect::RecordOrder(news) => format!("order {}", news.state.as_str()),
+        Effect::RecordEvidence(_)
+        | Effect::RecordObserved(_)
+        | Effect::RecordRefreshed(_)
+        | Effect::ForgetBelow { .. }
+        | Effect::Learn(_) => return None,
     })
 }
 

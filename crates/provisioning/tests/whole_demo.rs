@@ -124,6 +124,8 @@ fn order_of(request: &DeviceRequest) -> Order {
             Order::SetValues { settings: values.iter().map(setting).collect(), key: key.clone() }
         }
         DeviceRequest::AddObject { path, key } => Order::AddObject { table: path.clone(), key: key.clone() },
+        DeviceRequest::Reboot { key } => Order::Reboot { key: key.clone() },
+        DeviceRequest::FactoryReset => Order::FactoryReset,
     }
 }
 
@@ -192,6 +194,7 @@ impl Pair {
             intents,
             profiles: ProfileSet::builtin(),
             learned: Vec::new(),
+            orders: Vec::new(),
             family: None,
             policy: policy(),
             credentials: Some(OwnershipCredentials {
@@ -260,6 +263,9 @@ impl Pair {
                 Effect::FinishSession
                 | Effect::RecordEvidence(_)
                 | Effect::RecordObserved(_)
+                | Effect::RecordRefreshed(_)
+                | Effect::ForgetBelow { .. }
+                | Effect::RecordOrder(_)
                 | Effect::RecordFault(_)
                 | Effect::Learn(_)
                 | Effect::MakeCredentials => {}

@@ -10,6 +10,7 @@ use crate::{
     },
     error::{Guarded, StoreError},
     jobs::{self, NewJob},
+    orders,
     record::{
         rows, rows_per_statement,
         stored::{Numbered, Stored},
@@ -292,6 +293,10 @@ pub struct CpeStep {
     pub evidence: Vec<EvidenceItem>,
     /// What was read; never secrets.
     pub parameters: Vec<CpeParameter>,
+    /// Subtrees (their path ends with a dot), or single names, of which what was read before then is gone.
+    pub forget: Vec<(String, UtcMs)>,
+    /// What became of device orders, in order.
+    pub orders: Vec<orders::News>,
     /// Faults.
     pub faults: Vec<CpeFault>,
     /// Connection requests that ended.
@@ -326,6 +331,12 @@ pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
     }
     put_evidence(tx, cpe, &step.evidence).await?;
     put_parameters(tx, cpe, &step.parameters).await?;
+    for (path, before) in &step.forget {
+        forget_parameters(tx, cpe, path, *before).await?;
+    }
+    for news in &step.orders {
+        orders::note(tx, news).await?;
+    }
     let faults: Vec<CpeFault> =
         step.faults.iter().cloned().map(|row| CpeFault { cpe_id: cpe, ..row }).collect();
     tx.insert_many(&faults).await?;
@@ -416,6 +427,40 @@ pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Resu
             .await?;
     }
     put_addresses(tx, cpe, &items).await
+}
+
+/// What is known of these parameters of a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn parameters_named(
+    db: &Db,
+    cpe: CpeId,
+    paths: &[String],
+) -> Result<Vec<CpeParameter>, StoreError> {
+    use cpe_parameters::{Column, Entity};
+    let named = Column::Path.is_in(paths.iter().map(String::as_str));
+    rows(Entity::find().filter(Column::CpeId.eq(cpe.0)).filter(named).all(db).await?)
+}
+
+/// Forgets what is no longer on a CPE: parameters of that subtree, or of that name, that were last read before then.
+async fn forget_parameters(tx: &Tx, cpe: CpeId, path: &str, before: UtcMs) -> Result<(), StoreError> {
+    use cpe_parameters::{Column, Entity};
+    let there = if path.ends_with('.') {
+        // PostgreSQL takes no longer number here.
+        let length = i32::try_from(path.chars().count()).unwrap_or(i32::MAX);
+        Expr::expr(Func::cust("substr").args([Expr::col(Column::Path), Expr::value(1), Expr::value(length)]))
+            .eq(path)
+    } else {
+        Column::Path.eq(path)
+    };
+    Entity::delete_many()
+        .filter(Column::CpeId.eq(cpe.0))
+        .filter(there)
+        .filter(Column::ReadAt.lt(before.0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
 }
 
 /// Addresses rarely change, so what is known is looked up first: a device that is read again costs no write here.

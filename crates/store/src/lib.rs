@@ -25,6 +25,7 @@ mod migrations;
 pub mod olts;
 pub mod onus;
 mod open;
+pub mod orders;
 pub mod orphans;
 pub mod outbox;
 pub mod read;
@@ -58,8 +59,8 @@ pub use words::*;
 pub mod rows {
     pub use crate::entities::{
         ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession, CpeTag,
-        CpeTimer, Customer, DetectedOnu, EvidenceItem, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt,
-        OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service,
-        ServiceIntent, Setting, TimelineEntry, User, WebSession,
+        CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, IdempotencyRecord, Job, LearnedFact,
+        NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress,
+        Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
     };
 }

@@ -14,6 +14,8 @@ pub struct Bounds {
     pub faults_per_cpe: i64,
     /// Connection requests per CPE.
     pub connection_requests_per_cpe: i64,
+    /// Device orders per CPE; more than may be open.
+    pub orders_per_cpe: i64,
     /// Lines of history per CPE.
     pub timeline_per_cpe: i64,
     /// Parameters per CPE; the longest unread go first.
@@ -36,8 +38,9 @@ impl Default for Bounds {
             sessions_per_cpe: 50,
             faults_per_cpe: 100,
             connection_requests_per_cpe: 50,
+            orders_per_cpe: 100,
             timeline_per_cpe: 500,
-            parameters_per_cpe: 5000,
+            parameters_per_cpe: 20_000,
             timeline: 400 * DAY,
             audit: 730 * DAY,
             finished_work: 7 * DAY,
@@ -56,6 +59,7 @@ pub async fn trim_cpe(tx: &Tx, cpe: CpeId, bounds: &Bounds) -> Result<u64, Store
         ("cpe_sessions", bounds.sessions_per_cpe),
         ("cpe_faults", bounds.faults_per_cpe),
         ("connection_requests", bounds.connection_requests_per_cpe),
+        ("device_orders", bounds.orders_per_cpe),
         ("timeline", bounds.timeline_per_cpe),
     ] {
         let sql = format!(

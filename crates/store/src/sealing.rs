@@ -23,7 +23,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
-use types::{CpeId, OltId, OltTaskId, Secret, ServiceId};
+use types::{CpeId, DeviceOrderId, OltId, OltTaskId, Secret, ServiceId};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::words::Layer;
@@ -61,6 +61,8 @@ pub enum Slot {
     OltSnmpCommunity(OltId),
     /// `olt_tasks.journal_sealed`.
     TaskJournal(OltTaskId),
+    /// `device_orders.body_sealed`.
+    DeviceOrder(DeviceOrderId),
     /// `cpes.credentials_sealed`.
     CpeCredentials(CpeId),
     /// `service_intents.body_sealed`.
@@ -77,6 +79,7 @@ impl fmt::Display for Slot {
             Slot::OltPassword(id) => write!(f, "olts.password_sealed, row {id}"),
             Slot::OltSnmpCommunity(id) => write!(f, "olts.snmp_community_sealed, row {id}"),
             Slot::TaskJournal(id) => write!(f, "olt_tasks.journal_sealed, row {id}"),
+            Slot::DeviceOrder(id) => write!(f, "device_orders.body_sealed, row {id}"),
             Slot::CpeCredentials(id) => write!(f, "cpes.credentials_sealed, row {id}"),
             Slot::IntentBody(id, layer) => write!(f, "service_intents.body_sealed, row {id}/{layer}"),
             Slot::Setting(name) => write!(f, "settings, row {name}"),

@@ -2,7 +2,7 @@
 
 use crate::{
     db::{Db, Tx},
-    entities::{cpes, olt_tasks, olts, schema_state, service_intents},
+    entities::{cpes, device_orders, olt_tasks, olts, schema_state, service_intents},
     error::StoreError,
     sealing::{Sealed, Slot, text_of},
 };
@@ -39,6 +39,9 @@ impl Db {
             Slot::OltPassword(id) => read!(olts, PasswordSealed, olts::Column::Id.eq(id.0)),
             Slot::OltSnmpCommunity(id) => read!(olts, SnmpCommunitySealed, olts::Column::Id.eq(id.0)),
             Slot::TaskJournal(id) => read!(olt_tasks, JournalSealed, olt_tasks::Column::Id.eq(id.0)),
+            Slot::DeviceOrder(id) => {
+                read!(device_orders, BodySealed, device_orders::Column::Id.eq(id.0))
+            }
             Slot::CpeCredentials(id) => read!(cpes, CredentialsSealed, cpes::Column::Id.eq(id.0)),
             Slot::Setting(name) => return self.setting_secret(slot, name).await,
             Slot::Canary => read!(schema_state, CanarySealed, schema_state::Column::Id.eq(1)),
@@ -114,6 +117,7 @@ impl Tx {
             Slot::OltPassword(id) => write!(olts, PasswordSealed, id.0),
             Slot::OltSnmpCommunity(id) => write!(olts, SnmpCommunitySealed, id.0),
             Slot::TaskJournal(id) => write!(olt_tasks, JournalSealed, id.0),
+            Slot::DeviceOrder(id) => write!(device_orders, BodySealed, id.0),
             Slot::CpeCredentials(id) => write!(cpes, CredentialsSealed, id.0),
             Slot::Canary | Slot::IntentBody(..) | Slot::Setting(_) => {
                 return Err(StoreError::Sealed { place: slot.to_string(), why: "it is written another way" });

@@ -61,6 +61,8 @@ ids! {
     OltTaskId;
     /// A line of a timeline.
     TimelineId;
+    /// An order to one CPE (row in `device_orders`).
+    DeviceOrderId;
     /// A queued job.
     JobId;
 }

@@ -206,7 +206,7 @@ impl App {
             facts: serde_json::json!({}),
             ..Default::default()
         };
-        self.feed_recorded(cpe, event, Some(Recorded { entry, audit })).await?;
+        self.feed_recorded(cpe, event, Some(Recorded { entry, audit, order: None })).await?;
         self.bus().say(Change::Cpe(cpe));
         Ok(())
     }

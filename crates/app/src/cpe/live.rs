@@ -35,6 +35,8 @@ pub(crate) struct Live {
     intents: Option<Intents>,
     credentials: Option<OwnershipCredentials>,
     learned: Vec<provisioning::LearnedFact>,
+    /// What is open on the device was ordered so.
+    orders: Vec<provisioning::Order>,
     /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
     pub(crate) session: Option<u64>,
 }
@@ -52,6 +54,14 @@ impl Live {
             }
             secrets
                 .extend(intents.access.iter().flat_map(|access| &access.wifi).map(|wifi| &wifi.passphrase));
+        }
+        for order in &self.orders {
+            if let provisioning::OrderKind::Set { values } = &order.what {
+                secrets.extend(values.iter().filter_map(|value| match &value.value {
+                    provisioning::WriteValue::Secret(secret) => Some(secret),
+                    provisioning::WriteValue::Plain(_) => None,
+                }));
+            }
         }
         let texts =
             std::iter::once(&mut fault.text).chain(fault.parameters.iter_mut().map(|entry| &mut entry.text));
@@ -146,6 +156,7 @@ struct Write {
     /// The timer whose step this is: it must still be due, or another node was quicker.
     fired: Option<String>,
     audit: Option<rows::AuditEntry>,
+    order: Option<(rows::DeviceOrder, Secret)>,
     now: UtcMs,
 }
 
@@ -154,6 +165,8 @@ struct Write {
 pub(crate) struct Recorded {
     pub(crate) entry: rows::TimelineEntry,
     pub(crate) audit: rows::AuditEntry,
+    /// A new device order with its content, if it is one.
+    pub(crate) order: Option<(rows::DeviceOrder, Secret)>,
 }
 
 /// What became of a [`Write`].
@@ -287,7 +300,9 @@ impl App {
             .into_iter()
             .map(|(path, fact)| provisioning::LearnedFact { path, fact })
             .collect();
-        Ok(Live { row, device, intents, credentials, learned, session: None })
+        // The machine knows whether there is any: a device without an order costs no query.
+        let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
+        Ok(Live { row, device, intents, credentials, learned, orders, session: None })
     }
 
     /// What the machine is told besides the device.
@@ -296,6 +311,7 @@ impl App {
             intents: live.intents.clone(),
             profiles: self.profiles(),
             learned: live.learned.clone(),
+            orders: live.orders.clone(),
             family: self.family_for(&live.device, event),
             policy: self.policy_for(&live.device, event),
             credentials: live.credentials.clone(),
@@ -351,6 +367,9 @@ impl App {
                 live.intents = self.intents_of(row.service_id).await?;
             }
             live.row = row;
+            if matches!(event, Event::OrderGiven { .. }) {
+                live.orders = self.open_orders(live.row.id).await?;
+            }
             if credentials.is_some() {
                 live.credentials = credentials;
             }
@@ -456,6 +475,8 @@ impl App {
                 withdraw: withdrawn(&live.device, &step.next, moves, &orders.evidence),
                 evidence: orders.evidence,
                 parameters: orders.parameters,
+                forget: orders.forget,
+                orders: orders.news,
                 faults: orders.faults,
                 connection_requests: Vec::new(),
                 start_timers: orders.start_timers,
@@ -468,6 +489,7 @@ impl App {
             activate: service.filter(|_| became_active),
             unlink_from,
             audit: recorded.map(|recorded| recorded.audit.clone()),
+            order: recorded.and_then(|recorded| recorded.order.clone()),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
                 _ => None,
@@ -618,6 +640,8 @@ fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
 struct Orders {
     evidence: Vec<rows::EvidenceItem>,
     parameters: Vec<rows::CpeParameter>,
+    forget: Vec<(String, UtcMs)>,
+    news: Vec<store::orders::News>,
     faults: Vec<rows::CpeFault>,
     learned: Vec<rows::LearnedFact>,
     start_timers: Vec<(String, UtcMs)>,
@@ -629,6 +653,8 @@ impl Orders {
     fn is_empty(&self) -> bool {
         self.evidence.is_empty()
             && self.parameters.is_empty()
+            && self.forget.is_empty()
+            && self.news.is_empty()
             && self.faults.is_empty()
             && self.learned.is_empty()
             && self.start_timers.is_empty()
@@ -681,6 +707,29 @@ impl Orders {
                         read_at: now,
                     }));
                 }
+                Effect::RecordRefreshed(values) => {
+                    orders.parameters.extend(values.iter().map(|value| rows::CpeParameter {
+                        cpe_id,
+                        path: short(&value.path),
+                        value: value.value.clone().unwrap_or_default(),
+                        kind: value.kind.xsd().to_owned(),
+                        writable: value.writable,
+                        read_at: now,
+                    }));
+                }
+                Effect::ForgetBelow { path, before } => orders.forget.push((path.clone(), *before)),
+                Effect::RecordOrder(news) => orders.news.push(store::orders::News {
+                    key: news.key.clone(),
+                    state: news.state.as_str().to_owned(),
+                    text: news.text.clone(),
+                    fault_code: news.fault.as_ref().map_or(0, |(code, _)| i64::from(*code)),
+                    fault_text: news.fault.as_ref().map(|(_, text)| short(text)).unwrap_or_default(),
+                    results: (!news.results.is_empty())
+                        .then(|| serde_json::to_value(&news.results).unwrap_or_default()),
+                    values_read: i64::from(news.values),
+                    sent_at: (news.state == provisioning::OrderState::Sent).then_some(now),
+                    ended_at: news.state.is_over().then_some(now),
+                }),
                 Effect::RecordFault(fault) => orders.faults.push(rows::CpeFault {
                     cpe_id,
                     at: now,
@@ -719,6 +768,9 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
         if !timers.iter().any(|timer| timer.timer == *fired && timer.at <= write.now) {
             return Ok(Applied::FiredElsewhere);
         }
+    }
+    if let Some((order, body)) = &write.order {
+        store::orders::insert(tx, order, body).await?;
     }
     let guarded = cpes::save_step(tx, &write.step).await?;
     if !guarded.is_changed() {

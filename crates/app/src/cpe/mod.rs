@@ -9,6 +9,7 @@ mod firmware;
 mod identity;
 mod live;
 mod lost;
+mod orders;
 mod reconsider;
 mod refused;
 mod second;
@@ -17,5 +18,8 @@ mod tags;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
+pub use orders::{
+    DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_VALUES, OrderTaken, ParameterChange,
+};
 pub(crate) use refused::RefusedLately;
 pub use refused::{Refusals, Refused};

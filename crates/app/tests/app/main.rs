@@ -21,6 +21,7 @@ mod oms_hand;
 mod oms_saves;
 mod oms_trouble;
 mod oms_vlan;
+mod orders;
 mod placeholder;
 mod record;
 mod shell;

@@ -5,6 +5,7 @@ mod changes;
 mod gates;
 mod intervals;
 mod layers;
+mod orders;
 mod refusals;
 mod repair;
 #[path = "../support/mod.rs"]

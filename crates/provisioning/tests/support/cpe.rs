@@ -82,6 +82,10 @@ pub struct Cpe {
     next_instance: BTreeMap<String, u32>,
     pub quirks: Quirks,
     pub root: &'static str,
+    /// Its restarts by order, with the command key.
+    pub restarts: Vec<String>,
+    /// `M Reboot` is due, with this command key.
+    pub method_due: Option<String>,
     pub bootstrap_due: bool,
     pub boot_due: bool,
     enabled_since: BTreeMap<String, UtcMs>,
@@ -104,6 +108,8 @@ impl Cpe {
             next_instance: BTreeMap::new(),
             quirks,
             root,
+            restarts: Vec::new(),
+            method_due: None,
             bootstrap_due: true,
             boot_due: true,
             enabled_since: BTreeMap::new(),
@@ -244,6 +250,11 @@ impl Cpe {
         if std::mem::take(&mut self.boot_due) {
             codes.push("1 BOOT".into());
         }
+        let mut events: Vec<InformEvent> =
+            codes.into_iter().map(|code| InformEvent { code, command_key: String::new() }).collect();
+        if let Some(key) = self.method_due.take() {
+            events.push(InformEvent { code: "M Reboot".into(), command_key: key });
+        }
         let root = self.root;
         let parameter = |leaf: &str| {
             let path = format!("{root}{leaf}");
@@ -254,7 +265,7 @@ impl Cpe {
             oui: self.value(&format!("{root}DeviceInfo.ManufacturerOUI")).into(),
             product_class: self.value(&format!("{root}DeviceInfo.ProductClass")).into(),
             serial_number: self.value(&format!("{root}DeviceInfo.SerialNumber")).into(),
-            events: codes.into_iter().map(|code| InformEvent { code, command_key: String::new() }).collect(),
+            events,
             current_time: if self.clock_right() { now.to_string() } else { "1981-01-01T00:05:12".into() },
             retry_count: 0,
             parameters: vec![
@@ -283,6 +294,17 @@ impl Cpe {
                 reply
             }
             DeviceRequest::AddObject { path, .. } => self.add(path),
+            DeviceRequest::Reboot { key } => {
+                self.restarts.push(key.clone());
+                self.boot_due = true;
+                self.method_due = Some(key.clone());
+                DeviceReply::Accepted
+            }
+            DeviceRequest::FactoryReset => {
+                self.restarts.push("factory reset".to_owned());
+                self.factory_reset();
+                DeviceReply::Accepted
+            }
         }
     }
 

@@ -10,6 +10,7 @@ pub struct Invariants {
     last_connection_request: Option<UtcMs>,
     /// Connection-request credentials were last written to an ACTIVE device.
     last_repair: Option<UtcMs>,
+    restarts: std::collections::BTreeSet<String>,
     /// WAN that carries CWMP: never written.
     pub management_wan: Option<String>,
 }
@@ -61,7 +62,10 @@ fn touches_service(request: &DeviceRequest) -> bool {
     match request {
         DeviceRequest::SetValues { values, .. } => values.iter().any(|value| !core(&value.path)),
         DeviceRequest::AddObject { .. } => true,
-        DeviceRequest::GetNames { .. } | DeviceRequest::GetValues { .. } => false,
+        DeviceRequest::GetNames { .. }
+        | DeviceRequest::GetValues { .. }
+        | DeviceRequest::Reboot { .. }
+        | DeviceRequest::FactoryReset => false,
     }
 }
 
@@ -75,7 +79,9 @@ pub fn is_repair(request: &DeviceRequest) -> bool {
         DeviceRequest::SetValues { values, .. } => values.iter().all(|value| ours(&value.path)),
         DeviceRequest::AddObject { .. }
         | DeviceRequest::GetNames { .. }
-        | DeviceRequest::GetValues { .. } => false,
+        | DeviceRequest::GetValues { .. }
+        | DeviceRequest::Reboot { .. }
+        | DeviceRequest::FactoryReset => false,
     }
 }
 
@@ -103,8 +109,40 @@ impl Invariants {
         }
         for request in requests.iter().copied() {
             let service = touches_service(request);
+            // Under way in this session: the machine writes it down before the request leaves.
+            let under_way = |key: &str| next.orders.iter().any(|o| o.key == key && o.sent_at == Some(now));
+            let ordered = match request {
+                DeviceRequest::SetValues { key, .. } => next.orders.iter().any(|order| order.key == *key),
+                DeviceRequest::GetNames { .. } | DeviceRequest::GetValues { .. } => {
+                    next.orders.iter().any(|order| order.sent_at.is_some())
+                }
+                DeviceRequest::AddObject { .. } => false,
+                DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset => true,
+            };
+            // nothing_is_restarted_in_the_middle_of_provisioning
+            if matches!(request, DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset) {
+                assert!(
+                    next.run.is_none(),
+                    "nothing_is_restarted_in_the_middle_of_provisioning: {request:?}"
+                );
+            }
+            // nothing_is_restarted_without_an_order, and never twice
+            match request {
+                DeviceRequest::Reboot { key } => {
+                    assert!(under_way(key), "nothing_is_restarted_without_an_order: {request:?}");
+                    assert!(self.restarts.insert(key.clone()), "an_order_restarts_once: {request:?}");
+                }
+                DeviceRequest::FactoryReset => {
+                    let order = context.orders.iter().find(|order| {
+                        order.what == provisioning::OrderKind::FactoryReset && under_way(&order.key)
+                    });
+                    let order = order.expect("nothing_is_reset_without_an_order");
+                    assert!(self.restarts.insert(order.key.clone()), "an_order_resets_once: {request:?}");
+                }
+                _ => {}
+            }
             // no_configuration_outside_ready_or_provisioning
-            if service {
+            if service && !ordered {
                 assert!(
                     matches!(next.state(), State::Ready | State::Provisioning),
                     "no_configuration_outside_ready_or_provisioning: {request:?} in {}",
@@ -119,7 +157,7 @@ impl Invariants {
                 assert!(passes, "clock_invalid_means_only_management_and_time_writes: {request:?}");
             }
             // active_and_same_intent_means_zero_writes, except connection-request credentials after a 401, once a day
-            if request.is_write() && next.state() == State::Active {
+            if request.is_write() && !ordered && next.state() == State::Active {
                 assert!(
                     is_repair(request) && before.connection.unauthorized_since.is_some(),
                     "active_and_same_intent_means_zero_writes: {request:?}"
@@ -132,7 +170,10 @@ impl Invariants {
                 self.last_repair = Some(now);
             }
             // failed_does_nothing_before_its_time
-            assert!(next.state() != State::Failed, "failed_does_nothing_before_its_time: {request:?}");
+            assert!(
+                ordered || next.state() != State::Failed,
+                "failed_does_nothing_before_its_time: {request:?}"
+            );
             // quarantined_devices_are_told_nothing
             assert!(!next.quarantined(), "quarantined_devices_are_told_nothing: {request:?}");
             // one_structural_rpc_per_session, and never mixed with writes of any kind

@@ -69,6 +69,7 @@ pub fn context(intents: Option<Intents>) -> Context {
         intents,
         profiles: ProfileSet::builtin(),
         learned: Vec::new(),
+        orders: Vec::new(),
         family: None,
         policy: policy(),
         credentials: Some(OwnershipCredentials {

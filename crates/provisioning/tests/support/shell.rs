@@ -35,6 +35,12 @@ pub struct Shell {
     pub evidence: BTreeMap<(provisioning::Layer, String), provisioning::Evidence>,
     pub invariants: Invariants,
     pub link: Link,
+    /// What became of device orders, as told.
+    pub news: Vec<provisioning::OrderNews>,
+    /// What refreshes read.
+    pub refreshed: BTreeMap<String, provisioning::RefreshedValue>,
+    /// Subtrees of which what was read before is gone.
+    pub forgotten: Vec<(String, UtcMs)>,
     request: Option<DeviceRequest>,
     finished: bool,
     pub requests: u32,
@@ -62,6 +68,9 @@ impl Shell {
             evidence: BTreeMap::new(),
             invariants: Invariants::default(),
             link: Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None },
+            news: Vec::new(),
+            refreshed: BTreeMap::new(),
+            forgotten: Vec::new(),
             request: None,
             finished: false,
             requests: 0,
@@ -104,6 +113,11 @@ impl Shell {
                 }
                 Effect::RecordFault(fault) => self.faults.push(fault.clone()),
                 Effect::Learn(fact) => self.learned.push(fact.clone()),
+                Effect::RecordOrder(news) => self.news.push(news.clone()),
+                Effect::RecordRefreshed(values) => {
+                    self.refreshed.extend(values.iter().map(|value| (value.path.clone(), value.clone())));
+                }
+                Effect::ForgetBelow { path, before } => self.forgotten.push((path.clone(), *before)),
                 Effect::RecordObserved(_) | Effect::MakeCredentials => {}
             }
         }
@@ -333,9 +347,13 @@ fn wire(request: &DeviceRequest, reply: &DeviceReply) -> String {
             format!("SetParameterValues{}", lines.collect::<String>())
         }
         DeviceRequest::AddObject { path, .. } => format!("AddObject {path}"),
+        DeviceRequest::Reboot { .. } => "Reboot".to_owned(),
+        DeviceRequest::FactoryReset => "FactoryReset".to_owned(),
     };
     let answered = match reply {
-        DeviceReply::Names(_) | DeviceReply::Values(_) | DeviceReply::Set { .. } => String::new(),
+        DeviceReply::Names(_) | DeviceReply::Values(_) | DeviceReply::Set { .. } | DeviceReply::Accepted => {
+            String::new()
+        }
         DeviceReply::Added { instance, .. } => format!(" → {instance}"),
         DeviceReply::Fault(fault) => format!(" → fault {}", fault.code),
     };

@@ -245,6 +245,50 @@ table! { numbered "cpe_faults"
     }
 }
 
+table! { versioned "device_orders"
+    /// What somebody ordered for a CPE and what came of it.
+    #[derive(Default)]
+    device_orders => DeviceOrder[DeviceOrderId] {
+        /// Its name on the wire: CommandKey or ParameterKey; unique.
+        key: String,
+        /// CPE.
+        cpe_id: CpeId,
+        /// `refresh`, `set`, `reboot`, `factory_reset`.
+        kind: String,
+        /// What, in a few words.
+        summary: String,
+        /// What, in full, with dots for secrets.
+        shown: Document,
+        /// `waiting`, `sent`, `done`, `failed`, `expired`, `cancelled`.
+        state: String,
+        /// Where it stands, in words.
+        text: String,
+        /// What whoever ordered it was warned of; empty if of nothing.
+        warning: String,
+        /// CWMP fault code that ended it; 0 if none did.
+        fault_code: i64,
+        /// Its FaultString.
+        fault_text: String,
+        /// Parameter by parameter, what came of a write.
+        results: Document,
+        /// Values that a refresh read.
+        values_read: i64,
+        /// Who ordered it.
+        actor: String,
+        /// When.
+        created_at: UtcMs,
+        /// Nothing of it is begun after that.
+        expires_at: UtcMs,
+        /// The device was told.
+        sent_at: Option<UtcMs>,
+        /// Nothing more happens to it.
+        ended_at: Option<UtcMs>,
+    } apart {
+        /// Its content as JSON, while it is open; written by [`crate::Tx::put_secret`].
+        body_sealed: Option<Sealed>,
+    }
+}
+
 table! { numbered "connection_requests"
     /// A connection request and what came of it.
     #[derive(Default)]

@@ -39,6 +39,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     EvidenceItem::SPEC,
     CpeSession::SPEC,
     CpeFault::SPEC,
+    DeviceOrder::SPEC,
     ConnectionRequest::SPEC,
     CpeTimer::SPEC,
     LearnedFact::SPEC,

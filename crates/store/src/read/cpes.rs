@@ -3,6 +3,7 @@
 use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
+use std::collections::BTreeMap;
 
 /// Which CPEs.
 #[derive(Debug, Clone, Default)]
@@ -334,5 +335,89 @@ impl Read<'_> {
         let mut sql = Sql::new("SELECT timer, at FROM cpe_timers");
         sql.and_is("cpe_id", Some(cpe_id)).push("ORDER BY at");
         self.all(sql).await
+    }
+}
+
+/// One step down in the data model of a CPE, as far as it was read.
+#[derive(Debug, Clone)]
+pub struct ParameterBranch {
+    /// Full path; an object ends with a dot.
+    pub path: String,
+    /// The last part of it.
+    pub name: String,
+    /// Parameters below an object; 1 for a parameter.
+    pub count: u64,
+    /// The oldest reading below.
+    pub read_at: i64,
+    /// What was read, if it is a parameter.
+    pub leaf: Option<ParameterRow>,
+}
+
+#[derive(FromQueryResult)]
+struct BelowRow {
+    path: String,
+    read_at: i64,
+}
+
+impl Read<'_> {
+    /// What is directly under an object of a CPE (its path ends with a dot; empty for the root), instances by their
+    /// number, a page of it, and how much there is.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cpe_children(
+        &self,
+        cpe_id: i64,
+        object: &str,
+        page: Page,
+    ) -> Result<Listed<ParameterBranch>, StoreError> {
+        let mut sql = Sql::new("SELECT path, read_at FROM cpe_parameters");
+        sql.and_is("cpe_id", Some(cpe_id));
+        if !object.is_empty() {
+            sql.and("substr(path, 1,")
+                .push(&object.chars().count().to_string())
+                .push(") =")
+                .bind(object.to_owned());
+        }
+        let mut found: BTreeMap<(Option<u64>, String), ParameterBranch> = BTreeMap::new();
+        for row in self.all::<BelowRow>(sql).await? {
+            let Some(rest) = row.path.get(object.len()..).filter(|rest| !rest.is_empty()) else { continue };
+            let end = rest.find('.').map_or(rest.len(), |dot| dot + 1);
+            let name = rest[..end].trim_end_matches('.').to_owned();
+            let path = row.path[..object.len() + end].to_owned();
+            // Names by the letter, instances by their number; a leaf and an object of one name are two.
+            let child = found.entry((name.parse().ok(), path.clone())).or_insert_with(|| ParameterBranch {
+                path,
+                name,
+                count: 0,
+                read_at: row.read_at,
+                leaf: None,
+            });
+            child.count += 1;
+            child.read_at = child.read_at.min(row.read_at);
+        }
+        let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        let size = usize::try_from(page.size).unwrap_or(50);
+        let skip = size.saturating_mul(usize::try_from(page.number.saturating_sub(1)).unwrap_or(0));
+        let mut rows: Vec<ParameterBranch> = found.into_values().skip(skip).take(size).collect();
+        let leaves: Vec<&str> =
+            rows.iter().map(|row| row.path.as_str()).filter(|path| !path.ends_with('.')).collect();
+        if !leaves.is_empty() {
+            let mut sql = Sql::new("SELECT path, value, kind, writable, read_at FROM cpe_parameters");
+            sql.and_is("cpe_id", Some(cpe_id)).and("path IN (");
+            for (at, path) in leaves.iter().enumerate() {
+                if at > 0 {
+                    sql.push(",");
+                }
+                sql.bind((*path).to_owned());
+            }
+            sql.push(")");
+            let mut read: BTreeMap<String, ParameterRow> =
+                self.all::<ParameterRow>(sql).await?.into_iter().map(|row| (row.path.clone(), row)).collect();
+            for row in &mut rows {
+                row.leaf = read.remove(&row.path);
+            }
+        }
+        Ok(Listed { rows, total })
     }
 }

@@ -22,8 +22,8 @@ mod users;
 
 pub use audit::{AuditFilter, AuditRow};
 pub use cpes::{
-    ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, ParameterFilter, ParameterRow,
-    TimerRow,
+    ConnectionRequestRow, CpeFilter, CpeRow, CpeSessionRow, EvidenceRow, ParameterBranch, ParameterFilter,
+    ParameterRow, TimerRow,
 };
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};

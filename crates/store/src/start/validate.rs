@@ -20,6 +20,7 @@ pub(crate) const UNIQUE_INDEXES: &[(&str, &str)] = &[
     ("olt_task_lines", "olt_task_lines_seq"),
     ("cpes", "cpes_identity"),
     ("cpe_firmwares", "cpe_firmwares_identity"),
+    ("device_orders", "device_orders_key"),
     ("cpes", "cpes_auth_username"),
     ("users", "users_name"),
     ("api_keys", "api_keys_hash"),

@@ -7,10 +7,11 @@ use store::{
     Guarded, Severity, Slot, Store, StoreError,
     cpes::{self, CpeStep, SessionSummary},
     jobs::NewJob,
+    read::Page,
     retention::{self, Bounds},
     rows::{
-        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, EvidenceItem, Job, LearnedFact, Olt,
-        RefusedAddress, TimelineEntry,
+        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, DeviceOrder, EvidenceItem, Job,
+        LearnedFact, Olt, RefusedAddress, TimelineEntry,
     },
     timeline::{self, Subject},
 };
@@ -27,6 +28,7 @@ on_both! {
     a_session_ends_once,
     what_was_learned_is_replaced_per_firmware,
     refused_addresses_are_counted_and_bounded,
+    an_order_follows_its_device_and_what_a_refresh_did_not_see_is_gone,
     storage_per_device_is_bounded,
     old_things_are_swept_in_batches,
     secrets_are_sealed_to_their_row,
@@ -109,6 +111,8 @@ fn full_step(cpe: Cpe, now: UtcMs) -> CpeStep {
             },
         ],
         parameters: vec![parameter("Device.Time.Enable", "0", Some(true), now)],
+        forget: vec![("Device.Gone.".to_owned(), now)],
+        orders: vec![store::orders::News { key: "lk-o-unknown".to_owned(), ..Default::default() }],
         faults: vec![CpeFault {
             at: now,
             code: 9007,
@@ -594,6 +598,63 @@ async fn a_tampered_secret_does_not_open(bed: &Bed) {
         let error = store.secret(Slot::OltPassword(id)).await.expect_err("tampered");
         assert!(matches!(error, StoreError::Sealed { .. }) && error.to_string().contains(words), "{error}");
     }
+}
+
+async fn an_order_follows_its_device_and_what_a_refresh_did_not_see_is_gone(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("485754437D4733C3")).await;
+    let (id, before, now) = (cpe.id, UtcMs(1_000), UtcMs(2_000));
+    let order = DeviceOrder {
+        key: "lk-o-1".into(),
+        cpe_id: id,
+        kind: "refresh".into(),
+        shown: json!({}),
+        state: "waiting".into(),
+        results: json!([]),
+        ..DeviceOrder::default()
+    };
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            let order = order.clone();
+            Box::pin(async move {
+                store::orders::insert(tx, &order, &Secret::from("what it is")).await?;
+                let old = ["Device.A.1.X", "Device.A.2.X", "Device.A.10.X", "Device.Abc", "Device.A1.X"]
+                    .map(|path| parameter(path, "1", None, before));
+                cpes::put_parameters(tx, id, &old).await
+            })
+        })
+        .await
+        .expect("written");
+    let open = store::orders::open_of(&store, id).await.expect("reads");
+    assert_eq!(open[0].1.as_ref().map(Secret::expose), Some("what it is"));
+    let news = |state: &str, ended_at| store::orders::News {
+        key: "lk-o-1".into(),
+        state: state.into(),
+        ended_at,
+        ..Default::default()
+    };
+    let step = CpeStep {
+        cpe,
+        parameters: vec![parameter("Device.A.2.X", "2", Some(true), now)],
+        forget: vec![("Device.A.".to_owned(), now)],
+        orders: vec![news("done", Some(now)), news("failed", Some(now))],
+        ..CpeStep::default()
+    };
+    assert!(save(&store, step).await.is_changed());
+    let under = async |object: &str| {
+        let found = store.read().cpe_children(id.0, object, Page::first(50)).await.expect("reads");
+        found.rows.into_iter().map(|row| (row.path, row.count)).collect::<Vec<_>>()
+    };
+    let path = |text: &str, count: u64| (text.to_owned(), count);
+    assert_eq!(under("Device.").await, [path("Device.A.", 1), path("Device.A1.", 1), path("Device.Abc", 1)]);
+    assert_eq!(under("Device.A.").await, [path("Device.A.2.", 1)]);
+    let over = store::orders::of_cpe(&store, id, 10).await.expect("reads");
+    assert_eq!(
+        (over[0].state.as_str(), over[0].body_sealed.is_none()),
+        ("done", true),
+        "it stays as it ended"
+    );
+    assert_eq!(store::orders::open_of(&store, id).await.expect("reads").len(), 0);
 }
 
 async fn refused_addresses_are_counted_and_bounded(bed: &Bed) {

@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     "0008_plan_profiles",
     "0009_fault_groups",
     "0010_cpe_tags",
+    "0011_device_orders",
 ];
 
 /// Everything the schema says about itself, as text.

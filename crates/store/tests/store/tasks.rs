@@ -207,6 +207,9 @@ async fn tasks_that_were_open_before_claims_have_what_is_theirs(bed: &Bed) {
         "ALTER TABLE olt_tasks DROP COLUMN lines_left",
         "ALTER TABLE plans ADD COLUMN line_profile text",
         "ALTER TABLE plans ADD COLUMN service_profile text",
+        "DROP INDEX cpe_faults_groups",
+        "ALTER TABLE cpe_faults DROP COLUMN parameter",
+        "DROP TABLE device_orders",
         "DELETE FROM seaql_migrations WHERE version >= '0007'",
         "UPDATE schema_state SET schema_version = 6, migration = '0006_claimed_serials'",
     ] {

@@ -355,6 +355,8 @@ fn in_short(request: &DeviceRequest) -> String {
             format!("set {}", paths.join(" "))
         }
         DeviceRequest::AddObject { path, .. } => format!("add {path}"),
+        DeviceRequest::Reboot { .. } => "reboot".to_owned(),
+        DeviceRequest::FactoryReset => "factory reset".to_owned(),
     }
 }
 
@@ -389,6 +391,8 @@ fn order(request: DeviceRequest) -> Order {
             key,
         },
         DeviceRequest::AddObject { path, key } => Order::AddObject { table: path, key },
+        DeviceRequest::Reboot { key } => Order::Reboot { key },
+        DeviceRequest::FactoryReset => Order::FactoryReset,
     }
 }
 
@@ -400,6 +404,7 @@ fn device_reply(reply: Reply) -> DeviceReply {
         Reply::Values(values) => DeviceReply::Values(values.into_iter().map(value).collect()),
         Reply::Set => DeviceReply::Set { status: 0 },
         Reply::Added(instance) => DeviceReply::Added { instance, status: 0 },
+        Reply::Rebooting | Reply::Resetting => DeviceReply::Accepted,
         Reply::Fault(fault) => DeviceReply::Fault(DeviceFault {
             code: fault.code.into(),
             text: fault.text,

@@ -1,0 +1,485 @@
+//! Device orders: a person or a program wants something done on one CPE. The order is an event for the machine of the
+//! CPE, which decides when it is carried out; the record of it follows in the same unit of work.
+
+use super::live::Recorded;
+use crate::{Actor, App, AppError, Change, Permission};
+use provisioning::{
+    Event, Layer, MOST_OPEN_ORDERS, Order, OrderKind, OrderState, SetValue, ValueKind, WriteValue,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use store::{orders, rows};
+use tokio::sync::broadcast::error::RecvError;
+use types::{CpeId, DeviceOrderId, Secret};
+
+/// Parameters in one order.
+pub const MOST_VALUES: usize = 64;
+/// Bytes of paths and values in one order.
+pub const MOST_BYTES: usize = 16 * 1024;
+/// Characters of a path (TR-069: 256).
+const LONGEST_PATH: usize = 256;
+/// So long an order waits for a session if nothing else is said.
+pub const EXPIRES_S: u64 = 24 * 3600;
+/// The shortest and the longest that may be said.
+pub const EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=7 * 24 * 3600;
+
+/// What somebody orders.
+#[derive(Debug, Clone)]
+pub enum DeviceOrderRequest {
+    /// Read a subtree (its path ends with a dot) or one parameter.
+    Refresh {
+        /// Which.
+        path: String,
+    },
+    /// Write parameters; they are read back.
+    Set {
+        /// Which, in order.
+        values: Vec<ParameterChange>,
+    },
+    /// Restart the device.
+    Reboot {
+        /// Whoever orders it knows that the customer is off line meanwhile.
+        confirmed: bool,
+    },
+    /// Back to the factory state.
+    FactoryReset {
+        /// Whoever orders it knows what goes.
+        confirmed: bool,
+    },
+}
+
+/// One parameter to write.
+#[derive(Debug, Clone)]
+pub struct ParameterChange {
+    /// Full path.
+    pub path: String,
+    /// The value. Where the path is one of a secret it is never shown again.
+    pub value: Secret,
+    /// Its type; `None`: as it was last read.
+    pub kind: Option<ValueKind>,
+}
+
+/// An order that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderTaken {
+    /// Its number.
+    pub id: DeviceOrderId,
+    /// What whoever gave it should know: one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The content of an order as it lies sealed in its row.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Body {
+    Refresh { path: String },
+    Set { values: Vec<BodyValue> },
+    Reboot,
+    FactoryReset,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BodyValue {
+    path: String,
+    value: Secret,
+    secret: bool,
+    kind: ValueKind,
+}
+
+impl Body {
+    fn of(what: &OrderKind) -> Body {
+        match what {
+            OrderKind::Refresh { path } => Body::Refresh { path: path.clone() },
+            OrderKind::Set { values } => Body::Set {
+                values: values
+                    .iter()
+                    .map(|value| BodyValue {
+                        path: value.path.clone(),
+                        value: Secret::new(value.value.expose()),
+                        secret: value.value.is_secret(),
+                        kind: value.kind,
+                    })
+                    .collect(),
+            },
+            OrderKind::Reboot => Body::Reboot,
+            OrderKind::FactoryReset => Body::FactoryReset,
+        }
+    }
+
+    fn what(self) -> OrderKind {
+        match self {
+            Body::Refresh { path } => OrderKind::Refresh { path },
+            Body::Set { values } => OrderKind::Set {
+                values: values
+                    .into_iter()
+                    .map(|value| SetValue {
+                        path: value.path,
+                        kind: value.kind,
+                        value: if value.secret {
+                            WriteValue::Secret(value.value)
+                        } else {
+                            WriteValue::Plain(value.value.expose().to_owned())
+                        },
+                    })
+                    .collect(),
+            },
+            Body::Reboot => OrderKind::Reboot,
+            Body::FactoryReset => OrderKind::FactoryReset,
+        }
+    }
+}
+
+impl App {
+    /// Orders something for one CPE. It is carried out in a session after what its service needs: the CPE is asked once
+    /// to open one, and else it waits for the next Inform, until it expires (after [`EXPIRES_S`] if nothing is said).
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::Invalid`] for what is never written by order, what is
+    /// not of its type, not confirmed, or too much; [`AppError::Conflict`] where enough is open already.
+    pub async fn order_device(
+        &self,
+        actor: &Actor,
+        cpe: CpeId,
+        request: DeviceOrderRequest,
+        expires_s: Option<u64>,
+    ) -> Result<OrderTaken, AppError> {
+        actor.require(match request {
+            DeviceOrderRequest::Refresh { .. } => Permission::OperateCpe,
+            DeviceOrderRequest::Set { .. } => Permission::ConfigureCpe,
+            DeviceOrderRequest::Reboot { .. } | DeviceOrderRequest::FactoryReset { .. } => {
+                Permission::RestartCpe
+            }
+        })?;
+        let expires_s = expires_s.unwrap_or(EXPIRES_S);
+        if !EXPIRY_S.contains(&expires_s) {
+            let text = format!("must lie between {} and {} seconds.", EXPIRY_S.start(), EXPIRY_S.end());
+            return Err(AppError::invalid("expires_s", text));
+        }
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        if store::cpes::is_placeholder(&row) {
+            return Err(AppError::Conflict(
+                "This CPE has never spoken to us; nothing can be ordered for it before its first Inform."
+                    .to_owned(),
+            ));
+        }
+        let (what, warnings) = self.checked(cpe, request).await?;
+        let open = orders::open_of(self.store(), cpe).await?;
+        if open.len() >= MOST_OPEN_ORDERS {
+            return Err(AppError::Conflict(format!(
+                "{MOST_OPEN_ORDERS} orders are open for this CPE; wait for them or cancel some."
+            )));
+        }
+        if what.is_once_only() && open.iter().any(|(order, _)| order.kind == what.as_str()) {
+            return Err(AppError::Conflict(
+                "Such an order is open for this CPE already; it is done once.".to_owned(),
+            ));
+        }
+        let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
+        let shown = shown(&what);
+        let order = rows::DeviceOrder {
+            key: key.clone(),
+            cpe_id: cpe,
+            kind: what.as_str().to_owned(),
+            summary: summary(&what),
+            shown: shown.clone(),
+            state: OrderState::Waiting.as_str().to_owned(),
+            text: "It waits for the next session with the device.".to_owned(),
+            warning: warnings.join(" "),
+            results: serde_json::json!([]),
+            actor: actor.label(),
+            created_at: now,
+            expires_at: now.plus_s(expires_s),
+            ..Default::default()
+        };
+        let body = serde_json::to_string(&Body::of(&what))
+            .map_err(|error| AppError::Internal(format!("an order cannot be written down: {error}")))?;
+        let expires_at = order.expires_at;
+        let recorded = Recorded {
+            entry: rows::TimelineEntry {
+                at: now,
+                kind: "operator".into(),
+                cpe_id: Some(cpe),
+                service_id: row.service_id,
+                code: "order_given".into(),
+                text: format!("Ordered: {}.", order.summary),
+                actor: actor.label(),
+                facts: serde_json::json!({ "order": key }),
+                ..Default::default()
+            },
+            audit: self.audit_row(actor, "cpe.order", &format!("cpe:{cpe}"), None, Some(shown)),
+            order: Some((order, Secret::new(body))),
+        };
+        self.feed_recorded(cpe, Event::OrderGiven { key: key.clone(), expires_at }, Some(recorded)).await?;
+        self.bus().say(Change::Cpe(cpe));
+        let taken = orders::by_key(self.store(), &key).await?;
+        let id = taken.ok_or_else(|| AppError::Internal(format!("the order {key} is gone")))?.id;
+        Ok(OrderTaken { id, warnings })
+    }
+
+    /// Latest orders of a CPE, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn device_orders(&self, cpe: CpeId, limit: u64) -> Result<Vec<rows::DeviceOrder>, AppError> {
+        Ok(orders::of_cpe(self.store(), cpe, limit).await?)
+    }
+
+    /// One order.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn device_order(&self, id: DeviceOrderId) -> Result<rows::DeviceOrder, AppError> {
+        self.found(id, "device order").await
+    }
+
+    /// Withdraws an order that the device was not told of yet.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::Conflict`] when it is over or the device was told.
+    pub async fn cancel_order(
+        &self,
+        actor: &Actor,
+        id: DeviceOrderId,
+    ) -> Result<rows::DeviceOrder, AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let order = self.device_order(id).await?;
+        if order.ended_at.is_some() {
+            return Err(AppError::Conflict(format!("This order is over: it is {}.", order.state)));
+        }
+        let cpe: rows::Cpe = self.found(order.cpe_id, "CPE").await?;
+        let recorded = Recorded {
+            entry: rows::TimelineEntry {
+                at: self.now(),
+                kind: "operator".into(),
+                cpe_id: Some(cpe.id),
+                service_id: cpe.service_id,
+                code: "order_withdrawn".into(),
+                text: format!("Wanted to withdraw the order: {}.", order.summary),
+                actor: actor.label(),
+                facts: serde_json::json!({ "order": order.key }),
+                ..Default::default()
+            },
+            audit: self.audit_row(
+                actor,
+                "cpe.cancel_order",
+                &format!("cpe:{}", cpe.id),
+                None,
+                Some(order.shown),
+            ),
+            order: None,
+        };
+        let event = Event::OrderCancelled { key: order.key.clone(), by: actor.label() };
+        self.feed_recorded(cpe.id, event, Some(recorded)).await?;
+        self.bus().say(Change::Cpe(cpe.id));
+        let after = self.device_order(id).await?;
+        match OrderState::parse(&after.state) {
+            Some(OrderState::Cancelled) => Ok(after),
+            Some(OrderState::Sent) => Err(AppError::Conflict(
+                "The device was told already; what comes of it is shown when it is known.".to_owned(),
+            )),
+            _ => Err(AppError::Conflict(format!("This order is over: it is {}.", after.state))),
+        }
+    }
+
+    /// The order once it is over, or as it stands when the time is up.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn order_ended(
+        &self,
+        id: DeviceOrderId,
+        within: Duration,
+    ) -> Result<rows::DeviceOrder, AppError> {
+        let mut changes = self.bus().subscribe();
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            let order = self.device_order(id).await?;
+            if order.ended_at.is_some() {
+                return Ok(order);
+            }
+            loop {
+                match tokio::time::timeout_at(until, changes.recv()).await {
+                    Err(_) => return self.device_order(id).await,
+                    Ok(Ok(Change::Cpe(cpe))) if cpe == order.cpe_id => break,
+                    Ok(Ok(Change::Missed) | Err(RecvError::Lagged(_))) => break,
+                    Ok(Ok(_)) => {}
+                    Ok(Err(RecvError::Closed)) => return self.device_order(id).await,
+                }
+            }
+        }
+    }
+
+    /// What is open on a device, for its machine.
+    pub(super) async fn open_orders(&self, cpe: CpeId) -> Result<Vec<Order>, AppError> {
+        let open = orders::open_of(self.store(), cpe).await?;
+        let read = |(row, body): (rows::DeviceOrder, Option<Secret>)| {
+            let body = body.and_then(|body| serde_json::from_str::<Body>(body.expose()).ok());
+            body.map(|body| Order { key: row.key, what: body.what() })
+        };
+        Ok(open.into_iter().filter_map(read).collect())
+    }
+
+    /// Checks an order before anything of it is kept, and says what is to be known of it.
+    async fn checked(
+        &self,
+        cpe: CpeId,
+        request: DeviceOrderRequest,
+    ) -> Result<(OrderKind, Vec<String>), AppError> {
+        let unconfirmed = |what: &str| AppError::invalid("confirmed", what);
+        match request {
+            DeviceOrderRequest::Refresh { path } => {
+                let path = path.trim().to_owned();
+                plausible(&path, true)?;
+                Ok((OrderKind::Refresh { path }, Vec::new()))
+            }
+            DeviceOrderRequest::Reboot { confirmed: true } => Ok((OrderKind::Reboot, Vec::new())),
+            DeviceOrderRequest::Reboot { confirmed: false } => {
+                Err(unconfirmed("must be given: while the device restarts its customer is off line."))
+            }
+            DeviceOrderRequest::FactoryReset { confirmed: true } => Ok((
+                OrderKind::FactoryReset,
+                vec![
+                    "What the customer set on the device is lost. The service is set up again at its next Inform.".to_owned(),
+                ],
+            )),
+            DeviceOrderRequest::FactoryReset { confirmed: false } => {
+                Err(unconfirmed("must be given: everything the customer set on the device is lost."))
+            }
+            DeviceOrderRequest::Set { values } => self.checked_values(cpe, values).await,
+        }
+    }
+
+    async fn checked_values(
+        &self,
+        cpe: CpeId,
+        values: Vec<ParameterChange>,
+    ) -> Result<(OrderKind, Vec<String>), AppError> {
+        let bytes: usize = values.iter().map(|value| value.path.len() + value.value.expose().len()).sum();
+        if values.is_empty() || values.len() > MOST_VALUES || bytes > MOST_BYTES {
+            let text =
+                format!("must be 1 to {MOST_VALUES} parameters with at most {MOST_BYTES} bytes in all.");
+            return Err(AppError::invalid("values", text));
+        }
+        let live = self.load(cpe).await?;
+        let profiles = self.profiles();
+        let profile = live.device.profile.as_ref().and_then(|known| profiles.get(&known.id));
+        let intents = self.intents_of(live.row.service_id).await?;
+        let paths: Vec<String> = values.iter().map(|value| value.path.trim().to_owned()).collect();
+        let known = store::cpes::parameters_named(self.store(), cpe, &paths).await?;
+        let (mut checked, mut warnings): (Vec<SetValue>, Vec<String>) = (Vec::new(), Vec::new());
+        for (change, path) in values.into_iter().zip(paths) {
+            plausible(&path, false)?;
+            if checked.iter().any(|other| other.path == path) {
+                return Err(AppError::invalid("values", format!("name {path} twice.")));
+            }
+            if let Some(why) = provisioning::never_ordered(&path) {
+                return Err(AppError::invalid("values", format!("cannot hold {path}: it {why}.")));
+            }
+            let stored = known.iter().find(|row| row.path == path);
+            if stored.is_some_and(|row| row.writable == Some(false)) {
+                return Err(AppError::invalid(
+                    "values",
+                    format!("cannot hold {path}: the device says that it is read-only."),
+                ));
+            }
+            let secret = profiles::cpe::looks_secret(&path)
+                || profile.as_ref().is_some_and(|profile| profile.is_secret(&path));
+            let kind = match (change.kind, stored) {
+                (Some(kind), _) => kind,
+                (None, Some(row)) => ValueKind::from_xsd(&row.kind),
+                (None, None) if secret => ValueKind::String,
+                (None, None) => {
+                    return Err(AppError::invalid(
+                        "values",
+                        format!(
+                            "need a type for {path}: it was never read. Refresh it first, or name its type."
+                        ),
+                    ));
+                }
+            };
+            if let Some(why) = provisioning::not_of_type(kind, change.value.expose()) {
+                return Err(AppError::invalid(
+                    "values",
+                    format!("do not fit {path} ({}): it {why}.", kind.xsd()),
+                ));
+            }
+            if let Some(layer) = provisioning::managed_by(
+                &live.device,
+                profile.map(|profile| &**profile),
+                intents.as_ref(),
+                &path,
+            ) {
+                warnings.push(managed(&path, layer));
+            }
+            let value = if secret {
+                WriteValue::Secret(change.value)
+            } else {
+                WriteValue::Plain(change.value.expose().to_owned())
+            };
+            checked.push(SetValue { path, value, kind });
+        }
+        Ok((OrderKind::Set { values: checked }, warnings))
+    }
+}
+
+fn managed(path: &str, layer: Layer) -> String {
+    if layer == Layer::Core {
+        return format!(
+            "{path} is managed by the Core layer; Lightkeeper sets it again when the clock of the device is wrong."
+        );
+    }
+    format!(
+        "{path} is managed by the {} layer; the next drift check puts it back to what the service wants. Change the \
+         service for a lasting change.",
+        layer.title()
+    )
+}
+
+/// A path that a device may have.
+fn plausible(path: &str, object: bool) -> Result<(), AppError> {
+    let bad = |why: &str| Err(AppError::invalid(if object { "path" } else { "values" }, why));
+    if path.is_empty() || path.chars().count() > LONGEST_PATH {
+        return bad("must name a parameter in at most 256 characters.");
+    }
+    if !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.starts_with('.') || path.contains("..") {
+        return bad("must be a path such as InternetGatewayDevice.DeviceInfo.SoftwareVersion.");
+    }
+    if !object && path.ends_with('.') {
+        return bad("must name parameters, not objects: a path of a parameter does not end with a dot.");
+    }
+    Ok(())
+}
+
+fn summary(what: &OrderKind) -> String {
+    match what {
+        OrderKind::Refresh { path } => format!("read {path}"),
+        OrderKind::Set { values } => match values.as_slice() {
+            [one] => format!("set {} to {}", one.path, masked(one)),
+            many => format!("set {} parameters", many.len()),
+        },
+        OrderKind::Reboot => "restart the device".to_owned(),
+        OrderKind::FactoryReset => "reset the device to its factory settings".to_owned(),
+    }
+}
+
+fn masked(value: &SetValue) -> String {
+    let text = value.value.masked();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn shown(what: &OrderKind) -> serde_json::Value {
+    match what {
+        OrderKind::Refresh { path } => serde_json::json!({ "kind": what.as_str(), "path": path }),
+        OrderKind::Set { values } => serde_json::json!({
+            "kind": what.as_str(),
+            "values": values
+                .iter()
+                .map(|value| serde_json::json!({ "path": value.path, "value": value.value.masked(), "type": value.kind.xsd() }))
+                .collect::<Vec<_>>(),
+        }),
+        OrderKind::Reboot | OrderKind::FactoryReset => serde_json::json!({ "kind": what.as_str() }),
+    }
+}

@@ -1,0 +1,141 @@
+//! Device orders, from the command to what is known of them afterwards.
+
+use crate::{
+    shell::{callable, machine},
+    support::{
+        bed::Bed,
+        cpe::{SimCpe, pass},
+        world::{Calls, admin, cpe_row, person},
+    },
+};
+use app::{App, AppError, DeviceOrderRequest, ParameterChange, Role};
+use provisioning::ValueKind;
+use std::time::Duration;
+use store::{cpes, rows};
+use types::{CpeId, DeviceOrderId, Secret};
+
+const INFO: &str = "InternetGatewayDevice.DeviceInfo.";
+const CODE: &str = "InternetGatewayDevice.DeviceInfo.ProvisioningCode";
+
+fn set(path: &str, value: &str) -> DeviceOrderRequest {
+    let change =
+        ParameterChange { path: path.into(), value: Secret::new(value), kind: Some(ValueKind::String) };
+    DeviceOrderRequest::Set { values: vec![change] }
+}
+
+async fn order(app: &App, cpe: CpeId, request: DeviceOrderRequest) -> DeviceOrderId {
+    app.order_device(&admin(), cpe, request, None).await.expect("taken").id
+}
+
+/// Lets time pass until the order is over.
+async fn until_over(
+    bed: &Bed,
+    app: &App,
+    calls: &Calls,
+    cpe: &mut SimCpe,
+    id: DeviceOrderId,
+) -> rows::DeviceOrder {
+    let mut answered = calls.made().len().saturating_sub(1);
+    for _ in 0..200 {
+        let order = app.device_order(id).await.expect("is there");
+        if order.ended_at.is_some() {
+            return order;
+        }
+        pass(bed, app, calls, &mut answered, cpe).await;
+    }
+    panic!("not over: {:?}", app.device_order(id).await);
+}
+
+async fn a_subtree_is_read_and_a_parameter_is_set_and_read_back(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let refresh = order(&app, id, DeviceOrderRequest::Refresh { path: INFO.into() }).await;
+    let done = until_over(bed, &app, &calls, &mut cpe, refresh).await;
+    assert_eq!(done.state, "done", "{done:?}");
+    assert!(done.values_read > 3, "{done:?}");
+    let known = cpes::parameters_named(app.store(), id, &[CODE.to_owned()]).await.expect("readable");
+    assert_eq!(known[0].writable, Some(true), "GetParameterNames said so");
+
+    let write = order(&app, id, set(CODE, "fibre-7")).await;
+    let done = until_over(bed, &app, &calls, &mut cpe, write).await;
+    assert_eq!(done.state, "done", "{done:?}");
+    assert_eq!(done.results[0]["observed"], "fibre-7");
+    assert_eq!(done.body_sealed, None, "its content goes when it is over");
+    let known = cpes::parameters_named(app.store(), id, &[CODE.to_owned()]).await.expect("readable");
+    assert_eq!(known[0].value, "fibre-7");
+    let row = cpe_row(&app, id).await;
+    assert_eq!((row.state.as_str(), machine(&row).orders.len()), ("ACTIVE", 0));
+}
+
+async fn a_restart_is_done_when_the_device_says_so(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let reboot = order(&app, id, DeviceOrderRequest::Reboot { confirmed: true }).await;
+    let again = app.order_device(&admin(), id, DeviceOrderRequest::Reboot { confirmed: true }, None).await;
+    assert!(matches!(again, Err(AppError::Conflict(_))), "one at a time: {again:?}");
+    let waiting = tokio::spawn({
+        let app = app.clone();
+        async move { app.order_ended(reboot, Duration::from_secs(60)).await }
+    });
+    let done = until_over(bed, &app, &calls, &mut cpe, reboot).await;
+    assert_eq!(done.state, "done", "{done:?}");
+    assert!(done.text.contains("M Reboot"), "{}", done.text);
+    assert!(done.sent_at.is_some_and(|sent| done.ended_at.is_some_and(|ended| ended > sent)), "{done:?}");
+    let seen = waiting.await.expect("not killed").expect("is there");
+    assert_eq!(seen.state, "done", "whoever waits for it is told");
+}
+
+async fn what_may_not_be_ordered_is_refused_in_words(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let refused = async |request: DeviceOrderRequest| {
+        let error = app.order_device(&admin(), id, request, None).await.expect_err("refused");
+        assert!(matches!(error, AppError::Invalid { .. }), "{error}");
+        error.to_string()
+    };
+    let url = refused(set("InternetGatewayDevice.ManagementServer.URL", "http://other/")).await;
+    assert!(url.contains("management setting"), "{url}");
+    let web = refused(set("InternetGatewayDevice.UserInterface.RemoteAccess.Enable", "1")).await;
+    assert!(web.contains("WAN side"), "{web}");
+    refused(set(INFO, "1")).await;
+    refused(set("Internet Gateway.X", "1")).await;
+    refused(DeviceOrderRequest::Reboot { confirmed: false }).await;
+    refused(DeviceOrderRequest::FactoryReset { confirmed: false }).await;
+    refused(DeviceOrderRequest::Set { values: Vec::new() }).await;
+    refused(DeviceOrderRequest::Refresh { path: String::new() }).await;
+    let number = ParameterChange { path: CODE.into(), value: Secret::new("x"), kind: Some(ValueKind::Int) };
+    refused(DeviceOrderRequest::Set { values: vec![number] }).await;
+
+    let support = person("ana", Role::Support);
+    let forbidden = app.order_device(&support, id, set(CODE, "x"), None).await;
+    assert!(matches!(forbidden, Err(AppError::Forbidden(_))), "{forbidden:?}");
+    assert_eq!(app.device_orders(id, 10).await.expect("readable").len(), 0, "nothing of it is kept");
+}
+
+async fn a_secret_is_never_shown_and_an_order_can_be_withdrawn(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let path = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.PreSharedKey.1.PreSharedKey";
+    let key = order(&app, id, set(path, "by-hand-42")).await;
+    let row = app.device_order(key).await.expect("is there");
+    let told = format!("{row:?} {:?} {:?}", cpe_row(&app, id).await, app.device_orders(id, 10).await);
+    assert!(!told.contains("by-hand-42"), "{told}");
+    assert!(row.body_sealed.is_some());
+    let after = app.cancel_order(&admin(), key).await.expect("withdrawn");
+    assert_eq!((after.state.as_str(), after.body_sealed.is_none()), ("cancelled", true));
+    let again = app.cancel_order(&admin(), key).await;
+    assert!(matches!(again, Err(AppError::Conflict(_))), "{again:?}");
+}
+
+on_both!(
+    a_subtree_is_read_and_a_parameter_is_set_and_read_back,
+    a_restart_is_done_when_the_device_says_so,
+    what_may_not_be_ordered_is_refused_in_words,
+    a_secret_is_never_shown_and_an_order_can_be_withdrawn,
+);

@@ -1,0 +1,629 @@
+//! Carrying out device orders in a session, after everything the machine itself has to do.
+
+use crate::{
+    Effect, FaultClass, InformFacts, Proof, Reason, ReasonCode, State, Timer,
+    order::{
+        OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue, same_value,
+        sets_the_clock,
+    },
+    sentences,
+    session::{Purpose, Refreshing},
+    talk::{DeviceFault, DeviceReply, DeviceRequest, NameInfo, SetValue},
+    work::{Move, Work},
+};
+use profiles::cpe::looks_secret;
+use serde::{Deserialize, Serialize};
+use types::UtcMs;
+
+/// Sessions in which an order is begun before it is given up: what breaks every session is not tried for ever.
+const MOST_TRIES: u32 = 3;
+/// Leaves of one refresh. Large real devices have fewer than 10 000.
+const MOST_LEAVES: usize = 20_000;
+/// Names in one read, where the family says nothing else.
+const NAMES_PER_READ: u32 = 64;
+/// A device that was told to restart and informs as if nothing had happened has this long, in seconds.
+const RESTART_GRACE_S: u64 = 600;
+
+/// What a request of an order is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub(crate) enum CareStep {
+    /// Names of the subtree.
+    List { path: String },
+    /// Values of some of its leaves.
+    Read { paths: Vec<String> },
+    /// The write.
+    Write,
+    /// Reading it back.
+    ReadBack { paths: Vec<String> },
+    /// Reboot or FactoryReset.
+    Once,
+}
+
+impl CareStep {
+    pub(crate) fn rpc(&self, factory: bool) -> &'static str {
+        match self {
+            CareStep::List { .. } => "GetParameterNames",
+            CareStep::Read { .. } | CareStep::ReadBack { .. } => "GetParameterValues",
+            CareStep::Write => "SetParameterValues",
+            CareStep::Once if factory => "FactoryReset",
+            CareStep::Once => "Reboot",
+        }
+    }
+}
+
+impl<'a> Work<'a> {
+    // ---- outside sessions ------------------------------------------------------------------------------------
+
+    pub(crate) fn order_given(&mut self, key: &str, expires_at: UtcMs) {
+        if self.device.orders.iter().any(|order| order.key == key) {
+            return;
+        }
+        self.device.orders.push(OpenOrder { key: key.to_owned(), expires_at, ..OpenOrder::default() });
+        self.watch_orders();
+        self.call_for_orders();
+    }
+
+    /// Withdrawn, if the device was not told yet.
+    pub(crate) fn order_cancelled(&mut self, key: &str, by: &str) {
+        let found = self.device.orders.iter().find(|order| order.key == key);
+        if found.is_some_and(|order| order.sent_at.is_none()) {
+            self.order_over(
+                key,
+                OrderState::Cancelled,
+                format!("Cancelled by {by} before the device was told."),
+            );
+        }
+    }
+
+    /// Asks the device once to open a session for what waits, where it may be asked.
+    pub(crate) fn call_for_orders(&mut self) {
+        let waits = self.device.orders.iter().any(|order| order.sent_at.is_none() && !order.called);
+        if !waits || self.device.quarantined() || self.device.state() == State::Discovered || !self.may_call()
+        {
+            return;
+        }
+        for order in &mut self.device.orders {
+            order.called = true;
+        }
+        self.send_connection_request();
+    }
+
+    /// The timer that ends what nobody came for.
+    fn watch_orders(&mut self) {
+        match self.device.orders.iter().map(|order| order.expires_at).min() {
+            Some(at) => {
+                let at = at.max(self.now.plus_s(1));
+                self.effect(Effect::StartTimer { timer: Timer::OrderExpiry, at });
+            }
+            None => self.effect(Effect::StopTimer { timer: Timer::OrderExpiry }),
+        }
+    }
+
+    pub(crate) fn expire_orders(&mut self) {
+        let now = self.now;
+        let due: Vec<OpenOrder> =
+            self.device.orders.iter().filter(|order| order.expires_at <= now).cloned().collect();
+        let in_session = self.device.in_session();
+        for order in due {
+            let once = self.order(&order.key).is_some_and(|order| order.what.is_once_only());
+            match order.sent_at {
+                // The session that is open ends it one way or the other.
+                Some(_) if !once && in_session => {}
+                Some(_) if once => self.order_over(
+                    &order.key,
+                    OrderState::Failed,
+                    "The device was told, and no Inform since then says that it did it. It is not told again.".into(),
+                ),
+                Some(_) | None => {
+                    let why = order.why.map(|why| format!(" It waited because {why}.")).unwrap_or_default();
+                    let text = format!("No session in which it could be done came in time.{why} Nothing was done.");
+                    self.order_over(&order.key, OrderState::Expired, text);
+                }
+            }
+        }
+        if !self.device.orders.is_empty() {
+            self.watch_orders();
+        }
+    }
+
+    /// The device is somebody else's now: what was ordered for the one before is not done to it.
+    pub(crate) fn drop_orders(&mut self, why: &str) {
+        let open: Vec<OpenOrder> = self.device.orders.clone();
+        for order in open {
+            let state = if order.sent_at.is_some() { OrderState::Failed } else { OrderState::Cancelled };
+            self.order_over(&order.key, state, format!("The device left its service ({why})."));
+        }
+    }
+
+    /// What an Inform says of what the device was told before.
+    pub(crate) fn orders_informed(&mut self, inform: &InformFacts) {
+        let open: Vec<OpenOrder> = self.device.orders.clone();
+        for order in open {
+            let Some(sent_at) = order.sent_at else { continue };
+            let Some(what) = self.order(&order.key).map(|order| order.what.clone()) else { continue };
+            match what {
+                OrderKind::Refresh { .. } | OrderKind::Set { .. } => self.order_broken(&order.key),
+                OrderKind::Reboot => {
+                    let ours = inform.events.iter().any(|event| {
+                        event.code.trim_start().starts_with("M Reboot") && event.command_key == order.key
+                    });
+                    if ours {
+                        let text =
+                            "The device started again and gave our command key back (M Reboot).".into();
+                        self.order_over(&order.key, OrderState::Done, text);
+                    } else if inform.boot() {
+                        let text = "The device started again after it was told (1 BOOT). It did not give our command key \
+                                    back, as some devices do not.";
+                        self.order_over(&order.key, OrderState::Done, text.into());
+                    } else {
+                        self.not_restarted(&order, sent_at);
+                    }
+                }
+                OrderKind::FactoryReset => {
+                    if inform.bootstrap() {
+                        let text = "The device came back in its factory state (0 BOOTSTRAP).".into();
+                        self.order_over(&order.key, OrderState::Done, text);
+                    } else {
+                        self.not_restarted(&order, sent_at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn not_restarted(&mut self, order: &OpenOrder, sent_at: UtcMs) {
+        if self.now.since(sent_at).as_secs() < RESTART_GRACE_S {
+            return;
+        }
+        let text = if order.answered {
+            "The device accepted it and informed again later without having done it. It is not told again."
+        } else {
+            "The session broke when the device was told, and it informed again later without having done it. It is not \
+             told again."
+        };
+        self.order_over(&order.key, OrderState::Failed, text.into());
+    }
+
+    /// The session is over and this read or write is not: another session begins it again.
+    fn order_broken(&mut self, key: &str) {
+        let Some(order) = self.device.orders.iter_mut().find(|order| order.key == key) else { return };
+        order.sent_at = None;
+        if order.cursor.is_some() {
+            // The rest of a large device: it may be asked once more to come for it.
+            order.called = false;
+        }
+        if order.tries >= MOST_TRIES {
+            let tries = order.tries;
+            let text =
+                format!("The session broke {tries} times while it was under way; it is not tried again.");
+            self.order_over(key, OrderState::Failed, text);
+            return;
+        }
+        self.tell_order(
+            key,
+            OrderState::Waiting,
+            "The session ended before it was done; it goes on in the next one.",
+        );
+    }
+
+    /// The session ended.
+    pub(crate) fn orders_after_session(&mut self) {
+        let open: Vec<OpenOrder> = self.device.orders.clone();
+        for order in open.iter().filter(|order| order.sent_at.is_some()) {
+            if self.order(&order.key).is_some_and(|order| !order.what.is_once_only()) {
+                self.order_broken(&order.key);
+            }
+        }
+        self.call_for_orders();
+    }
+
+    // ---- in a session ----------------------------------------------------------------------------------------
+
+    fn order(&self, key: &str) -> Option<&'a Order> {
+        let context: &'a crate::Context = self.context;
+        context.orders.iter().find(|order| order.key == key)
+    }
+
+    /// The next request of an order, when the machine itself has nothing to do. [`Move::Finish`]: none may be sent now.
+    pub(crate) fn next_order(&mut self) -> Move {
+        if self.device.orders.is_empty() {
+            return Move::Finish;
+        }
+        self.expire_orders();
+        for open in self.device.orders.clone() {
+            let Some(order) = self.order(&open.key) else { continue };
+            if order.what.is_once_only() && open.sent_at.is_some() {
+                continue;
+            }
+            if let Some(why) = self.order_waits(order) {
+                let changed = open.why.as_deref() != Some(why.as_str());
+                if changed && let Some(open) = self.open_order(&open.key) {
+                    open.why = Some(why.clone());
+                    self.tell_order(&order.key, OrderState::Waiting, &format!("It waits because {why}."));
+                }
+                continue;
+            }
+            match self.carry_out_order(order) {
+                Move::Sent => return Move::Sent,
+                Move::Again | Move::Finish => {}
+            }
+        }
+        Move::Finish
+    }
+
+    /// Why an order may not be carried out in this session, as a clause.
+    fn order_waits(&self, order: &Order) -> Option<String> {
+        if self.device.quarantined() {
+            return Some("the device belongs to no service: it is told nothing".into());
+        }
+        if !self.trusted() {
+            return Some("the device has not shown its own secret in this session".into());
+        }
+        let begun = self.device.session.as_ref();
+        let structural = begun.is_some_and(|session| session.structural > 0);
+        match &order.what {
+            OrderKind::Refresh { .. } => None,
+            OrderKind::Set { values } => {
+                let clock = self.clock_passes() || values.iter().all(|value| sets_the_clock(&value.path));
+                if !clock {
+                    let reported = &self.device.clock.reported;
+                    return Some(format!(
+                        "the device's time is invalid ({}): until it is right only its time settings are written",
+                        if reported.is_empty() { "it tells none" } else { reported.as_str() }
+                    ));
+                }
+                structural
+                    .then(|| "an object was created in this session; nothing else is written in it".into())
+            }
+            OrderKind::Reboot | OrderKind::FactoryReset => {
+                self.device.run.is_some().then(|| {
+                    "the device is being provisioned; it is not restarted in the middle of that".into()
+                })
+            }
+        }
+    }
+
+    fn open_order(&mut self, key: &str) -> Option<&mut OpenOrder> {
+        self.device.orders.iter_mut().find(|order| order.key == key)
+    }
+
+    /// Sends the next request of this order, or ends it.
+    fn carry_out_order(&mut self, order: &'a Order) -> Move {
+        let now = self.now;
+        let Some(open) = self.open_order(&order.key) else { return Move::Finish };
+        if open.sent_at.is_none() {
+            open.sent_at = Some(now);
+            open.tries += 1;
+            open.why = None;
+            open.began_at.get_or_insert(now);
+            let text = match order.what {
+                OrderKind::Refresh { .. } => "The device is being read.",
+                OrderKind::Set { .. } => "The device is being told; then it is read back.",
+                OrderKind::Reboot | OrderKind::FactoryReset => {
+                    "The device is being told. It is done when the device comes back and says so."
+                }
+            };
+            self.tell_order(&order.key, OrderState::Sent, text);
+        }
+        let purpose = |step| Purpose::Care { key: order.key.clone(), care: step };
+        match &order.what {
+            OrderKind::Refresh { path } => self.refresh(order, path),
+            OrderKind::Set { values } => {
+                if self.open_order(&order.key).is_some_and(|open| open.written) {
+                    return self.read_back(order, values);
+                }
+                let request = DeviceRequest::SetValues { values: values.clone(), key: order.key.clone() };
+                self.request(purpose(CareStep::Write), request)
+            }
+            OrderKind::Reboot => {
+                self.request(purpose(CareStep::Once), DeviceRequest::Reboot { key: order.key.clone() })
+            }
+            OrderKind::FactoryReset => self.request(purpose(CareStep::Once), DeviceRequest::FactoryReset),
+        }
+    }
+
+    fn refresh(&mut self, order: &'a Order, path: &str) -> Move {
+        let purpose = |care| Purpose::Care { key: order.key.clone(), care };
+        let refreshing = self.session().refreshing.as_ref().filter(|refreshing| refreshing.key == order.key);
+        let Some(refreshing) = refreshing else {
+            let care = CareStep::List { path: path.to_owned() };
+            let request = DeviceRequest::GetNames { path: path.to_owned(), next_level: false };
+            return self.request(purpose(care), request);
+        };
+        let limit = usize::try_from(refreshing.read_limit.unwrap_or(NAMES_PER_READ)).unwrap_or(1).max(1);
+        let paths: Vec<String> = refreshing.left.iter().take(limit).map(|leaf| leaf.path.clone()).collect();
+        if paths.is_empty() {
+            return self.refreshed(&order.key, path);
+        }
+        self.request(purpose(CareStep::Read { paths: paths.clone() }), DeviceRequest::GetValues { paths })
+    }
+
+    /// Everything was read: what was there before and was not seen now is gone.
+    fn refreshed(&mut self, key: &str, path: &str) -> Move {
+        let cut = self.session().refreshing.take().is_some_and(|refreshing| refreshing.cut);
+        let Some(open) = self.open_order(key) else { return Move::Again };
+        let (values, before) = (open.values, open.began_at);
+        if let Some(before) = before.filter(|_| !cut) {
+            self.effect(Effect::ForgetBelow { path: path.to_owned(), before });
+        }
+        let text = if cut {
+            format!(
+                "{values} values read. The device names more than {MOST_LEAVES}; refresh a smaller part for the rest."
+            )
+        } else if values == 0 {
+            format!("The device has nothing under {path}.")
+        } else {
+            format!("{values} values read.")
+        };
+        self.order_over(key, OrderState::Done, text);
+        Move::Again
+    }
+
+    fn read_back(&mut self, order: &'a Order, values: &[SetValue]) -> Move {
+        let paths: Vec<String> = values
+            .iter()
+            .filter(|value| !value.value.is_secret() && !looks_secret(&value.path))
+            .map(|value| value.path.clone())
+            .collect();
+        if paths.is_empty() {
+            return self.compared(order, values, &[]);
+        }
+        let care = CareStep::ReadBack { paths: paths.clone() };
+        let purpose = Purpose::Care { key: order.key.clone(), care };
+        self.request(purpose, DeviceRequest::GetValues { paths })
+    }
+
+    /// The device was read back after a write.
+    fn compared(&mut self, order: &Order, wanted: &[SetValue], seen: &[crate::ParamValue]) -> Move {
+        let mut results = Vec::new();
+        for value in wanted {
+            let masked =
+                if looks_secret(&value.path) { "••••".to_owned() } else { value.value.masked() };
+            let found = seen.iter().find(|seen| seen.path == value.path);
+            let (observed, proof) = match found {
+                _ if value.value.is_secret() || looks_secret(&value.path) => {
+                    ("accepted; a secret cannot be read back".to_owned(), Proof::Accepted)
+                }
+                Some(found) if same_value(value.kind, value.value.expose(), &found.value) => {
+                    (found.value.clone(), Proof::ReadBack)
+                }
+                Some(found) => (found.value.clone(), Proof::Missing),
+                None => ("not in the answer".to_owned(), Proof::Missing),
+            };
+            results.push(OrderResult { path: value.path.clone(), wanted: masked, observed, proof });
+        }
+        let kept = seen.iter().filter(|seen| wanted.iter().any(|value| value.path == seen.path));
+        let fresh: Vec<RefreshedValue> = kept
+            .filter(|seen| !looks_secret(&seen.path))
+            .map(|seen| RefreshedValue {
+                path: seen.path.clone(),
+                value: Some(seen.value.clone()),
+                kind: seen.kind,
+                writable: None,
+            })
+            .collect();
+        if !fresh.is_empty() {
+            self.effect(Effect::RecordRefreshed(fresh));
+        }
+        let other = results.iter().find(|result| result.proof == Proof::Missing);
+        let secrets = results.iter().filter(|result| result.proof == Proof::Accepted).count();
+        let (state, text) = match other {
+            Some(other) => (
+                OrderState::Failed,
+                format!(
+                    "The device accepted it and does not keep it: {} was set to {} and reads {}.",
+                    other.path, other.wanted, other.observed
+                ),
+            ),
+            None if secrets == results.len() => {
+                (OrderState::Done, "The device accepted it. A secret cannot be read back.".to_owned())
+            }
+            None if secrets > 0 => (
+                OrderState::Done,
+                "Read back as written; the secret among it was accepted and cannot be read back.".to_owned(),
+            ),
+            None => (OrderState::Done, "Read back as written.".to_owned()),
+        };
+        self.end_order(OrderNews { key: order.key.clone(), state, text, fault: None, results, values: 0 });
+        Move::Again
+    }
+
+    /// The answer to a request of an order.
+    pub(crate) fn care_answered(&mut self, key: &str, care: CareStep, reply: &DeviceReply) -> Move {
+        let Some(order) = self.order(key) else { return Move::Again };
+        match (care, reply, &order.what) {
+            (CareStep::List { path }, DeviceReply::Names(names), _) => self.care_listed(key, &path, names),
+            (CareStep::Read { paths }, DeviceReply::Values(values), _) => self.care_read(key, &paths, values),
+            (CareStep::Read { paths }, DeviceReply::Fault(fault), _)
+                if paths.len() > 1 || matches!(fault.code, 9003 | 9005) =>
+            {
+                self.care_read_faulted(key, &paths);
+                Move::Again
+            }
+            (CareStep::Write, DeviceReply::Set { status }, OrderKind::Set { values }) => {
+                if let Some(open) = self.open_order(key) {
+                    open.written = true;
+                }
+                for value in values {
+                    self.session().tree.forget_value(&value.path);
+                }
+                if *status == 1 {
+                    if let Some(open) = self.open_order(key) {
+                        (open.sent_at, open.called) = (None, false);
+                    }
+                    let text = "The device accepted it and applies it after the session; it is read back in the next one.";
+                    self.tell_order(key, OrderState::Waiting, text);
+                    return Move::Finish;
+                }
+                self.read_back(order, values)
+            }
+            (CareStep::ReadBack { .. }, DeviceReply::Values(seen), OrderKind::Set { values }) => {
+                self.compared(order, values, seen)
+            }
+            (CareStep::Once, DeviceReply::Accepted, _) => {
+                if let Some(open) = self.open_order(key) {
+                    open.answered = true;
+                }
+                let text = "The device accepted it. It is done when the device comes back and says so.";
+                self.tell_order(key, OrderState::Sent, text);
+                Move::Finish
+            }
+            (care, DeviceReply::Fault(fault), what) => {
+                let rpc = care.rpc(matches!(what, OrderKind::FactoryReset));
+                self.care_faulted(key, rpc, fault);
+                Move::Again
+            }
+            (care, _, what) => {
+                let rpc = care.rpc(matches!(what, OrderKind::FactoryReset));
+                let text = format!("The device answered something else than was asked ({rpc}).");
+                self.order_over(key, OrderState::Failed, text);
+                Move::Finish
+            }
+        }
+    }
+
+    fn care_listed(&mut self, key: &str, path: &str, names: &[NameInfo]) -> Move {
+        let cursor = self.open_order(key).and_then(|open| open.cursor.clone());
+        let mut leaves: Vec<&NameInfo> = names
+            .iter()
+            .filter(|name| !name.path.ends_with('.'))
+            .filter(|name| if path.ends_with('.') { name.path.starts_with(path) } else { name.path == path })
+            .filter(|name| cursor.as_ref().is_none_or(|cursor| name.path > *cursor))
+            .collect();
+        leaves.sort_by(|a, b| a.path.cmp(&b.path));
+        leaves.dedup_by(|a, b| a.path == b.path);
+        let cut = leaves.len() > MOST_LEAVES;
+        leaves.truncate(MOST_LEAVES);
+        let profile = self.profile_or_nominee();
+        let (secret, plain): (Vec<&NameInfo>, Vec<&NameInfo>) = leaves.into_iter().partition(|name| {
+            looks_secret(&name.path) || profile.as_ref().is_some_and(|profile| profile.is_secret(&name.path))
+        });
+        // That there is one is worth knowing; what it is nobody asks.
+        let secret: Vec<RefreshedValue> = secret
+            .into_iter()
+            .map(|name| RefreshedValue {
+                path: name.path.clone(),
+                value: None,
+                kind: Default::default(),
+                writable: Some(name.writable),
+            })
+            .collect();
+        if !secret.is_empty() {
+            self.effect(Effect::RecordRefreshed(secret));
+        }
+        let left = plain.into_iter().cloned().collect();
+        let read_limit = profile.map(|profile| profile.write.max_names);
+        self.session().refreshing = Some(Box::new(Refreshing { key: key.to_owned(), left, read_limit, cut }));
+        Move::Again
+    }
+
+    fn care_read(&mut self, key: &str, asked: &[String], values: &[crate::ParamValue]) -> Move {
+        let Some(refreshing) = self.session().refreshing.as_mut() else { return Move::Again };
+        let mut fresh = Vec::new();
+        for value in values {
+            let Some(leaf) = refreshing.left.iter().find(|leaf| leaf.path == value.path) else { continue };
+            fresh.push(RefreshedValue {
+                path: value.path.clone(),
+                value: Some(value.value.clone()),
+                kind: value.kind,
+                writable: Some(leaf.writable),
+            });
+        }
+        refreshing.left.retain(|leaf| !asked.contains(&leaf.path));
+        let (read, last) = (u32::try_from(fresh.len()).unwrap_or(0), asked.last().cloned());
+        if let Some(open) = self.open_order(key) {
+            open.values = open.values.saturating_add(read);
+            // It got on: what ends the session now is not this order.
+            open.tries = 0;
+            open.cursor = last.or(open.cursor.take());
+        }
+        if !fresh.is_empty() {
+            self.effect(Effect::RecordRefreshed(fresh));
+        }
+        Move::Again
+    }
+
+    /// One bad name faults a whole batch: halve it until it is alone, then leave it out.
+    fn care_read_faulted(&mut self, key: &str, asked: &[String]) {
+        let Some(refreshing) = self.session().refreshing.as_mut() else { return };
+        if let [one] = asked {
+            refreshing.left.retain(|leaf| leaf.path != *one);
+            refreshing.read_limit = None;
+            if let Some(open) = self.open_order(key) {
+                open.cursor = Some(one.clone());
+            }
+            return;
+        }
+        refreshing.read_limit = Some(u32::try_from(asked.len() / 2).unwrap_or(1).max(1));
+    }
+
+    fn care_faulted(&mut self, key: &str, rpc: &'static str, fault: &DeviceFault) {
+        let named = fault.parameters.first();
+        let (code, said) = named.map_or((fault.code, &fault.text), |one| (one.code, &one.text));
+        let at = named.map(|one| format!(" at {}", one.path)).unwrap_or_default();
+        let text = format!(
+            "The device refused {rpc}{at} with fault {code} ({}): {}.",
+            sentences::fault_title(code),
+            if said.trim().is_empty() { "it gives no text" } else { said.trim().trim_end_matches('.') }
+        );
+        let reason = Reason::new(ReasonCode::OrderFailed, text.clone());
+        let path = named.map(|one| one.path.clone());
+        self.fault(FaultClass::of_code(fault.code), Some(code), said, path, Some(rpc), &reason);
+        self.end_order(OrderNews {
+            key: key.to_owned(),
+            state: OrderState::Failed,
+            text,
+            fault: Some((code, said.clone())),
+            results: Vec::new(),
+            values: 0,
+        });
+    }
+
+    // ---- the record ------------------------------------------------------------------------------------------
+
+    /// An open order stands somewhere else, or for another reason.
+    fn tell_order(&mut self, key: &str, state: OrderState, text: &str) {
+        let values = self.open_order(key).map_or(0, |open| open.values);
+        self.effect(Effect::RecordOrder(OrderNews {
+            key: key.to_owned(),
+            state,
+            text: text.to_owned(),
+            fault: None,
+            results: Vec::new(),
+            values,
+        }));
+    }
+
+    fn order_over(&mut self, key: &str, state: OrderState, text: String) {
+        let values = self.open_order(key).map_or(0, |open| open.values);
+        self.end_order(OrderNews {
+            key: key.to_owned(),
+            state,
+            text,
+            fault: None,
+            results: Vec::new(),
+            values,
+        });
+    }
+
+    fn end_order(&mut self, news: OrderNews) {
+        self.device.orders.retain(|order| order.key != news.key);
+        if let Some(session) = &mut self.device.session
+            && session.refreshing.as_ref().is_some_and(|refreshing| refreshing.key == news.key)
+        {
+            session.refreshing = None;
+        }
+        let what = self.order(&news.key).map_or("order", |order| match order.what {
+            OrderKind::Refresh { .. } => "refresh",
+            OrderKind::Set { .. } => "change of parameters",
+            OrderKind::Reboot => "restart",
+            OrderKind::FactoryReset => "factory reset",
+        });
+        self.note(sentences::order_ended(what, &news));
+        self.effect(Effect::RecordOrder(news));
+        if self.device.orders.is_empty() {
+            self.effect(Effect::StopTimer { timer: Timer::OrderExpiry });
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Device orders: what people and programs want of one device, beside its service.
+
+use crate::support::{Cpe, Ending, Quirks, Shell, intents};
+use profiles::fixtures;
+use provisioning::{
+    DeviceRequest, Event, Link, Order, OrderKind, OrderState, SetValue, State, Timer, ValueKind, WriteValue,
+};
+use types::{Secret, ServiceId};
+
+const CODE: &str = "InternetGatewayDevice.DeviceInfo.ProvisioningCode";
+const INFO: &str = "InternetGatewayDevice.DeviceInfo.";
+
+fn active() -> Shell {
+    let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), Quirks::default()), Some(intents(Some(200))));
+    shell.run_until(State::Active, 3600);
+    shell.run(1200);
+    shell
+}
+
+fn order(shell: &mut Shell, what: OrderKind) -> String {
+    let key = format!("lk-o-{}", shell.context.orders.len());
+    shell.context.orders.push(Order { key: key.clone(), what });
+    let expires_at = shell.now.plus_s(86_400);
+    shell.feed(Event::OrderGiven { key: key.clone(), expires_at });
+    key
+}
+
+fn set(path: &str, value: WriteValue) -> OrderKind {
+    OrderKind::Set { values: vec![SetValue { path: path.into(), value, kind: ValueKind::String }] }
+}
+
+fn states(shell: &Shell, key: &str) -> Vec<OrderState> {
+    shell.news.iter().filter(|news| news.key == key).map(|news| news.state).collect()
+}
+
+fn last<'a>(shell: &'a Shell, key: &str) -> &'a provisioning::OrderNews {
+    shell.news.iter().rfind(|news| news.key == key).unwrap_or_else(|| panic!("nothing was told of {key}"))
+}
+
+#[test]
+fn a_refresh_asks_the_device_to_come_once_and_reads_the_subtree() {
+    let mut shell = active();
+    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    assert!(shell.connection_wanted, "the device is asked to come");
+    shell.run(5);
+    assert_eq!(states(&shell, &key), [OrderState::Sent, OrderState::Done]);
+    let names = shell.cpe.paths().filter(|path| path.starts_with(INFO) && !path.ends_with('.')).count();
+    assert_eq!(shell.refreshed.keys().filter(|path| path.starts_with(INFO)).count(), names);
+    assert_eq!(shell.forgotten.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), [INFO]);
+    assert!(shell.device.orders.is_empty());
+    assert_eq!(shell.timers.get(&Timer::OrderExpiry), None);
+}
+
+#[test]
+fn no_secret_is_asked_for() {
+    let mut shell = active();
+    let root = "InternetGatewayDevice.";
+    order(&mut shell, OrderKind::Refresh { path: root.into() });
+    shell.run(60);
+    let secrets: Vec<_> = shell.refreshed.values().filter(|value| value.value.is_none()).collect();
+    assert!(!secrets.is_empty(), "that there are some is known");
+    for value in shell.refreshed.values() {
+        assert!(!profiles::cpe::looks_secret(&value.path) || value.value.is_none(), "{}", value.path);
+    }
+}
+
+#[test]
+fn a_refresh_survives_a_torn_session_at_every_request() {
+    for at in 1..4 {
+        let mut shell = active();
+        shell.cpe.quirks.unreachable = true;
+        let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+        shell.session(&["2 PERIODIC"], Ending::LostReply(at));
+        shell.now = shell.now.plus_s(10);
+        shell.session(&["2 PERIODIC"], Ending::Clean);
+        assert_eq!(last(&shell, &key).state, OrderState::Done, "torn at {at}");
+    }
+}
+
+#[test]
+fn what_breaks_every_session_is_given_up() {
+    let mut shell = active();
+    shell.cpe.quirks.unreachable = true;
+    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    for _ in 0..3 {
+        shell.session(&["2 PERIODIC"], Ending::LostRequest(1));
+        shell.now = shell.now.plus_s(60);
+    }
+    assert_eq!(last(&shell, &key).state, OrderState::Failed);
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    assert!(shell.device.orders.is_empty());
+}
+
+#[test]
+fn a_set_is_done_when_it_reads_back() {
+    let mut shell = active();
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    shell.run(5);
+    let news = last(&shell, &key);
+    assert_eq!((news.state, news.results[0].observed.as_str()), (OrderState::Done, "fibre-7"));
+    assert_eq!(shell.cpe.value(CODE), "fibre-7");
+    assert_eq!(shell.device.state(), State::Active, "an order is no reason to provision again");
+}
+
+#[test]
+fn a_set_that_the_device_does_not_keep_fails() {
+    let mut shell = active();
+    shell.cpe.quirks.deaf_leaves = vec!["ProvisioningCode"];
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    shell.run(5);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Failed, "{}", news.text);
+    assert!(news.text.contains("does not keep it"), "{}", news.text);
+}
+
+#[test]
+fn a_refused_set_fails_with_the_fault_and_what_it_means() {
+    let mut shell = active();
+    let key = order(&mut shell, set(&format!("{INFO}NoSuchLeaf"), WriteValue::Plain("1".into())));
+    shell.run(5);
+    let news = last(&shell, &key);
+    assert_eq!((news.state, news.fault.as_ref().map(|fault| fault.0)), (OrderState::Failed, Some(9005)));
+    assert!(news.text.contains("it does not know the name"), "{}", news.text);
+    assert_eq!(shell.faults.iter().filter(|fault| fault.reason_code == "order_failed").count(), 1);
+}
+
+#[test]
+fn a_secret_is_accepted_and_never_told() {
+    let mut shell = active();
+    let path = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.PreSharedKey.1.PreSharedKey";
+    let key = order(&mut shell, set(path, WriteValue::Secret(Secret::new("by-hand-42"))));
+    shell.run(5);
+    let news = last(&shell, &key);
+    assert!(!format!("{:?}", shell.news).contains("by-hand-42"));
+    assert!(!serde_json::to_string(&shell.device).expect("a device is plain data").contains("by-hand-42"));
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert!(news.text.contains("cannot be read back"), "{}", news.text);
+}
+
+#[test]
+fn with_a_wrong_clock_nothing_but_the_time_is_written() {
+    let quirks = Quirks { no_clock: true, ntp_unreachable: true, ..Quirks::default() };
+    let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), quirks), Some(intents(Some(200))));
+    shell.run(3600);
+    assert_eq!(shell.device.state(), State::Owned);
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    let read = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    shell.run(3600);
+    assert_eq!(last(&shell, &read).state, OrderState::Done, "reading is allowed");
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Waiting);
+    assert!(news.text.contains("time is invalid (1981"), "{}", news.text);
+    assert_eq!(states(&shell, &key).len(), 1, "said once, not at every Inform");
+    shell.run(86_400);
+    assert_eq!(last(&shell, &key).state, OrderState::Expired);
+    assert_ne!(shell.cpe.value(CODE), "fibre-7");
+}
+
+#[test]
+fn a_reboot_is_done_when_the_device_says_so() {
+    let mut shell = active();
+    let key = order(&mut shell, OrderKind::Reboot);
+    shell.run(5);
+    assert_eq!(last(&shell, &key).state, OrderState::Sent);
+    assert!(!shell.device.orders.is_empty(), "an accepted restart is no restart");
+    shell.now = shell.now.plus_s(90);
+    shell.session(&[], Ending::Clean);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done);
+    assert!(news.text.contains("M Reboot"), "{}", news.text);
+    assert_eq!(shell.cpe.restarts, [key.as_str()]);
+}
+
+#[test]
+fn a_reboot_is_never_sent_twice() {
+    for ending in [Ending::LostRequest(1), Ending::LostReply(1), Ending::Killed(3)] {
+        let mut shell = active();
+        shell.cpe.quirks.unreachable = true;
+        let key = order(&mut shell, OrderKind::Reboot);
+        shell.session(&["2 PERIODIC"], ending);
+        assert_eq!(last(&shell, &key).state, OrderState::Sent, "{ending:?}");
+        let sent = shell.cpe.restarts.len();
+        for _ in 0..6 {
+            shell.now = shell.now.plus_s(300);
+            shell.session(&["2 PERIODIC"], Ending::Clean);
+        }
+        assert_eq!(shell.cpe.restarts.len(), sent, "{ending:?}");
+        let wanted = if sent == 1 { OrderState::Done } else { OrderState::Failed };
+        assert_eq!(last(&shell, &key).state, wanted, "{ending:?}: {}", last(&shell, &key).text);
+    }
+}
+
+#[test]
+fn a_factory_reset_is_done_at_bootstrap_and_the_service_comes_back() {
+    let mut shell = active();
+    let key = order(&mut shell, OrderKind::FactoryReset);
+    shell.run(5);
+    assert_eq!(last(&shell, &key).state, OrderState::Sent);
+    shell.now = shell.now.plus_s(90);
+    shell.session(&[], Ending::Clean);
+    assert_eq!(last(&shell, &key).state, OrderState::Done, "{}", shell.story());
+    assert_eq!(shell.cpe.restarts, ["factory reset"]);
+    shell.run(7200);
+    assert_eq!(shell.device.state(), State::Active, "{}", shell.story());
+}
+
+#[test]
+fn nothing_is_restarted_in_the_middle_of_provisioning() {
+    let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), Quirks::default()), Some(intents(Some(200))));
+    shell.run_until(State::Provisioning, 3600);
+    let key = order(&mut shell, OrderKind::Reboot);
+    assert!(shell.device.run.is_some() && shell.cpe.restarts.is_empty());
+    // That it is not sent while a run is open is one of the invariants.
+    shell.run_until(State::Active, 3600);
+    shell.run(3600);
+    assert_eq!(last(&shell, &key).state, OrderState::Done, "{}", shell.story());
+}
+
+#[test]
+fn a_failed_device_can_be_looked_at() {
+    let quirks = Quirks { pppoe_refused: true, ..Quirks::default() };
+    let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), quirks), Some(intents(Some(200))));
+    shell.run_until(State::Failed, 3600);
+    let told = shell.cpe.told.len();
+    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    assert_eq!((last(&shell, &key).state, shell.device.state()), (OrderState::Done, State::Failed));
+    assert_eq!(shell.cpe.told.len(), told, "it is read and not written");
+}
+
+#[test]
+fn a_device_in_quarantine_is_told_nothing() {
+    let mut shell = active();
+    shell.link = Link::None { why: "no serial matches".into() };
+    shell.feed(Event::LinkResolved(shell.link.clone()));
+    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let requests = shell.requests;
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    assert_eq!(shell.requests, requests);
+    assert_eq!(last(&shell, &key).state, OrderState::Waiting);
+    shell.link = Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None };
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    assert_eq!(last(&shell, &key).state, OrderState::Done);
+}
+
+#[test]
+fn what_was_not_sent_can_be_withdrawn_and_what_was_sent_cannot() {
+    let mut shell = active();
+    shell.cpe.quirks.unreachable = true;
+    let key = order(&mut shell, OrderKind::Reboot);
+    shell.feed(Event::OrderCancelled { key: key.clone(), by: "ana".into() });
+    assert_eq!(last(&shell, &key).state, OrderState::Cancelled);
+    let key = order(&mut shell, OrderKind::Reboot);
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    shell.feed(Event::OrderCancelled { key: key.clone(), by: "ana".into() });
+    assert_eq!(last(&shell, &key).state, OrderState::Sent);
+}
+
+#[test]
+fn an_order_for_a_customer_who_left_is_not_done_to_the_next() {
+    let mut shell = active();
+    shell.cpe.quirks.unreachable = true;
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    shell.feed(Event::Released { why: "the service ended".into() });
+    assert_eq!(last(&shell, &key).state, OrderState::Cancelled);
+    shell.run(3600);
+    assert_ne!(shell.cpe.value(CODE), "fibre-7");
+}
+
+#[test]
+fn without_an_order_nothing_is_ever_restarted() {
+    let mut shell = active();
+    let step = shell.feed(Event::OrderGiven { key: "unknown".into(), expires_at: shell.now.plus_s(60) });
+    assert!(!step.effects.iter().any(|effect| matches!(
+        effect,
+        provisioning::Effect::Request(DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset)
+    )));
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    shell.run(120);
+    assert_eq!(shell.cpe.restarts, Vec::<String>::new());
+    assert!(shell.device.orders.is_empty(), "an order whose content is gone expires");
+}
