@@ -12,6 +12,7 @@ mod cpe;
 mod crm;
 mod error;
 pub mod faults;
+pub mod import;
 mod lately;
 mod neighbours;
 mod oms;

@@ -6,6 +6,7 @@ mod alive;
 mod config;
 mod demo;
 mod faults;
+mod import;
 mod node;
 mod simulate;
 
@@ -61,6 +62,11 @@ enum Command {
     /// Say what a faults CSV exported from GenieACS means: whether its provisioning logic is sound. Stores nothing and needs
     /// no database.
     Faults(faults::FaultsArgs),
+    /// Take over what another system knows.
+    Import {
+        #[command(subcommand)]
+        command: import::ImportCommand,
+    },
     /// Simulated OLTs and CPEs against an ACS of your choice.
     Sim(simulate::SimArgs),
     /// Logins.
@@ -134,6 +140,7 @@ async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Faults(args) => faults::run(&args),
+        Command::Import { command } => import::run(command, &config).await,
         Command::Sim(args) => simulate::run(args).await,
         Command::User { command: UserCommand::Reset { name } } => {
             let password = open_app(&config, PolicyLimits::Network).await?.reset_password(&name).await?;

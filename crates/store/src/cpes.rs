@@ -419,7 +419,7 @@ pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Resu
         Entity::insert_many(some.iter().cloned().map(CpeParameter::into_active))
             .on_conflict(
                 OnConflict::columns([Column::CpeId, Column::Path])
-                    .update_columns([Column::Value, Column::Kind, Column::ReadAt])
+                    .update_columns([Column::Value, Column::Kind, Column::ReadAt, Column::Source])
                     .value(Column::Writable, said.if_null(Expr::col((Entity, Column::Writable))))
                     .to_owned(),
             )
@@ -461,6 +461,31 @@ async fn forget_parameters(tx: &Tx, cpe: CpeId, path: &str, before: UtcMs) -> Re
         .exec(tx.db())
         .await?;
     Ok(())
+}
+
+/// Writes what somebody else read, where nothing newer is known; whether it can be written is kept if it is known. How many
+/// were written.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn put_older_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<u64, StoreError> {
+    use cpe_parameters::{Column, Entity};
+    let known = Entity::find()
+        .select_only()
+        .columns([Column::Path, Column::ReadAt])
+        .filter(Column::CpeId.eq(cpe.0))
+        .into_tuple::<(String, i64)>()
+        .all(tx.db())
+        .await?;
+    let known: BTreeMap<String, i64> = known.into_iter().collect();
+    let newer: Vec<CpeParameter> = items
+        .iter()
+        .filter(|item| known.get(&item.path).is_none_or(|at| *at < item.read_at.0))
+        .take(PARAMETERS_PER_STEP)
+        .cloned()
+        .collect();
+    put_parameters(tx, cpe, &newer).await?;
+    Ok(newer.len() as u64)
 }
 
 /// Addresses rarely change, so what is known is looked up first: a device that is read again costs no write here.

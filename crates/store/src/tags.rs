@@ -1,15 +1,16 @@
 //! Words on CPEs, and faults that were taken note of.
 
 use crate::{
-    db::Tx,
+    db::{Db, Tx},
     entities::{CpeTag, cpe_faults, cpe_tags},
     error::StoreError,
     record::stored::Stored,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
+use std::collections::BTreeSet;
 use types::{CpeId, UtcMs};
 
 /// Tags on one CPE.
@@ -40,6 +41,21 @@ pub async fn add(tx: &Tx, tag: &CpeTag) -> Result<bool, StoreError> {
         });
     }
     Ok(true)
+}
+
+/// The words on a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of(db: &Db, cpe: CpeId) -> Result<BTreeSet<String>, StoreError> {
+    let tags = cpe_tags::Entity::find()
+        .select_only()
+        .column(cpe_tags::Column::Tag)
+        .filter(cpe_tags::Column::CpeId.eq(cpe.0))
+        .into_tuple::<String>()
+        .all(db)
+        .await?;
+    Ok(tags.into_iter().collect())
 }
 
 /// Takes a word from a CPE; false if it was not there.

@@ -705,6 +705,7 @@ impl Orders {
                         kind: value.kind.xsd().to_owned(),
                         writable: None,
                         read_at: now,
+                        source: String::new(),
                     }));
                 }
                 Effect::RecordRefreshed(values) => {

@@ -23,3 +23,4 @@ pub use orders::{
 };
 pub(crate) use refused::RefusedLately;
 pub use refused::{Refusals, Refused};
+pub(crate) use tags::tag_of;

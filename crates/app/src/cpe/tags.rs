@@ -11,7 +11,7 @@ const LONGEST: usize = 64;
 ///
 /// # Errors
 /// Why it is none.
-fn tag_of(text: &str) -> Result<String, String> {
+pub(crate) fn tag_of(text: &str) -> Result<String, String> {
     let tag = text.trim();
     if tag.is_empty() {
         return Err("is empty.".to_owned());

@@ -130,6 +130,8 @@ table! { keyed "cpe_parameters"
         writable: Option<bool>,
         /// When it was read.
         read_at: UtcMs,
+        /// Whose word it is; empty: the device's own, as we read it.
+        source: String,
     }
 }
 

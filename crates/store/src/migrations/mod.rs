@@ -21,6 +21,7 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0009_fault_groups", sql: include_str!("0009_fault_groups.sql") }),
         Box::new(Script { name: "0010_cpe_tags", sql: include_str!("0010_cpe_tags.sql") }),
         Box::new(Script { name: "0011_device_orders", sql: include_str!("0011_device_orders.sql") }),
+        Box::new(Script { name: "0012_parameter_sources", sql: include_str!("0012_parameter_sources.sql") }),
     ]
 }
 

@@ -1,8 +1,9 @@
 //! CPEs as programs walk them: by id, a part at a time, with only the parameters that are wanted.
 
-use super::{Read, sql::Sql};
+use super::{ParameterRow, Read, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
+use std::collections::BTreeMap;
 
 /// Which devices; those that have never said who they are do not count.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +89,12 @@ pub struct StandingFaultRow {
     pub oui: String,
     pub product_class: String,
     pub serial_number: String,
+}
+
+#[derive(FromQueryResult)]
+struct SourceRow {
+    path: String,
+    source: String,
 }
 
 #[derive(FromQueryResult)]
@@ -206,6 +213,22 @@ impl Read<'_> {
         }
         sql.push("ORDER BY cpe_id, path");
         self.all(sql).await
+    }
+
+    /// Which of these parameters of a device are somebody else's word, and whose: path and source.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn parameter_sources(
+        &self,
+        cpe_id: i64,
+        rows: &[ParameterRow],
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut sql = Sql::new("SELECT path, source FROM cpe_parameters");
+        sql.and_is("cpe_id", Some(cpe_id))
+            .and("source <> ''")
+            .and_in("path", rows.iter().map(|row| row.path.clone()));
+        Ok(self.all::<SourceRow>(sql).await?.into_iter().map(|row| (row.path, row.source)).collect())
     }
 
     /// Tags of these devices, by device and word.

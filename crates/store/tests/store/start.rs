@@ -41,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     "0009_fault_groups",
     "0010_cpe_tags",
     "0011_device_orders",
+    "0012_parameter_sources",
 ];
 
 /// Everything the schema says about itself, as text.

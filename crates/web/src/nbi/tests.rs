@@ -90,6 +90,7 @@ async fn device(tx: &store::Tx, number: usize) -> Result<CpeId, StoreError> {
         kind: kind.into(),
         writable: Some(true),
         read_at: NOW,
+        source: String::new(),
     };
     let software = if number.is_multiple_of(2) { "V5R019C10S125" } else { "V5R020C00S080" };
     let parameters = [
@@ -399,4 +400,53 @@ async fn a_fault_that_was_taken_note_of_is_kept_and_stands_no_more() {
     }
     let kept = nbi.bed.app.store().read().faults_of(&[1, 2]).await.expect("faults");
     assert_eq!(kept.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_taken_over_from_genieacs_is_answered_with_its_own_times() {
+    let nbi = Nbi::with(1).await;
+    let leaf = |value: &str, at: &str| json!({ "_value": value, "_type": "xsd:string", "_timestamp": { "$date": at } });
+    let document = |serial: &str, at: &str| {
+        json!({
+            "_deviceId": { "_OUI": "00259E", "_ProductClass": if serial.ends_with("0000") { "HG-8546M" } else { "HG8546M" },
+                "_SerialNumber": serial, "_Manufacturer": "Huawei" },
+            "_lastInform": { "$date": "2026-11-20T10:00:00Z" },
+            "_tags": ["north", "x".repeat(100)],
+            "InternetGatewayDevice": { "DeviceInfo": {
+                "SoftwareVersion": leaf("V1", at), "X_Password": leaf("hunter2", at), "ModelName": leaf("EG8145V5", at),
+            } },
+        })
+    };
+    let read = |documents: &[Value]| -> Vec<app::import::genieacs::Imported> {
+        documents.iter().map(|document| app::import::genieacs::read(document).expect("a device")).collect()
+    };
+    let actor = Actor::System("import");
+    // One that is known better already, and one that is new.
+    let devices = read(&[
+        document("4857544300000000", "2026-11-01T00:00:00Z"),
+        document("4857544300000777", "2026-11-01T00:00:00Z"),
+    ]);
+    let dry = nbi.bed.app.take_over(&actor, devices.clone(), true).await.expect("reads");
+    assert_eq!((dry.new, dry.known, nbi.list("devices", &[]).await.0), (1, 1, 1), "a dry run writes nothing");
+    let taken = nbi.bed.app.take_over(&actor, devices.clone(), false).await.expect("writes");
+    assert_eq!((taken.new, taken.known, taken.tags, taken.tags_left), (1, 1, 2, 2));
+    assert_eq!((taken.parameters, taken.secrets_left), (3, 2), "the known one has a newer software version");
+    let again = nbi.bed.app.take_over(&actor, devices, false).await.expect("writes");
+    assert_eq!(
+        (again.new, again.known, again.tags, again.parameters),
+        (0, 2, 0, 0),
+        "the second time changes nothing"
+    );
+
+    let (_, all) = nbi.list("devices", &[("query", r#"{"_tags": "north"}"#)]).await;
+    let software = |device: &Value| device[ROOT]["DeviceInfo"]["SoftwareVersion"].clone();
+    assert_eq!(software(&all[0])["_value"], "V5R019C10S125");
+    assert_eq!(software(&all[1])["_timestamp"], "2026-11-01T00:00:00.000Z");
+    assert_eq!(all[1].get("_lastInform"), None, "it has not spoken to us");
+    assert!(!json!(all).to_string().contains("hunter2"));
+    let row = nbi.bed.app.store().read().cpe(3).await.expect("reads").expect("the new one");
+    assert_eq!((row.state.as_str(), row.quarantine, row.model.as_str()), ("DISCOVERED", false, "EG8145V5"));
+    let mut admin = nbi.bed.admin().await;
+    let page = admin.get(&nbi.bed, "/cpes/3").await.text;
+    assert!(page.contains("which heard from it last at") && page.contains("GenieACS import"), "{page}");
 }

@@ -1,5 +1,7 @@
 //! CPEs: the list, one CPE, and what an operator may do to it.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -129,6 +131,7 @@ struct CpePage {
     c: Data,
     list: ListView,
     rows: Vec<ParameterRow>,
+    sources: Sources,
     all: u64,
     csv: String,
     branches: Vec<String>,
@@ -146,14 +149,25 @@ struct ParametersPart {
     v: View,
     list: ListView,
     rows: Vec<ParameterRow>,
+    sources: Sources,
     all: u64,
     csv: String,
+}
+
+/// Whose word a parameter is, where it is not the device's own.
+struct Sources(BTreeMap<String, String>);
+
+impl Sources {
+    fn of(&self, path: &str) -> &str {
+        self.0.get(path).map_or("session", String::as_str)
+    }
 }
 
 /// A part of what is known of a router's parameters, as it is asked for.
 struct ParameterPage {
     list: ListView,
     rows: Vec<ParameterRow>,
+    sources: Sources,
     all: u64,
     /// The same rows as a file.
     csv: String,
@@ -439,7 +453,8 @@ async fn parameters_of(ctx: &Ctx, id: i64, query: Query) -> Result<ParameterPage
         read.cpe_parameters(id, &ParameterFilter::default(), &Sort::default(), Page::first(1)).await?.total;
     let found = read.cpe_parameters(id, &filter, &query.sort(), query.page()).await?;
     let csv = query.with(&format!("/cpes/{id}/parameters.csv"), &[]);
-    Ok(ParameterPage { list: ListView::new(query, found.total), rows: found.rows, all, csv })
+    let sources = Sources(read.parameter_sources(id, &found.rows).await?);
+    Ok(ParameterPage { list: ListView::new(query, found.total), rows: found.rows, sources, all, csv })
 }
 
 pub(crate) async fn show(
@@ -460,10 +475,10 @@ pub(crate) async fn show(
     .await?
     .crumb("CPEs", "/cpes")
     .watch([format!("cpe-{id}")]);
-    let ParameterPage { list, rows, all, csv } =
+    let ParameterPage { list, rows, sources, all, csv } =
         parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
     let branches = ctx.read().cpe_branches(id).await?;
-    page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, all, csv, branches })
+    page(&ctx, &headers, &CpePage { shell, v: ctx.view(), c, list, rows, sources, all, csv, branches })
 }
 
 pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
@@ -476,9 +491,9 @@ pub(crate) async fn parameters(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let ParameterPage { list, rows, all, csv } =
+    let ParameterPage { list, rows, sources, all, csv } =
         parameters_of(&ctx, id, Query::parse("", uri.query())).await?;
-    Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, all, csv })?))
+    Ok(no_store(html(&ParametersPart { v: ctx.view(), list, rows, sources, all, csv })?))
 }
 
 pub(crate) async fn parameters_csv(

@@ -249,6 +249,7 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         kind: "string".into(),
         writable: Some(true),
         read_at: NOW,
+        source: String::new(),
     };
     store::cpes::put_parameters(tx, cpe, &[parameter]).await?;
     let mut service: rows::Service = tx.require(service_id).await?;

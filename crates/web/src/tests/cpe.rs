@@ -65,6 +65,7 @@ async fn parameters_are_sorted_and_the_file_is_what_is_shown() {
         kind: "string".into(),
         writable: None,
         read_at: at,
+        source: String::new(),
     };
     let rows = [parameter("Device.A", "zulu", NOW), parameter("Device.B", "alpha", UtcMs(NOW.0 - 5_000))];
     bed.app

@@ -358,6 +358,8 @@ pub(super) struct Parameter {
     /// Null if it was not asked.
     writable: Option<bool>,
     read_at: Time,
+    /// Whose word it is, e.g. `GenieACS import`; null: the device's own, as we read it.
+    source: Option<String>,
 }
 
 /// A CWMP session.
@@ -472,6 +474,7 @@ fn parameter(row: ParameterRow) -> Parameter {
         kind: row.kind,
         writable: row.writable,
         read_at: row.read_at.into(),
+        source: None,
     }
 }
 
@@ -629,7 +632,12 @@ pub(super) async fn list_parameters(
     row_of(&ctx, id).await?;
     let (page, sort) = (asked.page(), asked.sort());
     let filter = ParameterFilter { q: asked.q.unwrap_or_default(), branch: asked.branch.unwrap_or_default() };
-    Ok(List::of(ctx.read().cpe_parameters(id, &filter, &sort, page).await?, page, parameter))
+    let found = ctx.read().cpe_parameters(id, &filter, &sort, page).await?;
+    let sources = ctx.read().parameter_sources(id, &found.rows).await?;
+    Ok(List::of(found, page, |row| {
+        let source = sources.get(&row.path).cloned();
+        Parameter { source, ..parameter(row) }
+    }))
 }
 
 /// CWMP sessions, newest first.
