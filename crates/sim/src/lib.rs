@@ -8,9 +8,11 @@
 //! - [`cpe`]: CPEs with a data model, behaviour and quirks; [`cpe::Fleet`] runs many of them.
 //! - [`flow`]: what an OLT carries of a CPE's traffic.
 //! - [`record`]: what each CPE was told.
+//! - [`witness`]: whether its quirks have shown.
 
 pub mod cpe;
 pub mod flow;
 pub mod olt;
 pub mod record;
 pub mod scenario;
+pub mod witness;

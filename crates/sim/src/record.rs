@@ -31,6 +31,9 @@ pub enum Told {
     Read {
         /// Paths.
         what: Vec<String>,
+        /// How many secrets that it holds were read back empty.
+        #[serde(default)]
+        withheld: usize,
     },
     /// SetParameterValues.
     Set {
@@ -106,6 +109,15 @@ pub enum What {
     SessionEnded {
         /// How.
         how: End,
+    },
+    /// An Inform was said twice, and the session of the first one abandoned.
+    InformedTwice,
+    /// A message went out with a Content-Length that is too small.
+    WrongLength,
+    /// A connection that had been made was gone when it was to be written.
+    Vanished {
+        /// Path of the connection.
+        path: String,
     },
     /// Somebody knocked.
     ConnectionRequest {
@@ -234,7 +246,10 @@ impl CpeRecord {
             | What::ClockSet
             | What::WanUp { .. }
             | What::WanDown { .. }
-            | What::WanRefused { .. } => {}
+            | What::WanRefused { .. }
+            | What::InformedTwice
+            | What::WrongLength
+            | What::Vanished { .. } => {}
         }
         if self.entries.len() >= MAX_ENTRIES {
             let is_read = |entry: &Entry| matches!(&entry.what, What::Order { told: Told::Read { .. }, .. });
@@ -385,7 +400,7 @@ fn finding(entry: &Entry) -> Finding {
                     .collect::<Vec<_>>()
                     .join(" "),
                 Told::Added { path } | Told::Deleted { path } => path.clone(),
-                Told::Read { what } | Told::Attributes { paths: what } => what.join(" "),
+                Told::Read { what, .. } | Told::Attributes { paths: what } => what.join(" "),
                 Told::Reboot | Told::FactoryReset | Told::Other => String::new(),
             };
             let fault = fault.map(|code| format!(" → fault {code}")).unwrap_or_default();
@@ -502,7 +517,7 @@ mod tests {
         assert_eq!(early(set("InternetGatewayDevice.ManagementServer.Username", "x", 1)), 0);
         assert_eq!(early(set("InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.SSID", "x", 1)), 1);
         assert_eq!(early(added("2.")), 1);
-        assert_eq!(early(Told::Read { what: vec!["A.".to_owned()] }), 0);
+        assert_eq!(early(Told::Read { what: vec!["A.".to_owned()], withheld: 0 }), 0);
         assert_eq!(record(vec![order(1, added("2."))]).writes_with_wrong_clock(), []);
     }
 
@@ -582,7 +597,7 @@ mod tests {
     fn the_oldest_reads_make_room_and_the_tally_stays() {
         let mut cpe = record(vec![order(1, added("2."))]);
         for _ in 0..MAX_ENTRIES + 5 {
-            cpe.push(order(2, Told::Read { what: Vec::new() }));
+            cpe.push(order(2, Told::Read { what: Vec::new(), withheld: 0 }));
         }
         assert_eq!(cpe.entries.len(), MAX_ENTRIES);
         assert_eq!(cpe.wan_objects_created().len(), 1, "a write is kept longer than reads");

@@ -197,6 +197,9 @@ pub struct GroupSpec {
     /// The equipment id that the ONU announces; empty: the usual one of its model.
     #[serde(default)]
     pub equipment_id: String,
+    /// The firmware of the CPE; empty: what its data model says.
+    #[serde(default)]
+    pub software_version: String,
     /// Four letters and up to seven hex digits; the rest is made up.
     #[serde(default = "hwtc")]
     pub serial_prefix: String,
@@ -311,6 +314,8 @@ pub struct OnuPlan {
     pub model: String,
     /// The equipment id that it announces.
     pub equipment_id: String,
+    /// The firmware of the CPE, if it is not what its data model says.
+    pub software_version: Option<String>,
     /// The ISP lets the OLT tag for it.
     pub untagged: bool,
     /// Distance from the OLT.
@@ -496,6 +501,7 @@ impl Scenario {
                 onus.push(OnuPlan {
                     untagged: self.network.untagged_models.contains(&equipment_id),
                     equipment_id,
+                    software_version: Some(group.software_version.clone()).filter(|own| !own.is_empty()),
                     serial,
                     mac: Mac([0x02, bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]),
                     group: group.name.clone(),
@@ -660,7 +666,9 @@ mod tests {
             "clock_1981_until_ntp",
             "clock_never",
             "phantom_writes",
+            "new_wan_vanishes",
             "non_atomic_set",
+            "max_settings",
             "instance_numbers_never_reset",
             "session_dropped_mid_rpc",
             "reboot_in_the_middle",

@@ -8,7 +8,7 @@ use sim::{
     cpe::{Fleet, FleetConfig, FleetEvent, FleetHandle, behaviour::Management},
     flow::Flow,
     olt::{Managed, OltEvent, OltHandle, Onu, Optics, SimOlt},
-    scenario::{OnuPlan, Scenario},
+    scenario::{OnuPlan, Scenario, Wait},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -159,6 +159,17 @@ impl SimulatedNetwork {
         self.doors.iter().map(String::as_str)
     }
 
+    /// The quirks of these ONUs that have not shown yet, in words. One that waits for the visitor has not had a chance.
+    pub(crate) fn idle_quirks(&self, plans: &[OnuPlan]) -> Vec<String> {
+        let record = self.fleet.record();
+        let idle = |plan: &OnuPlan| {
+            let quirks = record.cpe(plan.serial).map(|cpe| sim::witness::idle(&plan.quirks, cpe));
+            let named = |quirk| format!("{quirk} of {} ({})", plan.serial, plan.group);
+            quirks.unwrap_or_else(|| plan.quirks.names()).into_iter().map(named).collect::<Vec<_>>()
+        };
+        plans.iter().filter(|plan| plan.wait == Wait::Nobody).flat_map(idle).collect()
+    }
+
     /// Stops everything where it is; the folder has it all.
     pub(crate) async fn stop(mut self) {
         self.bridges.shutdown().await;
@@ -176,7 +187,7 @@ fn safe_name(name: &str) -> String {
 }
 
 fn onu_of(plan: &OnuPlan) -> Onu {
-    let software_version = match plan.model.as_str() {
+    let usual = match plan.model.as_str() {
         "eg8145v5" => "V5R020C10S125",
         "generic_tr098" => "1.0.4",
         "generic_tr181" => "2.3.1",
@@ -186,7 +197,7 @@ fn onu_of(plan: &OnuPlan) -> Onu {
         serial: plan.serial,
         equipment_id: plan.equipment_id.clone(),
         hardware_version: "10C7.A".to_owned(),
-        software_version: software_version.to_owned(),
+        software_version: plan.software_version.clone().unwrap_or_else(|| usual.to_owned()),
         equipment_serial: String::new(),
         mac: plan.mac,
         optics: Optics {

@@ -137,6 +137,7 @@ async fn converse<T: AcsTransport>(
         talk.transport.disconnect();
         talk.jar.cookies.clear();
         talk.challenge.clear();
+        around.act(Device::informs_again)?;
         talk.inform(&inform).await?;
     }
     around.act(|device, _| device.inform_accepted())?;
@@ -282,7 +283,7 @@ impl<T: AcsTransport> Talk<'_, T> {
                 .map_err(|_| SessionError::Unauthorized)?;
             headers.push(("Authorization".to_owned(), header));
         }
-        let wrong = !body.is_empty() && self.around.act(|device, _| device.takes_wrong_length())?;
+        let wrong = !body.is_empty() && self.around.act(Device::takes_wrong_length)?;
         let declared_length = wrong.then_some(body.len() / 2);
         Ok(Post {
             target: self.url.target.clone(),

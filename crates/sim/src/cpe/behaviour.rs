@@ -128,6 +128,10 @@ pub struct DeviceState {
     pub orders: u32,
     pub(super) dropped: bool,
     pub(super) restarted: bool,
+    /// A new connection that will be gone when it is first written to.
+    pub(super) about_to_vanish: Option<String>,
+    /// The connection that vanishes was made.
+    pub(super) vanished: bool,
     /// Connection requests are answered 401 whatever they bring.
     pub locked_401: bool,
     pub(super) connection_request_at: Option<UtcMs>,
@@ -392,6 +396,7 @@ impl Device {
             draws: kept.draws,
             dropped: kept.dropped,
             restarted: kept.restarted,
+            vanished: kept.vanished,
             settled: true,
             management: management.clone(),
             flows: kept.flows,

@@ -210,7 +210,7 @@ fn spec_of(plan: &OnuPlan, info: &ModelInfo, seed: u64, config: &FleetConfig) ->
         product_class: info.product_class.clone(),
         cwmp_serial: plan.serial.hex16(),
         model_name: info.model_name.clone(),
-        software_version: info.software_version.clone(),
+        software_version: plan.software_version.clone().unwrap_or_else(|| info.software_version.clone()),
         quirks: plan.quirks.clone(),
         timing: plan.timing.clone(),
         speed: config.speed,

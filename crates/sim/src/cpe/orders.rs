@@ -3,7 +3,7 @@
 use super::{
     behaviour::{Device, Event},
     order::{Order, Reply, Then},
-    tree::{Fault, Setting, WriteRules},
+    tree::{Fault, Setting, Value, WriteRules},
     values, wan,
 };
 use crate::record::{Told, What};
@@ -15,15 +15,22 @@ pub(super) fn carry_out(device: &mut Device, now: UtcMs, order: &Order) -> (Repl
     device.refresh(now);
     let then = device.mishap(order.method());
     let (reply, told) = match order {
-        Order::GetMethods => (Reply::Methods, Told::Read { what: Vec::new() }),
+        Order::GetMethods => (Reply::Methods, read(Vec::new())),
         Order::GetNames { path, next_level } => {
             let reply = device.tree.names(path, *next_level).map_or_else(Reply::Fault, Reply::Names);
-            (reply, Told::Read { what: vec![path.clone()] })
+            (reply, read(vec![path.clone()]))
         }
         Order::GetValues(paths) => {
             let readable = !device.spec.quirks.empty_secrets;
-            let reply = device.tree.values(paths, readable).map_or_else(Reply::Fault, Reply::Values);
-            (reply, Told::Read { what: paths.iter().take(64).cloned().collect() })
+            let found = device.tree.values(paths, readable);
+            let is_withheld = |value: &&Value| {
+                value.value.is_empty()
+                    && values::is_secret(&value.path)
+                    && device.tree.value(&value.path).is_some_and(|held| !held.is_empty())
+            };
+            let withheld = found.iter().flatten().filter(is_withheld).count();
+            let what = paths.iter().take(64).cloned().collect();
+            (found.map_or_else(Reply::Fault, Reply::Values), Told::Read { what, withheld })
         }
         Order::SetValues { settings, key } => set(device, now, settings, key),
         Order::AddObject { table, key } => add(device, table, key),
@@ -43,7 +50,7 @@ pub(super) fn carry_out(device: &mut Device, now: UtcMs, order: &Order) -> (Repl
                 device.tree.has(path).then(|| (path.clone(), level)).ok_or_else(|| Fault::new(9005))
             });
             let reply = known.collect::<Result<Vec<_>, _>>().map_or_else(Reply::Fault, Reply::Attributes);
-            (reply, Told::Read { what: paths.iter().take(64).cloned().collect() })
+            (reply, read(paths.iter().take(64).cloned().collect()))
         }
         Order::SetAttributes(changes) => {
             let unknown = changes.iter().any(|(path, _)| !device.tree.has(path));
@@ -81,7 +88,22 @@ pub(super) fn carry_out(device: &mut Device, now: UtcMs, order: &Order) -> (Repl
     (reply, then)
 }
 
+fn read(what: Vec<String>) -> Told {
+    Told::Read { what, withheld: 0 }
+}
+
+/// A connection that was made and is gone when it is first written to: with its route, as the device drops both.
+fn vanish(device: &mut Device, now: UtcMs, settings: &[Setting]) {
+    let concerns = |made: &mut String| settings.iter().any(|setting| setting.path.starts_with(made.as_str()));
+    let Some(path) = device.state.about_to_vanish.take_if(concerns) else { return };
+    wan::drop_policy_route(&mut device.tree, &path);
+    if device.tree.delete(&path).is_ok() {
+        device.note(now, What::Vanished { path });
+    }
+}
+
 fn set(device: &mut Device, now: UtcMs, settings: &[Setting], key: &str) -> (Reply, Told) {
+    vanish(device, now, settings);
     let quirks = &device.spec.quirks;
     let rules = WriteRules {
         non_atomic: quirks.non_atomic_set,
@@ -165,6 +187,10 @@ fn add(device: &mut Device, table: &str, key: &str) -> (Reply, Told) {
             }
             if name.starts_with("WANPPPConnection") || name.starts_with("WANIPConnection") {
                 wan::add_policy_route(&mut device.tree, &path);
+                if device.spec.quirks.new_wan_vanishes && !device.state.vanished {
+                    device.state.vanished = true;
+                    device.state.about_to_vanish = Some(path.clone());
+                }
             }
             if device.spec.quirks.cr_401_after_wan_change && touches_wan(&path) {
                 device.state.locked_401 = true;

@@ -91,6 +91,8 @@ pub struct Quirks {
     pub ntp_wan_name_trap: bool,
     /// A write to an instance that does not exist is accepted and lost.
     pub phantom_writes: bool,
+    /// The first connection that is made is gone when it is first written to.
+    pub new_wan_vanishes: bool,
     /// A faulted SetParameterValues leaves half of the settings applied.
     pub non_atomic_set: bool,
     /// More settings than this in one call fault 9002.
@@ -158,6 +160,7 @@ impl Default for Quirks {
             clock_never: false,
             ntp_wan_name_trap: false,
             phantom_writes: false,
+            new_wan_vanishes: false,
             non_atomic_set: false,
             max_settings: None,
             instance_numbers_never_reset: false,

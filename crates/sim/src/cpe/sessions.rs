@@ -59,10 +59,18 @@ impl Device {
     }
 
     /// True if this message goes out with a wrong Content-Length.
-    pub fn takes_wrong_length(&mut self) -> bool {
+    pub fn takes_wrong_length(&mut self, now: UtcMs) -> bool {
         let wrong = self.state.wrong_lengths > 0;
         self.state.wrong_lengths = self.state.wrong_lengths.saturating_sub(1);
+        if wrong {
+            self.note(now, What::WrongLength);
+        }
         wrong
+    }
+
+    /// The Inform is said again, and the session of the first one is abandoned.
+    pub fn informs_again(&mut self, now: UtcMs) {
+        self.note(now, What::InformedTwice);
     }
 
     /// The ACS has accepted the Inform.

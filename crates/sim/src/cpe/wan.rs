@@ -419,6 +419,18 @@ pub fn add_policy_route(tree: &mut Tree, connection: &str) {
     }
 }
 
+/// Takes the policy route of a connection away that goes itself.
+pub fn drop_policy_route(tree: &mut Tree, connection: &str) {
+    let table = format!("{}Layer3Forwarding.X_HW_policy_route.", tree.root());
+    let Some(name) = wan_name(connection) else { return };
+    for number in tree.instances(&table) {
+        if tree.value(&format!("{table}{number}.WanName")) == Some(name.as_str()) {
+            // One that the device will not give up does no harm: its connection is missing.
+            let _ = tree.delete(&format!("{table}{number}."));
+        }
+    }
+}
+
 /// `wan1.2.ppp1` of `….WANDevice.1.WANConnectionDevice.2.WANPPPConnection.1.`, as Huawei names a WAN elsewhere.
 pub fn wan_name(connection: &str) -> Option<String> {
     let numbers: Vec<&str> = connection.split('.').filter(|part| part.parse::<u32>().is_ok()).collect();
