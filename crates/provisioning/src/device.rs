@@ -462,11 +462,27 @@ pub struct Run {
     pub touched: BTreeSet<String>,
     /// Most parameters per call that this device took in this run.
     pub batch_limit: Option<u32>,
+    /// A call was refused and nobody said because of which parameter: it is one of these, if it is one at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// Undoing, because of this.
     pub rollback: Option<Rollback>,
     /// Layers that failed in this attempt. The others still come into force, as far as they can, before it ends.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<Layer, FailedLayer>,
+}
+
+/// The search for the one parameter that a device refuses without naming it, by halves, over as many calls and sessions
+/// as it takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    /// Paths among which it is. One that is accepted, or reads back as wanted, is none of them.
+    pub suspects: BTreeSet<String>,
+    /// What the run took in one call before.
+    pub limit_before: Option<u32>,
+    /// Most parameters that were accepted in one call since.
+    pub accepted: u32,
 }
 
 /// Why a layer failed in an attempt that is not over.

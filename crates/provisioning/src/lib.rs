@@ -59,7 +59,7 @@ mod work;
 pub use clock::{ClockReading, read_clock};
 pub use device::{
     ClockFacts, ConnectionFacts, Device, FailedLayer, FollowUp, Hold, Identity, KeptInterval, Layer,
-    LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, State, StoredObject, WorkingWan,
+    LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, Search, State, StoredObject, WorkingWan,
 };
 pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{

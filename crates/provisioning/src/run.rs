@@ -2,7 +2,7 @@
 
 use crate::{
     Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, ReasonCode, State, Timer, Wish,
-    device::{FailedLayer, FollowUp, Run, StoredObject},
+    device::{FailedLayer, FollowUp, Run, Search, StoredObject},
     plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
     sentences,
     session::{PendingAdd, Purpose, Rollback},
@@ -195,6 +195,7 @@ impl<'a> Work<'a> {
             if layer == Layer::Internet {
                 self.which_wan_is_known(&plan);
             }
+            self.suspects_left(&plan);
             self.step_finished(&plan);
             match plan.steps.first() {
                 Some(step) => match self.take_step(&profile, layer, step) {
@@ -363,6 +364,8 @@ impl<'a> Work<'a> {
                 if (!policy.mix_structural && session.structural > 0) || (!policy.mix_layers && other_layer) {
                     return None;
                 }
+                let items = self.under_search(items);
+                let items = items.as_slice();
                 if let Some(item) = items.iter().find(|item| {
                     self.device
                         .run
@@ -388,6 +391,58 @@ impl<'a> Work<'a> {
                 let values = items.iter().map(Item::set_value).collect();
                 let key = self.parameter_key();
                 Some(self.request(purpose, DeviceRequest::SetValues { values, key }))
+            }
+        }
+    }
+
+    /// What is written of a step: while one parameter is looked for that the device refuses without naming it, half of those
+    /// that it may be and nothing else, so that every answer halves them.
+    fn under_search(&self, items: &[Item]) -> Vec<Item> {
+        let search = self.device.run.as_ref().and_then(|run| run.search.as_ref());
+        let Some(search) = search else { return items.to_vec() };
+        let mut suspects: Vec<Item> =
+            items.iter().filter(|item| search.suspects.contains(&item.path)).cloned().collect();
+        if suspects.is_empty() {
+            return items.to_vec();
+        }
+        suspects.truncate(search.suspects.len().div_ceil(2));
+        suspects
+    }
+
+    /// These need no more looking at: they were accepted.
+    fn cleared(&mut self, items: &[crate::session::WrittenItem]) {
+        let took = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let Some(search) = &mut self.run().search else { return };
+        search.accepted = search.accepted.max(took);
+        for item in items {
+            search.suspects.remove(&item.path);
+        }
+        if search.suspects.is_empty() {
+            // Everything was taken in the end: it was too much at once.
+            let limit = search.accepted;
+            self.run().search = None;
+            self.run().batch_limit = Some(limit);
+            self.learn_batch_limit(limit);
+        }
+    }
+
+    /// What the device has as it is wanted by now is not what it refuses; a refused call may be half applied.
+    fn suspects_left(&mut self, plan: &LayerPlan) {
+        let Some(run) = &mut self.device.run else { return };
+        let Some(search) = &mut run.search else { return };
+        let open: BTreeSet<&str> = plan
+            .steps
+            .iter()
+            .flat_map(|step| match step {
+                PlanStep::Write { items, .. } => items.iter().map(|item| item.path.as_str()).collect(),
+                PlanStep::Add { .. } => Vec::new(),
+            })
+            .collect();
+        let about = plan.wanted.iter().any(|item| search.suspects.contains(&item.path));
+        if about {
+            search.suspects.retain(|path| open.contains(path.as_str()));
+            if search.suspects.is_empty() {
+                run.search = None;
             }
         }
     }
@@ -452,6 +507,7 @@ impl<'a> Work<'a> {
                 None => self.session().tree.forget_value(&item.path),
             }
         }
+        self.cleared(&items);
         self.session().written.insert(layer.as_str().to_owned());
         if layer == Layer::Internet {
             let run = self.run();
@@ -489,21 +545,36 @@ impl<'a> Work<'a> {
         if layer == Layer::Internet {
             self.run().last_write_at = Some(self.now);
         }
+        let searched = self.run().search.is_some();
         let culprits = match (named.is_empty(), items.as_slice(), fault.code) {
             (false, _, _) => named,
             (true, [only], 9003 | 9005..=9008) => vec![(only.clone(), fault.code, fault.text.clone())],
+            // Found by halves, or refused alone: it is this one.
+            (true, [only], 9001 | 9002) if only.required || searched => {
+                vec![(only.clone(), fault.code, fault.text.clone())]
+            }
             (true, [_], _) => Vec::new(),
-            // Nobody says which one: smaller calls until it is alone.
-            (true, many, 9002 | 9003 | 9005..=9008) => {
+            // Nobody says which one: half of them until it is alone.
+            (true, many, 9001..=9003 | 9005..=9008) => {
                 let half = u32::try_from(many.len() / 2).unwrap_or(1).max(1);
-                self.run().batch_limit = Some(half);
+                let suspects = many.iter().map(|item| item.path.clone()).collect();
+                let run = self.run();
+                let limit_before = run.batch_limit;
+                let search = run.search.get_or_insert_with(|| Search { limit_before, ..Search::default() });
+                search.suspects = suspects;
+                run.batch_limit = Some(half);
                 let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
                 self.fault(class, Some(fault.code), &fault.text, None, Some("SetParameterValues"), &reason);
-                self.learn_batch_limit(half);
                 return Move::Again;
             }
             _ => Vec::new(),
         };
+        if !culprits.is_empty()
+            && let Some(search) = self.run().search.take()
+        {
+            // It was one parameter and not their number.
+            self.run().batch_limit = search.limit_before;
+        }
         let Some((worst, code, text)) = culprits.iter().find(|(item, _, _)| item.required).cloned() else {
             if culprits.is_empty() {
                 let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
@@ -527,7 +598,8 @@ impl<'a> Work<'a> {
         };
         let reason = sentences::write_rejected(&worst.label, &worst.path, code, &text);
         self.fault(class, Some(code), &text, Some(worst.path.clone()), Some("SetParameterValues"), &reason);
-        self.fail(layer, reason, class, true)
+        // Denied and failed inside may be otherwise the next time; a name or a value that is wrong stays so.
+        self.fail(layer, reason, class, !matches!(code, 9001 | 9002))
     }
 
     fn learn_batch_limit(&mut self, limit: u32) {

@@ -175,6 +175,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
         prop::bool::weighted(0.2),
     )
         .prop_map(|(phantom_writes, max_params, deaf_leaves, refused_leaves, line, connect_after_s, more, unwanted, no_lease)| Quirks {
+                silent: None,
                 keeps_interval: None,
             phantom_writes,
             max_params,

@@ -31,6 +31,9 @@ pub struct Quirks {
     pub refused_leaves: Vec<&'static str>,
     /// Faults do not say which parameter they are about.
     pub names_no_leaf: bool,
+    /// Calls with this leaf in them are answered with this code, and nobody says because of which leaf. With 9002 the
+    /// first half of the call is applied nevertheless.
+    pub silent: Option<(String, u32)>,
     /// Leaf name and value of writes that it does not want.
     pub unwanted: Vec<(&'static str, &'static str, Refusal)>,
     /// Objects whose names it does not tell (9001).
@@ -92,6 +95,8 @@ pub struct Cpe {
     secrets: BTreeMap<String, String>,
     /// Everything it was ever told, in order.
     pub told: Vec<Told>,
+    /// The same by call: the paths of each SetParameterValues.
+    pub calls: Vec<Vec<String>>,
 }
 
 impl Cpe {
@@ -115,6 +120,7 @@ impl Cpe {
             enabled_since: BTreeMap::new(),
             secrets: BTreeMap::new(),
             told: Vec::new(),
+            calls: Vec::new(),
             pppoe_password: super::PPPOE_PASSWORD,
         }
     }
@@ -340,6 +346,19 @@ impl Cpe {
     fn write(&mut self, values: &[(String, String, bool)], now: UtcMs) -> DeviceReply {
         for (path, value, _) in values {
             self.told.push(Told::Set(path.clone(), value.clone()));
+        }
+        self.calls.push(values.iter().map(|(path, ..)| path.clone()).collect());
+        let silent =
+            self.quirks.silent.clone().filter(|(leaf, _)| values.iter().any(|(path, ..)| path == leaf));
+        if let Some((leaf, code)) = silent {
+            if code == 9002 {
+                for (path, value, secret) in &values[..values.len() / 2] {
+                    if *path != leaf {
+                        self.put(path, value, *secret, now);
+                    }
+                }
+            }
+            return fault(code, "no");
         }
         let connection = |path: &str| path.rsplit_once('.').map(|(wan, _)| format!("{wan}.ConnectionType"));
         let deaf = values
