@@ -258,6 +258,69 @@ async fn a_read_only_database_is_refused(place: &Place) {
     assert!(file == std::fs::read(place.data().join("lightkeeper.db")).unwrap(), "the file was changed");
 }
 
+/// A file of another owner, which is what a wrong `chown` after a restore leaves.
+#[cfg(unix)]
+#[test]
+fn a_file_that_only_others_may_write_is_named_once() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    const NOBODY: u32 = 65_534;
+    let place = Place::sqlite();
+    place.migrate().done();
+    let (data, path) = (place.data(), place.data().join("lightkeeper.db"));
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(place.folder.path(), 0o755);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        mode(&entry.unwrap().path(), 0o444);
+    }
+    mode(&data, 0o555);
+    let root = std::fs::write(&path, std::fs::read(&path).unwrap()).is_ok();
+    for command in [&["check"][..], &["migrate"], &["serve"]] {
+        let mut command = place.command(command);
+        if root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) if root => {
+                println!("skipped: nobody may not run the binary where it lies ({error})");
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let told = Told::of(output);
+        told.failed(&["lightkeeper.db is read-only", "Lightkeeper needs to write"]);
+        assert_eq!(told.err.matches("read-only").count(), 1, "{}", told.err);
+    }
+    mode(&data, 0o755);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_once() {
+    let place = Place::sqlite();
+    place.migrate().done();
+    let path = place.data().join("lightkeeper.db");
+    let whole = std::fs::read(&path).unwrap();
+    for broken in
+        [whole[..whole.len() / 2].to_vec(), b"not a database, but long enough to be read as one".repeat(90)]
+    {
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(place.data().join(format!("lightkeeper.db{suffix}")));
+        }
+        std::fs::write(&path, &broken).unwrap();
+        for command in [&["check"][..], &["migrate"], &["serve"]] {
+            let told = place.run(command);
+            told.failed(&["lightkeeper.db"]);
+            let line = told.err.lines().find(|line| line.contains("lightkeeper.db")).unwrap();
+            let says: Vec<&str> = line.split(": ").collect();
+            let mut once = says.clone();
+            once.dedup();
+            assert_eq!(says, once, "{line}");
+        }
+    }
+}
+
 async fn a_half_applied_migration_is_refused(place: &Place) {
     place.migrate().done();
     place.sql("UPDATE schema_state SET phase = 'migrating', migration = '0099_broken_off'").await;

@@ -186,6 +186,11 @@ impl Work<'_> {
             let reason = sentences::inform_overdue(expected, self.device.last_inform_at);
             self.fault(FaultClass::SessionTriggering, None, &reason.text, None, None, &reason);
             self.note(reason);
+            // The line above is the news; the last word on the device only stops promising what has lapsed.
+            let word = self.device.reason.as_ref();
+            if let Some(word) = word.and_then(|word| sentences::promise_lapsed(word, expected, self.now)) {
+                self.device.reason = Some(word);
+            }
         }
     }
 

@@ -6,11 +6,12 @@ use crate::{
 };
 use types::UtcMs;
 
+/// How a promise of an Inform begins.
+const PROMISED: &str = "waiting for the next periodic Inform, expected by ";
+
 fn next_inform(expected: Option<UtcMs>, now: UtcMs) -> String {
     match expected {
-        Some(moment) if moment >= now => {
-            format!("waiting for the next periodic Inform, expected by {}", at(moment))
-        }
+        Some(moment) if moment >= now => format!("{PROMISED}{}", at(moment)),
         Some(moment) => format!("waiting for the next Inform, overdue since {}", at(moment)),
         None => "waiting for the next Inform".into(),
     }
@@ -413,7 +414,9 @@ pub(crate) fn waiting(
         ),
         Some(O::Unreachable) => (
             Code::ConnectionRequestUnreachable,
-            format!("Provision blocked: ConnectionRequestURL {url} unreachable (no TCP connection)"),
+            format!(
+                "Provision blocked: ConnectionRequestURL {url} unreachable (no TCP connection within 2 s)"
+            ),
         ),
         Some(O::Timeout) => (
             Code::ConnectionRequestTimeout,
@@ -503,6 +506,12 @@ pub(crate) fn session_lost() -> Reason {
         Code::SessionLost,
         "The server stopped in the middle of a session; its outcome is read, not assumed, next time",
     )
+}
+
+/// A last word that promises an Inform which has not come says so from then on; `None` when it promises nothing.
+pub(crate) fn promise_lapsed(word: &Reason, expected: UtcMs, now: UtcMs) -> Option<Reason> {
+    let promised = word.next.as_deref().is_some_and(|next| next.starts_with(PROMISED));
+    promised.then(|| word.clone().then(next_inform(Some(expected), now)))
 }
 
 pub(crate) fn inform_overdue(expected: UtcMs, last: Option<UtcMs>) -> Reason {

@@ -352,9 +352,30 @@ pub enum StartError {
         /// What is wrong.
         why: String,
     },
-    /// Anything else.
-    #[error("the database could not be opened: {0}")]
+    /// Anything else that the database says while it is opened.
+    #[error("the database at {place} could not be opened: {why}")]
+    Failed {
+        /// Where, without any password.
+        place: String,
+        /// As the database puts it.
+        why: StoreError,
+    },
+    /// As [`StartError::Failed`], where the place is not known.
+    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl StartError {
+    /// What the database said by itself, with the place of the database.
+    pub(crate) fn of(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            StartError::Store(StoreError::ReadOnly { why }) => {
+                StartError::ReadOnly { place: place.to_string(), why }
+            }
+            StartError::Store(why) => StartError::Failed { place: place.to_string(), why },
+            known => known,
+        }
+    }
 }
 
 /// One difference between the live schema and what the code expects.

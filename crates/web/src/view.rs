@@ -352,6 +352,15 @@ impl View {
         if then.date() == now.date() { then.strftime("%H:%M").to_string() } else { self.time(ms) }
     }
 
+    /// When a CPE speaks next: `expected by 14:05`, or `overdue since 14:05` once that has passed; empty when nobody knows.
+    pub fn contact(&self, by: impl When) -> String {
+        match by.ms() {
+            None => String::new(),
+            Some(ms) if ms < self.now.0 => format!("overdue since {}", self.clock(ms)),
+            Some(ms) => format!("expected by {}", self.clock(ms)),
+        }
+    }
+
     /// A sentence of a machine, cut to `max` characters: a moment in it (`2026-11-21T14:05:00Z`) becomes the time on the
     /// reader's wall, with the exact one behind it.
     pub fn said(&self, text: impl AsRef<str>, max: usize) -> Html {
@@ -534,6 +543,15 @@ mod tests {
             assert_eq!(v.said(other, 200).as_str(), escape(other), "{other}");
         }
         assert!(v.said("ж2026-11-21T14:05:00Zж", 99).as_str().contains(">19:05</time>ж"));
+    }
+
+    #[test]
+    fn a_contact_that_did_not_come_is_overdue() {
+        let v = view();
+        assert_eq!(v.contact(None), "");
+        assert_eq!(v.contact(v.now), format!("expected by {}", v.clock(v.now)));
+        let past = UtcMs(v.now.0 - 600_000);
+        assert_eq!(v.contact(past), format!("overdue since {}", v.clock(past)));
     }
 
     #[test]

@@ -201,7 +201,7 @@ pub fn known_connection_request(outcome: &str) -> Option<&'static str> {
         "url_invalid" => "ConnectionRequestURL unusable",
         "not_in_management_subnet" => "ConnectionRequestURL outside the management networks",
         "another_address" => "ConnectionRequestURL names another device's address",
-        "unreachable" => "Connection request: nothing listens there",
+        "unreachable" => "Connection request: no TCP connection",
         "timeout" => "Connection request: no answer in time",
         "no_inform_after_accept" => "Connection request accepted, no Inform came",
         "unanswered" => "Connection request: no answer known",

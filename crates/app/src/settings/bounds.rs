@@ -121,7 +121,7 @@ static NUMBERS: [PolicyBound; 19] = [
     bound!(provisioning.drift_check_s: u64, ATTEMPTS, "Drift check every, s", "of active devices; 0: only after a boot",
         300 to At(604_800), simulated 10 to 604_800, "reading every device all the time is load without news.", or_zero),
     bound!(provisioning.watchdog_s: u64, CALLS, "Watchdog, s", "how long an Inform is watched for after a call",
-        5 to At(60), simulated 1 to 60, "a CPE needs some seconds to answer a call."),
+        5 to At(10), simulated 1 to 60, "a CPE that takes a call informs within seconds; a longer look only holds the next step up."),
     bound!(provisioning.connection_request_gap_s: u64, CALLS, "Gap between calls, s", "to one device",
         10 to At(86_400), simulated 1 to 86_400, "no device is called in a hurry."),
     bound!(provisioning.credentials_rewrite_s: u64, CALLS, "Credentials repaired every, s", "at most, when a device refuses our call",

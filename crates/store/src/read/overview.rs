@@ -23,6 +23,8 @@ pub struct CpeTrouble {
     pub reason_text: String,
     pub reason_next: Option<String>,
     pub n: i64,
+    /// How many of them are silent: their own contact is overdue by more than its grace.
+    pub silent: i64,
     pub since: i64,
     /// One of them; when `n` is 1 it is the one.
     pub cpe_id: i64,
@@ -167,7 +169,9 @@ impl Read<'_> {
     pub async fn cpe_troubles(&self) -> Result<Vec<CpeTrouble>, StoreError> {
         let mut sql = Sql::new(
             "SELECT p.state, p.reason_code, p.model, MAX(p.reason_text) AS reason_text, \
-             MAX(p.reason_next) AS reason_next, COUNT(*) AS n, MIN(p.state_since) AS since, MIN(p.id) AS cpe_id, \
+             MAX(p.reason_next) AS reason_next, COUNT(*) AS n, \
+             COUNT(CASE WHEN p.next_inform_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM cpe_timers t \
+             WHERE t.cpe_id = p.id AND t.timer = 'inform_overdue') THEN 1 END) AS silent, MIN(p.state_since) AS since, MIN(p.id) AS cpe_id, \
              MIN(p.service_id) AS service_id, MIN(s.code) AS service_code, MIN(c.name) AS customer_name \
              FROM cpes p LEFT JOIN services s ON s.id = p.service_id LEFT JOIN customers c ON c.id = s.customer_id \
              WHERE p.state <> 'ACTIVE' GROUP BY p.state, p.reason_code, p.model \

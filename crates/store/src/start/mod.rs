@@ -49,7 +49,7 @@ async fn prepare_with(
     let result = prepare_locked(address, config, migrations, &connection).await;
     lock.release(&connection).await;
     let _ = connection.close().await;
-    result
+    result.map_err(|error| error.of(address))
 }
 
 async fn prepare_locked(
@@ -94,7 +94,7 @@ pub(crate) async fn check(address: &Address, config: &StoreConfig) -> Result<Rep
     }
     .await;
     let _ = connection.close().await;
-    result
+    result.map_err(|error| error.of(address))
 }
 
 fn report(address: &Address, applied: Vec<String>, found: &live::Live) -> Report {

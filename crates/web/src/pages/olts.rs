@@ -496,7 +496,7 @@ pub(crate) async fn refresh(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64
 }
 
 /// What to say of a reading that somebody asked for.
-fn read_words(reading: OltReading, olt: &OltRow, v: &View) -> (Status, &'static str, String) {
+pub(crate) fn read_words(reading: OltReading, olt: &OltRow, v: &View) -> (Status, &'static str, String) {
     let last = match olt.observed_at {
         Some(at) => format!("What is shown was read {} ago", v.since(at)),
         None => "It was never read".to_owned(),

@@ -184,6 +184,7 @@ fn is_call_trouble(group: &CpeTrouble) -> bool {
 
 fn call_problem(groups: &[&CpeTrouble], v: &View) -> Option<Problem> {
     let count: i64 = groups.iter().map(|group| group.n).sum();
+    let silent: i64 = groups.iter().map(|group| group.silent).sum();
     let since = groups.iter().map(|group| group.since).min()?;
     let mut ways: Vec<(&str, i64)> = Vec::new();
     for group in groups {
@@ -203,12 +204,19 @@ fn call_problem(groups: &[&CpeTrouble], v: &View) -> Option<Problem> {
         )
         .replace("routers cannot be called and waits for its", "routers cannot be called and wait for their"),
         text: format!(
-            "{}. Nothing is forced or rebuilt; each goes on by itself at its next contact.",
-            upper_first(&ways.join("; "))
+            "{}. Nothing is forced or rebuilt; each goes on by itself at its next contact.{}",
+            upper_first(&ways.join("; ")),
+            match silent {
+                0 => String::new(),
+                _ => format!(
+                    " {} to speak and did not: look at the line and the power there.",
+                    view::plural(silent, "router was expected", "routers were expected")
+                ),
+            }
         ),
         size: view::plural(count, "CPE", "CPEs"),
         since: format!("for {}", v.since(since)),
-        who: "no action needed",
+        who: if silent == 0 { "no action needed" } else { "needs a look" },
         href: "/cpes?state=WAITING_INFORM".into(),
         verb: "Show them",
     })
@@ -414,12 +422,32 @@ mod tests {
             reason_text: "It is so".into(),
             reason_next: Some("by 14:05".into()),
             n,
+            silent: 0,
             since: 0,
             cpe_id: 7,
             service_id: Some(9),
             service_code: None,
             customer_name: None,
         }
+    }
+
+    #[test]
+    fn routers_that_cannot_be_called_need_a_look_when_they_fall_silent() {
+        let v = View { now: types::UtcMs(60_000), zone: jiff::tz::TimeZone::UTC };
+        let waiting = group("WAITING_INFORM", "connection_request_unreachable", 3);
+        let calm = call_problem(&[&waiting], &v).expect("a problem");
+        assert_eq!(calm.who, "no action needed");
+        assert!(calm.text.ends_with("goes on by itself at its next contact."), "{}", calm.text);
+        let silent = CpeTrouble { silent: 2, ..waiting };
+        let problem = call_problem(&[&silent], &v).expect("a problem");
+        assert_eq!(problem.who, "needs a look");
+        assert!(
+            problem.text.ends_with(
+                "2 routers were expected to speak and did not: look at the line and the power there."
+            ),
+            "{}",
+            problem.text
+        );
     }
 
     #[test]

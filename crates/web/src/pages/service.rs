@@ -282,7 +282,7 @@ fn awaited(cpe: &CpeRow, v: &View) -> String {
         return cpe.reason_text.clone();
     }
     match cpe.next_inform_by {
-        Some(_) => format!("it is told at its next contact, expected by {}.", v.clock(cpe.next_inform_by)),
+        Some(by) => format!("it is told at its next contact, {}.", v.contact(by)),
         None => "it is told at its next contact.".to_owned(),
     }
 }
@@ -398,7 +398,7 @@ fn path(row: &ServiceRow, onu: Option<&OnuRow>, cpe: Option<&CpeRow>, proof: &Pr
             cpe.map(|cpe| {
                 let mut lines = vec![view::limited(&cpe.model, 40)];
                 if cpe.state != "ACTIVE" {
-                    lines.extend(cpe.next_inform_by.map(|at| format!("Next contact by {}", v.clock(at))));
+                    lines.extend(cpe.next_inform_by.map(|at| format!("Next contact {}", v.contact(at))));
                 }
                 lines
             })
@@ -454,8 +454,8 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool, every: bool) -> Result<D
     let takes_effect = match &cpe {
         Some(cpe) if cpe.next_inform_by.is_some() => {
             format!(
-                "It reaches the router at its next contact, expected by {}, or at once if it answers our call.",
-                v.clock(cpe.next_inform_by)
+                "It reaches the router at its next contact, {}, or at once if it answers our call.",
+                v.contact(cpe.next_inform_by)
             )
         }
         Some(_) => "It reaches the router at its next contact.".to_owned(),

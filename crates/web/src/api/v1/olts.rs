@@ -370,6 +370,18 @@ pub(super) async fn test_olt(State(ctx): State<Ctx>, Caller(actor): Caller, Id(i
     Ok(Json(OltTest { ok: said.ok, text: said.text }))
 }
 
+/// Reads an OLT now: its PON ports, ONUs and what is detected. Writes nothing to it. One that does not answer, or that
+/// another node works on, is an answer.
+#[utoipa::path(post, path = "/api/v1/olts/{id}/read", tag = "olts", params(("id" = i64, Path, description = "The OLT.")),
+    responses((status = 200, description = "Whether it was read, and why not.", body = OltTest)))]
+pub(super) async fn read_olt(State(ctx): State<Ctx>, Caller(actor): Caller, Id(id): Id) -> Answer<OltTest> {
+    let reading = crate::backend::read_olt(ctx.app(), &actor, OltId(id)).await?;
+    let ok = matches!(reading, app::OltReading::Read);
+    let row = found(ctx.read().olt(id).await?, "OLT", id)?;
+    let (_, title, text) = crate::pages::olts::read_words(reading, &row, &ctx.view());
+    Ok(Json(OltTest { ok, text: format!("{title}: {text}") }))
+}
+
 /// Whether the configuration of an OLT is saved, as far as it is known. Nothing is asked of the OLT.
 #[utoipa::path(get, path = "/api/v1/olts/{id}/saving", tag = "olts", params(("id" = i64, Path, description = "The OLT.")),
     responses((status = 200, description = "What is known.", body = OltSaving)))]

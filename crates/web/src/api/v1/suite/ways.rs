@@ -15,6 +15,14 @@ async fn from_an_olt_to_an_order() {
     let olt = bed.olt().await;
     let said = bed.post(&format!("/api/v1/olts/{olt}/test"), json!({})).await;
     assert_eq!((said.status, &said.json()["ok"]), (StatusCode::OK, &json!(false)), "nobody listens there");
+    let read = bed.post(&format!("/api/v1/olts/{olt}/read"), json!({})).await;
+    assert_eq!((read.status, &read.json()["ok"]), (StatusCode::OK, &json!(false)), "{}", read.text);
+    assert!(
+        read.json()["text"].as_str().expect("words").starts_with("The OLT does not answer: "),
+        "{}",
+        read.text
+    );
+    bed.post("/api/v1/olts/99/read", json!({})).await.problem(StatusCode::NOT_FOUND);
     let place = format!("/api/v1/olts/{olt}/saving");
     assert_eq!(bed.get(&place).await.json()["saved"], json!(true), "nothing was changed");
     let ordered = bed.post(&format!("/api/v1/olts/{olt}/save"), json!({})).await;
