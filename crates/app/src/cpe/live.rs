@@ -716,6 +716,7 @@ impl Orders {
                         kind: value.kind.xsd().to_owned(),
                         writable: value.writable,
                         read_at: now,
+                        source: String::new(),
                     }));
                 }
                 Effect::ForgetBelow { path, before } => orders.forget.push((path.clone(), *before)),
