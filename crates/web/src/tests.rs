@@ -3,6 +3,7 @@
 
 mod authorise;
 pub(crate) mod bed;
+mod care;
 mod cpe;
 mod dialogs;
 mod faults;

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod authorise;
+pub(crate) mod care;
 pub(crate) mod cpes;
 pub(crate) mod customers;
 pub(crate) mod detected;

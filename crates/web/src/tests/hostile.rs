@@ -30,6 +30,8 @@ async fn a_hostile_name_is_text_on_every_page() {
         format!("/cpes/{cpe}"),
         format!("/cpes/{cpe}/live"),
         format!("/cpes/{cpe}/parameters"),
+        format!("/cpes/{cpe}/care"),
+        format!("/cpes/{cpe}/care?path=%22%3E%3Cscript%3Ealert(1)%3C/script%3E."),
         "/faults".into(),
         "/customers".into(),
         "/customers/1".into(),

@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod cpes;
 mod customers;
+mod device_orders;
 mod document;
 mod faults;
 mod idempotency;
@@ -102,8 +103,8 @@ impl Table {
 
 fn table() -> Table {
     use Permission::{
-        AuthoriseOnu, ManageKeys, ManageUsers, OperateCpe, ReadAudit, RenewSecrets, WriteCustomers,
-        WriteOlts, WritePlans, WriteServices, WriteSettings,
+        AuthoriseOnu, ConfigureCpe, ManageKeys, ManageUsers, OperateCpe, ReadAudit, RenewSecrets, RestartCpe,
+        WriteCustomers, WriteOlts, WritePlans, WriteServices, WriteSettings,
     };
     Table { rows: Vec::new(), routes: OpenApiRouter::with_openapi(document::head()) }
         .with(Need::Public, routes!(document::get_openapi))
@@ -179,6 +180,13 @@ fn table() -> Table {
         .order(OperateCpe, routes!(cpes::release_cpe))
         .order(OperateCpe, routes!(cpes::override_clock))
         .order(OperateCpe, routes!(cpes::restore_clock))
+        .order(OperateCpe, routes!(device_orders::refresh_cpe))
+        .order(ConfigureCpe, routes!(device_orders::set_parameters))
+        .order(RestartCpe, routes!(device_orders::reboot_cpe))
+        .order(RestartCpe, routes!(device_orders::factory_reset_cpe))
+        .read(routes!(device_orders::list_device_orders))
+        .read(routes!(device_orders::get_device_order))
+        .order(OperateCpe, routes!(device_orders::cancel_device_order))
         .read(routes!(models::list_cpe_models))
         .read(routes!(models::get_cpe_model))
         .order(WriteSettings, routes!(models::override_family))

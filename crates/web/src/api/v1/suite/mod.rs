@@ -1,5 +1,6 @@
 //! The API as a program sees it: the real routes, guard and application over a database of its own.
 
+mod device_orders;
 mod lists;
 mod orders;
 mod permissions;

@@ -1,0 +1,104 @@
+//! The page on which a router is read, changed and restarted.
+
+use app::Role;
+use http::StatusCode;
+use store::{StoreError, rows};
+use types::CpeId;
+
+use super::bed::{Bed, NOW, between};
+
+/// A device of the seeded network with a fresh machine and a few parameters.
+async fn device(bed: &Bed) -> CpeId {
+    let (_, cpe, _) = bed.seeded().await;
+    let fresh = serde_json::to_value(provisioning::Device::new(NOW)).expect("json");
+    let parameter = |path: &str, value: &str, writable: bool| rows::CpeParameter {
+        cpe_id: cpe,
+        path: path.into(),
+        value: value.into(),
+        kind: "unsignedInt".into(),
+        writable: Some(writable),
+        read_at: NOW,
+        source: String::new(),
+    };
+    let mut found = vec![
+        parameter("Device.Hosts.Limit", "12", true),
+        parameter("Device.Hosts.Count", "7", false),
+        parameter("Device.Hosts.KeyPassphrase", "", true),
+    ];
+    found.extend((1..=60).map(|n| parameter(&format!("Device.Hosts.Host.{n}.Age"), "1", false)));
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let (fresh, found) = (fresh.clone(), found.clone());
+            Box::pin(async move {
+                let mut row: rows::Cpe = tx.require(cpe).await?;
+                row.machine = fresh;
+                tx.update(&row).await?.or_overtaken("the CPE")?;
+                store::cpes::put_parameters(tx, cpe, &found).await
+            })
+        })
+        .await
+        .expect("written");
+    cpe
+}
+
+#[tokio::test]
+async fn the_data_model_is_walked_step_by_step() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let root = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    assert!(root.contains("63 parameters"), "one object, with how much is below it");
+    let hosts = admin.get(&bed, &format!("/cpes/{cpe}/care?path=Device.Hosts.")).await.text;
+    assert!(hosts.contains("60 parameters") && hosts.contains(">secret<"), "{hosts}");
+    let table = admin.get(&bed, &format!("/cpes/{cpe}/care?path=Device.Hosts.Host.")).await.text;
+    let body = between(&table, "<tbody>", "</tbody>");
+    let place = |n: u32| body.find(&format!(">{n}</a>"));
+    assert!(place(2).expect("there") < place(10).expect("there"), "by number, not by letter: {body}");
+    assert_eq!(place(60), None, "the rest is on the next page");
+    let nothing = admin.get(&bed, &format!("/cpes/{cpe}/care?path=Device.Nothing.")).await.text;
+    assert!(nothing.contains("Nothing was read here yet"));
+}
+
+#[tokio::test]
+async fn a_change_is_ordered_with_its_type_checked_and_can_be_withdrawn() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let form = admin.get(&bed, &format!("/cpes/{cpe}/care?path=Device.Hosts.Limit")).await.text;
+    assert!(between(&form, "id=\"edit\"", "</section>").contains("value=\"12\""));
+    let set = format!("/cpes/{cpe}/care/set");
+    let orders = async || bed.app.device_orders(cpe, 10).await.expect("readable");
+    for (path, value) in [("Device.Hosts.Limit", "many"), ("Device.Hosts.Count", "8")] {
+        let answer = admin.post(&bed, &set, &[("path", path), ("value", value)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(orders().await.len(), 0, "{path}: neither no number nor what is read-only");
+    }
+    admin.post(&bed, &set, &[("path", "Device.Hosts.KeyPassphrase"), ("value", "12345678")]).await;
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    assert!(!page.contains("12345678"), "a secret is never shown");
+    let order = orders().await.pop().expect("ordered");
+    assert_eq!(order.state, "waiting");
+    assert!(between(&page, "id=\"orders\"", "</section>").contains("Waiting for the next session"));
+    let id = order.id.to_string();
+    admin.post(&bed, &format!("/cpes/{cpe}/care/cancel"), &[("order", &id)]).await;
+    assert_eq!(orders().await[0].state, "cancelled");
+}
+
+#[tokio::test]
+async fn a_restart_needs_a_tick_and_a_right_of_its_own() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let reboot = format!("/cpes/{cpe}/care/reboot");
+    let orders = async || bed.app.device_orders(cpe, 10).await.expect("readable").len();
+    admin.post(&bed, &reboot, &[]).await;
+    assert_eq!(orders().await, 0, "not confirmed");
+    admin.post(&bed, &reboot, &[("confirmed", "1")]).await;
+    assert_eq!(orders().await, 1);
+    let mut technician = bed.person(Role::Technician).await;
+    let page = technician.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    assert!(!page.contains("id=\"dc-reboot\"") && page.contains("id=\"tree\""), "seen, not offered");
+    let answer = technician.post(&bed, &reboot, &[("confirmed", "1")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
