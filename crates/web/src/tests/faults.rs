@@ -77,7 +77,7 @@ async fn a_file_is_diagnosed_pasted_or_sent_and_not_kept() {
     let before = bed.app.store().count::<rows::CpeFault>().await.expect("counts");
     let pasted = admin.post(&bed, "/faults/import", &[("text", FILE)]).await;
     assert_eq!(pasted.status, StatusCode::OK);
-    let told = "67 % session triggering: 401 on connection request; the provisioning logic is sound";
+    let told = "67 % session triggering: 401 on connection request; devices cannot be called; 33 % are provisioning logic";
     assert!(pasted.text.contains(told), "{}", between(&pasted.text, "id=\"answer\"", "</main>"));
     let csrf = admin.csrf.clone();
     let sent = |file: &str| {
