@@ -548,7 +548,7 @@ mod tests {
     #[test]
     fn a_contact_that_did_not_come_is_overdue() {
         let v = view();
-        assert_eq!(v.contact(None), "");
+        assert_eq!(v.contact(None::<i64>), "");
         assert_eq!(v.contact(v.now), format!("expected by {}", v.clock(v.now)));
         let past = UtcMs(v.now.0 - 600_000);
         assert_eq!(v.contact(past), format!("overdue since {}", v.clock(past)));

@@ -452,7 +452,7 @@ async fn an_operator_chooses_one_of_the_wans_that_were_found(bed: &Bed) {
     row.machine = serde_json::to_value(&device).expect("json");
     let stored: Result<_, StoreError> =
         app.store().write(move |tx| Box::pin(async move { tx.update(&row).await })).await;
-    stored.expect("stored");
+    assert!(stored.expect("stored").is_changed(), "the row is as it was read");
     // Only somebody who may operate CPEs, and only one of those that were found.
     let viewer = world::person("vera", app::Role::Viewer);
     assert!(matches!(app.choose_wan(&viewer, id, &wan(3).path).await, Err(AppError::Forbidden(_))));
