@@ -76,6 +76,16 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
                     ..Default::default()
                 };
                 let cpe: CpeId = tx.insert(&cpe).await?;
+                let order = rows::DeviceOrder {
+                    key: "lk-o-1".into(),
+                    cpe_id: cpe,
+                    kind: "set".into(),
+                    shown: json!({}),
+                    state: "waiting".into(),
+                    results: json!([]),
+                    ..Default::default()
+                };
+                store::orders::insert(tx, &order, &types::Secret::new(PASSPHRASE)).await?;
                 tx.insert(&rows::CpeFirmware { product_class: "EG8145V5".into(), ..Default::default() })
                     .await?;
                 store::services::link_cpe(tx, ServiceId(service), Some(cpe)).await?;
