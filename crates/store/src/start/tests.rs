@@ -179,6 +179,9 @@ async fn a_hole_in_the_record_is_refused() {
 
 #[test]
 fn a_conflict_on_the_way_in_is_told_as_what_it_is() {
-    let error = StartError::from(StoreError::Unavailable { why: "gone".to_owned() });
-    assert_eq!(error.to_string(), "the database could not be opened: the database does not answer: gone");
+    let error = StartError::from(StoreError::Unavailable { why: "gone".to_owned() }).of("sqlite /srv/lk.db");
+    assert_eq!(
+        error.to_string(),
+        "the database at sqlite /srv/lk.db could not be opened: the database does not answer: gone"
+    );
 }

@@ -120,7 +120,7 @@ fn table() -> Table {
         .may(WriteOlts, routes!(olts::update_olt))
         .read(routes!(olts::list_pon_ports))
         .may(WriteOlts, routes!(olts::test_olt))
-        .may(WriteOlts, routes!(olts::read_olt))
+        .may(AuthoriseOnu, routes!(olts::read_olt))
         .read(routes!(olts::get_saving))
         .order(WriteOlts, routes!(olts::save_olt))
         .may(WriteOlts, routes!(olts::forget_host_key))

@@ -30,7 +30,7 @@ pub(super) struct ProvisioningPolicy {
     #[schema(minimum = 3600, maximum = 2592000)]
     park_s: u64,
     /// How long to watch for an Inform after a connection request, seconds.
-    #[schema(minimum = 5, maximum = 60)]
+    #[schema(minimum = 5, maximum = 10)]
     watchdog_s: u64,
     /// Least time between two connection requests to one device, seconds.
     #[schema(minimum = 10, maximum = 86400)]
