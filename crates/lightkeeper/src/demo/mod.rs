@@ -209,6 +209,9 @@ async fn watch(app: &app::App, plans: &[OnuPlan]) -> anyhow::Result<()> {
     }
 }
 
+/// What the README promises a visitor: most ONUs are ACTIVE within this.
+const PROMISE: Duration = Duration::from_secs(90);
+
 /// Waits until every ONU is as the scenario expects and every quirk in it has shown: a demo whose traps nobody steps
 /// into shows nothing. A network of another process keeps its record to itself.
 async fn check(
@@ -236,7 +239,7 @@ async fn check(
             bar.finish_and_clear();
             table::print(&standings);
             if let Some(most) = most {
-                println!("Most ONUs were ACTIVE after {} s.", most.as_secs());
+                println!("{}", told_most(most));
             }
             for quirk in &idle {
                 println!("Not shown: {quirk}; nothing that happened to this ONU made it act.");
@@ -246,5 +249,30 @@ async fn check(
             return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         look_again().await;
+    }
+}
+
+/// How long it took until most ONUs were ACTIVE, measured by what the demo promises. A slow machine is no fault.
+fn told_most(took: Duration) -> String {
+    let took_s = took.as_secs();
+    if took_s <= PROMISE.as_secs() {
+        return format!("Most ONUs were ACTIVE after {took_s} s.");
+    }
+    format!(
+        "Most ONUs were ACTIVE after {took_s} s, later than the {} s that the demo promises: this machine is slower than \
+         that or has other work.",
+        PROMISE.as_secs()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_demo_is_said_to_be_late() {
+        assert_eq!(told_most(PROMISE), "Most ONUs were ACTIVE after 90 s.");
+        let late = told_most(Duration::from_secs(95));
+        assert!(late.contains("after 95 s, later than the 90 s"), "{late}");
     }
 }
