@@ -307,8 +307,7 @@ impl CpeRecord {
             .collect()
     }
 
-    /// Sessions with more than one AddObject or DeleteObject, or with one of these and a SetParameterValues that is
-    /// not about the management server.
+    /// Sessions with more than one AddObject or DeleteObject, or with one of these and a SetParameterValues.
     pub fn crowded_sessions(&self) -> Vec<Finding> {
         let mut per_session: BTreeMap<u64, (Vec<&Entry>, bool)> = BTreeMap::new();
         for entry in &self.entries {
@@ -316,9 +315,7 @@ impl CpeRecord {
                 What::Order { told: Told::Added { .. } | Told::Deleted { .. }, .. } => {
                     per_session.entry(entry.session).or_default().0.push(entry);
                 }
-                What::Order { told: Told::Set { settings, .. }, .. }
-                    if settings.iter().any(|(path, _)| !path.contains(".ManagementServer.")) =>
-                {
+                What::Order { told: Told::Set { .. }, .. } => {
                     per_session.entry(entry.session).or_default().1 = true;
                 }
                 _ => {}
@@ -505,7 +502,8 @@ mod tests {
             1
         );
         let own = set("InternetGatewayDevice.ManagementServer.Username", "x", 1);
-        assert_eq!(record(vec![order(1, added("2.")), order(1, own)]).crowded_sessions(), []);
+        let mixed = record(vec![order(1, added("2.")), order(1, own)]);
+        assert_eq!(mixed.crowded_sessions().len(), 1, "the management server is no exception");
     }
 
     #[test]
