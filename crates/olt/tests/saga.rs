@@ -611,6 +611,66 @@ async fn what_an_engineer_put_on_the_onu_meanwhile_is_not_undone() {
     }
 }
 
+/// An OLT that takes a line with traffic tables and lists other ones, or none: what the journal has as sent is ours, and is
+/// taken off with the ONU, also where the process dies on the way.
+#[tokio::test]
+async fn a_port_of_ours_with_other_traffic_tables_is_undone() {
+    for listed in [Some((8, 9)), None] {
+        let olt = FakeOlt::new();
+        olt.world().other_tables = Some(listed);
+        let outcome = run(&olt, &authorise(), &mut MemoryJournal::default()).await.expect("an outcome");
+        let Outcome::Undone { reason } = &outcome else { panic!("{listed:?}: {outcome:?}") };
+        assert!(reason.contains("VLAN 100") && reason.contains("traffic tables 6/7"), "{reason}");
+        assert!(olt.is_untouched(), "{:?}", olt.world());
+        // From after the first service port was sent to while it is undone.
+        for write in 4..=12 {
+            let (olt, journal) = (FakeOlt::new(), MemoryJournal::default());
+            olt.world().other_tables = Some(listed);
+            *journal.blow.lock().expect("blow") = Some((write, JournalBlow::KillAfter));
+            {
+                let (mut driver, mut own) = (olt.driver(), journal.clone());
+                tokio::select! {
+                    outcome = async { execute(&mut driver, &authorise(), &facts(), &mut own).await } => panic!("{outcome:?}"),
+                    () = journal.killed.notified() => {}
+                }
+            }
+            let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed");
+            assert!(matches!(outcome, Some(Outcome::Undone { .. })), "{write}: {outcome:?}");
+            assert!(olt.is_untouched(), "{write}: {:?}", olt.world());
+        }
+    }
+}
+
+/// A port that carries what ours was to carry, put there before ours was sent: the OLT refuses ours, so that one is not ours
+/// and stays. It is said how it differs.
+#[tokio::test]
+async fn a_port_in_the_way_of_ours_is_not_undone() {
+    let (olt, outcome) = undone_after(3, |olt| {
+        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 100, gem: 1, traffic: Some((8, 9)) };
+        olt.world().ports.insert(900, port);
+    })
+    .await;
+    let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{outcome:?}") };
+    assert!(
+        reason.contains("service port 900 (VLAN 100) with traffic tables 8/9 instead of 6/7"),
+        "{reason}"
+    );
+    assert!(olt.world().ports.contains_key(&900) && olt.world().onts.contains_key(&(pon(), 1)));
+    assert!(!left.iter().any(|line| line.contains("900")), "{left:?}");
+    // Neither one with another flow.
+    let (olt, outcome) = undone_after(11, |olt| {
+        let mut world = olt.world();
+        world.ports.retain(|_, port| port.ont != 1 || port.vlan != 100);
+        let port = Port { pon: pon(), ont: 1, vlan: 100, user_vlan: 101, gem: 1, traffic: Some((6, 7)) };
+        world.ports.insert(901, port);
+    })
+    .await;
+    let Outcome::NeedsOperator { reason, left } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("service port 901 (VLAN 100) by now"), "{reason}");
+    assert!(olt.world().ports.contains_key(&901));
+    assert!(!left.iter().any(|line| line.contains("901")), "{left:?}");
+}
+
 /// A task that died before its management address or its ACS was set, and an engineer who set one of them meanwhile: the
 /// OLT would take ours without a word in its place, so it is not sent.
 #[tokio::test]

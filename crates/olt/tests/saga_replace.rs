@@ -192,6 +192,47 @@ async fn a_new_box_that_is_refused_leaves_the_old_one_as_it_was() {
     }
 }
 
+/// Putting the old ONU back was interrupted, and an engineer bound another ACS profile to it: it is not written over, and he
+/// is told so in a sentence.
+#[tokio::test]
+async fn what_an_engineer_set_on_the_old_one_is_not_written_over() {
+    let mut met = 0;
+    for at in 20..80 {
+        let olt = a_new_box_on_the_old_fibre().await;
+        let refusal = r#"ont add 6 1 sn-auth "4857544300000077""#;
+        olt.world().refuse.push((refusal.into(), "  Failure: The board does not support it".into()));
+        olt.arm(at, Blow::KillBefore);
+        let journal = MemoryJournal::default();
+        {
+            let (mut driver, mut own) = (olt.driver(), journal.clone());
+            tokio::select! {
+                outcome = async { execute(&mut driver, &replacing(), &facts(), &mut own).await } => {
+                    outcome.expect("an outcome");
+                    break;
+                }
+                () = olt.killed.notified() => {}
+            }
+        }
+        {
+            let mut world = olt.world();
+            world.process_dead = false;
+            let Some(ont) = world.onts.get_mut(&(pon(), 1)) else { continue };
+            if ont.acs.is_some() {
+                continue;
+            }
+            ont.acs = Some(9);
+        }
+        met += 1;
+        let outcome = resume(&mut olt.driver(), &mut journal.clone()).await.expect("resumed");
+        let Some(Outcome::NeedsOperator { reason, .. }) = &outcome else { panic!("{at}: {outcome:?}") };
+        let told =
+            "could not be put back at 0/1/6 ONU 1: it carries ACS profile 9, which this task did not make";
+        assert!(reason.contains(told), "{reason}");
+        assert_eq!(olt.world().onts[&(pon(), 1)].acs, Some(9), "{at}");
+    }
+    assert!(met > 3, "the way back was interrupted {met} times only");
+}
+
 #[tokio::test]
 async fn a_replacement_takes_nobody_elses_place_and_nobody_elses_service_port() {
     // Somebody registered the new box already.

@@ -1,12 +1,12 @@
 //! From wish, facts and snapshot to the plan, or to the sentence why there is none.
 
 use super::{
-    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Likeness, Line, Lookup, ManagementAddress,
-    MoveSpec, OnuRef, Operation, Plan, PlanRefusal, Restore, ServicePortSpec, Snapshot, Step, TagTransform,
+    AuthoriseSpec, Check, DeauthoriseSpec, Existing, Facts, Line, Lookup, ManagementAddress, MoveSpec,
+    OnuRef, Operation, Plan, PlanRefusal, Restore, ServicePortSpec, Snapshot, Step, TagTransform,
 };
 use crate::{
     dialect::{Dialect, ErrorClass, ModeStep},
-    model::{AddressKind, ManagementRow},
+    model::{AddressKind, ManagementRow, ServicePortRow},
     sanitise,
     template::{Parameter, Parameters, TemplateError, parameters},
 };
@@ -426,7 +426,8 @@ fn registered_as(existing: &Existing, spec: &DeauthoriseSpec) -> Check {
 /// The writes that take an ONU off: its service ports first, or the OLT refuses. Nothing is taken off that we did not
 /// make: it would go with the ONU, and nobody could put it back.
 fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Result<Vec<Step>, PlanRefusal> {
-    let what = foreign(spec.made.as_deref(), Likeness::AnySpeed, existing);
+    let made = spec.made.as_deref();
+    let what = foreign(made, |row| made.is_none_or(|made| made.made_flow(row)), existing);
     if !what.is_empty() {
         return Err(PlanRefusal::NotOurs { onu: spec.onu, what });
     }
@@ -455,13 +456,16 @@ fn removal(spec: &DeauthoriseSpec, dialect: &Dialect, existing: &Existing) -> Re
     Ok(steps)
 }
 
-/// What stands on an ONU and is not what we made for it, in words.
-pub(crate) fn foreign(made: Option<&AuthoriseSpec>, likeness: Likeness, existing: &Existing) -> Vec<String> {
+/// What stands on an ONU and is not what we made for it, in words. `ours`: whether a service port is ours.
+pub(crate) fn foreign(
+    made: Option<&AuthoriseSpec>,
+    ours: impl Fn(&ServicePortRow) -> bool,
+    existing: &Existing,
+) -> Vec<String> {
     // A person says that all of it may go.
     let Some(made) = made else { return Vec::new() };
-    let ports = existing.service_ports.iter().filter(|row| !made.made_it(row, likeness));
-    let mut what: Vec<String> =
-        ports.map(|row| format!("service port {} (VLAN {})", row.index, row.vlan)).collect();
+    let ports = existing.service_ports.iter().filter(|row| !ours(row));
+    let mut what: Vec<String> = ports.map(|row| port_words(made, row)).collect();
     let configured = existing.management.iter().filter(|row| row.vlan.is_some());
     for row in configured.filter(|row| !made.management.as_ref().is_some_and(|management| management.is(row)))
     {
@@ -473,6 +477,23 @@ pub(crate) fn foreign(made: Option<&AuthoriseSpec>, likeness: Likeness, existing
         what.push(format!("ACS profile {id}"));
     }
     what
+}
+
+/// A service port of somebody else; of one that carries what one of ours carries, how it differs.
+fn port_words(made: &AuthoriseSpec, row: &ServicePortRow) -> String {
+    let port = format!("service port {} (VLAN {})", row.index, row.vlan);
+    let tables = |inbound: Option<u32>, outbound: Option<u32>| {
+        let word = |table: Option<u32>| table.map_or_else(|| "-".to_owned(), |table| table.to_string());
+        format!("{}/{}", word(inbound), word(outbound))
+    };
+    match made.service_ports.iter().find(|spec| spec.is_flow(row) && !spec.is(row)) {
+        Some(spec) => format!(
+            "{port} with traffic tables {} instead of {}",
+            tables(row.traffic_in, row.traffic_out),
+            tables(spec.traffic_in, spec.traffic_out)
+        ),
+        None => port,
+    }
 }
 
 fn management_words(row: &ManagementRow) -> String {

@@ -186,22 +186,10 @@ pub struct AuthoriseSpec {
 }
 
 impl AuthoriseSpec {
-    /// Whether a service port of that ONU is one that this made.
-    pub(crate) fn made_it(&self, row: &ServicePortRow, likeness: Likeness) -> bool {
-        self.service_ports.iter().any(|port| match likeness {
-            Likeness::AsSent => port.is(row),
-            Likeness::AnySpeed => port.is_flow(row),
-        })
+    /// Whether a service port of that ONU is one that this made, whose speed may have been changed since.
+    pub(crate) fn made_flow(&self, row: &ServicePortRow) -> bool {
+        self.service_ports.iter().any(|port| port.is_flow(row))
     }
-}
-
-/// How much a service port must look like what we sent to count as ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Likeness {
-    /// In everything that was sent: made minutes ago, or by somebody else.
-    AsSent,
-    /// It has lived: its speed may have been changed since.
-    AnySpeed,
 }
 
 /// The wish to remove an ONU and its service ports.

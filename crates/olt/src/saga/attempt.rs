@@ -17,12 +17,24 @@ use types::PonPath;
 pub(super) enum Stop {
     /// It failed for good: compensate.
     Failed(String),
+    /// The same, and the OLT took nothing of this step: what is there like it is somebody else's.
+    NotTaken(String),
     /// The registration belongs to somebody else: there is nothing of ours.
     NotOurs(String),
     /// The step would write over this, which somebody else set.
     WouldReplace(String),
     /// The OLT cannot be reached.
     Interrupted(OltError),
+}
+
+impl Stop {
+    /// That it failed, of a step whose line the OLT can have taken in an earlier try only.
+    fn untaken(self, earlier: bool) -> Stop {
+        match self {
+            Stop::Failed(reason) if !earlier => Stop::NotTaken(reason),
+            other => other,
+        }
+    }
 }
 
 impl From<OltError> for Stop {
@@ -110,8 +122,10 @@ impl Attempt<'_> {
         let step = self.step;
         let registers = matches!(step.expect, Check::Registered { .. });
         let (mut tries, mut busy) = (0u32, 0u32);
+        // An earlier try of this step may have worked, as far as is known here.
+        let mut earlier = false;
         loop {
-            if unclear && self.took_effect(driver, registers).await? {
+            if unclear && self.took_effect(driver, registers).await.map_err(|stop| stop.untaken(earlier))? {
                 return Ok(());
             }
             let (command, reply) = match driver.send_line(&step.line).await {
@@ -123,7 +137,7 @@ impl Attempt<'_> {
                     tries += 1;
                     let pause = match error.effect() {
                         Effect::Unknown => {
-                            unclear = true;
+                            (unclear, earlier) = (true, true);
                             driver.patience.settle
                         }
                         Effect::None => driver.patience.reconnect_pause * tries,
@@ -166,10 +180,10 @@ impl Attempt<'_> {
                     tokio::time::sleep(driver.patience.settle).await;
                 }
                 Verdict::Rejected { class, message } if step.idempotent_if.contains(&class) => {
-                    return self.confirm(driver, &message).await;
+                    return self.confirm(driver, &message).await.map_err(|stop| stop.untaken(earlier));
                 }
                 Verdict::Rejected { message, .. } => {
-                    return Err(Stop::Failed(format!("the OLT refused: {message}")));
+                    return Err(Stop::Failed(format!("the OLT refused: {message}")).untaken(earlier));
                 }
             }
         }

@@ -64,6 +64,9 @@ pub enum TaskState {
         reason: String,
         /// The registration was seen to take effect, so what stands at the place is this task's.
         registered: bool,
+        /// How many steps, from the first, the OLT may have taken.
+        #[serde(default)]
+        sent: usize,
     },
     /// What was done at the new place is gone; the ONU is being put back at its old one.
     Restoring {
@@ -193,8 +196,9 @@ pub async fn resume(driver: &mut Driver, journal: &mut dyn Journal) -> Result<Op
     let Some(record) = journal.load().await? else { return Ok(None) };
     match &record.state {
         TaskState::Finished { outcome } => Ok(Some(outcome.clone())),
-        TaskState::Compensating { reason, registered } => {
-            compensate(driver, &record, reason.clone(), *registered, journal).await.map(Some)
+        TaskState::Compensating { reason, registered, sent } => {
+            let done = Sent { registered: *registered, steps: *sent };
+            compensate(driver, &record, reason.clone(), done, journal).await.map(Some)
         }
         TaskState::Restoring { reason } => restore(driver, &record, reason.clone(), journal).await.map(Some),
         TaskState::Planned
@@ -271,6 +275,16 @@ async fn proceed(
         | TaskState::Restoring { .. }
         | TaskState::Finished { .. } => false,
     };
+    // What the journal had as sent when the process died, which going through the steps anew does not take back.
+    let known = match record.state {
+        TaskState::Applying { step } | TaskState::Applied { step } => step + 1,
+        TaskState::Verifying => record.plan.steps.len(),
+        TaskState::Planned
+        | TaskState::Removing
+        | TaskState::Compensating { .. }
+        | TaskState::Restoring { .. }
+        | TaskState::Finished { .. } => 0,
+    };
     for (position, step) in record.plan.steps.iter().enumerate() {
         journal.advance(&TaskState::Applying { step: position }).await?;
         let attempt = Attempt { spec, onu: record.plan.onu, step, registered };
@@ -281,7 +295,13 @@ async fn proceed(
             }
             Err(Stop::Failed(reason)) => {
                 let reason = format!("`{}`: {reason}", step.line.text);
-                return compensate(driver, record, reason, registered, journal).await;
+                let sent = Sent { registered, steps: known.max(position + 1) };
+                return compensate(driver, record, reason, sent, journal).await;
+            }
+            Err(Stop::NotTaken(reason)) => {
+                let reason = format!("`{}`: {reason}", step.line.text);
+                let sent = Sent { registered, steps: known.max(position) };
+                return compensate(driver, record, reason, sent, journal).await;
             }
             // It is registered, and not by us: there is nothing of ours to take back. Perhaps the way back is open, or
             // the OLT restarted with what it had saved and everything is as before: reading shows it.
@@ -308,8 +328,14 @@ async fn proceed(
     let wait = record.before.detected_on.is_some();
     match verify(driver, &record.plan, wait).await {
         Ok(report) => finish(journal, Outcome::Done(report)).await,
-        Err(Stop::Failed(reason) | Stop::NotOurs(reason) | Stop::WouldReplace(reason)) => {
-            compensate(driver, record, reason, true, journal).await
+        Err(
+            Stop::Failed(reason)
+            | Stop::NotTaken(reason)
+            | Stop::NotOurs(reason)
+            | Stop::WouldReplace(reason),
+        ) => {
+            let sent = Sent { registered: true, steps: record.plan.steps.len() };
+            compensate(driver, record, reason, sent, journal).await
         }
         Err(Stop::Interrupted(error)) => Err(SagaError::Interrupted(error)),
     }
@@ -377,14 +403,23 @@ async fn verify(driver: &mut Driver, plan: &Plan, wait: bool) -> Result<Report, 
     Ok(report(plan, existing.as_ref(), remarks))
 }
 
+/// How far a task got that is to be undone.
+struct Sent {
+    /// The registration was seen to take effect.
+    registered: bool,
+    /// How many steps, from the first, the OLT may have taken.
+    steps: usize,
+}
+
 async fn compensate(
     driver: &mut Driver,
     record: &TaskRecord,
     reason: String,
-    registered: bool,
+    sent: Sent,
     journal: &mut dyn Journal,
 ) -> Result<Outcome, SagaError> {
-    journal.advance(&TaskState::Compensating { reason: reason.clone(), registered }).await?;
+    let Sent { registered, steps } = sent;
+    journal.advance(&TaskState::Compensating { reason: reason.clone(), registered, sent: steps }).await?;
     let spec = match &record.plan.operation {
         Operation::Authorise(spec) => spec,
         Operation::Move(spec) | Operation::Replace(spec) => &spec.to,
@@ -397,7 +432,8 @@ async fn compensate(
     if record.before.existing.is_some() && record.plan.restore.is_none() {
         return finish(journal, Outcome::NeedsOperator { reason, left: vec![] }).await;
     }
-    let ours = Ownership::Task { spec, registered: &first.expect, certain: registered };
+    let sent = &record.plan.steps[..steps.min(record.plan.steps.len())];
+    let ours = Ownership::Task { spec, registered: &first.expect, certain: registered, sent };
     match undo(driver, spec.serial, record.plan.onu, &ours).await {
         Ok(Undoing::Gone { .. }) if record.plan.restore.is_some() => {
             restore(driver, record, reason, journal).await
@@ -429,7 +465,10 @@ async fn stuck(
 ) -> Result<Outcome, SagaError> {
     match Stop::from(error) {
         Stop::Interrupted(error) => Err(SagaError::Interrupted(error)),
-        Stop::Failed(obstacle) | Stop::NotOurs(obstacle) | Stop::WouldReplace(obstacle) => {
+        Stop::Failed(obstacle)
+        | Stop::NotTaken(obstacle)
+        | Stop::NotOurs(obstacle)
+        | Stop::WouldReplace(obstacle) => {
             let reason = format!("{reason}. What is left of it cannot be read: {obstacle}");
             finish(journal, Outcome::NeedsOperator { reason, left }).await
         }
@@ -521,8 +560,14 @@ async fn restore(
         let attempt = Attempt { spec: &back.spec, onu: back.onu, step, registered: position > 0 };
         match attempt.apply(driver, true).await {
             Ok(()) => {}
-            Err(Stop::Interrupted(error)) => return Err(SagaError::Interrupted(error)),
-            Err(Stop::Failed(obstacle) | Stop::NotOurs(obstacle) | Stop::WouldReplace(obstacle)) => {
+            Err(stop) => {
+                let obstacle = match stop {
+                    Stop::Interrupted(error) => return Err(SagaError::Interrupted(error)),
+                    Stop::WouldReplace(what) => {
+                        format!("it carries {what}, which this task did not make")
+                    }
+                    Stop::Failed(obstacle) | Stop::NotTaken(obstacle) | Stop::NotOurs(obstacle) => obstacle,
+                };
                 let left = by_hand(driver, &back.steps[position..]);
                 let reason = format!(
                     "{reason}. {} could not be put back at {}: {obstacle}",

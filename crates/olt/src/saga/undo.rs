@@ -8,7 +8,7 @@ use crate::{
     dialect::{ErrorClass, Verdict},
     driver::{Driver, OltError},
     model::{ManagementRow, ServicePortRow},
-    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Existing, Likeness, Line, OnuRef, foreign, line, moves},
+    plan::{AuthoriseSpec, Check, DeauthoriseSpec, Existing, Line, OnuRef, Step, foreign, line, moves},
 };
 use types::Serial;
 
@@ -27,7 +27,7 @@ async fn left_lines(
     let mut lines = Vec::new();
     match existing {
         Some(existing) => {
-            if let Ownership::Task { spec, registered, certain } = ours {
+            if let Ownership::Task { spec, registered, certain, .. } = ours {
                 if !is_ours(driver, spec, registered, &existing, *certain) {
                     return Ok(Left::NotOurs(existing.at()));
                 }
@@ -46,19 +46,21 @@ async fn left_lines(
             }
             // Indexes as the OLT lists them now: a crash between push and record leaves ports nobody wrote down, and
             // they would block the removal for ever.
-            for port in ports.iter().filter(|row| ours.may_remove(row)) {
+            for port in ports.iter().filter(|row| ours.may_remove(row, &ports)) {
                 lines.push(line(&dialect, "service_port_delete", onu, [("index", port.index.into())])?);
             }
             lines.push(line(&dialect, "onu_delete", onu, [])?);
             // It would go with the ONU, or is what somebody repaired it with: then nothing at all is taken off.
-            let what = foreign(ours.made(), ours.likeness(), &Existing { service_ports: ports, ..existing });
+            let may_remove = |row: &ServicePortRow| ours.may_remove(row, &ports);
+            let existing = Existing { service_ports: ports.clone(), ..existing };
+            let what = foreign(ours.made(), may_remove, &existing);
             if !what.is_empty() {
                 return Ok(Left::Theirs { what, lines });
             }
         }
         None => {
             // Service ports without an ONU: only those we planned, and only if nobody else sits at the place.
-            let orphans: Vec<_> = ports.iter().filter(|row| ours.planned(row)).collect();
+            let orphans: Vec<_> = ports.iter().filter(|row| ours.planned(row, &ports)).collect();
             if !orphans.is_empty()
                 && persist(driver, move |driver: &mut Driver| Box::pin(driver.onu(onu))).await?.is_none()
             {
@@ -94,8 +96,9 @@ enum Left {
 
 /// Why we may remove an ONU.
 pub(super) enum Ownership<'a> {
-    /// The task registered it. `certain`: the journal saw the registration take effect.
-    Task { spec: &'a AuthoriseSpec, registered: &'a Check, certain: bool },
+    /// The task registered it. `certain`: the journal saw the registration take effect. `sent`: the steps that the journal
+    /// has as sent.
+    Task { spec: &'a AuthoriseSpec, registered: &'a Check, certain: bool, sent: &'a [Step] },
     /// A person asked for its removal by serial and place.
     Asked { removal: &'a DeauthoriseSpec },
 }
@@ -109,27 +112,28 @@ impl Ownership<'_> {
         }
     }
 
-    /// What this very task made has the shape in which it was sent, also where it died before it could write it down.
-    /// What was made long ago may have got another speed.
-    fn likeness(&self) -> Likeness {
-        match self {
-            Ownership::Task { .. } => Likeness::AsSent,
-            Ownership::Asked { .. } => Likeness::AnySpeed,
-        }
+    /// What is on our ONU, among all of its service ports, and may go with it.
+    fn may_remove(&self, row: &ServicePortRow, all: &[ServicePortRow]) -> bool {
+        self.made().is_none() || self.planned(row, all)
     }
 
-    /// What is on our ONU and may go with it.
-    fn may_remove(&self, row: &ServicePortRow) -> bool {
-        self.made().is_none_or(|made| made.made_it(row, self.likeness()))
-    }
-
-    /// What we have planned ourselves, told by the row alone.
-    fn planned(&self, row: &ServicePortRow) -> bool {
+    /// What we have planned ourselves, told by the service ports alone.
+    fn planned(&self, row: &ServicePortRow, all: &[ServicePortRow]) -> bool {
         match self {
-            Ownership::Task { spec, .. } => spec.service_ports.iter().any(|port| port.is(row)),
-            Ownership::Asked { removal } => {
-                removal.made.as_ref().is_some_and(|made| made.service_ports.iter().any(|p| p.is_flow(row)))
+            Ownership::Task { spec, sent, .. } => {
+                // An OLT may take a line and list other traffic tables, or none. What was sent is ours for all that, if
+                // nothing else there carries the same.
+                let sent = sent.iter().filter_map(|step| match &step.expect {
+                    Check::ServicePort { spec } => Some(spec),
+                    _ => None,
+                });
+                let mut of_flow = sent.filter(|port| port.is_flow(row));
+                // What was sent has the shape in which it was sent, also where it could not be written down any more.
+                spec.service_ports.iter().any(|port| port.is(row))
+                    || of_flow.any(|port| all.iter().filter(|other| port.is_flow(other)).count() == 1)
             }
+            // What was made long ago may have got another speed.
+            Ownership::Asked { removal } => removal.made.as_ref().is_some_and(|made| made.made_flow(row)),
         }
     }
 }

@@ -98,6 +98,8 @@ pub struct World {
     pub silent_add: bool,
     /// Executes `service-port` without effect but without refusal.
     pub phantom_ports: bool,
+    /// Takes `service-port` with traffic tables and lists these instead, or none.
+    pub other_tables: Option<Option<(u32, u32)>>,
     /// Raises an unexpected question at commands that start so.
     pub ask: Option<String>,
     pub logins: usize,

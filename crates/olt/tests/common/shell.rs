@@ -442,13 +442,14 @@ impl Shell {
                 static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^service-port vlan (\d+) gpon (\S+) ont (\d+) gemport (\d+) multi-service user-vlan (\d+) tag-transform translate(?: inbound traffic-table index (\d+) outbound traffic-table index (\d+))?$").expect("regex"));
                 let Some(c) = PATTERN.captures(command) else { return "  % Parameter error, the error locates at '^'".into() };
                 let get = |i: usize| number(&c[i]);
+                let asked = c.get(6).map(|_| (u32::from(get(6)), u32::from(get(7))));
                 let port = Port {
                     pon: c[2].parse().expect("a port"),
                     ont: get(3),
                     vlan: get(1),
                     user_vlan: get(5),
                     gem: get(4),
-                    traffic: c.get(6).map(|_| (u32::from(get(6)), u32::from(get(7)))),
+                    traffic: world.other_tables.filter(|_| asked.is_some()).unwrap_or(asked),
                 };
                 if !world.onts.contains_key(&(port.pon, port.ont)) {
                     return "  Failure: The ONT does not exist".into();
