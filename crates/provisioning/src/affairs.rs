@@ -91,7 +91,7 @@ impl Work<'_> {
     /// Remembers what is wanted. False if it is what was wanted before: then nothing happened.
     pub(crate) fn told(&mut self, wish: &Wish) -> bool {
         let news = self.device.wish.as_ref().is_none_or(|known| known.layers != wish.layers);
-        self.device.wish = Some(wish.clone());
+        self.wishes(wish.clone());
         news
     }
 

@@ -110,7 +110,8 @@ impl Work<'_> {
         }
         let was_outstanding = connection.outstanding_since.is_some();
         if outcome == Outcome::Accepted {
-            // Only the Inform itself counts; the watchdog goes on.
+            // Only the Inform itself counts; the watchdog goes on. It may have been faster than this answer.
+            self.came_when_called();
             return;
         }
         connection.outstanding_since = None;
@@ -120,6 +121,17 @@ impl Work<'_> {
         self.connection_request_failed(outcome);
         if was_outstanding && !self.device.in_session() {
             self.wait_for_inform(Some(outcome));
+        }
+    }
+
+    /// The device took our credentials and came because of it: that it refused them before (401) is over.
+    pub(crate) fn came_when_called(&mut self) {
+        let came = self.device.session.as_ref().is_some_and(|session| session.called);
+        let connection = &mut self.device.connection;
+        let refused = connection.unauthorized_since.is_some();
+        if came && refused && connection.last_outcome == Some(Outcome::Accepted) {
+            connection.unauthorized_since = None;
+            self.device.ownership.repair_due = false;
         }
     }
 

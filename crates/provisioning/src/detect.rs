@@ -1,6 +1,6 @@
 //! What WANs the device has, and which one is ours to use. Reads a tree, changes nothing.
 
-use crate::{device::StoredObject, intent::InternetMode, tree::Tree};
+use crate::{ChosenWan, device::StoredObject, intent::InternetMode, tree::Tree};
 use profiles::cpe::{Reference, Slot, SlotLeaf, Wan, WanKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +67,7 @@ pub(crate) struct Search<'a> {
     pub stored: &'a BTreeMap<String, StoredObject>,
     pub label: &'a str,
     /// The one that an operator chose where several matched.
-    pub chosen: Option<&'a str>,
+    pub chosen: Option<&'a ChosenWan>,
     /// Addresses CWMP comes from.
     pub management_addresses: Vec<String>,
 }
@@ -312,7 +312,7 @@ impl Search<'_> {
                 [] => {}
                 [one] => return Target::Found(Box::new((*one).clone())),
                 several => {
-                    let chosen = several.iter().find(|wan| self.chosen == Some(wan.anchor.as_str()));
+                    let chosen = several.iter().find(|wan| self.chosen.is_some_and(|chosen| chosen.is(wan)));
                     return match chosen {
                         Some(wan) => Target::Found(Box::new((*wan).clone())),
                         None => Target::Several(several.iter().map(|wan| (*wan).clone()).collect()),

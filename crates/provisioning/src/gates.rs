@@ -158,7 +158,9 @@ impl Work<'_> {
             Err(next) => return next,
         };
         // What another layer wants does not wait for a path of this one.
-        let to_undo = self.device.run.as_ref().is_some_and(|run| run.rollback.is_some());
+        // Nor does what an attempt half changed: it is undone before anybody stops at this gate.
+        let to_undo =
+            self.device.run.as_ref().is_some_and(|run| run.rollback.is_some() || !run.touched.is_empty());
         let others = self.layers_due().iter().any(|layer| *layer != Layer::Internet);
         if let Some(reason) = self.no_path(&profile).filter(|_| !others && !to_undo) {
             self.say(reason);

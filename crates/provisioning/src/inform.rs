@@ -46,6 +46,10 @@ impl Work<'_> {
         {
             connection.url = Some(url.to_owned());
         }
+        let called = inform.has_event("6 CONNECTION REQUEST");
+        self.session().called = called;
+        self.came_when_called();
+        let connection = &mut self.device.connection;
         if connection.outstanding_since.take().is_some() {
             self.effect(Effect::StopTimer { timer: Timer::Watchdog });
         }
@@ -67,7 +71,7 @@ impl Work<'_> {
             self.device.ownership.proven_at.get_or_insert(now);
             self.device.ownership.first_contact = false;
         }
-        self.plan_repair(inform.has_event("6 CONNECTION REQUEST"));
+        self.plan_repair(called);
         self.orders_informed(inform);
         match self.device.state {
             State::Discovered => {

@@ -157,7 +157,7 @@ impl<'a> Work<'a> {
             Ok(profile) => profile,
             Err(next) => return next,
         };
-        self.device.wish = Some(Wish::of(self.context.intents.as_ref(), &self.context.fingerprint_key));
+        self.wishes(Wish::of(self.context.intents.as_ref(), &self.context.fingerprint_key));
         if self.run().rollback.is_some() {
             if !self.suspended() {
                 return self.roll_back(&profile);

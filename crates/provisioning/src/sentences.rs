@@ -621,7 +621,7 @@ pub(crate) fn several_wans(names: &[String], gone: Option<&ChosenWan>) -> Reason
     let count = names.len();
     let names: Vec<String> = names.iter().take(5).map(|name| short(name)).collect();
     let gone = gone.map(|chosen| {
-        format!("the one that {} chose ({}) is none of them any more; ", chosen.by, short(&chosen.path))
+        format!("the one that {} chose ({}) is none of them as it was then; ", chosen.by, short(&chosen.path))
     });
     Reason::new(
         Code::SeveralWansMatch,

@@ -150,7 +150,14 @@ fn samples() -> Vec<Reason> {
     }
     all.push(s::waiting(Some(O::Unreachable), url, None, Some(UtcMs(NOW.0 - 60_000)), NOW));
     let two = ["2_INTERNET_R_VID_200 (VLAN 200)".to_owned(), "old (VLAN 200)".to_owned()];
-    let chosen = crate::ChosenWan { path: path.into(), by: "ana".into(), at: NOW };
+    let chosen = crate::ChosenWan {
+        path: path.into(),
+        by: "ana".into(),
+        at: NOW,
+        wanted: None,
+        name: "2_INTERNET_R_VID_200".into(),
+        vlan: Some(200),
+    };
     all.extend([
         s::wan_chosen(&two[0], path, "ana"),
         s::wan_choice_gone(&chosen, Some(&two[1])),

@@ -17,6 +17,8 @@ pub(crate) struct Session {
     pub ready: bool,
     /// The Inform said the device (re)started.
     pub boot: bool,
+    /// The Inform said that it comes because it was called.
+    pub called: bool,
     /// Somebody claims to be this device and has not shown its secret: nothing of it counts yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Box<Claim>>,

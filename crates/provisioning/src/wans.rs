@@ -1,7 +1,7 @@
 //! Which of several WANs carries the service: a question for the operator, never a guess. The machine asks it with what it
 //! read, remembers the answer, and the next plan is made with it.
 
-use crate::{Intents, State, detect::FoundWan, plan::LayerPlan, sentences, work::Work};
+use crate::{Intents, Layer, State, Wish, detect::FoundWan, plan::LayerPlan, sentences, work::Work};
 use profiles::cpe::CpeProfile;
 use serde::{Deserialize, Serialize};
 use types::UtcMs;
@@ -72,6 +72,23 @@ pub struct ChosenWan {
     pub by: String,
     /// When.
     pub at: UtcMs,
+    /// What the service wanted of its internet WAN then, by fingerprint: the answer is to that and to nothing else.
+    #[serde(default)]
+    pub wanted: Option<String>,
+    /// Its name then.
+    #[serde(default)]
+    pub name: String,
+    /// Its VLAN then.
+    #[serde(default)]
+    pub vlan: Option<u16>,
+}
+
+impl ChosenWan {
+    /// This is the WAN that was chosen, as it was then: a path alone may be somebody else's by now.
+    pub(crate) fn is(&self, wan: &FoundWan) -> bool {
+        let now = WanCandidate::of(wan);
+        (&self.path, &self.name, self.vlan) == (&now.path, &now.name, now.vlan)
+    }
 }
 
 impl Work<'_> {
@@ -94,17 +111,37 @@ impl Work<'_> {
         }
     }
 
+    /// Neither the question nor its answer is about anything any more.
+    pub(crate) fn forget_wan_question(&mut self) {
+        self.device.wan_question = None;
+        self.device.chosen_wan = None;
+    }
+
+    /// Remembers what is wanted. A question about another internet WAN than is wanted now is no longer asked, and no answer
+    /// to it is kept.
+    pub(crate) fn wishes(&mut self, wish: Wish) {
+        let known = self.device.wish.as_ref().and_then(|known| known.layers.get(&Layer::Internet));
+        if known != wish.layers.get(&Layer::Internet) {
+            self.forget_wan_question();
+        }
+        self.device.wish = Some(wish);
+    }
+
     /// An operator chose. Nothing is written now: the next session reads the device again and plans with it.
     pub(crate) fn wan_chosen(&mut self, path: &str, by: &str) {
         let question = self.device.wan_question.as_ref();
         let offered = question.and_then(|asked| asked.candidates.iter().find(|wan| wan.path == path));
-        let Some(wan) = offered.map(WanCandidate::describe) else {
+        let Some(wan) = offered.cloned() else {
             self.note(sentences::wan_not_offered(path, by));
             return;
         };
-        let at = self.now;
-        self.device.chosen_wan = Some(ChosenWan { path: path.to_owned(), by: by.to_owned(), at });
-        self.note(sentences::wan_chosen(&wan, path, by));
+        self.note(sentences::wan_chosen(&wan.describe(), path, by));
+        // The question was about what was wanted then; another wish forgets it.
+        let asked_for = self.device.wish.as_ref().map(|wish| wish.layers.get(&Layer::Internet).cloned());
+        let wanted = asked_for.unwrap_or_else(|| self.wanted_hash(Layer::Internet));
+        let WanCandidate { path, name, vlan, .. } = wan;
+        self.device.chosen_wan =
+            Some(ChosenWan { path, by: by.to_owned(), at: self.now, wanted, name, vlan });
         if self.device.state == State::Failed {
             self.input_changed();
         }

@@ -57,6 +57,9 @@ impl<'a> Work<'a> {
             self.say(reason);
             return;
         }
+        if to == State::Active {
+            self.forget_wan_question();
+        }
         self.device.state = to;
         self.device.since = self.now;
         self.device.reason = Some(reason.clone());

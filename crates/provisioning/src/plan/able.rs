@@ -1,13 +1,14 @@
 //! What a family of CPEs cannot be told, as far as its profile says it, before any device is asked.
 
+use super::VLAN_ON_WAN;
 use crate::{
     AccessIntent,
     intent::{InternetIntent, InternetMode, Ipv6Mode},
 };
 use profiles::cpe::{Condition, CpeProfile, Variable};
 
-/// What of an Internet intent this family cannot carry out: the field of the intent, and what is missing in words. The
-/// VLAN is not among it: where the router cannot tag, the OLT does.
+/// What of an Internet intent this family cannot carry out: the field of the intent, and what is missing in words. A VLAN
+/// is wanted of the router only where the OLT does not tag for it.
 pub fn internet_gaps(profile: &CpeProfile, intent: &InternetIntent) -> Vec<(&'static str, String)> {
     let wan = &profile.wan;
     let Some(mode) = wan.modes.get(intent.mode.as_str()) else {
@@ -16,6 +17,9 @@ pub fn internet_gaps(profile: &CpeProfile, intent: &InternetIntent) -> Vec<(&'st
     let settings = || mode.phases.iter().flat_map(|phase| &phase.settings);
     let writes = |variable: Variable| settings().any(|setting| setting.variable() == Some(variable));
     let mut gaps = Vec::new();
+    if intent.vlan.is_some_and(|vlan| vlan != 0) && !writes(Variable::Vlan) {
+        gaps.push(("vlan", VLAN_ON_WAN.to_owned()));
+    }
     if !intent.bind.is_empty()
         && wan.bind.is_none()
         && !wan.policy_route.as_ref().is_some_and(|route| route.binds)

@@ -158,12 +158,14 @@ impl<'a> Planner<'a> {
         if let Some(host) = self.device.connection.url.as_deref().and_then(url_host) {
             addresses.push(host);
         }
+        let (intents, key) = (self.context.intents.as_ref(), &self.context.fingerprint_key);
+        let wanted = || intents.and_then(|intents| intents.layer_hash(Layer::Internet, key));
         Search {
             tree: self.tree,
             wan: &self.profile.wan,
             stored: &self.device.objects,
             label: &self.context.policy.wan_label,
-            chosen: self.device.chosen_wan.as_ref().map(|chosen| chosen.path.as_str()),
+            chosen: self.device.chosen_wan.as_ref().filter(|chosen| chosen.wanted == wanted()),
             management_addresses: addresses,
         }
     }

@@ -143,3 +143,118 @@ fn where_both_fail_the_internet_says_why_and_the_wifi_is_told_as_well() {
     assert_eq!((code(&shell), shell.device.attempts), (ReasonCode::SeveralWansMatch, 1));
     assert!(shell.codes().contains(&"write_rejected"), "{:?}", shell.codes());
 }
+
+fn vlan(shell: &mut Shell, vlan: Option<u16>) {
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").vlan = vlan;
+}
+
+#[test]
+fn what_was_half_changed_is_undone_before_the_gate_of_the_family_closes() {
+    // Held while the connection comes up, and wished otherwise meanwhile.
+    let mut shell =
+        shell(fixtures::generic_tr098(), None, Quirks { connect_after_s: 120, ..Quirks::default() });
+    let until = shell.now.plus_s(3600);
+    while shell.device.run.as_ref().is_none_or(|run| run.last_write_at.is_none()) {
+        assert!(shell.now < until, "{}", shell.story());
+        shell.run(1);
+    }
+    shell.feed(Event::HoldSet { by: "ana".into() });
+    vlan(&mut shell, Some(200));
+    shell.wish();
+    assert_eq!((shell.device.state(), shell.cpe.value(&format!("{WAN}Enable"))), (State::TimeSynced, "true"));
+    shell.feed(Event::HoldCleared { by: "ana".into() });
+    shell.run(1800);
+    assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false", "{}", shell.story());
+    assert_eq!((shell.device.state(), code(&shell)), (State::TimeSynced, ReasonCode::ProfileLacksPath));
+    vlan(&mut shell, None);
+    shell.wish();
+    shell.run_until(State::Active, 3600);
+}
+
+#[test]
+fn a_retry_without_a_path_still_undoes() {
+    let unwanted = vec![("Enable", "false", Refusal::Denied)];
+    let quirks = Quirks { pppoe_refused: true, unwanted, ..Quirks::default() };
+    let mut shell = shell(fixtures::generic_tr098(), None, quirks);
+    shell.run_until(State::Failed, 3600);
+    assert!(shell.device.run.as_ref().is_some_and(|run| run.rollback.is_some()), "{}", shell.story());
+    shell.cpe.quirks.unwanted.clear();
+    vlan(&mut shell, Some(200));
+    shell.feed(Event::RetryRequested { by: "ana".into() });
+    shell.run(1800);
+    assert_eq!(shell.cpe.value(&format!("{WAN}Enable")), "false", "{}", shell.story());
+}
+
+#[test]
+fn a_vlan_is_among_what_a_family_cannot_be_told() {
+    let mut wanted = support::internet(Some(200));
+    let profiles = profiles::cpe::ProfileSet::builtin();
+    let gaps = |id: &str, wanted: &provisioning::InternetIntent| {
+        let profile = profiles.get(id).expect("a family");
+        provisioning::internet_gaps(profile, wanted).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps("std_tr098", &wanted), ["vlan"]);
+    assert_eq!(gaps("std_tr181", &wanted), [""; 0]);
+    wanted.vlan = None;
+    assert_eq!(gaps("std_tr098", &wanted), [""; 0]);
+}
+
+/// ACTIVE by PPPoE beside two WANs by DHCP that are nobody's, and then asked which of them is to carry the service.
+fn asked_about_dhcp() -> (Shell, [String; 2]) {
+    let mut shell = huawei(Quirks::default());
+    let now = shell.now;
+    let wans = ["3_INTERNET", "4_INTERNET"].map(|name| shell.cpe.existing_ip_wan("200", name, now));
+    shell.run_until(State::Active, 3600);
+    shell.run(600);
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.wish();
+    shell.run_until(State::Failed, 3600);
+    assert_eq!(code(&shell), ReasonCode::SeveralWansMatch, "{}", shell.story());
+    let asked = shell.device.wan_question.as_ref().expect("a question");
+    assert!(wans.iter().all(|path| asked.candidates.iter().any(|wan| wan.path == *path)), "{asked:?}");
+    (shell, wans)
+}
+
+#[test]
+fn a_question_ends_with_the_wish_that_it_is_about() {
+    let (mut shell, [_, second]) = asked_about_dhcp();
+    let pppoe = support::internet(Some(200)).mode;
+    shell.run(600);
+    shell.feed(Event::WanChosen { path: second.clone(), by: "ana".into() });
+    assert!(shell.device.chosen_wan.is_some());
+    mode(&mut shell, pppoe);
+    shell.wish();
+    assert_eq!(
+        (&shell.device.wan_question, &shell.device.chosen_wan),
+        (&None, &None),
+        "as soon as it is told"
+    );
+    shell.run_until(State::Active, 3600);
+    shell.cpe.told_since();
+    // The same wish much later is a question of its own.
+    shell.run(24 * 3600);
+    mode(&mut shell, InternetMode::Dhcp);
+    shell.wish();
+    shell.run_until(State::Failed, 3600);
+    assert_eq!((code(&shell), shell.cpe.told_since()), (ReasonCode::SeveralWansMatch, vec![]));
+}
+
+#[test]
+fn an_answer_is_to_the_wan_as_it_was_and_not_to_its_path() {
+    let (mut shell, [_, second]) = asked_about_dhcp();
+    shell.run(600);
+    shell.cpe.told_since();
+    shell.feed(Event::WanChosen { path: second.clone(), by: "ana".into() });
+    let chosen = shell.device.chosen_wan.as_ref().expect("chosen");
+    assert_eq!((chosen.name.as_str(), chosen.vlan), ("4_INTERNET", Some(200)));
+    // Somebody made it another one before the device came.
+    shell.cpe.set(&format!("{second}Name"), "VOICE");
+    shell.run(900);
+    assert_eq!((code(&shell), shell.cpe.told_since()), (ReasonCode::SeveralWansMatch, vec![]));
+    let said = sentence(&shell);
+    assert!(said.contains(&format!("the one that ana chose ({second}) is none of them as it was")), "{said}");
+    // Asked again, and answered about what it is now.
+    shell.feed(Event::WanChosen { path: second.clone(), by: "ana".into() });
+    shell.run_until(State::Active, 3600);
+    assert!(shell.cpe.carrying().contains(&second), "{}", shell.story());
+}

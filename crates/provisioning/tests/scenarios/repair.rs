@@ -154,3 +154,44 @@ fn nothing_is_written_in_a_session_we_called_for_nor_under_a_hold_nor_to_a_stran
     shell.run(1000);
     assert_eq!(told(&mut shell), [password()]);
 }
+
+#[test]
+fn a_call_that_is_taken_ends_the_401() {
+    let mut shell = refusing();
+    call(&mut shell);
+    assert!(shell.device.connection.unauthorized_since.is_some());
+    // It was only just starting.
+    shell.cpe.quirks.unauthorized = false;
+    shell.now = shell.now.plus_s(60);
+    call(&mut shell);
+    assert_eq!(shell.device.connection.last_outcome, Some(ConnectionRequestOutcome::Accepted));
+    assert_eq!(shell.device.connection.unauthorized_since, None, "it took our credentials and came");
+    // What is wanted next is told at once, and no credentials are written.
+    let calls = shell.sessions;
+    shell.now = shell.now.plus_s(600);
+    shell.context.intents.as_mut().expect("intents").internet.as_mut().expect("internet").nat = false;
+    shell.wish();
+    shell.run(30);
+    assert!(shell.sessions > calls, "it is called{}", shell.story());
+    shell.run(3600);
+    assert_eq!(told(&mut shell), [Told::Set(format!("{WAN}NATEnabled"), "false".into())]);
+
+    // An accepted call that nobody came of proves nothing, and an Inform may be faster than the answer.
+    let mut shell = refusing();
+    call(&mut shell);
+    shell.now = shell.now.plus_s(60);
+    shell.feed(Event::CallRequested { by: "ana".into() });
+    shell.feed(Event::ConnectionRequestFinished(ConnectionRequestOutcome::Accepted));
+    shell.connection_wanted = false;
+    assert!(shell.device.connection.unauthorized_since.is_some());
+    shell.session(&["2 PERIODIC"], Ending::LostRequest(1));
+    assert!(shell.device.connection.unauthorized_since.is_some(), "{}", shell.story());
+    shell.now = shell.now.plus_s(60);
+    shell.feed(Event::CallRequested { by: "ana".into() });
+    shell.connection_wanted = false;
+    let (inform, peer) = (shell.cpe.inform(shell.now, &["6 CONNECTION REQUEST"]), shell.peer());
+    shell.invariants.session_began();
+    shell.feed(Event::InformReceived { inform, peer });
+    shell.feed(Event::ConnectionRequestFinished(ConnectionRequestOutcome::Accepted));
+    assert_eq!(shell.device.connection.unauthorized_since, None);
+}

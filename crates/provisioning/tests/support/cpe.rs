@@ -583,6 +583,25 @@ impl Cpe {
         self.told.clear();
         wan
     }
+
+    /// The same by DHCP.
+    pub fn existing_ip_wan(&mut self, vlan: &str, name: &str, now: UtcMs) -> String {
+        let container = self.grow("InternetGatewayDevice.WANDevice.1.WANConnectionDevice.");
+        let wan = self.grow(&format!("{container}WANIPConnection."));
+        let settings = [
+            ("Name", name),
+            ("X_HW_VLAN", vlan),
+            ("X_HW_SERVICELIST", "INTERNET"),
+            ("ConnectionType", "IP_Routed"),
+            ("AddressingType", "DHCP"),
+        ];
+        for (leaf, value) in settings {
+            self.set(&format!("{wan}{leaf}"), value);
+        }
+        self.told.clear();
+        self.put(&format!("{wan}Enable"), "true", false, now);
+        wan
+    }
 }
 
 fn generic(path: &str) -> String {
