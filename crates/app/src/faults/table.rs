@@ -4,6 +4,8 @@
 
 /// The longest field; a quote that is open for longer was never meant to be one.
 const LONGEST_FIELD: usize = 64 * 1024;
+/// Fields of a line; a list of faults has a dozen.
+const MOST_FIELDS: usize = 256;
 /// Broken lines that are named; of more there is a number.
 const MOST_NAMED: usize = 50;
 
@@ -104,6 +106,7 @@ impl<'t> Rows<'t> {
     fn record(&mut self) -> Result<Vec<String>, &'static str> {
         const OPEN: &str =
             "a quote is opened on this line and not closed; the next line is read as one of its own";
+        const MANY: &str = "the line has more than 256 fields";
         const TORN: &str = "a quote ends in the middle of a field, so nobody knows where the field ends";
         let bytes = self.text.as_bytes();
         let (mut fields, mut field) = (Vec::new(), Vec::new());
@@ -137,6 +140,9 @@ impl<'t> Rows<'t> {
                 byte if byte == self.separator && !quoted => {
                     fields.push(take(&mut field));
                     begins = true;
+                    if fields.len() >= MOST_FIELDS {
+                        return Err(MANY);
+                    }
                 }
                 byte => {
                     begins &= byte == b' ';
@@ -214,6 +220,15 @@ mod tests {
         let rows = read("a,b\n\"c,\"d\",e\nf,g\n");
         assert_eq!(rows[1], Err(2), "nobody knows where the field ends");
         assert_eq!(rows[2], Ok(vec!["f".to_owned(), "g".to_owned()]));
+    }
+
+    #[test]
+    fn a_line_of_separators_costs_one_line_and_no_memory() {
+        let rows = read(&format!("a,b\n{}\ne,f\n", ",".repeat(100_000)));
+        assert_eq!(
+            rows,
+            [Ok(vec!["a".to_owned(), "b".to_owned()]), Err(2), Ok(vec!["e".to_owned(), "f".to_owned()])]
+        );
     }
 
     #[test]

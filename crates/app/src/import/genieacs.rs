@@ -76,6 +76,12 @@ pub fn read(document: &Json) -> Result<Imported, String> {
     if [&device.oui, &device.product_class, &device.serial_number].iter().any(|part| part.len() > 256) {
         return Err("names a device with more than 256 bytes in a part of its _deviceId.".to_owned());
     }
+    if [&device.oui, &device.product_class, &device.serial_number, &device.manufacturer]
+        .iter()
+        .any(|part| part.contains('\0'))
+    {
+        return Err("names a device with a NUL in a part of its _deviceId.".to_owned());
+    }
     if let Json::Array(tags) = &document["_tags"] {
         device.tags = tags.iter().filter_map(Json::as_str).map(str::to_owned).collect();
     }

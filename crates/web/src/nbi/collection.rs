@@ -12,6 +12,7 @@ use axum::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use serde_json::Value as Json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Nbi, Refusal, document,
@@ -201,6 +202,14 @@ pub(super) async fn answer<C: Collection>(
         let skipped = usize::try_from(asked.skip).unwrap_or(usize::MAX);
         (total, Source::Found(found.into_iter().skip(skipped).collect()))
     };
+    // Held while documents are sent: each answer makes some of them at a time, and many at once would add up.
+    let place = Arc::clone(&nbi.answers).try_acquire_owned().map_err(|_| Refusal {
+        retry_after_s: Some(5),
+        ..Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many lists are being sent at this moment. Ask again in a few seconds.",
+        )
+    })?;
     let left = total.saturating_sub(asked.skip);
     let wanted = asked.limit.map_or(left, |limit| limit.min(left));
     let most = if asked.projection.is_some() { MAX_PROJECTED } else { MAX_WHOLE };
@@ -210,7 +219,7 @@ pub(super) async fn answer<C: Collection>(
              for what is needed of each ({MAX_PROJECTED} at most)."
         )));
     }
-    Ok(response(total, stream(collection, asked.projection, source, wanted)))
+    Ok(response(total, stream(collection, asked.projection, source, wanted, place)))
 }
 
 /// Ids of what matches, in the order that is wanted.
@@ -221,7 +230,11 @@ async fn scan<C: Collection>(collection: &C, asked: &Asked) -> Result<Vec<i64>, 
         let items = collection.items(after).await?;
         let Some((last, _)) = items.last() else { break };
         after = *last;
-        for (id, item) in items {
+        for (n, (id, item)) in items.into_iter().enumerate() {
+            // A pattern may take its time: others, and the limit of this query, get their turn.
+            if n % 50 == 49 {
+                tokio::task::yield_now().await;
+            }
             if asked.matcher.matches(&item) {
                 found.push((asked.sort.iter().map(|(field, _)| key(item.found(field))).collect(), id));
             }
@@ -301,6 +314,8 @@ struct Sending<C> {
     source: Source,
     left: u64,
     sent: bool,
+    /// Given back when the answer ends, however it ends.
+    _place: OwnedSemaphorePermit,
 }
 
 impl<C: Collection> Sending<C> {
@@ -355,8 +370,16 @@ fn stream<C: Collection>(
     projection: Option<Vec<String>>,
     source: Source,
     wanted: u64,
+    place: OwnedSemaphorePermit,
 ) -> Body {
-    let sending = Sending { collection: Arc::new(collection), projection, source, left: wanted, sent: false };
+    let sending = Sending {
+        collection: Arc::new(collection),
+        projection,
+        source,
+        left: wanted,
+        sent: false,
+        _place: place,
+    };
     let parts = futures::stream::unfold(Stage::Begin(sending), |stage| async move {
         let mut sending = match stage {
             Stage::Begin(sending) => {

@@ -178,7 +178,8 @@ impl Collection for Devices {
 
     fn chunk(&self) -> usize {
         match &self.wanted.parameters {
-            Some(Branches::All) => 20,
+            // A device has thousands of parameters.
+            Some(Branches::All) => 2,
             Some(_) => 100,
             None => 500,
         }

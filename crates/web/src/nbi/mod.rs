@@ -33,6 +33,8 @@ use crate::{WebState, auth, backend, error::Fail};
 const VERSION: &str = "1.2.14+lightkeeper";
 /// Queries that are looked for at the same time.
 const SCANS: usize = 2;
+/// Lists that are sent at a time.
+const ANSWERS: usize = 8;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -40,6 +42,8 @@ pub(crate) struct Nbi {
     app: Arc<App>,
     trusted_proxies: Arc<[ProxyNetwork]>,
     scans: Arc<Semaphore>,
+    /// Places for lists that are being sent.
+    answers: Arc<Semaphore>,
 }
 
 /// An answer that is not what was hoped for: a status and a sentence, as plain text.
@@ -182,6 +186,7 @@ pub(crate) fn router(web: &WebState) -> Router {
         app: Arc::clone(&web.app),
         trusted_proxies: web.trusted_proxies.clone().into(),
         scans: Arc::new(Semaphore::new(SCANS)),
+        answers: Arc::new(Semaphore::new(ANSWERS)),
     };
     let mut router: Router<Nbi> = Router::new();
     for Route { path, need, handler } in routes() {

@@ -366,7 +366,7 @@ impl Reader {
             ));
         }
         let mut builder = RegexBuilder::new(pattern);
-        builder.size_limit(1 << 20).nest_limit(50);
+        builder.size_limit(1 << 16).nest_limit(50);
         for option in options.chars() {
             match option {
                 'i' => drop(builder.case_insensitive(true)),

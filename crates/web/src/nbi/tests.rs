@@ -450,3 +450,24 @@ async fn what_was_taken_over_from_genieacs_is_answered_with_its_own_times() {
     let page = admin.get(&nbi.bed, "/cpes/3").await.text;
     assert!(page.contains("which heard from it last at") && page.contains("GenieACS import"), "{page}");
 }
+
+#[tokio::test]
+async fn lists_that_are_not_read_to_their_end_are_few() {
+    let nbi = Nbi::with(20).await;
+    let begin = async || {
+        let request = Request::get("/nbi/devices").header("x-api-key", &nbi.key);
+        nbi.bed.begin(request.body(Body::empty()).expect("a request")).await
+    };
+    let mut open = Vec::new();
+    for _ in 0..super::ANSWERS {
+        let answer = begin().await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        open.push(answer);
+    }
+    let refused = begin().await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+    // One that is given up makes room.
+    open.pop();
+    assert_eq!(begin().await.status(), StatusCode::OK);
+}

@@ -79,8 +79,18 @@ pub(crate) async fn diagnose(State(ctx): State<Ctx>, who: Who, request: Request)
     }
 }
 
+/// Files that are read at a time: each may be large, and reading one takes a processor.
+static READING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 /// The diagnosis of a file, away from the threads that serve everybody.
 pub(crate) async fn read(file: Vec<u8>) -> Result<Import, Fail> {
+    let Ok(_place) = READING.try_acquire() else {
+        return Err(Fail::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Others are being read",
+            "Two files are being read already; nothing of yours was kept. Send it again in a few seconds.",
+        ));
+    };
     let read = tokio::task::spawn_blocking(move || genieacs::read(&file)).await;
     match read {
         Ok(Ok(import)) => Ok(import),
