@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask test`, `tidy`, `bench`, `openapi`, `screenshots`.
+//! Chores of the project: `cargo xtask test`, `tidy`, `bench`, `fuzz`, `openapi`, `screenshots`.
 //!
 //! **Invariant: what cannot be set up is skipped by name, never silently.** Every command ends by saying what it
 //! did not do and why; a check that ran and failed makes the exit code 1.
@@ -6,6 +6,7 @@
 mod bench;
 mod cleanup;
 mod e2e;
+mod fuzz;
 mod install;
 mod openapi;
 mod postgres;
@@ -42,6 +43,8 @@ enum Chore {
     },
     /// Runs the benchmarks and prints their figures.
     Bench(bench::Options),
+    /// Feeds the readers of foreign input (SOAP, HTTP, digest, CLI) with mutated recordings for some minutes.
+    Fuzz(fuzz::Options),
     /// Rewrites the snapshot of the API description after an intended change, and shows the difference.
     Openapi,
     /// Runs the demo and photographs its main pages, light and dark, wide and narrow, into docs/screenshots.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::WithPostgres { command } => postgres::with(&command),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Openapi => openapi::run(),
         Chore::Screenshots => e2e::screenshots(),
     });
