@@ -35,7 +35,7 @@ pub use cpe::{
 };
 pub use crm::{
     AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,
-    Seen, ServiceCorrection, VlanInput, WifiInput, internet_seen, lan_seen, wifi_seen,
+    Seen, ServiceCorrection, VlanInput, WifiInput,
 };
 pub use error::{AppError, FieldError};
 pub use oms::{

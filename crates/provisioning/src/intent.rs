@@ -64,6 +64,11 @@ impl Wish {
     }
 }
 
+/// By what one secret is told from another without either: what it is for, and a keyed fingerprint of both.
+pub fn secret_fingerprint(key: &Secret, purpose: &str, secret: &Secret) -> String {
+    fingerprint(key, purpose, secret.expose().as_bytes())
+}
+
 /// A keyed one-way fingerprint (nested SHA-256, as HMAC does), 32 hex digits.
 pub(crate) fn fingerprint(key: &Secret, domain: &str, body: &[u8]) -> String {
     let inner =

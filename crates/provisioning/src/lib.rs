@@ -68,7 +68,7 @@ pub use event::{
 pub use gates::{Gate, gates};
 pub use intent::{
     AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
-    WifiSecurity, Wish,
+    WifiSecurity, Wish, secret_fingerprint,
 };
 pub use machine::{Context, step};
 pub use order::{

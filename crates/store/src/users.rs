@@ -174,3 +174,15 @@ pub async fn audit_page(db: &Db, before: Option<i64>, limit: u64) -> Result<Vec<
     }
     rows(query.all(db).await?)
 }
+
+/// What the audit log says of one subject, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn audit_of(db: &Db, subject: &str, limit: u64) -> Result<Vec<AuditEntry>, StoreError> {
+    let query = audit_log::Entity::find()
+        .filter(audit_log::Column::Subject.eq(subject))
+        .order_by_desc(audit_log::Column::Id)
+        .limit(limit);
+    rows(query.all(db).await?)
+}

@@ -15,4 +15,4 @@ pub use input::{
     ServiceCorrection, VlanInput, WifiInput,
 };
 pub use renew::Generated;
-pub use seen::{Seen, internet_seen, lan_seen, wifi_seen};
+pub use seen::Seen;

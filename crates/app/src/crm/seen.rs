@@ -3,15 +3,22 @@
 
 use super::record::{access_words, internet_words};
 use crate::{App, AppError};
-use provisioning::{AccessIntent, InternetIntent};
+use provisioning::{AccessIntent, InternetIntent, InternetMode, secret_fingerprint};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use store::{Layer, rows, services};
+use store::{Layer, rows, services, users};
+use types::ServiceId;
+
+/// The secrets of the parts, by the names that the audit log has for them. What somebody saw of one is its keyed
+/// fingerprint.
+const SECRETS: [&str; 2] = ["passphrase", "password"];
+/// So far back the audit log is asked who changed a secret.
+const LOOKED_BACK: u64 = 100;
 
 /// What somebody saw before they decided on a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// What [`internet_seen`], [`wifi_seen`] or [`lan_seen`] gave.
+    /// What [`App::internet_seen`], [`App::wifi_seen`] or [`App::lan_seen`] gave.
     Words(String),
     /// The version of the intent of the layer.
     Version(i64),
@@ -42,35 +49,8 @@ impl Part {
     }
 }
 
-fn internet_value(intent: Option<&InternetIntent>) -> Value {
-    intent.map_or(Value::Null, internet_words)
-}
-
-fn wifi_value(intent: Option<&AccessIntent>) -> Value {
-    let mut words = intent.map_or(Value::Null, access_words);
-    if let Some(words) = words.as_object_mut() {
-        words.remove("lan");
-    }
-    words
-}
-
 fn lan_value(intent: Option<&AccessIntent>) -> Value {
     intent.and_then(|intent| intent.lan.as_ref()).map_or(Value::Null, |lan| serde_json::json!(lan))
-}
-
-/// What a form about the Internet layer begins with, without secrets.
-pub fn internet_seen(intent: Option<&InternetIntent>) -> String {
-    internet_value(intent).to_string()
-}
-
-/// What a form about the Wi-Fi begins with, without secrets.
-pub fn wifi_seen(intent: Option<&AccessIntent>) -> String {
-    wifi_value(intent).to_string()
-}
-
-/// What a form about the LAN begins with.
-pub fn lan_seen(intent: Option<&AccessIntent>) -> String {
-    lan_value(intent).to_string()
 }
 
 /// Setting by setting; those of a group stand by their own names.
@@ -106,6 +86,7 @@ fn differences(seen: &Value, now: &Value) -> Vec<String> {
     };
     names
         .into_iter()
+        .filter(|name| !SECRETS.contains(&name.as_str()))
         .map(|name| (name, of(&seen, name), of(&now, name)))
         .filter(|(_, seen, now)| seen != now)
         .map(|(name, seen, now)| {
@@ -115,7 +96,63 @@ fn differences(seen: &Value, now: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The secret that is another one than it was; one that came or went did so with the rest of what differs.
+fn changed_secret(seen: &Value, now: &Value) -> Option<&'static str> {
+    SECRETS.into_iter().find(|name| {
+        let (seen, now) = (seen[*name].as_str(), now[*name].as_str());
+        seen.is_some() && now.is_some() && seen != now
+    })
+}
+
 impl App {
+    /// What a form about the Internet layer begins with. Of the PPPoE password there is nothing in it but by what another
+    /// one is told from it, of this service and with this installation's key.
+    pub fn internet_seen(&self, service: ServiceId, intent: Option<&InternetIntent>) -> String {
+        self.internet_value(service, intent).to_string()
+    }
+
+    /// What a form about the Wi-Fi begins with; of its passphrase as [`App::internet_seen`].
+    pub fn wifi_seen(&self, service: ServiceId, intent: Option<&AccessIntent>) -> String {
+        self.wifi_value(service, intent).to_string()
+    }
+
+    /// What a form about the LAN begins with.
+    pub fn lan_seen(&self, intent: Option<&AccessIntent>) -> String {
+        lan_value(intent).to_string()
+    }
+
+    fn internet_value(&self, service: ServiceId, intent: Option<&InternetIntent>) -> Value {
+        let mut words = intent.map_or(Value::Null, internet_words);
+        if let Some(InternetMode::Pppoe { password, .. }) = intent.map(|intent| &intent.mode) {
+            let purpose = format!("seen:{service}:password");
+            words["password"] = secret_fingerprint(self.fingerprint_key(), &purpose, password).into();
+        }
+        words
+    }
+
+    fn wifi_value(&self, service: ServiceId, intent: Option<&AccessIntent>) -> Value {
+        let mut words = intent.map_or(Value::Null, access_words);
+        if let Some(words) = words.as_object_mut() {
+            words.remove("lan");
+        }
+        if let Some(wifi) = intent.and_then(|intent| intent.wifi.first()) {
+            let purpose = format!("seen:{service}:passphrase");
+            words["passphrase"] =
+                secret_fingerprint(self.fingerprint_key(), &purpose, &wifi.passphrase).into();
+        }
+        words
+    }
+
+    /// Who made a secret another one, and when, in words.
+    async fn secret_words(&self, service: ServiceId, name: &str) -> Result<String, AppError> {
+        let log = users::audit_of(self.store(), &format!("service:{service}"), LOOKED_BACK).await?;
+        let changed = log
+            .iter()
+            .find(|line| line.after.as_ref().is_some_and(|after| after[name].as_str() == Some("changed")));
+        let by = changed.map_or_else(String::new, |line| format!(" by {} at {}", line.actor, line.at));
+        Ok(format!("the {name} was changed{by}"))
+    }
+
     /// Refuses a change that was decided by something else than what is so now, and says what is so now. `seen`: absent,
     /// whatever it is.
     pub(super) async fn is_part_as_seen(
@@ -153,14 +190,17 @@ impl App {
                 };
                 let intents = self.intents_of(Some(service.id)).await?.unwrap_or_default();
                 let now = match part {
-                    Part::Internet => internet_value(intents.internet.as_ref()),
-                    Part::Wifi => wifi_value(intents.access.as_ref()),
+                    Part::Internet => self.internet_value(service.id, intents.internet.as_ref()),
+                    Part::Wifi => self.wifi_value(service.id, intents.access.as_ref()),
                     Part::Lan => lan_value(intents.access.as_ref()),
                 };
                 if words == now {
                     return Ok(());
                 }
-                let what = differences(&words, &now);
+                let mut what = differences(&words, &now);
+                if let Some(name) = changed_secret(&words, &now) {
+                    what.push(self.secret_words(service.id, name).await?);
+                }
                 Err(changed(&if what.is_empty() { "it is another one".to_owned() } else { what.join("; ") }))
             }
         }

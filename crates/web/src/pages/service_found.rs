@@ -67,6 +67,15 @@ pub(super) struct Wishes {
     pub(super) rows: Vec<IntentRow>,
     internet: Option<InternetIntent>,
     access: Option<AccessIntent>,
+    /// What a form about each part begins with.
+    seen: SeenParts,
+}
+
+#[derive(Default)]
+struct SeenParts {
+    internet: String,
+    wifi: String,
+    lan: String,
 }
 
 impl Wishes {
@@ -80,6 +89,11 @@ impl Wishes {
                 store::Layer::Core | store::Layer::Extras => {}
             }
         }
+        wishes.seen = SeenParts {
+            internet: ctx.app().internet_seen(ServiceId(service), wishes.internet.as_ref()),
+            wifi: ctx.app().wifi_seen(ServiceId(service), wishes.access.as_ref()),
+            lan: ctx.app().lan_seen(wishes.access.as_ref()),
+        };
         Ok(wishes)
     }
 
@@ -98,7 +112,7 @@ impl Wishes {
     pub(super) fn wifi_form(&self) -> Form {
         let wifi = self.access.as_ref().and_then(|access| access.wifi.first());
         let mut form = Form::default();
-        form.set("version", app::wifi_seen(self.access.as_ref()));
+        form.set("version", &self.seen.wifi);
         form.set("ssid", wifi.map_or("", |wifi| wifi.ssid.as_str()));
         if wifi.is_none_or(|wifi| wifi.enabled) {
             form.set("enabled", 1);
@@ -108,7 +122,7 @@ impl Wishes {
 
     pub(super) fn internet_form(&self, login: &str) -> Form {
         let mut form = Form::default();
-        form.set("version", app::internet_seen(self.internet.as_ref()));
+        form.set("version", &self.seen.internet);
         form.set("username", login).set("mode", "pppoe").set("nat", "on").set("ipv6", "off");
         let Some(internet) = &self.internet else { return form };
         let switch = |on: bool| if on { "on" } else { "off" };
@@ -127,7 +141,7 @@ impl Wishes {
 
     pub(super) fn lan_form(&self) -> Form {
         let mut form = Form::default();
-        form.set("version", app::lan_seen(self.access.as_ref()));
+        form.set("version", &self.seen.lan);
         form.set("lan", "own").set("dhcp", "on");
         if let Some(lan) = self.access.as_ref().and_then(|access| access.lan.as_ref()) {
             form.set("lan", "ours")

@@ -219,6 +219,64 @@ async fn a_dialog_that_somebody_has_overtaken_says_what_changed_and_keeps_what_w
     }
 }
 
+/// A colleague made another password while a dialog was open: it is not overwritten without a word, it is in no page, and
+/// what was typed beside the secret stays.
+#[tokio::test]
+async fn a_secret_that_a_colleague_changed_is_not_overwritten_in_silence() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, ..) = bed.seeded().await;
+    let place = format!("/services/{service}");
+    let page = admin.get(&bed, &place).await.text;
+    let (wifi, internet) = (version(&page, "wifi"), version(&page, "internet"));
+    let theirs =
+        [("ssid", "Kilimani"), ("enabled", "1"), ("passphrase", "told-Heron-11"), ("version", &wifi)];
+    let saved = admin.post(&bed, &format!("{place}/wifi"), &theirs).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let page = admin.get(&bed, &place).await.text;
+    let wifi = version(&page, "wifi");
+    let theirs =
+        [("ssid", "Kilimani"), ("enabled", "1"), ("passphrase", "told-Heron-12"), ("version", &wifi)];
+    let saved = admin.post(&bed, &format!("{place}/wifi"), &theirs).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let theirs =
+        [("mode", "pppoe"), ("username", "amina"), ("password", "told-Heron-13"), ("version", &internet)];
+    let saved = admin.post(&bed, &format!("{place}/internet"), &theirs).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+
+    // Nothing but the secret is another one.
+    let mine =
+        [("ssid", "Kilimani 2"), ("enabled", "1"), ("passphrase", "mine-Heron-21"), ("version", &wifi)];
+    let stale = admin.post(&bed, &format!("{place}/wifi"), &mine).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
+    let told = "the passphrase was changed by admin at 20";
+    assert!(stale.text.contains(told) && stale.text.contains("value=\"Kilimani 2\""), "{}", stale.text);
+    let mine =
+        [("mode", "pppoe"), ("username", "amina2"), ("password", "mine-Heron-22"), ("version", &internet)];
+    let stale = admin.post(&bed, &format!("{place}/internet"), &mine).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
+    let told = "the password was changed by admin at 20";
+    assert!(stale.text.contains(told) && stale.text.contains("value=\"amina2\""), "{}", stale.text);
+
+    // Nothing secret is in the page, and what tells secrets apart is another one for every service.
+    let page = admin.get(&bed, &place).await.text;
+    for secret in ["told-Heron-11", "told-Heron-12", "told-Heron-13", "mine-Heron"] {
+        assert!(!page.contains(secret) && !stale.text.contains(secret), "{secret} is in a page");
+    }
+    let access = bed.app.store();
+    let access = store::services::intents(access, service).await.expect("readable").into_iter();
+    let access = access.into_iter().find(|intent| intent.layer == store::Layer::Access).expect("there");
+    let access = serde_json::from_str(access.body.expose()).expect("an intent");
+    let here = bed.app.wifi_seen(service, Some(&access));
+    assert_ne!(here, bed.app.wifi_seen(types::ServiceId(service.0 + 1), Some(&access)));
+
+    // Told of it, whoever saves again has decided.
+    let now = version(&stale.text, "internet");
+    let mine = [("mode", "pppoe"), ("username", "amina"), ("password", "mine-Heron-22"), ("version", &now)];
+    let again = admin.post(&bed, &format!("{place}/internet"), &mine).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER, "{}", again.text);
+}
+
 #[tokio::test]
 async fn a_version_that_cannot_be_read_is_refused() {
     let bed = Bed::new().await;
