@@ -37,6 +37,7 @@ impl Work<'_> {
             self.goto(State::Informed, sentences::relinked(after));
             return;
         }
+        self.drop_orders_of_others();
         let reason = match link {
             Link::One { .. } => {
                 if let (true, Some(service), false) = (before.is_none() || vouched_late, after, beyond) {

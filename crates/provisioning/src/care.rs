@@ -1,7 +1,7 @@
 //! Carrying out device orders in a session, after everything the machine itself has to do.
 
 use crate::{
-    Effect, FaultClass, InformFacts, Proof, Reason, ReasonCode, State, Timer,
+    Effect, FaultClass, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
     order::{
         OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue, same_value,
         sets_the_clock,
@@ -13,7 +13,7 @@ use crate::{
 };
 use profiles::cpe::looks_secret;
 use serde::{Deserialize, Serialize};
-use types::UtcMs;
+use types::{ServiceId, UtcMs};
 
 /// Sessions in which an order is begun before it is given up: what breaks every session is not tried for ever.
 const MOST_TRIES: u32 = 3;
@@ -55,11 +55,12 @@ impl CareStep {
 impl<'a> Work<'a> {
     // ---- outside sessions ------------------------------------------------------------------------------------
 
-    pub(crate) fn order_given(&mut self, key: &str, expires_at: UtcMs) {
+    pub(crate) fn order_given(&mut self, key: &str, service_id: Option<ServiceId>, expires_at: UtcMs) {
         if self.device.orders.iter().any(|order| order.key == key) {
             return;
         }
-        self.device.orders.push(OpenOrder { key: key.to_owned(), expires_at, ..OpenOrder::default() });
+        let open = OpenOrder { key: key.to_owned(), service_id, expires_at, ..OpenOrder::default() };
+        self.device.orders.push(open);
         self.watch_orders();
         self.call_for_orders();
     }
@@ -134,6 +135,35 @@ impl<'a> Work<'a> {
             let state = if order.sent_at.is_some() { OrderState::Failed } else { OrderState::Cancelled };
             self.order_over(&order.key, state, format!("The device left its service ({why})."));
         }
+    }
+
+    /// The device is linked: what was ordered for another service is not done under this one, nor is what was ordered
+    /// while there was none, but to read it.
+    pub(crate) fn drop_orders_of_others(&mut self) {
+        let Some(service) = self.device.link.as_ref().and_then(Link::service) else { return };
+        for order in self.device.orders.clone() {
+            let why = match order.service_id {
+                Some(given) if given == service => continue,
+                Some(_) => "another service",
+                None if self.only_reads(&order.key) => {
+                    if let Some(open) = self.open_order(&order.key) {
+                        open.service_id = Some(service);
+                    }
+                    continue;
+                }
+                None => "no service",
+            };
+            let state = if order.sent_at.is_some() { OrderState::Failed } else { OrderState::Cancelled };
+            let text = format!(
+                "It was ordered while the device belonged to {why}, and it is not done to whoever has the device now. \
+                 Order it again if it is wanted still."
+            );
+            self.order_over(&order.key, state, text);
+        }
+    }
+
+    fn only_reads(&self, key: &str) -> bool {
+        self.order(key).is_some_and(|order| matches!(order.what, OrderKind::Refresh { .. }))
     }
 
     /// What an Inform says of what the device was told before.
@@ -236,7 +266,7 @@ impl<'a> Work<'a> {
             if order.what.is_once_only() && open.sent_at.is_some() {
                 continue;
             }
-            if let Some(why) = self.order_waits(order) {
+            if let Some(why) = self.order_waits(order, open.service_id) {
                 let changed = open.why.as_deref() != Some(why.as_str());
                 if changed && let Some(open) = self.open_order(&open.key) {
                     open.why = Some(why.clone());
@@ -253,9 +283,13 @@ impl<'a> Work<'a> {
     }
 
     /// Why an order may not be carried out in this session, as a clause.
-    fn order_waits(&self, order: &Order) -> Option<String> {
+    fn order_waits(&self, order: &Order, given: Option<ServiceId>) -> Option<String> {
         if self.device.quarantined() {
             return Some("the device belongs to no service: it is told nothing".into());
+        }
+        let service = self.device.link.as_ref().and_then(Link::service);
+        if given != service && !(given.is_none() && self.only_reads(&order.key)) {
+            return Some("the device is not known as that of the service that it was ordered for".into());
         }
         if !self.trusted() {
             return Some("the device has not shown its own secret in this session".into());

@@ -66,6 +66,8 @@ pub enum Event {
     OrderGiven {
         /// Which order.
         key: String,
+        /// The service that the device belongs to as whoever orders it sees it.
+        service_id: Option<ServiceId>,
         /// Nothing of it is begun after that.
         expires_at: types::UtcMs,
     },

@@ -96,7 +96,10 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::Failed,
             Event::OnuKnown,
         ) => {}
-        (S::Discovered, Event::LinkResolved(link)) => work.device.link = Some(link.clone()),
+        (S::Discovered, Event::LinkResolved(link)) => {
+            work.device.link = Some(link.clone());
+            work.drop_orders_of_others();
+        }
         (
             S::Informed
             | S::Owned
@@ -110,6 +113,7 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
         ) => work.linked(link),
         (S::Discovered, Event::Released { why }) => {
             work.device.link = Some(Link::None { why: why.clone() });
+            work.drop_orders(why);
         }
         (
             S::Informed
@@ -241,8 +245,8 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::WaitingInform
             | S::Active
             | S::Failed,
-            Event::OrderGiven { key, expires_at },
-        ) => work.order_given(key, *expires_at),
+            Event::OrderGiven { key, service_id, expires_at },
+        ) => work.order_given(key, *service_id, *expires_at),
         (
             S::Discovered
             | S::Informed

@@ -10,7 +10,7 @@ use crate::{
 };
 use profiles::cpe::CpeProfile;
 use serde::{Deserialize, Serialize};
-use types::UtcMs;
+use types::{ServiceId, UtcMs};
 
 /// Orders that may be open on one device at a time.
 pub const MOST_OPEN_ORDERS: usize = 16;
@@ -66,6 +66,10 @@ impl OrderKind {
 pub struct OpenOrder {
     /// [`Order::key`].
     pub key: String,
+    /// The service that the device belonged to when it was given; it is done under no other. A refresh that was given
+    /// while there was none is of the first that the device is linked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<ServiceId>,
     /// Nothing of it is begun after that.
     pub expires_at: UtcMs,
     /// Under way in the open session; of a reboot or factory reset: it left then, whatever came of it.

@@ -103,6 +103,7 @@ fn link() -> impl Strategy<Value = Link> {
     prop_oneof![
         3 => Just(Link::One { service_id: ServiceId(1), olt_confirms: true, claimed_by: None, doubt: None }),
         1 => Just(Link::One { service_id: ServiceId(1), olt_confirms: false, claimed_by: None, doubt: None }),
+        1 => Just(Link::One { service_id: ServiceId(2), olt_confirms: true, claimed_by: None, doubt: None }),
         1 => Just(Link::None { why: "no serial".into() }),
         1 => Just(Link::Several { count: 2, why: "S-1, S-2".into() }),
         1 => Just(Link::Conflict { why: "CPE 7".into() }),
@@ -312,7 +313,8 @@ fn happen(shell: &mut Shell, happening: Happening) {
             let key = format!("lk-o-{}", shell.context.orders.len());
             shell.context.orders.push(Order { key: key.clone(), what });
             let expires_at = shell.now.plus_s(7200);
-            shell.feed(Event::OrderGiven { key, expires_at });
+            let service_id = shell.device.link.as_ref().and_then(Link::service);
+            shell.feed(Event::OrderGiven { key, service_id, expires_at });
         }
         Happening::Withdraw => {
             if let Some(order) = shell.device.orders.first() {

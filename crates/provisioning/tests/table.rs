@@ -75,7 +75,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
     let wish = support::wish(&shell.context);
     let other = Wish { version: 9, layers: [(Layer::Internet, "another".to_owned())].into() };
     let expires_at = shell.now.plus_s(86_400);
-    let ordered = |key: &str| Event::OrderGiven { key: key.into(), expires_at };
+    let ordered = |key: &str| Event::OrderGiven { key: key.into(), service_id: None, expires_at };
     let what = provisioning::OrderKind::Refresh { path: "InternetGatewayDevice.DeviceInfo.".into() };
     shell.context.orders = vec![provisioning::Order { key: "lk-o-1".into(), what }];
     vec![

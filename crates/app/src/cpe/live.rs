@@ -338,6 +338,18 @@ impl App {
         recorded: Option<&Recorded>,
     ) -> Result<Option<Fed>, AppError> {
         let now = self.now();
+        if let Event::OrderGiven { service_id, .. } = event
+            && *service_id != live.row.service_id
+        {
+            let row: rows::Cpe = self.found(live.row.id, "CPE").await?;
+            if row.service_id == *service_id {
+                return Ok(None);
+            }
+            return Err(AppError::Conflict(
+                "The CPE left its service or came under one while this was ordered; nothing was ordered."
+                    .to_owned(),
+            ));
+        }
         let mut context = self.context_of(live, event);
         let mut step = provisioning::step(&live.device, event, &context, now);
         let mut credentials = None;

@@ -209,7 +209,8 @@ impl App {
             audit: self.audit_row(actor, "cpe.order", &format!("cpe:{cpe}"), None, Some(shown)),
             order: Some((order, Secret::new(body))),
         };
-        self.feed_recorded(cpe, Event::OrderGiven { key: key.clone(), expires_at }, Some(recorded)).await?;
+        let given = Event::OrderGiven { key: key.clone(), service_id: row.service_id, expires_at };
+        self.feed_recorded(cpe, given, Some(recorded)).await?;
         self.bus().say(Change::Cpe(cpe));
         let taken = orders::by_key(self.store(), &key).await?;
         let id = taken.ok_or_else(|| AppError::Internal(format!("the order {key} is gone")))?.id;

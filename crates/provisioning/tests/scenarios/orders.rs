@@ -21,7 +21,8 @@ fn order(shell: &mut Shell, what: OrderKind) -> String {
     let key = format!("lk-o-{}", shell.context.orders.len());
     shell.context.orders.push(Order { key: key.clone(), what });
     let expires_at = shell.now.plus_s(86_400);
-    shell.feed(Event::OrderGiven { key: key.clone(), expires_at });
+    let service_id = shell.device.link.as_ref().and_then(Link::service);
+    shell.feed(Event::OrderGiven { key: key.clone(), service_id, expires_at });
     key
 }
 
@@ -267,10 +268,67 @@ fn an_order_for_a_customer_who_left_is_not_done_to_the_next() {
     assert_ne!(shell.cpe.value(CODE), "fibre-7");
 }
 
+fn of(service: i64) -> Link {
+    Link::One { service_id: ServiceId(service), olt_confirms: true, claimed_by: None, doubt: None }
+}
+
+#[test]
+fn what_was_ordered_while_there_was_no_service_is_not_done_to_the_first_that_comes() {
+    let mut shell = active();
+    shell.cpe.quirks.unreachable = true;
+    shell.link = Link::None { why: "released by ana".into() };
+    shell.feed(Event::Released { why: "released by ana".into() });
+    let reset = order(&mut shell, OrderKind::FactoryReset);
+    let write = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    let read = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    shell.link = of(2);
+    shell.run(3600);
+    for key in [&reset, &write] {
+        let news = last(&shell, key);
+        assert_eq!(news.state, OrderState::Cancelled, "{}", news.text);
+        assert!(news.text.contains("belonged to no service"), "{}", news.text);
+    }
+    assert_eq!(last(&shell, &read).state, OrderState::Done, "reading does nothing to anybody");
+    assert_eq!(shell.cpe.restarts, Vec::<String>::new());
+    assert_ne!(shell.cpe.value(CODE), "fibre-7");
+}
+
+#[test]
+fn an_order_outlives_a_doubt_about_its_service_but_not_another_service() {
+    for (after, wanted) in [(1, OrderState::Done), (2, OrderState::Cancelled)] {
+        let mut shell = active();
+        shell.cpe.quirks.unreachable = true;
+        let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+        shell.link = Link::None { why: "the OLT is not read".into() };
+        shell.session(&["2 PERIODIC"], Ending::Clean);
+        assert_eq!(last(&shell, &key).state, OrderState::Waiting);
+        shell.link = of(after);
+        shell.run(3600);
+        assert_eq!(last(&shell, &key).state, wanted, "{}", last(&shell, &key).text);
+        assert_eq!(shell.cpe.value(CODE) == "fibre-7", after == 1);
+    }
+}
+
+#[test]
+fn a_device_that_never_spoke_loses_its_orders_with_its_service() {
+    for event in [Event::LinkResolved(of(2)), Event::Released { why: "released by ana".into() }] {
+        let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), Quirks::default()), None);
+        shell.feed(Event::LinkResolved(of(1)));
+        let key = order(&mut shell, OrderKind::FactoryReset);
+        shell.feed(event.clone());
+        assert_eq!(shell.device.state(), State::Discovered);
+        assert_eq!(last(&shell, &key).state, OrderState::Cancelled, "{event:?}");
+        assert!(shell.device.orders.is_empty(), "{event:?}");
+    }
+}
+
 #[test]
 fn without_an_order_nothing_is_ever_restarted() {
     let mut shell = active();
-    let step = shell.feed(Event::OrderGiven { key: "unknown".into(), expires_at: shell.now.plus_s(60) });
+    let expires_at = shell.now.plus_s(60);
+    let service_id = Some(ServiceId(1));
+    let step = shell.feed(Event::OrderGiven { key: "unknown".into(), service_id, expires_at });
     assert!(!step.effects.iter().any(|effect| matches!(
         effect,
         provisioning::Effect::Request(DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset)

@@ -11,6 +11,8 @@ pub struct Invariants {
     /// Connection-request credentials were last written to an ACTIVE device.
     last_repair: Option<UtcMs>,
     restarts: std::collections::BTreeSet<String>,
+    /// Service of the device when an order was given.
+    ordered_for: std::collections::BTreeMap<String, Option<types::ServiceId>>,
     /// WAN that carries CWMP: never written.
     pub management_wan: Option<String>,
 }
@@ -98,6 +100,9 @@ impl Invariants {
             .iter()
             .filter_map(|effect| if let Effect::Request(request) = effect { Some(request) } else { None })
             .collect();
+        if let Event::OrderGiven { key, service_id, .. } = event {
+            self.ordered_for.entry(key.clone()).or_insert(*service_id);
+        }
         let finishes = step.effects.iter().filter(|effect| matches!(effect, Effect::FinishSession)).count();
 
         // one_answer_per_turn
@@ -119,6 +124,19 @@ impl Invariants {
                 DeviceRequest::AddObject { .. } => false,
                 DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset => true,
             };
+            // no_order_runs_under_another_service
+            let linked = next.link.as_ref().and_then(provisioning::Link::service);
+            for order in next.orders.iter().filter(|order| order.sent_at.is_some()) {
+                let given = self.ordered_for.get(&order.key).copied().flatten();
+                let reads = context.orders.iter().any(|content| {
+                    content.key == order.key
+                        && matches!(content.what, provisioning::OrderKind::Refresh { .. })
+                });
+                assert!(
+                    given == linked || (given.is_none() && reads),
+                    "no_order_runs_under_another_service: {order:?} given under {given:?}, linked to {linked:?}"
+                );
+            }
             // nothing_is_restarted_in_the_middle_of_provisioning
             if matches!(request, DeviceRequest::Reboot { .. } | DeviceRequest::FactoryReset) {
                 assert!(
