@@ -338,7 +338,7 @@ pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
         orders::note(tx, news).await?;
     }
     let faults: Vec<CpeFault> =
-        step.faults.iter().cloned().map(|row| CpeFault { cpe_id: cpe, ..row }).collect();
+        step.faults.iter().cloned().map(|row| indexable(CpeFault { cpe_id: cpe, ..row })).collect();
     tx.insert_many(&faults).await?;
     let requests: Vec<ConnectionRequest> = step
         .connection_requests
@@ -353,6 +353,17 @@ pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
         jobs::enqueue(tx, job).await?;
     }
     Ok(Guarded::Changed)
+}
+
+/// Bytes of a text of a device in the index that faults are grouped by. PostgreSQL refuses a row of more than 2,704 in an
+/// index, and three of its columns are what a device says.
+const MOST_INDEXED: usize = 512;
+
+fn indexable(mut row: CpeFault) -> CpeFault {
+    for text in [&mut row.parameter, &mut row.model, &mut row.software_version] {
+        text.truncate(text.floor_char_boundary(MOST_INDEXED));
+    }
+    row
 }
 
 /// Keeps only the last row per key: one statement may not touch a row twice.

@@ -55,15 +55,16 @@ impl Default for Bounds {
 /// When the database cannot be written.
 pub async fn trim_cpe(tx: &Tx, cpe: CpeId, bounds: &Bounds) -> Result<u64, StoreError> {
     let mut gone = 0;
-    for (table, keep) in [
-        ("cpe_sessions", bounds.sessions_per_cpe),
-        ("cpe_faults", bounds.faults_per_cpe),
-        ("connection_requests", bounds.connection_requests_per_cpe),
-        ("device_orders", bounds.orders_per_cpe),
-        ("timeline", bounds.timeline_per_cpe),
+    for (table, keep, over) in [
+        ("cpe_sessions", bounds.sessions_per_cpe, ""),
+        ("cpe_faults", bounds.faults_per_cpe, ""),
+        ("connection_requests", bounds.connection_requests_per_cpe, ""),
+        // One that is open stays, however old it is.
+        ("device_orders", bounds.orders_per_cpe, "AND ended_at IS NOT NULL"),
+        ("timeline", bounds.timeline_per_cpe, ""),
     ] {
         let sql = format!(
-            "DELETE FROM {table} WHERE cpe_id = $1 AND id <= \
+            "DELETE FROM {table} WHERE cpe_id = $1 {over} AND id <= \
              (SELECT id FROM {table} WHERE cpe_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)"
         );
         gone += run(tx, &sql, [cpe.0, keep]).await?;

@@ -30,6 +30,8 @@ on_both! {
     refused_addresses_are_counted_and_bounded,
     an_order_follows_its_device_and_what_a_refresh_did_not_see_is_gone,
     storage_per_device_is_bounded,
+    an_open_order_is_never_trimmed,
+    the_longest_texts_of_a_device_are_a_fault_like_any_other,
     old_things_are_swept_in_batches,
     secrets_are_sealed_to_their_row,
     a_tampered_secret_does_not_open,
@@ -476,6 +478,67 @@ async fn storage_per_device_is_bounded(bed: &Bed) {
     let parameters = cpes::parameters(&store, id).await.expect("reads");
     assert_eq!((parameters.len(), parameters[0].path.as_str()), (13, "P.17"));
     assert_eq!(cpes::faults(&store, quiet.id, 99).await.expect("reads").len(), 30, "others keep theirs");
+}
+
+async fn an_open_order_is_never_trimmed(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    let now = store.now();
+    let left = store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move {
+                for n in 0..10 {
+                    let order = DeviceOrder {
+                        key: format!("lk-o-{n}"),
+                        cpe_id: cpe.id,
+                        ended_at: (n != 1).then_some(now),
+                        results: json!([]),
+                        ..DeviceOrder::default()
+                    };
+                    store::orders::insert(tx, &order, &Secret::new("{}")).await?;
+                }
+                let bounds = Bounds { orders_per_cpe: 3, ..Bounds::default() };
+                retention::trim_cpe(tx, cpe.id, &bounds).await?;
+                store::orders::of_cpe(tx, cpe.id, 99).await
+            })
+        })
+        .await
+        .expect("trims");
+    let left: Vec<&str> = left.iter().map(|order| order.key.as_str()).collect();
+    assert_eq!(left, ["lk-o-9", "lk-o-8", "lk-o-7", "lk-o-1"]);
+}
+
+async fn the_longest_texts_of_a_device_are_a_fault_like_any_other(bed: &Bed) {
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    // Four bytes each, and none like the one before: what repeats is compressed.
+    let text = |seed: u32| -> String {
+        let next = |n: &u32| Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        std::iter::successors(Some(seed), next)
+            .take(256)
+            .filter_map(|n| char::from_u32(0x2_0000 + (n >> 16) % 0xA000))
+            .collect()
+    };
+    let fault = CpeFault {
+        at: store.now(),
+        model: text(1),
+        software_version: text(2),
+        parameter: text(3),
+        path: text(3),
+        ..CpeFault::default()
+    };
+    let step = CpeStep { cpe: cpe.clone(), faults: vec![fault.clone()], ..CpeStep::default() };
+    assert!(save(&store, step).await.is_changed());
+    let kept = cpes::faults(&store, cpe.id, 9).await.expect("reads").remove(0);
+    assert_eq!(kept.path, fault.path, "what is in no index stays whole");
+    for (kept, said) in [
+        (kept.model, fault.model),
+        (kept.software_version, fault.software_version),
+        (kept.parameter, fault.parameter),
+    ] {
+        assert_eq!(said.len(), 1024);
+        assert_eq!(kept, said[..512], "cut between two characters");
+    }
 }
 
 async fn old_things_are_swept_in_batches(bed: &Bed) {
