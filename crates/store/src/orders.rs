@@ -51,6 +51,21 @@ pub async fn open_of(db: &Db, cpe: CpeId) -> Result<Vec<(DeviceOrder, Option<Sec
         .collect()
 }
 
+/// Kinds of the open orders of a CPE.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_kinds(db: &Db, cpe: CpeId) -> Result<Vec<String>, StoreError> {
+    Ok(device_orders::Entity::find()
+        .select_only()
+        .column(device_orders::Column::Kind)
+        .filter(device_orders::Column::CpeId.eq(cpe.0))
+        .filter(device_orders::Column::EndedAt.is_null())
+        .into_tuple()
+        .all(db)
+        .await?)
+}
+
 /// Latest orders of a CPE, the newest first.
 ///
 /// # Errors

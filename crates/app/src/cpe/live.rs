@@ -783,12 +783,13 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
             return Ok(Applied::FiredElsewhere);
         }
     }
-    if let Some((order, body)) = &write.order {
-        store::orders::insert(tx, order, body).await?;
-    }
     let guarded = cpes::save_step(tx, &write.step).await?;
     if !guarded.is_changed() {
         return Ok(Applied::NotAsRead(guarded));
+    }
+    if let Some((order, body)) = &write.order {
+        super::orders::room_for(tx, order).await?;
+        store::orders::insert(tx, order, body).await?;
     }
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;

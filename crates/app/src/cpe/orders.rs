@@ -163,17 +163,6 @@ impl App {
             ));
         }
         let (what, warnings) = self.checked(cpe, request).await?;
-        let open = orders::open_of(self.store(), cpe).await?;
-        if open.len() >= MOST_OPEN_ORDERS {
-            return Err(AppError::Conflict(format!(
-                "{MOST_OPEN_ORDERS} orders are open for this CPE; wait for them or cancel some."
-            )));
-        }
-        if what.is_once_only() && open.iter().any(|(order, _)| order.kind == what.as_str()) {
-            return Err(AppError::Conflict(
-                "Such an order is open for this CPE already; it is done once.".to_owned(),
-            ));
-        }
         let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
         let shown = shown(&what);
         let order = rows::DeviceOrder {
@@ -421,6 +410,24 @@ impl App {
         }
         Ok((OrderKind::Set { values: checked }, warnings))
     }
+}
+
+/// Whether another order may be open on the device, in the unit of work that writes it. The row of the CPE is written in
+/// it before, so that of two at once the later one sees the earlier.
+pub(super) async fn room_for(tx: &store::Tx, order: &rows::DeviceOrder) -> Result<(), AppError> {
+    let open = orders::open_kinds(tx, order.cpe_id).await?;
+    if open.len() >= MOST_OPEN_ORDERS {
+        return Err(AppError::Conflict(format!(
+            "{MOST_OPEN_ORDERS} orders are open for this CPE; wait for them or cancel some."
+        )));
+    }
+    let once = [OrderKind::Reboot.as_str(), OrderKind::FactoryReset.as_str()].contains(&order.kind.as_str());
+    if once && open.contains(&order.kind) {
+        return Err(AppError::Conflict(
+            "Such an order is open for this CPE already; it is done once.".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn managed(path: &str, layer: Layer) -> String {

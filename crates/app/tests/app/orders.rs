@@ -133,7 +133,36 @@ async fn a_secret_is_never_shown_and_an_order_can_be_withdrawn(bed: &Bed) {
     assert!(matches!(again, Err(AppError::Conflict(_))), "{again:?}");
 }
 
+async fn of_two_restarts_at_once_one_is_taken(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    let other = bed.app("node-2", &calls).await;
+    for request in
+        [DeviceOrderRequest::Reboot { confirmed: true }, DeviceOrderRequest::FactoryReset { confirmed: true }]
+    {
+        let by = admin();
+        let (one, two, three) = tokio::join!(
+            app.order_device(&by, id, request.clone(), None),
+            app.order_device(&by, id, request.clone(), None),
+            other.order_device(&by, id, request.clone(), None),
+        );
+        let all = [one, two, three];
+        assert_eq!(all.iter().filter(|taken| taken.is_ok()).count(), 1, "{all:?}");
+        assert!(all.iter().all(|taken| matches!(taken, Ok(_) | Err(AppError::Conflict(_)))), "{all:?}");
+    }
+    let by = admin();
+    let read = || app.order_device(&by, id, DeviceOrderRequest::Refresh { path: INFO.into() }, None);
+    let many = futures::future::join_all((0..20).map(|_| read())).await;
+    let taken = many.iter().filter(|taken| taken.is_ok()).count();
+    assert_eq!(taken, provisioning::MOST_OPEN_ORDERS - 2, "{many:?}");
+    let kept = app.device_orders(id, 100).await.expect("readable");
+    assert_eq!(kept.len(), provisioning::MOST_OPEN_ORDERS, "what was refused leaves no row");
+    assert_eq!(machine(&cpe_row(&app, id).await).orders.len(), kept.len(), "the machine knows them all");
+}
+
 on_both!(
+    of_two_restarts_at_once_one_is_taken,
     a_subtree_is_read_and_a_parameter_is_set_and_read_back,
     a_restart_is_done_when_the_device_says_so,
     what_may_not_be_ordered_is_refused_in_words,
