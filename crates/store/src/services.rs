@@ -9,7 +9,8 @@ use crate::{
     words::{AccessState, Layer, ServiceState},
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
     sea_query::{Expr, OnConflict},
 };
 use types::{CpeId, CustomerId, OnuRowId, Secret, Serial, ServiceId, UtcMs};
@@ -90,6 +91,22 @@ pub async fn for_serial(db: &Db, serial: Serial) -> Result<Vec<Service>, StoreEr
             .all(db)
             .await?,
     )
+}
+
+/// Lets one unit at a time find out who expects a serial number and write it down: until this unit has ended, every other
+/// waits here, and then sees what this one wrote.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn alone_with_serial(tx: &Tx, serial: Serial) -> Result<(), StoreError> {
+    let backend = tx.get_database_backend();
+    // On SQLite one unit writes at a time, of whichever process.
+    if backend == DbBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let name = format!("expected serial {}", serial.hex16());
+        tx.execute_raw(Statement::from_sql_and_values(backend, sql, [name.into()])).await?;
+    }
+    Ok(())
 }
 
 /// The next free service number. Two units may get the same one; then the second insert is a

@@ -51,6 +51,7 @@ impl ServiceToMake {
         customer: CustomerId,
     ) -> Result<ServiceId, AppError> {
         if let Some(serial) = self.row.expected_serial {
+            services::alone_with_serial(tx, serial).await?;
             nobody_expects(tx, serial, None).await?;
         }
         let id = tx.insert(&rows::Service { customer_id: customer, ..self.row }).await?;

@@ -62,6 +62,7 @@ impl App {
             .write(move |tx| {
                 Box::pin(async move {
                     if let Some(serial) = comes {
+                        services::alone_with_serial(tx, serial).await?;
                         nobody_expects(tx, serial, Some(id)).await?;
                     }
                     tx.update(&row).await?.or_overtaken("the service")?;

@@ -477,6 +477,7 @@ async fn record(
         let row = place_onu(tx, &task, spec, given, report, now).await?;
         follows.onu = Some(row);
         if let Some(service) = task.service_id {
+            services::alone_with_serial(tx, task.serial).await?;
             expect_instead(tx, service, task.serial).await?;
             expected_no_longer(tx, service, task.serial, &task.actor, now).await?;
             services::link_onu(tx, service, Some(row)).await?;

@@ -530,7 +530,31 @@ async fn a_service_without_wifi_gets_one_with_a_password_that_somebody_knows(bed
     assert_eq!(access(&app, id).await.1.wifi[0].passphrase.expose(), "typed-Heron-2");
 }
 
+/// Two people on two nodes give one serial number to two services at the same moment: one of them has it.
+async fn one_serial_is_expected_by_one_service_whoever_asks(bed: &Bed) {
+    let (one, two) = (bed.app("node-1", &Calls::default()).await, bed.app("node-2", &Calls::default()).await);
+    let (a, b) = (world::service(&one, "amina", None).await, world::service(&one, "bashir", None).await);
+    for round in 0..20 {
+        let serial = world::serial(&format!("HWTC0000{round:04}"));
+        let right =
+            || ServiceCorrection { address: format!("Kilimani {round}"), expected_serial: Some(serial) };
+        let (who, other) = (admin(), admin());
+        let (first, second) = tokio::join!(
+            one.correct_service(&who, a, right(), None),
+            two.correct_service(&other, b, right(), None),
+        );
+        let late = match (first, second) {
+            (Ok(()), Err(late)) | (Err(late), Ok(())) => late,
+            both => panic!("round {round}: {both:?}"),
+        };
+        assert!(late.to_string().contains("belongs to service S-1000"), "{late}");
+        let found = store::services::for_serial(one.store(), serial).await.expect("readable");
+        assert_eq!(found.len(), 1, "round {round}");
+    }
+}
+
 on_both!(
+    one_serial_is_expected_by_one_service_whoever_asks,
     a_service_without_wifi_gets_one_with_a_password_that_somebody_knows,
     an_end_and_an_order_for_one_service_never_both_happen,
     a_new_service_with_its_order_is_made_whole_or_not_at_all,
