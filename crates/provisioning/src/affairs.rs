@@ -80,6 +80,7 @@ impl Work<'_> {
         device.run = None;
         device.resume = None;
         device.attempts = 0;
+        device.parked.clear();
         device.next_attempt_at = None;
         device.follow_up = FollowUp::Nothing;
         for timer in [Timer::Attempt, Timer::VerifyCheck] {

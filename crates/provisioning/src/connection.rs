@@ -65,7 +65,7 @@ impl Work<'_> {
         }
         let ownership = &self.device.ownership;
         let repair = match (ownership.repaired_at.zip(self.repair_rests_until()), &self.device.hold) {
-            (Some((at, until)), _) => sentences::Repair::Rests { at, until },
+            (Some((at, until)), _) => sentences::Repair::Rests { at, until, done: ownership.repaired },
             _ if ownership.confirmed_at.is_none() || self.device.quarantined() => sentences::Repair::NotOurs,
             (None, Some(hold)) if self.device.state == State::Active => {
                 sentences::Repair::Held { by: hold.by.clone() }

@@ -150,6 +150,9 @@ pub struct Device {
     pub pending_add: Option<PendingAdd>,
     /// Failures in a row.
     pub attempts: u32,
+    /// Layers that are not tried again before something changes, while another one that failed is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parked: BTreeMap<Layer, FailedLayer>,
     /// FAILED does nothing before.
     pub next_attempt_at: Option<UtcMs>,
     /// The last attempt began.
@@ -203,6 +206,7 @@ impl Device {
             chosen_wan: None,
             pending_add: None,
             attempts: 0,
+            parked: BTreeMap::new(),
             next_attempt_at: None,
             last_attempt_began_at: None,
             run: None,
@@ -341,8 +345,10 @@ pub struct Ownership {
     pub confirmed_at: Option<UtcMs>,
     /// An Inform arrived that was authenticated with them.
     pub proven_at: Option<UtcMs>,
-    /// Credentials were last repaired (once a day at most).
+    /// Credentials were last repaired, or that was tried (once a day at most).
     pub repaired_at: Option<UtcMs>,
+    /// It was done then: the device took them.
+    pub repaired: bool,
     /// Write the connection-request credentials again at the next chance (401).
     pub repair_due: bool,
     /// How far the last Inform proved who it is.
@@ -458,6 +464,9 @@ pub struct Run {
     /// Paths whose write was accepted, with the number of times: read back different too often, the device does
     /// not keep them.
     pub tries: BTreeMap<String, u32>,
+    /// What was wanted of a layer when it was last planned, by fingerprint: what comes of the plan is booked on that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub planned: BTreeMap<Layer, String>,
     /// Paths a write was sent for, whatever became of it.
     pub touched: BTreeSet<String>,
     /// Most parameters per call that this device took in this run.
@@ -502,6 +511,9 @@ pub struct FailedLayer {
     /// It is counted among the failed attempts already.
     #[serde(default)]
     pub counted: bool,
+    /// It failed in an attempt before this one and is left alone until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UtcMs>,
 }
 
 impl Run {

@@ -127,6 +127,7 @@ impl Work<'_> {
             self.device.profile = None;
             self.device.refused_family = None;
             self.device.learned.clear();
+            self.device.parked.clear();
             self.device.next_attempt_at = None;
         }
         self.device.identity = new;
@@ -153,6 +154,7 @@ impl Work<'_> {
         device.layers.clear();
         device.run = None;
         device.pending_add = None;
+        device.parked.clear();
         device.wan_question = None;
         device.chosen_wan = None;
         device.resume = None;

@@ -295,12 +295,14 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
         ) => work.release_hold(by),
         (S::Failed, Event::RetryRequested { by }) => {
             work.note(sentences::retry_requested(by));
+            work.device.parked.clear();
             // In this order: the wait is that of the attempt that failed, once.
             work.input_changed();
             work.plan_instead_of_undoing();
         }
         (S::TimeSynced, Event::RetryRequested { by }) => {
             work.note(sentences::retry_requested(by));
+            work.device.parked.clear();
             work.look_at_gates();
         }
         (S::Active, Event::RetryRequested { .. }) => work.note(sentences::already_active()),

@@ -143,7 +143,7 @@ impl Work<'_> {
         if self.device.ownership.repair_due {
             // The chance of this day is used up when it is taken, whatever becomes of it: a device that refuses what is
             // written, or hangs up over it, is not written to at every Inform.
-            self.device.ownership.repaired_at = Some(self.now);
+            self.repair_is_tried();
         }
         let written = items.iter().map(Item::written).collect();
         Err(self.write(Purpose::WriteOwnership { items: written }, &items))
@@ -295,7 +295,7 @@ impl Work<'_> {
         ownership.confirmed_at = Some(now);
         if ownership.repair_due {
             ownership.repair_due = false;
-            ownership.repaired_at = Some(now);
+            (ownership.repaired_at, ownership.repaired) = (Some(now), true);
             self.device.connection.unauthorized_since = None;
         }
         ownership.not_kept.clear();
@@ -336,6 +336,7 @@ impl Work<'_> {
         let plan = match self.planning(&profile, |p| p.connection_request(&credentials, interval)) {
             Ok(plan) => plan,
             Err(blocked) => {
+                self.repair_is_tried();
                 self.note(blocked.reason);
                 return Move::Finish;
             }
@@ -348,13 +349,13 @@ impl Work<'_> {
         let Some(items) = items else {
             self.record_core(&plan.wanted, None);
             let ownership = &mut self.device.ownership;
-            (ownership.repair_due, ownership.repaired_at) = (false, Some(now));
+            (ownership.repair_due, ownership.repaired_at, ownership.repaired) = (false, Some(now), true);
             self.device.connection.unauthorized_since = None;
             self.note(sentences::credentials_repaired());
             return Move::Finish;
         };
         // The chance of this day is used up when it is taken.
-        self.device.ownership.repaired_at = Some(now);
+        self.repair_is_tried();
         if let Some(item) = items.iter().find(|item| self.tried(&item.path) >= TRIES).cloned() {
             let observed = self.session().tree.value(&item.path).unwrap_or("nothing").to_owned();
             let (wanted, again) = (item.value.masked(), self.repair_rests_until());
@@ -367,17 +368,27 @@ impl Work<'_> {
         self.write(Purpose::WriteOwnership { items: written }, &items)
     }
 
+    /// What becomes of it is not known yet.
+    fn repair_is_tried(&mut self) {
+        let now = self.now;
+        let ownership = &mut self.device.ownership;
+        (ownership.repaired_at, ownership.repaired) = (Some(now), false);
+    }
+
     /// The device refuses them: tomorrow is another day.
     pub(crate) fn repair_refused(&mut self, items: &[WrittenItem], fault: &DeviceFault) -> Move {
+        self.device.ownership.repair_due = false;
+        // What was wished meanwhile does not wait for another session.
+        let next = if self.layers_due().is_empty() { Move::Finish } else { Move::Again };
         let first = items.iter().find(|item| fault.parameters.iter().any(|entry| entry.path == item.path));
-        let Some(item) = first.or(items.first()) else { return Move::Finish };
+        let Some(item) = first.or(items.first()) else { return next };
         let told = sentences::fault_in_words(fault.code, &fault.text);
         let again = self.repair_rests_until();
         let reason = sentences::ownership_refused(&item.path, &item.masked, &told, again);
         let (class, path) = (FaultClass::of_code(fault.code), Some(item.path.clone()));
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
         self.note(reason);
-        Move::Finish
+        next
     }
 
     fn tried(&mut self, path: &str) -> u32 {

@@ -84,12 +84,17 @@ impl Work<'_> {
             self.device.last_attempt_began_at = Some(self.now);
             return Move::Again;
         }
-        self.set_aside(Layer::Internet, FailedLayer { why, class, park, wanted, undone, counted: true })
+        self.set_aside(
+            Layer::Internet,
+            FailedLayer { why, class, park, wanted, undone, counted: true, until: None },
+        )
     }
 
     /// The internet WAN shall be something else by now, or is as it shall be: what failed is no longer what is wanted.
     fn wished_otherwise(&self, rollback: &Rollback) -> bool {
-        !self.layers_due().contains(&Layer::Internet) || self.wanted_hash(Layer::Internet) != rollback.wanted
+        // Records from before that was written down say nothing: then it is the same wish.
+        let otherwise = rollback.wanted.is_some() && self.wanted_hash(Layer::Internet) != rollback.wanted;
+        otherwise || !self.layers_due().contains(&Layer::Internet)
     }
 
     /// Everything was tried and something still reads otherwise. It stays open and is tried again by the rules of

@@ -109,19 +109,22 @@ impl<'a> Work<'a> {
         if let (true, Some(reason)) = (layers.is_empty(), no_path.clone()) {
             return self.stop_before(reason);
         }
+        let parked = self.parked_of(&layers);
+        let layers: Vec<Layer> = layers.into_iter().filter(|layer| !parked.contains_key(layer)).collect();
         if let Some(next) = self.observe(&profile, &objects_of(&profile, &intents, &layers)) {
             return next;
         }
         let plans: Vec<_> =
             layers.iter().map(|layer| self.planning(&profile, |p| plan_layer(p, &intents, *layer))).collect();
         let steps = plans.iter().flatten().map(|plan| plan.steps.len()).sum();
-        let in_force = plans.iter().zip(&layers).all(|(plan, layer)| match plan {
-            Ok(plan) => {
-                plan.steps.is_empty()
-                    && (*layer != Layer::Internet || self.in_force(&profile, &intents, plan))
-            }
-            Err(_) => false,
-        });
+        let in_force = parked.is_empty()
+            && plans.iter().zip(&layers).all(|(plan, layer)| match plan {
+                Ok(plan) => {
+                    plan.steps.is_empty()
+                        && (*layer != Layer::Internet || self.in_force(&profile, &intents, plan))
+                }
+                Err(_) => false,
+            });
         if in_force {
             let mut what = Vec::new();
             for (plan, layer) in plans.into_iter().flatten().zip(&layers) {
@@ -145,6 +148,7 @@ impl<'a> Work<'a> {
             began_at: self.now,
             layers: layers.clone(),
             at_step: "planning".into(),
+            failed: parked,
             ..Run::default()
         });
         self.goto(State::Provisioning, sentences::provisioning_started(&layers, steps));
@@ -182,6 +186,7 @@ impl<'a> Work<'a> {
                 return next;
             }
             self.adopt_pending();
+            self.plans_for(layer);
             let plan = match self.planning(&profile, |p| plan_layer(p, &intents, layer)) {
                 Ok(plan) => plan,
                 Err(blocked) => {
@@ -246,8 +251,20 @@ impl<'a> Work<'a> {
         due.filter(|layer| !(no_path && *layer == Layer::Internet)).collect()
     }
 
+    /// Those of them that are parked: they count as failed in an attempt at the others.
+    fn parked_of(&self, layers: &[Layer]) -> BTreeMap<Layer, FailedLayer> {
+        let still = |layer: &Layer, parked: &FailedLayer| {
+            layers.contains(layer)
+                && parked.wanted == self.wanted_hash(*layer)
+                && parked.until.is_some_and(|until| until > self.now)
+        };
+        let parked = self.device.parked.iter().filter(|(layer, parked)| still(layer, parked));
+        parked.map(|(layer, parked)| (*layer, parked.clone())).collect()
+    }
+
     /// The other layers are in force; for this one the gate is closed.
     fn stop_before(&mut self, reason: Reason) -> Move {
+        self.device.parked.clear();
         self.device.run = None;
         self.device.attempts = 0;
         self.device.next_attempt_at = None;
@@ -290,6 +307,19 @@ impl<'a> Work<'a> {
     pub(crate) fn run(&mut self) -> &mut Run {
         let now = self.now;
         self.device.run.get_or_insert_with(|| Run { began_at: now, ..Run::default() })
+    }
+
+    /// The plan of this layer is made for what is wanted now. What was tried of another wish says nothing about this one.
+    fn plans_for(&mut self, layer: Layer) {
+        let wanted = self.wanted_hash(layer);
+        let run = self.run();
+        let before = match &wanted {
+            Some(wanted) => run.planned.insert(layer, wanted.clone()),
+            None => run.planned.remove(&layer),
+        };
+        if before.is_some() && before != wanted {
+            run.tries.clear();
+        }
     }
 
     /// An AddObject whose answer never came: if exactly one instance is new, it is ours.
@@ -653,14 +683,20 @@ impl<'a> Work<'a> {
 
     /// The run failed: undo first where the customer's WAN was touched.
     pub(crate) fn fail(&mut self, layer: Layer, why: Reason, class: FaultClass, park: bool) -> Move {
+        // What was sent may have been another wish than there is by now.
+        let planned = self.run().planned.get(&layer).cloned();
+        let wanted = planned.or_else(|| self.wanted_hash(layer));
         if layer == Layer::Internet && !self.run().touched.is_empty() && !self.suspended() {
-            let wanted = self.wanted_hash(layer);
             let tried = Default::default();
             self.run().rollback = Some(Rollback { why, class, park, tried, wanted, rounds: 0 });
             return Move::Again;
         }
-        let wanted = self.wanted_hash(layer);
-        self.set_aside(layer, FailedLayer { why, class, park, wanted, undone: None, counted: false })
+        if wanted != self.wanted_hash(layer) {
+            self.note(why);
+            return Move::Again;
+        }
+        let failed = FailedLayer { why, class, park, wanted, undone: None, counted: false, until: None };
+        self.set_aside(layer, failed)
     }
 
     /// A layer failed, and nothing of it is left to be undone. The others still come into force, as far as they can: a
@@ -679,10 +715,19 @@ impl<'a> Work<'a> {
 
     /// Nothing is left that could come into force. The first layer that failed says why.
     fn give_up(&mut self) -> Move {
-        let failed = std::mem::take(&mut self.run().failed);
-        // Something that may cure itself is not kept waiting by something that does not.
+        let mut failed = std::mem::take(&mut self.run().failed);
+        // Something that may cure itself is not kept waiting by something that does not, which is left alone meanwhile.
         let park = failed.values().all(|failed| failed.park);
-        let counted = failed.values().any(|failed| failed.counted);
+        let fresh: Vec<&FailedLayer> = failed.values().filter(|failed| failed.until.is_none()).collect();
+        let counted = fresh.is_empty() || fresh.iter().any(|failed| failed.counted);
+        let parked_until = self.now.plus_s(self.context.policy.park_s);
+        failed.retain(|_, failed| {
+            failed.until = failed.until.or(failed.park.then_some(parked_until));
+            true
+        });
+        let earliest = failed.values().filter_map(|failed| failed.until).min().unwrap_or(parked_until);
+        self.device.parked = failed.clone();
+        self.device.parked.retain(|_, failed| failed.park && !park);
         let Some(FailedLayer { why, undone, class, .. }) = failed.into_values().next() else {
             return Move::Finish;
         };
@@ -691,8 +736,7 @@ impl<'a> Work<'a> {
         }
         let attempts = self.device.attempts;
         let policy = &self.context.policy;
-        let wait = if park { policy.park_s } else { policy.back_off_after(attempts) };
-        let at = self.now.plus_s(wait);
+        let at = if park { earliest } else { self.now.plus_s(policy.back_off_after(attempts)) };
         self.device.run = None;
         let reason = sentences::failed(why, undone.as_deref(), Some(at), attempts, park, self.now);
         self.wait_failed(at, reason);

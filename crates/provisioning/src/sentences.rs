@@ -455,8 +455,8 @@ pub(crate) enum Repair {
     NextAttempt,
     /// An operator holds the device.
     Held { by: String },
-    /// They were, at this moment, and are not before another one.
-    Rests { at: UtcMs, until: UtcMs },
+    /// They were, or that was tried, at this moment, and are not before another one.
+    Rests { at: UtcMs, until: UtcMs, done: bool },
     /// It has none of ours yet, or belongs to nobody: they come with everything else.
     NotOurs,
 }
@@ -473,8 +473,15 @@ pub(crate) fn unauthorized(reason: Reason, repair: &Repair) -> Reason {
         Repair::Held { by } => {
             format!("its credentials are written again once {by} lifts the hold")
         }
-        Repair::Rests { at: last, until } => {
-            format!("its credentials were written again at {} and are not before {}", at(*last), at(*until))
+        Repair::Rests { at: last, until, done } => {
+            let (last, until) = (at(*last), at(*until));
+            if *done {
+                format!("its credentials were written again at {last} and are not before {until}")
+            } else {
+                format!(
+                    "writing its credentials again was tried at {last}, without proof that it took them, and is not before {until}"
+                )
+            }
         }
         Repair::NotOurs => "its credentials are written when it becomes ours".to_owned(),
     };

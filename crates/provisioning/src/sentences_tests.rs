@@ -143,7 +143,8 @@ fn samples() -> Vec<Reason> {
         s::Repair::NextSession,
         s::Repair::NextAttempt,
         s::Repair::Held { by: "ana".into() },
-        s::Repair::Rests { at: NOW, until: NOW.plus_s(24 * 3600) },
+        s::Repair::Rests { at: NOW, until: NOW.plus_s(24 * 3600), done: true },
+        s::Repair::Rests { at: NOW, until: NOW.plus_s(24 * 3600), done: false },
         s::Repair::NotOurs,
     ] {
         all.push(s::unauthorized(waiting(Some(O::Unauthorized)), &repair));

@@ -142,6 +142,7 @@ impl Work<'_> {
         let WanCandidate { path, name, vlan, .. } = wan;
         self.device.chosen_wan =
             Some(ChosenWan { path, by: by.to_owned(), at: self.now, wanted, name, vlan });
+        self.device.parked.remove(&Layer::Internet);
         if self.device.state == State::Failed {
             self.input_changed();
         }

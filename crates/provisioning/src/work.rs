@@ -59,6 +59,7 @@ impl<'a> Work<'a> {
         }
         if to == State::Active {
             self.forget_wan_question();
+            self.device.parked.clear();
         }
         self.device.state = to;
         self.device.since = self.now;

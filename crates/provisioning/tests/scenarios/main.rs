@@ -5,6 +5,7 @@ mod changes;
 mod gates;
 mod intervals;
 mod layers;
+mod meanwhile;
 mod orders;
 mod refusals;
 mod repair;

@@ -111,6 +111,11 @@ fn a_fault_or_a_broken_session_uses_up_the_day_and_never_costs_active() {
     let said = last_note(&shell, ReasonCode::OwnershipRefused);
     assert!(said.contains("fault 9007 (no)") || said.contains("fault 9003"), "{said}");
     assert!(said.contains("not written again before 2026-11-22"), "{said}");
+    // What was refused is not said to be written.
+    shell.now = shell.now.plus_s(60);
+    call(&mut shell);
+    let said = last_note(&shell, ReasonCode::ConnectionRequestUnauthorized);
+    assert!(said.contains("writing its credentials again was tried at 2026-11-21T"), "{said}");
     assert_eq!((shell.device.state(), code(&shell)), (State::Active, ReasonCode::Active));
 
     for lost in [Ending::LostRequest(1), Ending::LostReply(3), Ending::Killed(4), Ending::Killed(5)] {
@@ -194,4 +199,16 @@ fn a_call_that_is_taken_ends_the_401() {
     shell.feed(Event::InformReceived { inform, peer });
     shell.feed(Event::ConnectionRequestFinished(ConnectionRequestOutcome::Accepted));
     assert_eq!(shell.device.connection.unauthorized_since, None);
+}
+
+#[test]
+fn a_repair_that_cannot_be_planned_is_looked_at_once_a_day() {
+    let mut shell = refusing();
+    shell.cpe.quirks.untold = vec!["InternetGatewayDevice.ManagementServer."];
+    call(&mut shell);
+    let before = shell.transcript.len();
+    shell.run(12 * 3600);
+    let looks =
+        shell.transcript[before..].iter().filter(|line| line.contains("Names InternetGatewayDevice.Man"));
+    assert_eq!((looks.count(), told(&mut shell)), (1, vec![]));
 }
