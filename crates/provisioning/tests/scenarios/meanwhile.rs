@@ -108,7 +108,8 @@ fn writes_of_another_wish_do_not_count_as_not_kept() {
 
 #[test]
 fn what_is_wished_while_a_refused_repair_is_out_is_done_in_the_same_session() {
-    let mut shell = active(Quirks { unauthorized: true, ..Quirks::default() });
+    let mut shell = active(Quirks::default());
+    shell.cpe.quirks.unauthorized = true;
     shell.cpe.quirks.refused_leaves = vec![CR_PASSWORD];
     shell.feed(Event::CallRequested { by: "ana".into() });
     shell.run(5);
