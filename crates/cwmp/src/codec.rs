@@ -19,7 +19,7 @@ mod value;
 pub use body::{Body, Fault, ParameterFault, Role};
 pub use rpc::*;
 pub use spelling::{BooleanLiteral, EncodeOptions, SoapPrefix};
-pub use value::{DateTime, Value, ValueType, names_a_secret};
+pub use value::{DateTime, Value, ValueType};
 
 use crate::{CodecError, Limits};
 use tree::{Node, Tree};

@@ -11,9 +11,8 @@ use crate::{
     talk::{DeviceFault, DeviceReply, DeviceRequest, NameInfo, SetValue},
     work::{Move, Work},
 };
-use profiles::cpe::looks_secret;
 use serde::{Deserialize, Serialize};
-use types::{ServiceId, UtcMs};
+use types::{ServiceId, UtcMs, names_a_secret};
 
 /// Sessions in which an order is begun before it is given up: what breaks every session is not tried for ever.
 const MOST_TRIES: u32 = 3;
@@ -397,7 +396,7 @@ impl<'a> Work<'a> {
     fn read_back(&mut self, order: &'a Order, values: &[SetValue]) -> Move {
         let paths: Vec<String> = values
             .iter()
-            .filter(|value| !value.value.is_secret() && !looks_secret(&value.path))
+            .filter(|value| !value.value.is_secret() && !names_a_secret(&value.path))
             .map(|value| value.path.clone())
             .collect();
         if paths.is_empty() {
@@ -413,23 +412,23 @@ impl<'a> Work<'a> {
         let mut results = Vec::new();
         for value in wanted {
             let masked =
-                if looks_secret(&value.path) { "••••".to_owned() } else { value.value.masked() };
+                if names_a_secret(&value.path) { "••••".to_owned() } else { value.value.masked() };
             let found = seen.iter().find(|seen| seen.path == value.path);
             let (observed, proof) = match found {
-                _ if value.value.is_secret() || looks_secret(&value.path) => {
+                _ if value.value.is_secret() || names_a_secret(&value.path) => {
                     ("accepted; a secret cannot be read back".to_owned(), Proof::Accepted)
                 }
                 Some(found) if same_value(value.kind, value.value.expose(), &found.value) => {
-                    (found.value.clone(), Proof::ReadBack)
+                    (sentences::short(&found.value), Proof::ReadBack)
                 }
-                Some(found) => (found.value.clone(), Proof::Missing),
+                Some(found) => (sentences::short(&found.value), Proof::Missing),
                 None => ("not in the answer".to_owned(), Proof::Missing),
             };
             results.push(OrderResult { path: value.path.clone(), wanted: masked, observed, proof });
         }
         let kept = seen.iter().filter(|seen| wanted.iter().any(|value| value.path == seen.path));
         let fresh: Vec<RefreshedValue> = kept
-            .filter(|seen| !looks_secret(&seen.path))
+            .filter(|seen| !names_a_secret(&seen.path))
             .map(|seen| RefreshedValue {
                 path: seen.path.clone(),
                 value: Some(seen.value.clone()),
@@ -531,7 +530,8 @@ impl<'a> Work<'a> {
         leaves.truncate(MOST_LEAVES);
         let profile = self.profile_or_nominee();
         let (secret, plain): (Vec<&NameInfo>, Vec<&NameInfo>) = leaves.into_iter().partition(|name| {
-            looks_secret(&name.path) || profile.as_ref().is_some_and(|profile| profile.is_secret(&name.path))
+            names_a_secret(&name.path)
+                || profile.as_ref().is_some_and(|profile| profile.is_secret(&name.path))
         });
         // That there is one is worth knowing; what it is nobody asks.
         let secret: Vec<RefreshedValue> = secret

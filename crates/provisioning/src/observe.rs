@@ -6,7 +6,8 @@ use crate::{
     talk::{DeviceFault, DeviceRequest, NameInfo, ParamValue},
     work::{Move, Work},
 };
-use profiles::cpe::{CpeProfile, looks_secret};
+use profiles::cpe::CpeProfile;
+use types::names_a_secret;
 
 /// Names of interest kept of one device in one session; the whole tree of a large device has fewer than 10 000 names.
 const MAX_NAMES: usize = 20_000;
@@ -29,7 +30,7 @@ impl Work<'_> {
                     && !path.ends_with('.')
                     && profile.is_interesting(path)
                     && !profile.is_secret(path)
-                    && !looks_secret(path)
+                    && !names_a_secret(path)
                     && !session.unreadable.contains_key(path);
                 if wanted && unread.len() < usize::try_from(limit).unwrap_or(1) {
                     unread.push(path.to_owned());
@@ -68,7 +69,7 @@ impl Work<'_> {
         // What was not asked for is not wanted, least of all in the database.
         let shown: Vec<ParamValue> = values
             .iter()
-            .filter(|value| asked.contains(&value.path) && !looks_secret(&value.path))
+            .filter(|value| asked.contains(&value.path) && !names_a_secret(&value.path))
             .cloned()
             .collect();
         // A leaf that was listed and is not in the answer would be asked for for ever.

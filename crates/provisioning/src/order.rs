@@ -201,11 +201,12 @@ pub fn never_ordered(path: &str) -> Option<&'static str> {
              else",
         );
     }
-    let leaf = lower.rsplit('.').next().unwrap_or_default();
-    let web = leaf.contains("http") || leaf.contains("web");
-    if lower.contains("remoteaccess.") || (web && leaf.contains("wan")) {
+    let says =
+        |words: &[&str]| lower.split('.').any(|segment| words.iter().any(|word| segment.contains(word)));
+    let doors = says(&["http", "web", "telnet", "ssh", "ftp", "snmp"]);
+    if lower.contains("remoteaccess.") || (doors && says(&["wan", "remote"])) {
         return Some(
-            "opens the device's own pages to the WAN side. Lightkeeper never does that: whoever scans the network finds it",
+            "can open the device's own pages or its login to the WAN side. Lightkeeper never does that: whoever scans the network finds it",
         );
     }
     None
@@ -302,12 +303,19 @@ mod tests {
             "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
             "InternetGatewayDevice.UserInterface.RemoteAccess.Enable",
             "InternetGatewayDevice.X_HW_Security.AclServices.HTTPWanEnable",
+            "InternetGatewayDevice.X_HW_Security.AclServices.TELNETWanEnable",
+            "InternetGatewayDevice.X_HW_Security.AclServices.SSHWanEnable",
+            "InternetGatewayDevice.X_HW_Security.AclServices.FTPWanEnable",
+            "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.X_HW_HTTPEnable",
+            "Device.X_Remote.SNMP.Enable",
         ] {
             assert!(never_ordered(path).is_some(), "{path}");
         }
-        for path in
-            ["Device.WiFi.SSID.1.SSID", "InternetGatewayDevice.X_HW_Security.AclServices.HTTPLanEnable"]
-        {
+        for path in [
+            "Device.WiFi.SSID.1.SSID",
+            "InternetGatewayDevice.X_HW_Security.AclServices.HTTPLanEnable",
+            "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1.MaxMRUSize",
+        ] {
             assert_eq!(never_ordered(path), None, "{path}");
         }
     }

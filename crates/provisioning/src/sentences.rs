@@ -18,7 +18,7 @@ fn next_inform(expected: Option<UtcMs>, now: UtcMs) -> String {
 }
 
 /// What a device wrote, cut to what a sentence can hold.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     const MOST: usize = 100;
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
     if text.chars().nth(MOST).is_some() {

@@ -22,7 +22,7 @@ use sea_orm::{
     sea_query::{Expr, Func, OnConflict},
 };
 use std::{collections::BTreeMap, net::IpAddr};
-use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
+use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs, names_a_secret};
 
 /// A parameter value longer than this is cut: it is kept for people to read, not to be written back.
 const VALUE_LIMIT: usize = 4096;
@@ -413,7 +413,7 @@ pub async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result
 }
 
 /// Writes parameters as read now, and with them the addresses that search finds a CPE by; whether one can be written is
-/// kept from before if it is not said.
+/// kept from before if it is not said. Of one that holds a secret only is kept that there is one.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -421,7 +421,7 @@ pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Resu
     use cpe_parameters::{Column, Entity};
     let items = items.iter().take(PARAMETERS_PER_STEP).cloned().map(|row| CpeParameter {
         cpe_id: cpe,
-        value: clipped(row.value),
+        value: if names_a_secret(&row.path) { String::new() } else { clipped(row.value) },
         ..row
     });
     let items = last_per_key(items, |row| row.path.clone());

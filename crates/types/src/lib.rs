@@ -10,6 +10,7 @@ mod money;
 mod pon;
 mod proxy;
 mod secret;
+mod secret_names;
 mod serial;
 mod time;
 
@@ -20,5 +21,6 @@ pub use money::{Currency, Money, MoneyError};
 pub use pon::{PonPath, PonPathError};
 pub use proxy::ProxyNetwork;
 pub use secret::Secret;
+pub use secret_names::names_a_secret;
 pub use serial::{Serial, SerialError};
 pub use time::{Clock, ManualClock, SystemClock, UtcMs};

@@ -372,7 +372,7 @@ impl App {
                     format!("cannot hold {path}: the device says that it is read-only."),
                 ));
             }
-            let secret = profiles::cpe::looks_secret(&path)
+            let secret = types::names_a_secret(&path)
                 || profile.as_ref().is_some_and(|profile| profile.is_secret(&path));
             let kind = match (change.kind, stored) {
                 (Some(kind), _) => kind,

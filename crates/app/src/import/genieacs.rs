@@ -1,8 +1,7 @@
 //! A device document of GenieACS, as MongoDB exports it or as its NBI answers, read for what can be taken over.
 
-use profiles::cpe::looks_secret;
 use serde_json::{Map, Value as Json};
-use types::UtcMs;
+use types::{UtcMs, names_a_secret};
 
 /// Parameters of one device that are taken.
 const MAX_PARAMETERS: usize = 5000;
@@ -133,7 +132,7 @@ fn is_wan(path: &str) -> bool {
 }
 
 fn leaf(device: &mut Imported, path: &str, value: &Json, node: &Map<String, Json>) {
-    if looks_secret(path) {
+    if names_a_secret(path) {
         device.secrets_left += 1;
         return;
     }

@@ -102,6 +102,8 @@ async fn what_may_not_be_ordered_is_refused_in_words(bed: &Bed) {
     assert!(url.contains("management setting"), "{url}");
     let web = refused(set("InternetGatewayDevice.UserInterface.RemoteAccess.Enable", "1")).await;
     assert!(web.contains("WAN side"), "{web}");
+    let telnet = refused(set("InternetGatewayDevice.X_HW_Security.AclServices.TELNETWanEnable", "1")).await;
+    assert!(telnet.contains("WAN side"), "{telnet}");
     refused(set(INFO, "1")).await;
     refused(set("Internet Gateway.X", "1")).await;
     refused(DeviceOrderRequest::Reboot { confirmed: false }).await;
@@ -127,6 +129,10 @@ async fn a_secret_is_never_shown_and_an_order_can_be_withdrawn(bed: &Bed) {
     let told = format!("{row:?} {:?} {:?}", cpe_row(&app, id).await, app.device_orders(id, 10).await);
     assert!(!told.contains("by-hand-42"), "{told}");
     assert!(row.body_sealed.is_some());
+    let vendor = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.X_WPAPSK";
+    order(&app, id, set(vendor, "by-hand-43")).await;
+    let told = format!("{:?} {:?}", cpe_row(&app, id).await, app.device_orders(id, 10).await);
+    assert!(!told.contains("by-hand-43"), "{told}");
     let after = app.cancel_order(&admin(), key).await.expect("withdrawn");
     assert_eq!((after.state.as_str(), after.body_sealed.is_none()), ("cancelled", true));
     let again = app.cancel_order(&admin(), key).await;

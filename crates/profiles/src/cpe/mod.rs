@@ -156,14 +156,6 @@ pub fn pattern_of(path: &str) -> String {
     pattern
 }
 
-/// Leaves that hold secrets in every family, by the end of their name: for whatever reads a whole device.
-pub fn looks_secret(path: &str) -> bool {
-    let leaf = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    ["password", "passphrase", "presharedkey", "wepkey", "secret", "passwd", "radiuskey", "authkey"]
-        .iter()
-        .any(|word| leaf.contains(word))
-}
-
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn no_secret_is_asked_for() {
     let secrets: Vec<_> = shell.refreshed.values().filter(|value| value.value.is_none()).collect();
     assert!(!secrets.is_empty(), "that there are some is known");
     for value in shell.refreshed.values() {
-        assert!(!profiles::cpe::looks_secret(&value.path) || value.value.is_none(), "{}", value.path);
+        assert!(!types::names_a_secret(&value.path) || value.value.is_none(), "{}", value.path);
     }
 }
 
@@ -112,6 +112,16 @@ fn a_set_that_the_device_does_not_keep_fails() {
     let news = last(&shell, &key);
     assert_eq!(news.state, OrderState::Failed, "{}", news.text);
     assert!(news.text.contains("does not keep it"), "{}", news.text);
+}
+
+#[test]
+fn what_a_device_answers_is_told_cut() {
+    let mut shell = active();
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("f".repeat(3000))));
+    shell.run(5);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert!(news.results[0].observed.chars().count() <= 101, "{}", news.results[0].observed);
 }
 
 #[test]

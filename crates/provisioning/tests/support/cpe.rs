@@ -333,7 +333,7 @@ impl Cpe {
         let mut values = Vec::new();
         for path in paths {
             let Some(node) = self.nodes.get(path) else { return fault(9005, "Invalid parameter name") };
-            let secret = profiles::cpe::looks_secret(path);
+            let secret = types::names_a_secret(path);
             values.push(ParamValue {
                 path: path.clone(),
                 value: if secret { String::new() } else { node.value.clone() },
@@ -426,7 +426,7 @@ impl Cpe {
             _ => None,
         };
         let value = rounded.as_deref().unwrap_or(value);
-        if secret || profiles::cpe::looks_secret(path) {
+        if secret || types::names_a_secret(path) {
             self.secrets.insert(path.to_owned(), value.to_owned());
         } else {
             node.value = value.to_owned();

@@ -1,8 +1,11 @@
 //! The one migration set, for CRM, OMS and ACS alike.
 //!
-//! A migration is a SQL file that both engines understand. Files are history: a released one is never edited.
+//! A migration is a SQL file that both engines understand, or code where SQL cannot tell what to change. Files are history: a released one is never edited.
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use crate::entities::acs::cpe_parameters::{Column, Entity};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr,
+};
 use sea_orm_migration::prelude::*;
 
 pub(crate) type Migrations = Vec<Box<dyn MigrationTrait>>;
@@ -22,6 +25,7 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0010_cpe_tags", sql: include_str!("0010_cpe_tags.sql") }),
         Box::new(Script { name: "0011_device_orders", sql: include_str!("0011_device_orders.sql") }),
         Box::new(Script { name: "0012_parameter_sources", sql: include_str!("0012_parameter_sources.sql") }),
+        Box::new(EmptySecrets),
     ]
 }
 
@@ -49,6 +53,47 @@ impl MigrationTrait for Script {
         };
         let sql = self.sql.replace("{id}", id).replace("{bytes}", bytes);
         manager.get_connection().execute_unprepared(&sql).await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Empties what was stored of parameters whose names say that they hold secrets, from before they were told by every
+/// spelling. Code, because SQL knows no words in camel case.
+struct EmptySecrets;
+
+/// Paths in one statement: below the number of parameters that every engine takes.
+const PATHS_PER_STATEMENT: usize = 500;
+
+impl MigrationName for EmptySecrets {
+    fn name(&self) -> &str {
+        "0013_empty_secrets"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for EmptySecrets {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        let mut paths: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Path)
+            .distinct()
+            .filter(Column::Value.ne(""))
+            .into_tuple()
+            .all(db)
+            .await?;
+        paths.retain(|path| ::types::names_a_secret(path));
+        for some in paths.chunks(PATHS_PER_STATEMENT) {
+            Entity::update_many()
+                .col_expr(Column::Value, Expr::value(""))
+                .filter(Column::Path.is_in(some))
+                .exec(db)
+                .await?;
+        }
         Ok(())
     }
 

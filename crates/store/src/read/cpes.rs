@@ -4,6 +4,7 @@ use super::{Listed, Page, Read, Sort, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 use std::collections::BTreeMap;
+use types::names_a_secret;
 
 /// Which CPEs.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +69,15 @@ pub struct ParameterRow {
     pub kind: String,
     pub writable: Option<bool>,
     pub read_at: i64,
+}
+
+impl ParameterRow {
+    /// What was stored of a secret is not shown.
+    fn keep_secret(&mut self) {
+        if names_a_secret(&self.path) {
+            self.value.clear();
+        }
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -205,7 +215,7 @@ impl Read<'_> {
         self.one(sql).await
     }
 
-    /// Parameters of a CPE by path.
+    /// Parameters of a CPE by path; secrets without a value, whatever was stored of them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -226,15 +236,19 @@ impl Read<'_> {
         }
         from.and_contains(&["path", "value"], filter.q.trim());
         let select = "SELECT path, value, kind, writable, read_at";
-        self.listed(
-            select,
-            from,
-            |sql| {
-                sql.order(sort, &[("path", "path"), ("value", "value"), ("read", "read_at")], "path", "path");
-            },
-            page,
-        )
-        .await
+        let mut found: Listed<ParameterRow> = self
+            .listed(
+                select,
+                from,
+                |sql| {
+                    let columns = [("path", "path"), ("value", "value"), ("read", "read_at")];
+                    sql.order(sort, &columns, "path", "path");
+                },
+                page,
+            )
+            .await?;
+        found.rows.iter_mut().for_each(ParameterRow::keep_secret);
+        Ok(found)
     }
 
     /// The branches of a CPE's data model that were read, e.g. `InternetGatewayDevice.WANDevice.` (200 at most).
@@ -416,6 +430,7 @@ impl Read<'_> {
                 self.all::<ParameterRow>(sql).await?.into_iter().map(|row| (row.path.clone(), row)).collect();
             for row in &mut rows {
                 row.leaf = read.remove(&row.path);
+                row.leaf.iter_mut().for_each(ParameterRow::keep_secret);
             }
         }
         Ok(Listed { rows, total })

@@ -4,6 +4,7 @@ use super::{ParameterRow, Read, sql::Sql};
 use crate::StoreError;
 use sea_orm::FromQueryResult;
 use std::collections::BTreeMap;
+use types::names_a_secret;
 
 /// Which devices; those that have never said who they are do not count.
 #[derive(Debug, Clone, Default)]
@@ -187,7 +188,7 @@ impl Read<'_> {
         self.all(sql).await
     }
 
-    /// Parameters of these devices, by device and path.
+    /// Parameters of these devices, by device and path; secrets without a value, whatever was stored of them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -212,7 +213,11 @@ impl Read<'_> {
             }
         }
         sql.push("ORDER BY cpe_id, path");
-        self.all(sql).await
+        let mut rows: Vec<DeviceParameterRow> = self.all(sql).await?;
+        for row in rows.iter_mut().filter(|row| names_a_secret(&row.path)) {
+            row.value.clear();
+        }
+        Ok(rows)
     }
 
     /// Which of these parameters of a device are somebody else's word, and whose: path and source.

@@ -7,7 +7,7 @@ use store::{
     Guarded, Severity, Slot, Store, StoreError,
     cpes::{self, CpeStep, SessionSummary},
     jobs::NewJob,
-    read::Page,
+    read::{Branches, Page, ParameterFilter, Sort},
     retention::{self, Bounds},
     rows::{
         ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, DeviceOrder, EvidenceItem, Job,
@@ -22,6 +22,7 @@ on_both! {
     withdrawn_layers_lose_their_evidence_before_the_new_one_is_written,
     a_step_made_from_an_old_row_writes_nothing,
     parameters_are_replaced_and_what_is_not_said_is_kept,
+    of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied,
     timers_stay_until_a_step_stops_or_moves_them,
     two_sessions_of_a_new_device_make_one_row,
     who_was_not_believed_is_found_by_address_and_by_claim,
@@ -235,6 +236,48 @@ async fn parameters_are_replaced_and_what_is_not_said_is_kept(bed: &Bed) {
     // More rows than fit one statement.
     put((0..4000).map(|n| parameter(&format!("C.{n:04}"), "x", None, early)).collect()).await;
     assert_eq!(store.count::<CpeParameter>().await.expect("counts"), 4002);
+}
+
+async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Bed) {
+    const KEY: &str = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.X_WPAPSK";
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await;
+    let id = cpe.id;
+    let items = [
+        parameter(KEY, "given", Some(true), store.now()),
+        parameter("Device.SSID", "home", None, store.now()),
+        parameter("Device.PingInterval", "7", None, store.now()),
+    ];
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            let items = items.clone();
+            Box::pin(async move { cpes::put_parameters(tx, id, &items).await })
+        })
+        .await
+        .expect("writes");
+    let values = async |store: &Store| {
+        let rows = cpes::parameters(store, id).await.expect("reads");
+        rows.into_iter().map(|row| row.value).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&store).await, ["7", "home", ""], "that there is one is known, and no more");
+
+    // As it was stored before.
+    bed.sql("UPDATE cpe_parameters SET value = 'leaked' WHERE path LIKE '%PSK'").await;
+    let (filter, page) = (ParameterFilter::default(), Page::first(50));
+    let listed = store.read().cpe_parameters(id.0, &filter, &Sort::default(), page).await.expect("reads");
+    assert!(!format!("{listed:?}").contains("leaked"), "{listed:?}");
+    let below = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.";
+    let children = store.read().cpe_children(id.0, below, page).await.expect("reads");
+    assert!(!format!("{children:?}").contains("leaked"), "{children:?}");
+    let devices = store.read().device_parameters(&[id.0], &Branches::All).await.expect("reads");
+    assert!(!format!("{devices:?}").contains("leaked"), "{devices:?}");
+
+    assert_eq!(values(&store).await[2], "leaked");
+    drop(store);
+    bed.sql("DELETE FROM seaql_migrations WHERE version >= '0013'").await;
+    bed.sql("UPDATE schema_state SET schema_version = 12, migration = '0012_parameter_sources'").await;
+    let store = bed.open().await;
+    assert_eq!(values(&store).await, ["7", "home", ""]);
 }
 
 async fn timers_stay_until_a_step_stops_or_moves_them(bed: &Bed) {

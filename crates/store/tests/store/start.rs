@@ -42,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     "0010_cpe_tags",
     "0011_device_orders",
     "0012_parameter_sources",
+    "0013_empty_secrets",
 ];
 
 /// Everything the schema says about itself, as text.

@@ -11,7 +11,7 @@ use axum::{
 use serde_json::Value;
 use store::read::{BootRow, Branches, DeviceFilter, DeviceParameterRow, DeviceRow, Read};
 
-use types::CpeId;
+use types::{CpeId, names_a_secret};
 
 use super::{
     Nbi, Refusal,
@@ -115,6 +115,8 @@ impl Subject for Device {
                     return Found::Nothing;
                 };
                 match part {
+                    // Nobody guesses a secret by asking who has which.
+                    Part::Value if names_a_secret(path) => Found::Nothing,
                     Part::Value => Found::Parameter { text: &found.value, kind: &found.kind },
                     Part::Kind => Found::Text(&found.kind),
                     Part::Writable => found.writable.map_or(Found::Nothing, Found::Flag),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 use store::read::{BootRow, DeviceParameterRow, DeviceRow, StandingFaultRow};
-use types::UtcMs;
+use types::{UtcMs, names_a_secret};
 
 use super::{ids, query::flag};
 
@@ -91,7 +91,9 @@ fn put(document: &mut Map<String, Json>, row: &DeviceParameterRow) {
         node.entry("_object").or_insert(false.into());
         node.insert("_timestamp".into(), at.into());
         node.insert("_type".into(), format!("xsd:{}", row.kind).into());
-        node.insert("_value".into(), value(&row.kind, &row.value));
+        // Of a secret nothing is known, not even that a flag is off.
+        let shown = if names_a_secret(&row.path) { "".into() } else { value(&row.kind, &row.value) };
+        node.insert("_value".into(), shown);
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) async fn show(
     let object = asked.rfind('.').map_or(String::new(), |dot| asked[..=dot].to_owned());
     let found = ctx.read().cpe_children(id, &object, query.page()).await?;
     let edited = found.rows.iter().find(|child| child.leaf.is_some() && child.path == asked).cloned();
-    let secret = |path: &str| profiles::cpe::looks_secret(path);
+    let secret = |path: &str| types::names_a_secret(path);
     let may_set = who.may(Permission::ConfigureCpe);
     let children = found.rows.into_iter().map(|row| {
         let writable = row.leaf.as_ref().is_some_and(|leaf| leaf.writable == Some(true));
