@@ -22,6 +22,8 @@ for (const wanted of PAGES) {
         assert.equal(response.status(), 200, `${path} answered ${response.status()}`);
         const { pathname, search } = new URL(page.url());
         assert.equal(pathname + search, path, "led somewhere else");
+        // A part that the page asks for by itself, as a dry run, moves what is below it.
+        await page.waitForFunction(() => !document.querySelector(".htmx-request"));
         await noOverflow(page);
         await contrast(page);
         await named(page);
