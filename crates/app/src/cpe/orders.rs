@@ -162,6 +162,14 @@ impl App {
                     .to_owned(),
             ));
         }
+        let reads = matches!(request, DeviceOrderRequest::Refresh { .. });
+        if row.service_id.is_none() && !reads {
+            return Err(AppError::Conflict(
+                "This CPE belongs to no service: nothing but reading it can be ordered, so that nothing is done to \
+                 whoever gets it next. Claim it for a service first."
+                    .to_owned(),
+            ));
+        }
         let (what, warnings) = self.checked(cpe, request).await?;
         let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
         let shown = shown(&what);

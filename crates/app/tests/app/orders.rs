@@ -167,8 +167,26 @@ async fn of_two_restarts_at_once_one_is_taken(bed: &Bed) {
     assert_eq!(machine(&cpe_row(&app, id).await).orders.len(), kept.len(), "the machine knows them all");
 }
 
+async fn a_device_without_a_service_is_only_read(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    app.release_cpe(&admin(), id).await.expect("released");
+    for request in [
+        DeviceOrderRequest::Reboot { confirmed: true },
+        DeviceOrderRequest::FactoryReset { confirmed: true },
+        set(CODE, "fibre-7"),
+    ] {
+        let error = app.order_device(&admin(), id, request, None).await.expect_err("refused");
+        assert!(matches!(&error, AppError::Conflict(why) if why.contains("no service")), "{error}");
+    }
+    let read = order(&app, id, DeviceOrderRequest::Refresh { path: INFO.into() }).await;
+    assert_eq!(app.device_order(read).await.expect("is there").state, "waiting");
+}
+
 on_both!(
     of_two_restarts_at_once_one_is_taken,
+    a_device_without_a_service_is_only_read,
     a_subtree_is_read_and_a_parameter_is_set_and_read_back,
     a_restart_is_done_when_the_device_says_so,
     what_may_not_be_ordered_is_refused_in_words,
