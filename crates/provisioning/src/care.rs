@@ -3,8 +3,8 @@
 use crate::{
     Effect, FaultClass, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
     order::{
-        OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue, same_value,
-        sets_the_clock,
+        OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
+        may_carry_management, never_ordered, same_value, sets_the_clock,
     },
     sentences,
     session::{Purpose, Refreshing},
@@ -22,6 +22,9 @@ const MOST_LEAVES: usize = 20_000;
 const NAMES_PER_READ: u32 = 64;
 /// A device that was told to restart and informs as if nothing had happened has this long, in seconds.
 const RESTART_GRACE_S: u64 = 600;
+
+/// Of a write that was sent and not read back.
+const MAY_BE_WRITTEN: &str = "The device was told and may have taken some of it; nobody has read that back. Refresh these parameters to see.";
 
 /// What a request of an order is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,12 +70,12 @@ impl<'a> Work<'a> {
     /// Withdrawn, if the device was not told yet.
     pub(crate) fn order_cancelled(&mut self, key: &str, by: &str) {
         let found = self.device.orders.iter().find(|order| order.key == key);
-        if found.is_some_and(|order| order.sent_at.is_none()) {
-            self.order_over(
-                key,
-                OrderState::Cancelled,
-                format!("Cancelled by {by} before the device was told."),
-            );
+        if let Some(order) = found.filter(|order| order.sent_at.is_none()).cloned() {
+            let (state, text) = match self.may_have_written(&order) {
+                false => (OrderState::Cancelled, format!("Cancelled by {by} before the device was told.")),
+                true => (OrderState::Failed, format!("Given up by {by}. {MAY_BE_WRITTEN}")),
+            };
+            self.order_over(key, state, text);
         }
     }
 
@@ -115,6 +118,11 @@ impl<'a> Work<'a> {
                     OrderState::Failed,
                     "The device was told, and no Inform since then says that it did it. It is not told again.".into(),
                 ),
+                _ if self.may_have_written(&order) => self.order_over(
+                    &order.key,
+                    OrderState::Failed,
+                    format!("No session in which it could be read back came in time. {MAY_BE_WRITTEN}"),
+                ),
                 Some(_) | None => {
                     let why = order.why.map(|why| format!(" It waited because {why}.")).unwrap_or_default();
                     let text = format!("No session in which it could be done came in time.{why} Nothing was done.");
@@ -131,9 +139,27 @@ impl<'a> Work<'a> {
     pub(crate) fn drop_orders(&mut self, why: &str) {
         let open: Vec<OpenOrder> = self.device.orders.clone();
         for order in open {
-            let state = if order.sent_at.is_some() { OrderState::Failed } else { OrderState::Cancelled };
-            self.order_over(&order.key, state, format!("The device left its service ({why})."));
+            let (state, then) = self.left_behind(&order);
+            self.order_over(&order.key, state, format!("The device left its service ({why}). {then}"));
         }
+    }
+
+    /// How an order ends that is not gone on with, and what became of it, as a sentence.
+    fn left_behind(&self, order: &OpenOrder) -> (OrderState, &'static str) {
+        let once = self.order(&order.key).is_some_and(|order| order.what.is_once_only());
+        if once && order.sent_at.is_some() {
+            (OrderState::Failed, "It was told before that; whether it did it is not watched any more.")
+        } else if self.may_have_written(order) {
+            (OrderState::Failed, MAY_BE_WRITTEN)
+        } else {
+            (OrderState::Cancelled, "Nothing was done.")
+        }
+    }
+
+    /// A write that left us once, whatever came of it.
+    fn may_have_written(&self, order: &OpenOrder) -> bool {
+        let writes = self.order(&order.key).is_some_and(|order| matches!(order.what, OrderKind::Set { .. }));
+        writes && (order.tries > 0 || order.written)
     }
 
     /// The device is linked: what was ordered for another service is not done under this one, nor is what was ordered
@@ -152,10 +178,10 @@ impl<'a> Work<'a> {
                 }
                 None => "no service",
             };
-            let state = if order.sent_at.is_some() { OrderState::Failed } else { OrderState::Cancelled };
+            let (state, then) = self.left_behind(&order);
             let text = format!(
-                "It was ordered while the device belonged to {why}, and it is not done to whoever has the device now. \
-                 Order it again if it is wanted still."
+                "It was ordered while the device belonged to {why}, and nothing more of it is done to whoever has the \
+                 device now. {then} Order it again if it is wanted still."
             );
             self.order_over(&order.key, state, text);
         }
@@ -224,8 +250,11 @@ impl<'a> Work<'a> {
         }
         if order.tries >= MOST_TRIES {
             let tries = order.tries;
-            let text =
-                format!("The session broke {tries} times while it was under way; it is not tried again.");
+            let order = order.clone();
+            let then = if self.may_have_written(&order) { MAY_BE_WRITTEN } else { "Nothing was changed." };
+            let text = format!(
+                "The session broke {tries} times while it was under way; it is not tried again. {then}"
+            );
             self.order_over(key, OrderState::Failed, text);
             return;
         }
@@ -321,9 +350,28 @@ impl<'a> Work<'a> {
         self.device.orders.iter_mut().find(|order| order.key == key)
     }
 
+    /// Why one of these is not written, as a sentence.
+    fn forbidden(&self, values: &[SetValue]) -> Option<String> {
+        let profile = self.profile_or_nominee();
+        values.iter().find_map(|value| {
+            never_ordered(&value.path)
+                .or_else(|| may_carry_management(&self.device, profile.as_deref(), &value.path))
+                .map(|why| format!("{} is not written: it {why}. Nothing was sent.", value.path))
+        })
+    }
+
     /// Sends the next request of this order, or ends it.
     fn carry_out_order(&mut self, order: &'a Order) -> Move {
         let now = self.now;
+        // Once more, at the moment of writing: the order may be older than what is known of the device now.
+        let written = self.open_order(&order.key).is_some_and(|open| open.written);
+        if let OrderKind::Set { values } = &order.what
+            && !written
+            && let Some(text) = self.forbidden(values)
+        {
+            self.order_over(&order.key, OrderState::Failed, text);
+            return Move::Again;
+        }
         let Some(open) = self.open_order(&order.key) else { return Move::Finish };
         if open.sent_at.is_none() {
             open.sent_at = Some(now);
@@ -450,11 +498,11 @@ impl<'a> Work<'a> {
                 ),
             ),
             None if secrets == results.len() => {
-                (OrderState::Done, "The device accepted it. A secret cannot be read back.".to_owned())
+                (OrderState::Accepted, "The device accepted it. A secret cannot be read back.".to_owned())
             }
             None if secrets > 0 => (
-                OrderState::Done,
-                "Read back as written; the secret among it was accepted and cannot be read back.".to_owned(),
+                OrderState::Accepted,
+                "Read back as written, but for the secret among it: that was accepted and cannot be read back.".to_owned(),
             ),
             None => (OrderState::Done, "Read back as written.".to_owned()),
         };
@@ -597,9 +645,15 @@ impl<'a> Work<'a> {
         let (code, said) = named.map_or((fault.code, &fault.text), |one| (one.code, &one.text));
         let at = named.map(|one| format!(" at {}", one.path)).unwrap_or_default();
         let text = format!(
-            "The device refused {rpc}{at} with fault {code} ({}): {}.",
+            "The device refused {rpc}{at} with fault {code} ({}): {}.{}",
             sentences::fault_title(code),
-            if said.trim().is_empty() { "it gives no text" } else { said.trim().trim_end_matches('.') }
+            if said.trim().is_empty() { "it gives no text" } else { said.trim().trim_end_matches('.') },
+            // Some apply half of what they refuse.
+            if rpc == "SetParameterValues" {
+                " Refresh these parameters to see what it has now."
+            } else {
+                ""
+            }
         );
         let reason = Reason::new(ReasonCode::OrderFailed, text.clone());
         let path = named.map(|one| one.path.clone());

@@ -73,7 +73,7 @@ pub use intent::{
 pub use machine::{Context, step};
 pub use order::{
     MOST_OPEN_ORDERS, OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
-    managed_by, never_ordered, not_of_type,
+    managed_by, may_carry_management, never_ordered, not_of_type,
 };
 pub use plan::{access_gaps, internet_gaps};
 pub use policy::{AcceptedInterval, OwnershipCredentials, Policy};

@@ -6,9 +6,10 @@
 
 use crate::{
     Device, Intents, Layer,
+    detect::nested,
     talk::{SetValue, ValueKind},
 };
-use profiles::cpe::CpeProfile;
+use profiles::cpe::{CpeProfile, Wan};
 use serde::{Deserialize, Serialize};
 use types::{ServiceId, UtcMs};
 
@@ -106,6 +107,8 @@ pub enum OrderState {
     Sent,
     /// Read back, or seen in an Inform.
     Done,
+    /// The device accepted it, and what it has cannot be read back: nobody knows more.
+    Accepted,
     /// It will not be done.
     Failed,
     /// No session came in time.
@@ -116,10 +119,11 @@ pub enum OrderState {
 
 impl OrderState {
     /// Every state.
-    pub const ALL: [OrderState; 6] = [
+    pub const ALL: [OrderState; 7] = [
         OrderState::Waiting,
         OrderState::Sent,
         OrderState::Done,
+        OrderState::Accepted,
         OrderState::Failed,
         OrderState::Expired,
         OrderState::Cancelled,
@@ -131,6 +135,7 @@ impl OrderState {
             OrderState::Waiting => "waiting",
             OrderState::Sent => "sent",
             OrderState::Done => "done",
+            OrderState::Accepted => "accepted",
             OrderState::Failed => "failed",
             OrderState::Expired => "expired",
             OrderState::Cancelled => "cancelled",
@@ -210,6 +215,60 @@ pub fn never_ordered(path: &str) -> Option<&'static str> {
         );
     }
     None
+}
+
+/// Why this may be what the management stands on, so that it is not written by order; `None` if it is a connection that
+/// carries the service, or has nothing to do with WANs. Which WAN carries CWMP changes, and a wrong guess loses the device,
+/// so everything counts that is not known to be ours.
+pub fn may_carry_management(
+    device: &Device,
+    profile: Option<&CpeProfile>,
+    path: &str,
+) -> Option<&'static str> {
+    let wan = &profile?.wan;
+    let (slot, instance) = wan_instance(wan, path)?;
+    let anchor = wan.kinds.values().any(|kind| kind.anchor == slot);
+    let ours = device.objects.values().any(|object| !object.stale && object.path == instance);
+    (!(anchor && ours)).then_some(
+        "belongs to a connection that is not known as the one of this service, or to something that several connections \
+         stand on. The device could lose the one it speaks to us over. The service's own connection is set on the service's page",
+    )
+}
+
+/// The deepest instance that a path lies in, of the family's WAN tables and of what these lie in: its slot, empty for what
+/// has none, and its path.
+fn wan_instance(wan: &Wan, path: &str) -> Option<(String, String)> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let segments: Vec<&str> = path.split('.').collect();
+    let mut deepest: Option<(String, usize)> = None;
+    for slot in wan.slots.keys() {
+        let Some(table) = table_of(wan, slot, 0) else { continue };
+        let shared = table.iter().zip(&segments).take_while(|(wanted, found)| match wanted {
+            Some(name) => name == *found,
+            None => number(found),
+        });
+        // A path ends with a name: the instance itself is one segment shorter at least.
+        let shared = shared.count().min(segments.len().saturating_sub(1));
+        let Some(last) = segments[..shared].iter().rposition(|segment| number(segment)) else { continue };
+        let whole = last + 1 == table.len();
+        let deeper = deepest.as_ref().is_none_or(|(_, length)| (*length, false) < (last + 1, whole));
+        if deeper {
+            deepest = Some((if whole { slot.clone() } else { String::new() }, last + 1));
+        }
+    }
+    deepest.map(|(slot, length)| (slot, format!("{}.", segments[..length].join("."))))
+}
+
+/// A slot's table as path segments, `None` for an instance number; it ends with one. Tables nest a few levels at most.
+fn table_of(wan: &Wan, slot: &str, depth: u8) -> Option<Vec<Option<String>>> {
+    let table = wan.slots.get(slot)?.table.as_deref().filter(|_| depth < 8)?;
+    let (mut segments, rest) = match nested(table) {
+        Some((parent, rest)) => (table_of(wan, parent, depth + 1)?, rest),
+        None => (Vec::new(), table),
+    };
+    segments.extend(rest.trim_end_matches('.').split('.').map(|name| Some(name.to_owned())));
+    segments.push(None);
+    Some(segments)
 }
 
 /// The time settings: with a wrong clock nothing else is written.

@@ -202,6 +202,8 @@ codes! {
     CallRequested = "call_requested", Info;
     /// A device order was done.
     OrderDone = "order_done", Ok;
+    /// A device order was accepted, and what came of it cannot be read back.
+    OrderAccepted = "order_accepted", Info;
     /// A device order failed.
     OrderFailed = "order_failed", Warn;
     /// A device order ended without having been carried out.

@@ -887,6 +887,7 @@ pub(crate) fn order_ended(what: &str, news: &crate::OrderNews) -> Reason {
     use crate::OrderState as S;
     let (code, word) = match news.state {
         S::Done => (Code::OrderDone, "done"),
+        S::Accepted => (Code::OrderAccepted, "accepted"),
         S::Failed => (Code::OrderFailed, "failed"),
         S::Expired => (Code::OrderNotDone, "expired"),
         S::Cancelled | S::Waiting | S::Sent => (Code::OrderNotDone, "cancelled"),

@@ -205,6 +205,8 @@ fn samples() -> Vec<Reason> {
     };
     use crate::OrderState as Order;
     all.push(s::order_ended("change of parameters", &news(Order::Done, "Read back as written.")));
+    let secret = "The device accepted it. A secret cannot be read back.";
+    all.push(s::order_ended("change of parameters", &news(Order::Accepted, secret)));
     let refused = "The device refused SetParameterValues with fault 9008 (not writable): read-only.";
     all.push(s::order_ended("change of parameters", &news(Order::Failed, refused)));
     let late = "No session in which it could be done came in time. Nothing was done.";

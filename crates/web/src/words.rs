@@ -291,6 +291,7 @@ pub fn reason_title(code: &str) -> &'static str {
         "intent_changed" => "What is wanted has changed",
         "factory_reset" => "The router was reset to factory settings",
         "order_done" => "What was ordered for the router is done",
+        "order_accepted" => "The router accepted what was ordered, and it cannot be read back",
         "order_failed" => "What was ordered for the router failed",
         "order_not_done" => "What was ordered for the router was not done",
         "released" => "Released from its service",

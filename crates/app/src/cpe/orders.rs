@@ -162,7 +162,8 @@ impl App {
                     .to_owned(),
             ));
         }
-        let reads = matches!(request, DeviceOrderRequest::Refresh { .. });
+        let (what, warnings) = self.checked(cpe, request).await?;
+        let reads = matches!(what, OrderKind::Refresh { .. });
         if row.service_id.is_none() && !reads {
             return Err(AppError::Conflict(
                 "This CPE belongs to no service: nothing but reading it can be ordered, so that nothing is done to \
@@ -170,7 +171,6 @@ impl App {
                     .to_owned(),
             ));
         }
-        let (what, warnings) = self.checked(cpe, request).await?;
         let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
         let shown = shown(&what);
         let order = rows::DeviceOrder {
@@ -271,7 +271,8 @@ impl App {
         self.bus().say(Change::Cpe(cpe.id));
         let after = self.device_order(id).await?;
         match OrderState::parse(&after.state) {
-            Some(OrderState::Cancelled) => Ok(after),
+            // Failed: it was written before and not read back, and is given up.
+            Some(OrderState::Cancelled | OrderState::Failed) => Ok(after),
             Some(OrderState::Sent) => Err(AppError::Conflict(
                 "The device was told already; what comes of it is shown when it is known.".to_owned(),
             )),
@@ -370,7 +371,10 @@ impl App {
             if checked.iter().any(|other| other.path == path) {
                 return Err(AppError::invalid("values", format!("name {path} twice.")));
             }
-            if let Some(why) = provisioning::never_ordered(&path) {
+            let why = provisioning::never_ordered(&path).or_else(|| {
+                provisioning::may_carry_management(&live.device, profile.map(|profile| &**profile), &path)
+            });
+            if let Some(why) = why {
                 return Err(AppError::invalid("values", format!("cannot hold {path}: it {why}.")));
             }
             let stored = known.iter().find(|row| row.path == path);

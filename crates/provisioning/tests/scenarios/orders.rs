@@ -1,6 +1,6 @@
 //! Device orders: what people and programs want of one device, beside its service.
 
-use crate::support::{Cpe, Ending, Quirks, Shell, intents};
+use crate::support::{Cpe, Ending, Quirks, Shell, Told, intents};
 use profiles::fixtures;
 use provisioning::{
     DeviceRequest, Event, Link, Order, OrderKind, OrderState, SetValue, State, Timer, ValueKind, WriteValue,
@@ -115,6 +115,58 @@ fn a_set_that_the_device_does_not_keep_fails() {
 }
 
 #[test]
+fn a_connection_that_is_not_ours_is_not_written() {
+    let mut shell = active();
+    let ours = shell.cpe.ppp_wans().first().expect("a WAN").clone();
+    let management = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.";
+    let foreign = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.9.WANPPPConnection.1.";
+    for path in [
+        format!("{management}Enable"),
+        format!("{foreign}Enable"),
+        "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.X_Link".to_owned(),
+        "InternetGatewayDevice.WANDevice.1.WANCommonInterfaceConfig.EnabledForInternet".to_owned(),
+    ] {
+        let key = order(&mut shell, set(&path, WriteValue::Plain("0".into())));
+        shell.run(1200);
+        let news = last(&shell, &key);
+        assert_eq!(news.state, OrderState::Failed, "{path}: {}", news.text);
+        assert!(news.text.contains("Nothing was sent"), "{}", news.text);
+        let told = |told: &Told| matches!(told, Told::Set(set, _) if *set == path);
+        assert!(!shell.cpe.told.iter().any(told), "{path}");
+    }
+    let profile = shell.device.profile.as_ref().and_then(|known| shell.context.profiles.get(&known.id));
+    let free = |path: &str| {
+        provisioning::may_carry_management(&shell.device, profile.map(|profile| &**profile), path).is_none()
+    };
+    assert!(free(&format!("{ours}MaxMRUSize")) && free(CODE) && !free(&format!("{management}Enable")));
+}
+
+#[test]
+fn a_write_that_may_have_happened_is_never_said_to_be_nothing() {
+    for end in ["expires", "cancelled", "released"] {
+        let mut shell = active();
+        // The session breaks when the write has left.
+        let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+        shell.connection_wanted = false;
+        assert!(shell.cpe.value(CODE).is_empty(), "not yet");
+        shell.session(&["2 PERIODIC"], Ending::LostReply(1));
+        assert_eq!(last(&shell, &key).state, OrderState::Waiting, "{}", last(&shell, &key).text);
+        match end {
+            "expires" => {
+                shell.now = shell.now.plus_s(90_000);
+                shell.feed(Event::TimerFired(Timer::OrderExpiry));
+            }
+            "cancelled" => drop(shell.feed(Event::OrderCancelled { key: key.clone(), by: "ana".into() })),
+            _ => drop(shell.feed(Event::Released { why: "sold".into() })),
+        }
+        let news = last(&shell, &key);
+        assert_eq!(shell.cpe.value(CODE), "fibre-7", "it happened");
+        assert_eq!(news.state, OrderState::Failed, "{end}: {}", news.text);
+        assert!(news.text.contains("may have taken some of it"), "{end}: {}", news.text);
+    }
+}
+
+#[test]
 fn what_a_device_answers_is_told_cut() {
     let mut shell = active();
     let key = order(&mut shell, set(CODE, WriteValue::Plain("f".repeat(3000))));
@@ -144,7 +196,7 @@ fn a_secret_is_accepted_and_never_told() {
     let news = last(&shell, &key);
     assert!(!format!("{:?}", shell.news).contains("by-hand-42"));
     assert!(!serde_json::to_string(&shell.device).expect("a device is plain data").contains("by-hand-42"));
-    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert_eq!(news.state, OrderState::Accepted, "nothing is done that was not read back: {}", news.text);
     assert!(news.text.contains("cannot be read back"), "{}", news.text);
 }
 

@@ -1,6 +1,6 @@
 //! Device care: the data model of one router step by step, and what may be ordered for it.
 
-use super::{go, page, went};
+use super::{go, histories::router_name, page, went};
 use crate::{
     auth::Who,
     error::Fail,
@@ -78,6 +78,7 @@ fn word(state: &str) -> Word {
         "waiting" => Word::new(Status::Wait, "Waiting for the next session"),
         "sent" => Word::new(Status::Wait, "Sent"),
         "done" => Word::new(Status::Ok, "Done"),
+        "accepted" => Word::new(Status::Info, "Accepted, not to be read back"),
         "failed" => Word::new(Status::Bad, "Failed"),
         "expired" => Word::new(Status::Warn, "Expired"),
         _ => Word::new(Status::Off, "Cancelled"),
@@ -116,7 +117,7 @@ pub(crate) async fn show(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let row = ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
+    let name = router_name(&ctx, id).await?;
     let query = Query::parse("", uri.query());
     let asked = query.get("path").to_owned();
     // A parameter is asked for with what lies around it.
@@ -131,7 +132,6 @@ pub(crate) async fn show(
         Child { href: leads.then(|| place(id, &row.path)), secret: secret(&row.path), row }
     });
     let orders = ctx.app().device_orders(CpeId(id), SHOWN).await?;
-    let name = view::serial(row.pon_serial.as_deref().unwrap_or(&row.serial_number));
     let shell = Shell::new(&ctx, &who, &headers, "cpes", "Device care")
         .await?
         .crumb("CPEs", "/cpes")

@@ -9,7 +9,7 @@ use super::bed::{Bed, NOW, between};
 
 /// A device of the seeded network with a fresh machine and a few parameters.
 async fn device(bed: &Bed) -> CpeId {
-    let (_, cpe, _) = bed.seeded().await;
+    let (service, cpe, _) = bed.seeded().await;
     let fresh = serde_json::to_value(provisioning::Device::new(NOW)).expect("json");
     let parameter = |path: &str, value: &str, writable: bool| rows::CpeParameter {
         cpe_id: cpe,
@@ -33,6 +33,7 @@ async fn device(bed: &Bed) -> CpeId {
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(cpe).await?;
                 row.machine = fresh;
+                row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")?;
                 store::cpes::put_parameters(tx, cpe, &found).await
             })

@@ -32,7 +32,7 @@ pub(super) struct DeviceOrder {
     summary: String,
     /// What, in full; dots for secrets.
     order: serde_json::Value,
-    /// `waiting` for the next session, `sent`, `done` (read back, or seen in an Inform), `failed`, `expired` or `cancelled`.
+    /// `waiting` for the next session, `sent`, `done` (read back, or seen in an Inform), `accepted` (a secret, which cannot be read back), `failed`, `expired` or `cancelled`.
     state: String,
     /// Where it stands, in words.
     text: String,

@@ -12,7 +12,10 @@ use super::{Bed, request};
 /// A device that spoke once.
 async fn device(bed: &Bed) -> i64 {
     let now = bed.app.now();
+    let (customer, plan) = (bed.customer("Ada").await, bed.plan().await);
+    let service = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
     let cpe = rows::Cpe {
+        service_id: Some(types::ServiceId(service)),
         oui: "00259E".into(),
         product_class: "EG8145V5".into(),
         serial_number: "485754437D4733C3".into(),
