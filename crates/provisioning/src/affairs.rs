@@ -186,7 +186,9 @@ impl Work<'_> {
             && !self.device.in_session()
         {
             let reason = sentences::inform_overdue(expected, self.device.last_inform_at);
-            self.fault(FaultClass::SessionTriggering, None, &reason.text, None, None, &reason);
+            // Faults are put together by their text, so it holds no moment; the line in the record does.
+            let text = "No Inform came when one was expected";
+            self.fault(FaultClass::SessionTriggering, None, text, None, None, &reason);
             self.note(reason);
             // The line above is the news; the last word on the device only stops promising what has lapsed.
             let word = self.device.reason.as_ref();

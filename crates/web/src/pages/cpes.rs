@@ -542,8 +542,7 @@ pub(crate) async fn sessions(
     uri: Uri,
     Path(id): Path<i64>,
 ) -> Result<Response, Fail> {
-    let row = ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
-    let name = view::serial(row.pon_serial.as_deref().unwrap_or(&row.serial_number));
+    let name = super::histories::router_name(&ctx, id).await?;
     let query = Query::parse("", uri.query());
     let found = ctx.read().cpe_sessions(id, query.page()).await?;
     let shell = Shell::new(&ctx, &who, &headers, "cpes", "Sessions")

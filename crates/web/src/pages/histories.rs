@@ -58,7 +58,8 @@ const OUTCOMES: [&str; 13] = [
     "process_ended",
 ];
 
-async fn router_name(ctx: &Ctx, id: i64) -> Result<String, Fail> {
+/// What a router is called where a page is about it.
+pub(super) async fn router_name(ctx: &Ctx, id: i64) -> Result<String, Fail> {
     let row = ctx.read().cpe(id).await?.ok_or_else(|| Fail::not_found("This CPE"))?;
     Ok(view::serial(row.pon_serial.as_deref().unwrap_or(&row.serial_number)))
 }
