@@ -34,22 +34,31 @@ for (const wanted of PAGES) {
   }
 }
 
-/** Serves the list without ids in its rows, and without the rows that hold `gone()`; each answer has a number. */
-async function serve(page, path, part, gone) {
+/**
+ * Serves the list without ids in its rows, without the rows that hold `gone()`, and with `above()` more rows on top;
+ * each answer has a number.
+ */
+async function serve(page, path, part, gone, above = () => 0) {
   let served = 0;
   await page.route(`**${path}`, async (route) => {
     if (route.request().headers()["hx-request"] !== "true") return route.fallback();
     const response = await route.fetch();
     served += 1;
     const body = await page.evaluate(
-      ([html, part, gone, served]) => {
+      ([html, part, gone, above, served]) => {
         const text = new DOMParser().parseFromString(html, "text/html");
+        const body = text.querySelector(`${part} tbody`);
+        for (let at = 0; at < above; at += 1) {
+          const row = body.lastElementChild.cloneNode(true);
+          for (const link of row.querySelectorAll("a")) link.setAttribute("href", `#above-${at}`);
+          body.prepend(row);
+        }
         for (const row of text.querySelectorAll("tbody tr")) if (gone && row.textContent.includes(gone)) row.remove();
         for (const link of text.querySelectorAll("tbody a")) link.removeAttribute("id");
         text.querySelector(part).dataset.served = served;
         return text.documentElement.outerHTML;
       },
-      [await response.text(), part, gone(), served],
+      [await response.text(), part, gone(), above(), served],
     );
     await route.fulfill({ response, body });
   });
@@ -93,6 +102,28 @@ test("pages: the focus survives live updates, and a row that goes leaves it to i
   assert.match(has.tag, /^(TR|SECTION)$/);
   await page.keyboard.press("Tab");
   assert.ok(await page.evaluate(() => document.activeElement !== document.body), "Tab does not go on from there");
+});
+
+test("pages: what has the focus stays where the eye has it when rows come in above it", async ({ newPage }) => {
+  const page = await newPage({ signedIn: true, width: 390 });
+  await page.goto("/olts");
+  await live(page);
+  await page.locator("#olts tbody tr").first().waitFor({ timeout: DEVICE_MS });
+  let above = 0;
+  await serve(page, "/olts", "#olts", () => "", () => above);
+  await readAgain(page, "#olts");
+  const link = page.locator("#olts tbody tr").last().locator("a").first();
+  const href = await link.getAttribute("href");
+  await link.focus();
+  above = 60;
+  await readAgain(page, "#olts");
+  const has = await page.evaluate(() => {
+    const { top, bottom } = document.activeElement.getBoundingClientRect();
+    return { href: document.activeElement.getAttribute("href"), rows: document.querySelectorAll("#olts tbody tr").length, seen: bottom > 0 && top < innerHeight };
+  });
+  assert.ok(has.rows > 60, `only ${has.rows} rows came in`);
+  assert.equal(has.href, href);
+  assert.ok(has.seen, "the focus left the window");
 });
 
 test("pages: a wrong address says so in words", async ({ newPage }) => {

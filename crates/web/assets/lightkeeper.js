@@ -156,13 +156,17 @@
   document.addEventListener("htmx:beforeSwap", function () {
     var had = document.activeElement;
     if (!had || had === document.body) return;
-    var place = whereabouts(had);
+    var place = whereabouts(had), top = had.getBoundingClientRect().top, seen = inside(had);
     // The swap follows at once, if it is to follow.
     queueMicrotask(function () {
       var has = document.activeElement;
       if (!had.isConnected && (!has || has === document.body)) refocus(place);
+      // Rows that came in above push it out of the window: it stays where the eye has it.
+      has = document.activeElement;
+      if (seen && has && has !== document.body && !inside(has)) scrollBy({ top: has.getBoundingClientRect().top - top, behavior: "instant" });
     });
   });
+  function inside(e) { var box = e.getBoundingClientRect(); return box.bottom > 0 && box.top < innerHeight; }
   function sign(e) { return [e.tagName, e.name, e.getAttribute("href"), e.closest("form") ? e.closest("form").getAttribute("action") : "", e.textContent].join("|"); }
   function rows(box) { return all("tbody > tr, ol > li, ul > li", box); }
   function whereabouts(e) {
