@@ -3,10 +3,10 @@
 pub mod genieacs;
 mod table;
 
-use provisioning::FaultClass;
 use serde::Serialize;
 use std::collections::BTreeMap;
 pub use table::{BadLine, BadLines};
+use types::{CwmpFault, FaultClass};
 
 /// How many faults of a class, and what that means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,51 +91,18 @@ impl Whose {
     }
 }
 
-/// The standard's name of a fault code of a device (TR-069 Amendment 6, table 62).
-pub fn code_name(code: u32) -> Option<&'static str> {
-    Some(match code {
-        9000 => "Method not supported",
-        9001 => "Request denied",
-        9002 => "Internal error",
-        9003 => "Invalid arguments",
-        9004 => "Resources exceeded",
-        9005 => "Invalid parameter name",
-        9006 => "Invalid parameter type",
-        9007 => "Invalid parameter value",
-        9008 => "Parameter not writable",
-        9009 => "Notification request rejected",
-        9010 => "File transfer failure",
-        9011 => "Upload failure",
-        9012 => "File server authentication failure",
-        9013 => "Unsupported protocol for file transfer",
-        9014..=9018 | 9020 => "File transfer failure",
-        9019 => "File authentication failure",
-        _ => return None,
-    })
-}
-
-/// What a fault code means and what follows, in a few words (TR-069 Amendment 6, table 62).
+/// What a fault means and what follows, in a few words: its code, or, without one of the standard, its class.
 pub fn meaning(code: i64, class: &str) -> &'static str {
-    match code {
-        9000 => "the device does not know this method",
-        9001 => "the device denies the request",
-        9002 => "internal error; often too much in one call, written in smaller batches next",
-        9003 => "invalid arguments; one of the values or paths does not fit this firmware",
-        9004 => "the device ran out of resources",
-        9005 => "a path does not exist on this firmware; the profile expects it",
-        9006 => "the type of a value does not fit",
-        9007 => "a value is not accepted by this firmware",
-        9008 => "a parameter is read only on this firmware",
-        9009 => "the device refuses to notify",
-        9010 => "a download failed on the device",
-        _ => match class {
-            "session_triggering" => "our call did not bring a session; heals at the next contact",
-            "provisioning_logic" => "what we asked does not fit this device",
-            "service" => "the router is set up; the service behind it does not come up",
-            "device" => "the device itself failed",
-            "ours" => "our side failed",
-            _ => "",
-        },
+    if let Some(fault) = u32::try_from(code).ok().and_then(CwmpFault::standard) {
+        return fault.meaning;
+    }
+    match class {
+        "session_triggering" => "our call did not bring a session; heals at the next contact",
+        "provisioning_logic" => "what we asked does not fit this device",
+        "service" => "the router is set up; the service behind it does not come up",
+        "device" => "the device itself failed",
+        "ours" => "our side failed",
+        _ => "",
     }
 }
 

@@ -8,13 +8,12 @@
 //! - [`machine`]: one ACS session as a state machine.
 //! - [`digest`]: HTTP Digest and Basic for both sides (an ACS is the server of Informs and the client of
 //!   connection requests).
-//! - [`fault`], [`event`]: what codes mean, for machines and for people.
+//! - [`event`]: what event codes mean; what fault codes do is in [`types::CwmpFault`].
 
 pub mod codec;
 pub mod digest;
 mod error;
 pub mod event;
-pub mod fault;
 mod limits;
 pub mod machine;
 
@@ -23,6 +22,5 @@ pub use codec::{
 };
 pub use error::CodecError;
 pub use event::EventCode;
-pub use fault::{FaultClass, FaultInfo};
 pub use limits::Limits;
 pub use machine::{Input, Outcome, Output, SessionMachine};

@@ -1,11 +1,12 @@
 //! What happens outside sessions: links, intents, operators, back-off.
 
 use crate::{
-    ConnectionRequestOutcome, Effect, FaultClass, Layer, Link, State, Timer, Wish,
+    ConnectionRequestOutcome, Effect, Layer, Link, State, Timer, Wish,
     device::{FollowUp, Hold},
     sentences,
     work::Work,
 };
+use types::FaultClass;
 
 impl Work<'_> {
     // ---- who it belongs to -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 //! Carrying out device orders in a session, after everything the machine itself has to do.
 
 use crate::{
-    Effect, FaultClass, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
+    Effect, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
     order::{
         OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
         may_carry_management, never_ordered, same_value, sets_the_clock,
@@ -12,7 +12,7 @@ use crate::{
     work::{Move, Work},
 };
 use serde::{Deserialize, Serialize};
-use types::{ServiceId, UtcMs, names_a_secret};
+use types::{CwmpFault, ServiceId, UtcMs, names_a_secret};
 
 /// Sessions in which an order is begun before it is given up: what breaks every session is not tried for ever.
 const MOST_TRIES: u32 = 3;
@@ -657,7 +657,7 @@ impl<'a> Work<'a> {
         );
         let reason = Reason::new(ReasonCode::OrderFailed, text.clone());
         let path = named.map(|one| one.path.clone());
-        self.fault(FaultClass::of_code(fault.code), Some(code), said, path, Some(rpc), &reason);
+        self.fault(CwmpFault::of(fault.code).class, Some(code), said, path, Some(rpc), &reason);
         self.end_order(OrderNews {
             key: key.to_owned(),
             state: OrderState::Failed,

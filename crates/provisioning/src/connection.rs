@@ -2,10 +2,11 @@
 
 use crate::intent::fingerprint;
 use crate::{
-    ConnectionFacts, ConnectionRequestOutcome as Outcome, Effect, FaultClass, Reason, State, Timer,
-    device::FollowUp, sentences, work::Work,
+    ConnectionFacts, ConnectionRequestOutcome as Outcome, Effect, Reason, State, Timer, device::FollowUp,
+    sentences, work::Work,
 };
 use profiles::cpe::Variable;
+use types::FaultClass;
 
 impl Work<'_> {
     /// The next step needs a session: ask for one, or wait for a natural Inform.

@@ -1,13 +1,13 @@
 //! Everything the machine remembers about one device.
 
 use crate::{
-    AuthLevel, ChosenWan, ConnectionRequestOutcome, FaultClass, Link, OpenOrder, Reason, WanQuestion, Wish,
+    AuthLevel, ChosenWan, ConnectionRequestOutcome, Link, OpenOrder, Reason, WanQuestion, Wish,
     session::{PendingAdd, Rollback, Session},
 };
 use profiles::cpe::Known;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use types::UtcMs;
+use types::{FaultClass, UtcMs};
 
 /// Where a device stands on its way to service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

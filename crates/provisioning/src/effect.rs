@@ -5,7 +5,7 @@ use crate::{
     talk::{DeviceRequest, ParamValue},
 };
 use serde::{Deserialize, Serialize};
-use types::UtcMs;
+use types::{FaultClass, UtcMs};
 
 /// The answer to one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,44 +109,6 @@ pub struct Evidence {
     pub verified: bool,
     /// How that is known.
     pub proof: Proof,
-}
-
-/// Whose trouble a fault is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultClass {
-    /// We asked for something this device does not have or take (9002, 9003, 9005–9008).
-    ProvisioningLogic,
-    /// No session could be had (connection request refused, unreachable, no Inform, session torn).
-    SessionTriggering,
-    /// The device failed (9001, 9004, 9010 …).
-    Device,
-    /// The service did not come up (PPPoE refused, no address).
-    Service,
-    /// Ours (8xxx, unexpected answers).
-    Ours,
-}
-
-impl FaultClass {
-    /// Stable word for rows and API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FaultClass::ProvisioningLogic => "provisioning_logic",
-            FaultClass::SessionTriggering => "session_triggering",
-            FaultClass::Device => "device",
-            FaultClass::Service => "service",
-            FaultClass::Ours => "ours",
-        }
-    }
-
-    /// The class of a CWMP fault code.
-    pub fn of_code(code: u32) -> Self {
-        match code {
-            9000 | 9002 | 9003 | 9005..=9008 => FaultClass::ProvisioningLogic,
-            9001 | 9004 | 9009..=9899 => FaultClass::Device,
-            _ => FaultClass::Ours,
-        }
-    }
 }
 
 /// One line of the faults page.

@@ -61,7 +61,7 @@ pub use device::{
     ClockFacts, ConnectionFacts, Device, FailedLayer, FollowUp, Hold, Identity, KeptInterval, Layer,
     LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, Search, State, StoredObject, WorkingWan,
 };
-pub use effect::{Effect, Evidence, FaultClass, FaultRecord, LearnedFact, Proof, Step, Transition};
+pub use effect::{Effect, Evidence, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{
     AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,
 };

@@ -1,8 +1,8 @@
 //! The table of states and events.
 
 use crate::{
-    ConnectionRequestOutcome, Device, DeviceReply, Effect, Event, FaultClass, Intents, LearnedFact, Link,
-    Order, OwnershipCredentials, Policy, SessionEnd, State, Step, Timer,
+    ConnectionRequestOutcome, Device, DeviceReply, Effect, Event, Intents, LearnedFact, Link, Order,
+    OwnershipCredentials, Policy, SessionEnd, State, Step, Timer,
     device::FollowUp,
     sentences,
     session::Purpose,
@@ -10,7 +10,7 @@ use crate::{
 };
 use profiles::cpe::ProfileSet;
 use std::sync::Arc;
-use types::{Secret, UtcMs};
+use types::{FaultClass, Secret, UtcMs};
 
 /// Everything the machine may know beside the device itself.
 #[derive(Debug, Clone)]

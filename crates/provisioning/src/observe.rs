@@ -1,13 +1,13 @@
 //! Reading the device: names first, then only the leaves somebody cares about. Never a secret.
 
 use crate::{
-    Effect, FaultClass, sentences,
+    Effect, sentences,
     session::Purpose,
     talk::{DeviceFault, DeviceRequest, NameInfo, ParamValue},
     work::{Move, Work},
 };
 use profiles::cpe::CpeProfile;
-use types::names_a_secret;
+use types::{CwmpFault, names_a_secret};
 
 /// Names of interest kept of one device in one session; the whole tree of a large device has fewer than 10 000 names.
 const MAX_NAMES: usize = 20_000;
@@ -87,7 +87,7 @@ impl Work<'_> {
     pub(crate) fn listing_faulted(&mut self, path: String, fault: &DeviceFault) {
         if !matches!(fault.code, 9003 | 9005) {
             let reason = sentences::device_fault("GetParameterNames", fault.code, &fault.text);
-            let class = FaultClass::of_code(fault.code);
+            let class = CwmpFault::of(fault.code).class;
             self.fault(
                 class,
                 Some(fault.code),

@@ -1,9 +1,10 @@
 //! Making a device ours, and its clock right: the only writes before the gates open.
 
 use profiles::cpe::{CpeProfile, Setting, Variable, pattern_of};
+use types::{CwmpFault, FaultClass};
 
 use crate::{
-    Effect, Evidence, FaultClass, Layer, Proof, State, Timer,
+    Effect, Evidence, Layer, Proof, State, Timer,
     clock::read_clock,
     device::{KeptInterval, NotKept},
     plan::{ALONE, Item, LayerPlan, PlanStep},
@@ -223,7 +224,7 @@ impl Work<'_> {
         };
         let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
         let path = items.first().map(|item| item.path.clone());
-        let class = FaultClass::of_code(fault.code);
+        let class = CwmpFault::of(fault.code).class;
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
         let blamed = |item: &&WrittenItem| fault.parameters.iter().any(|entry| entry.path == item.path);
         let named: Vec<&WrittenItem> = items.iter().filter(blamed).collect();
@@ -385,7 +386,7 @@ impl Work<'_> {
         let told = sentences::fault_in_words(fault.code, &fault.text);
         let again = self.repair_rests_until();
         let reason = sentences::ownership_refused(&item.path, &item.masked, &told, again);
-        let (class, path) = (FaultClass::of_code(fault.code), Some(item.path.clone()));
+        let (class, path) = (CwmpFault::of(fault.code).class, Some(item.path.clone()));
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);
         self.note(reason);
         next

@@ -2,7 +2,7 @@
 //! traffic before is put back. Undone is what reads so afterwards; what does not stays open work.
 
 use crate::{
-    FaultClass, Layer,
+    Layer,
     detect::WanClass,
     device::{FailedLayer, FollowUp},
     plan::{Item, LayerPlan, PlanStep, same},
@@ -13,6 +13,7 @@ use crate::{
 };
 use profiles::cpe::CpeProfile;
 use std::collections::BTreeSet;
+use types::{CwmpFault, FaultClass};
 
 /// Rounds of undoing, each at an Inform after a back-off, before it is left to the next attempt, which starts from
 /// what the device has.
@@ -264,7 +265,7 @@ impl Work<'_> {
     /// undone is found by reading.
     pub(crate) fn rollback_faulted(&mut self, items: &[WrittenItem], fault: &crate::DeviceFault) -> Move {
         let reason = sentences::device_fault("SetParameterValues", fault.code, &fault.text);
-        let class = FaultClass::of_code(fault.code);
+        let class = CwmpFault::of(fault.code).class;
         self.session().written.insert(Layer::Internet.as_str().to_owned());
         let path = items.first().map(|item| item.path.clone());
         self.fault(class, Some(fault.code), &fault.text, path, Some("SetParameterValues"), &reason);

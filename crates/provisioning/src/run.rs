@@ -1,7 +1,7 @@
 //! Carrying out a plan: one request at a time, read back after every write, planned again after every answer.
 
 use crate::{
-    Context, Effect, FaultClass, Intents, Layer, LearnedFact, Reason, ReasonCode, State, Timer, Wish,
+    Context, Effect, Intents, Layer, LearnedFact, Reason, ReasonCode, State, Timer, Wish,
     device::{FailedLayer, FollowUp, Run, Search, StoredObject},
     plan::{Blocked, Item, LayerPlan, PlanStep, Planner, born_since},
     sentences,
@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use types::UtcMs;
+use types::{CwmpFault, FaultClass, UtcMs};
 
 /// Writes of one leaf in one run before we believe that the device does not keep it.
 const TRIES: u32 = 2;
@@ -559,7 +559,7 @@ impl<'a> Work<'a> {
         items: Vec<crate::session::WrittenItem>,
         fault: &crate::DeviceFault,
     ) -> Move {
-        let class = FaultClass::of_code(fault.code);
+        let class = CwmpFault::of(fault.code).class;
         let named: Vec<_> = items
             .iter()
             .filter_map(|item| {
@@ -664,7 +664,7 @@ impl<'a> Work<'a> {
 
     pub(crate) fn add_faulted(&mut self, table: &str, fault: &crate::DeviceFault) -> Move {
         self.device.pending_add = None;
-        let class = FaultClass::of_code(fault.code);
+        let class = CwmpFault::of(fault.code).class;
         let reason = match fault.code {
             9004 => sentences::no_free_instances(table),
             _ => sentences::device_fault("AddObject", fault.code, &fault.text),

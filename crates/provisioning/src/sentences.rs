@@ -683,14 +683,7 @@ pub(crate) fn write_not_applied(label: &str, path: &str, wanted: &str, observed:
 
 pub(crate) fn write_rejected(label: &str, path: &str, code: u32, text: &str) -> Reason {
     let text = short(text);
-    let meaning = match code {
-        9005 => "it does not know the name",
-        9006 => "wrong type",
-        9007 => "value not allowed",
-        9008 => "not writable",
-        9003 => "invalid arguments",
-        _ => "rejected",
-    };
+    let meaning = fault_title(code);
     Reason::new(
         Code::WriteRejected,
         format!("Provision failed: {label} was rejected with {code} ({meaning}: {text})"),
@@ -865,7 +858,7 @@ pub(crate) fn failed(
     Reason { next: (!next.is_empty()).then(|| next.join("; ")), ..why }.with("attempts", attempts)
 }
 
-/// What a fault of a device order means, in a few words (TR-069 Annex A.5).
+/// What a device says with a fault code, as the part of a sentence about the device (TR-069 Annex A.5).
 pub(crate) fn fault_title(code: u32) -> &'static str {
     match code {
         9000 => "it does not know this request",

@@ -1,9 +1,9 @@
 //! The open CWMP session: what was read, what is outstanding. Lost in a crash without harm.
 
-use crate::{AuthLevel, FaultClass, InformFacts, Layer, NameInfo, Reason, care::CareStep, tree::Tree};
+use crate::{AuthLevel, InformFacts, Layer, NameInfo, Reason, care::CareStep, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use types::UtcMs;
+use types::{FaultClass, UtcMs};
 
 /// Scratch of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

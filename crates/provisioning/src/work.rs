@@ -1,13 +1,13 @@
 //! One step under way: the device being changed, and what is to be done about it.
 
 use crate::{
-    Context, Device, Effect, FaultClass, FaultRecord, Reason, State, Step, Transition,
+    Context, Device, Effect, FaultRecord, Reason, State, Step, Transition,
     plan::Planner,
     session::{Purpose, Session},
     talk::DeviceRequest,
 };
 use profiles::cpe::CpeProfile;
-use types::UtcMs;
+use types::{FaultClass, UtcMs};
 
 /// What a move came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,10 @@
-//! Words shared by every part of Lightkeeper: typed ids, serial numbers, addresses, secrets, money and time.
+//! Words shared by every part of Lightkeeper: typed ids, serial numbers, addresses, secrets, money, time and the
+//! fault codes of CWMP.
 //!
 //! **Invariant: no I/O.** Nothing here reads a clock, a socket or a file except [`SystemClock`], which edges
 //! pass in as a [`Clock`] so that everything else can be driven by a clock that a test moves by hand.
 
+mod cwmp_fault;
 mod forwarded;
 mod id;
 mod mac;
@@ -14,6 +16,7 @@ mod secret_names;
 mod serial;
 mod time;
 
+pub use cwmp_fault::{CwmpFault, FaultClass};
 pub use forwarded::{ForwardedHeaders, Speaker};
 pub use id::*;
 pub use mac::Mac;

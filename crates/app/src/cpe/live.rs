@@ -4,14 +4,12 @@
 //! being spoken to is kept in memory with what its open session has read; the database holds everything that must
 //! survive. A step that changes nothing durable writes nothing.
 
-use super::lessons::Lessons;
 use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::random_secret};
 use profiles::cpe::pattern_of;
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
     Proof, Reason, ReasonCode, State, Step,
 };
-use serde::Deserialize as _;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -77,8 +75,6 @@ impl Live {
 }
 
 type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
-/// The place of a device in memory, held by whoever works on it.
-pub(super) type LiveSlot = tokio::sync::OwnedMutexGuard<Option<Live>>;
 
 /// The devices that this node has in memory.
 #[derive(Default)]
@@ -90,7 +86,6 @@ pub(crate) struct LiveDevices {
     telling: tokio::sync::Mutex<()>,
     /// Services whose devices could not be told of a changed wish.
     not_told: Lately<ServiceId>,
-    lessons: Lessons,
 }
 
 impl LiveDevices {
@@ -124,11 +119,6 @@ impl LiveDevices {
     /// Services whose devices could not be told of a changed wish lately.
     pub(crate) fn not_told(&self) -> &Lately<ServiceId> {
         &self.not_told
-    }
-
-    /// What is known of firmwares.
-    pub(super) fn lessons(&self) -> &Lessons {
-        &self.lessons
     }
 
     pub(crate) fn next_session(&self) -> u64 {
@@ -168,14 +158,6 @@ struct Write {
     audit: Option<rows::AuditEntry>,
     order: Option<(rows::DeviceOrder, Secret)>,
     now: UtcMs,
-}
-
-impl Write {
-    /// There is something to do for the workers before they look again by themselves.
-    fn is_urgent(&self) -> bool {
-        let soon = self.now.plus(crate::work::TICK);
-        !self.step.jobs.is_empty() || self.step.start_timers.iter().any(|(_, at)| *at <= soon)
-    }
 }
 
 /// What a person's order leaves in the records, in the same unit as what it does.
@@ -265,10 +247,11 @@ impl App {
         event: Event,
         recorded: Option<Recorded>,
     ) -> Result<Fed, AppError> {
-        if matches!(event, Event::IntentChanged(_))
+        if matches!(event, Event::IntentChanged(_) | Event::LinkResolved(_) | Event::InformReceived { .. })
             && let Some(live) = slot
         {
-            self.read_intents(live).await?;
+            // Somebody may have written new wishes; the device itself is guarded by its version.
+            live.intents = self.intents_of(live.row.service_id).await?;
         }
         for _ in 0..ATTEMPTS {
             let live = match slot {
@@ -301,32 +284,25 @@ impl App {
     }
 
     pub(crate) async fn load(&self, cpe: CpeId) -> Result<Live, AppError> {
-        self.load_row(self.found(cpe, "CPE").await?).await
-    }
-
-    /// A device whose row is in hand.
-    pub(super) async fn load_row(&self, row: rows::Cpe) -> Result<Live, AppError> {
-        let cpe = row.id;
+        let row: rows::Cpe = self.found(cpe, "CPE").await?;
         let device = if row.machine.is_null() {
             Device::new(row.created_at)
         } else {
-            Device::deserialize(&row.machine).map_err(|error| {
+            serde_json::from_value(row.machine.clone()).map_err(|error| {
                 AppError::Internal(format!("the stored state of CPE {cpe} cannot be read: {error}"))
             })?
         };
         let sealed = self.store().open_secret(Slot::CpeCredentials(cpe), row.credentials_sealed.as_ref())?;
         let credentials = sealed.and_then(|text| serde_json::from_str(text.expose()).ok());
         let intents = self.intents_of(row.service_id).await?;
-        let learned = self.lessons_for(&row).await?;
+        let learned = cpes::learned(self.store(), &row.oui, &row.product_class, &row.software_version)
+            .await?
+            .into_iter()
+            .map(|(path, fact)| provisioning::LearnedFact { path, fact })
+            .collect();
         // The machine knows whether there is any: a device without an order costs no query.
         let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
         Ok(Live { row, device, intents, credentials, learned, orders, session: None })
-    }
-
-    /// Reads again what is wanted of a device in memory; the device itself is guarded by its version.
-    pub(super) async fn read_intents(&self, live: &mut Live) -> Result<(), AppError> {
-        live.intents = self.intents_of(live.row.service_id).await?;
-        Ok(())
     }
 
     /// What the machine is told besides the device.
@@ -388,7 +364,6 @@ impl App {
         let (was, state) = (live.device.state(), step.next.state());
         let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
         if let Some(write) = write {
-            let (urgent, lessons) = (write.is_urgent(), write.learned.clone());
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
                 Ok(Applied::Stored(row)) => *row,
                 Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None })),
@@ -418,10 +393,7 @@ impl App {
                 tracing::info!(cpe = %live.row.id, serial = %live.row.serial_number, from = %was, to = %state,
                     reason = ?live.row.reason_text, "device changed state");
             }
-            lessons.iter().for_each(|lesson| self.live().lessons().taught(lesson));
-            if urgent {
-                self.wake_worker();
-            }
+            self.wake_worker();
         }
         live.device = device;
         Ok(Some(Fed { next }))

@@ -7,7 +7,6 @@ mod connection;
 mod door;
 mod firmware;
 mod identity;
-mod lessons;
 mod live;
 mod lost;
 mod orders;

@@ -8,18 +8,17 @@
 //! (`too_many_commits`), of an end (`session_terminated`), or of a script's error (`script.TypeError`).
 
 use super::{
-    Diagnosis, Whose, code_name, diagnose_for, meaning,
+    Diagnosis, Whose, diagnose_for, meaning,
     table::{BadLines, Row, Rows, text_of},
 };
 use profiles::cpe::pattern_of;
-use provisioning::FaultClass;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
     fmt::Write as _,
     hash::{Hash as _, Hasher as _},
 };
-use types::UtcMs;
+use types::{CwmpFault, FaultClass, UtcMs};
 
 /// The largest file that is read.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -289,8 +288,12 @@ fn kind_of(code: &str, message: &str, detail: &str, device: &str) -> Kind {
     let parameter = pattern_of(parameter.unwrap_or_default().trim_end_matches('.'));
     let (class, reason) = match number {
         Some(number) => {
-            let name = code_name(number).unwrap_or(if message.is_empty() { "fault" } else { message });
-            (FaultClass::of_code(number), format!("{number} {}", short(name, LONGEST_TEXT)))
+            let name = match CwmpFault::standard(number) {
+                Some(fault) => fault.name,
+                None if message.is_empty() => "fault",
+                None => message,
+            };
+            (CwmpFault::of(number).class, format!("{number} {}", short(name, LONGEST_TEXT)))
         }
         None => by_word(code, message, detail),
     };
@@ -377,7 +380,9 @@ fn is_extension(code: &str) -> bool {
 
 fn what_it_means(kind: &Kind) -> &'static str {
     match (kind.class, kind.code) {
-        (class, code) if (9000..=9010).contains(&code) => meaning(i64::from(code), class.as_str()),
+        (class, code) if code >= 9000 && CwmpFault::standard(code).is_some() => {
+            meaning(i64::from(code), class.as_str())
+        }
         (FaultClass::SessionTriggering, _) => {
             "the device was not reached; nothing says that it was asked for the wrong thing"
         }

@@ -7,7 +7,8 @@ use super::{
     text::excerpt,
     tree::{Node, Tree},
 };
-use crate::{CodecError, fault};
+use crate::CodecError;
+use types::CwmpFault;
 
 /// Who sends a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,9 +216,9 @@ impl Fault {
     /// A fault with the blame as the standard assigns it and the standard's name as text.
     pub fn new(code: u32) -> Self {
         Fault {
-            client: fault::is_client_fault(code),
+            client: CwmpFault::blames_the_client(code),
             code,
-            text: fault::lookup(code).name.to_owned(),
+            text: CwmpFault::of(code).name.to_owned(),
             parameters: Vec::new(),
         }
     }
