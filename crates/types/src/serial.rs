@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A PON serial number. `485754437D4733C3`, `HWTC7D4733C3`, `HWTC-7D4733C3`, `HWTC:7D4733C3` and
-/// `485754437D4733C3 (HWTC-7D4733C3)` are the same one.
+/// A PON serial number. `485754437D4733C3`, `HWTC7D4733C3`, `HWTC-7D4733C3`, `HWTC:7D4733C3`,
+/// `48:57:54:43:7D:47:33:C3` and `485754437D4733C3 (HWTC-7D4733C3)` are the same one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial([u8; 8]);
 
@@ -80,6 +80,14 @@ impl FromStr for Serial {
         }
         let bytes = match first.len() {
             16 => hex::decode(first).map_err(|_| error())?,
+            // Byte by byte, as scanners and some OLTs have it: `48:57:54:43:7D:47:33:C3`.
+            23 => {
+                let separators = first.bytes().skip(2).step_by(3);
+                if !separators.clone().all(|b| b == b':') && !separators.clone().all(|b| b == b'-') {
+                    return Err(error());
+                }
+                hex::decode(first.replace([':', '-'], "")).map_err(|_| error())?
+            }
             12 | 13 => {
                 let (vendor, rest) = first.split_at(4);
                 let separated = rest.strip_prefix(['-', ':']);
@@ -119,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn five_notations_one_identity() {
+    fn every_notation_is_one_identity() {
         let want = Serial::from_bytes([0x48, 0x57, 0x54, 0x43, 0x7D, 0x47, 0x33, 0xC3]);
         for text in [
             "485754437D4733C3",
@@ -128,15 +136,26 @@ mod tests {
             "hwtc7d4733c3",
             "HWTC-7D4733C3",
             "HWTC:7D4733C3",
+            "48:57:54:43:7D:47:33:C3",
+            "48-57-54-43-7d-47-33-c3",
             "485754437D4733C3 (HWTC-7D4733C3)",
             "\"485754437D4733C3\"",
         ] {
             assert_eq!(text.parse(), Ok(want), "{text}");
         }
         assert_eq!((want.hex16().as_str(), want.ascii().as_str()), ("485754437D4733C3", "HWTC7D4733C3"));
-        for bad in
-            ["", "HWTC", "HWTC7D4733C", "HWTC7D4733C3X", "ÄWTC7D4733C3", "HW-C7D4733C3", "zzzz54437D4733C3"]
-        {
+        for bad in [
+            "",
+            "HWTC",
+            "HWTC7D4733C",
+            "HWTC7D4733C3X",
+            "ÄWTC7D4733C3",
+            "HW-C7D4733C3",
+            "zzzz54437D4733C3",
+            "48:57:54:43-7D:47:33:C3",
+            "48:57:54:43:7D:47:33:",
+            "4:857:54:43:7D:47:33:C3",
+        ] {
             assert!(bad.parse::<Serial>().is_err(), "{bad}");
         }
     }
