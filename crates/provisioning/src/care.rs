@@ -2,9 +2,10 @@
 
 use crate::{
     Effect, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
+    guard::{never_ordered, only_read},
     order::{
-        OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
-        may_carry_management, never_ordered, same_value, sets_the_clock,
+        OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue, same_value,
+        sets_the_clock,
     },
     sentences,
     session::{Purpose, Refreshing},
@@ -23,8 +24,10 @@ const NAMES_PER_READ: u32 = 64;
 /// A device that was told to restart and informs as if nothing had happened has this long, in seconds.
 const RESTART_GRACE_S: u64 = 600;
 
-/// Of a write that was sent and not read back.
-const MAY_BE_WRITTEN: &str = "The device was told and may have taken some of it; nobody has read that back. Refresh these parameters to see.";
+/// Of a write that left and was not read back.
+const MAY_BE_WRITTEN: &str = "The device may have been told and have taken some of it; nobody has read that back. Refresh these parameters to see.";
+/// Of an order of which nothing but reading left.
+const NOTHING_DONE: &str = "Nothing was changed.";
 
 /// What a request of an order is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +128,7 @@ impl<'a> Work<'a> {
                 ),
                 Some(_) | None => {
                     let why = order.why.map(|why| format!(" It waited because {why}.")).unwrap_or_default();
-                    let text = format!("No session in which it could be done came in time.{why} Nothing was done.");
+                    let text = format!("No session in which it could be done came in time.{why} {NOTHING_DONE}");
                     self.order_over(&order.key, OrderState::Expired, text);
                 }
             }
@@ -152,13 +155,14 @@ impl<'a> Work<'a> {
         } else if self.may_have_written(order) {
             (OrderState::Failed, MAY_BE_WRITTEN)
         } else {
-            (OrderState::Cancelled, "Nothing was done.")
+            (OrderState::Cancelled, NOTHING_DONE)
         }
     }
 
-    /// A write that left us once, whatever came of it.
+    /// A write that may have left us once, whatever came of it.
     fn may_have_written(&self, order: &OpenOrder) -> bool {
-        let writes = self.order(&order.key).is_some_and(|order| matches!(order.what, OrderKind::Set { .. }));
+        // What it was may not be known any more; that it left still is.
+        let writes = self.order(&order.key).is_none_or(|order| matches!(order.what, OrderKind::Set { .. }));
         writes && (order.tries > 0 || order.written)
     }
 
@@ -251,7 +255,7 @@ impl<'a> Work<'a> {
         if order.tries >= MOST_TRIES {
             let tries = order.tries;
             let order = order.clone();
-            let then = if self.may_have_written(&order) { MAY_BE_WRITTEN } else { "Nothing was changed." };
+            let then = self.aftermath(&order);
             let text = format!(
                 "The session broke {tries} times while it was under way; it is not tried again. {then}"
             );
@@ -350,25 +354,34 @@ impl<'a> Work<'a> {
         self.device.orders.iter_mut().find(|order| order.key == key)
     }
 
-    /// Why one of these is not written, as a sentence.
-    fn forbidden(&self, values: &[SetValue]) -> Option<String> {
+    /// Why this is not told to the device, as a sentence: once more, at the moment of telling, for the order may be older
+    /// than what is known of the device now, and than these rules. What was accepted is read back all the same.
+    fn forbidden(&self, order: &Order) -> Option<String> {
+        let open = self.device.orders.iter().find(|open| open.key == order.key)?;
+        if self.only_reads(&order.key) || open.written {
+            return None;
+        }
         let profile = self.profile_or_nominee();
-        values.iter().find_map(|value| {
-            never_ordered(&value.path)
-                .or_else(|| may_carry_management(&self.device, profile.as_deref(), &value.path))
-                .map(|why| format!("{} is not written: it {why}. Nothing was sent.", value.path))
-        })
+        let why = only_read(&self.device, profile.as_deref())
+            .map(|why| format!("Nothing but reading is done on this device: {why}."));
+        let why = why.or_else(|| match &order.what {
+            OrderKind::Set { values } => values.iter().find_map(|value| {
+                never_ordered(&value.path).map(|why| format!("{} is not written: it {why}.", value.path))
+            }),
+            _ => None,
+        });
+        why.map(|why| format!("{why} {}", self.aftermath(open)))
+    }
+
+    /// What is known of the device after an order that is not gone on with, as a sentence.
+    fn aftermath(&self, order: &OpenOrder) -> &'static str {
+        if self.may_have_written(order) { MAY_BE_WRITTEN } else { NOTHING_DONE }
     }
 
     /// Sends the next request of this order, or ends it.
     fn carry_out_order(&mut self, order: &'a Order) -> Move {
         let now = self.now;
-        // Once more, at the moment of writing: the order may be older than what is known of the device now.
-        let written = self.open_order(&order.key).is_some_and(|open| open.written);
-        if let OrderKind::Set { values } = &order.what
-            && !written
-            && let Some(text) = self.forbidden(values)
-        {
+        if let Some(text) = self.forbidden(order) {
             self.order_over(&order.key, OrderState::Failed, text);
             return Move::Again;
         }
@@ -557,7 +570,12 @@ impl<'a> Work<'a> {
             }
             (care, _, what) => {
                 let rpc = care.rpc(matches!(what, OrderKind::FactoryReset));
-                let text = format!("The device answered something else than was asked ({rpc}).");
+                let then = match self.device.orders.iter().find(|open| open.key == key) {
+                    Some(_) if what.is_once_only() => "Whether it does it all the same is not known.",
+                    Some(open) => self.aftermath(open),
+                    None => "",
+                };
+                let text = format!("The device answered something else than was asked ({rpc}). {then}");
                 self.order_over(key, OrderState::Failed, text);
                 Move::Finish
             }
@@ -644,15 +662,17 @@ impl<'a> Work<'a> {
         let named = fault.parameters.first();
         let (code, said) = named.map_or((fault.code, &fault.text), |one| (one.code, &one.text));
         let at = named.map(|one| format!(" at {}", one.path)).unwrap_or_default();
+        let written = self.device.orders.iter().any(|open| open.key == key && self.may_have_written(open));
         let text = format!(
             "The device refused {rpc}{at} with fault {code} ({}): {}.{}",
             sentences::fault_title(code),
             if said.trim().is_empty() { "it gives no text" } else { said.trim().trim_end_matches('.') },
             // Some apply half of what they refuse.
-            if rpc == "SetParameterValues" {
-                " Refresh these parameters to see what it has now."
-            } else {
-                ""
+            match rpc {
+                "SetParameterValues" => " Refresh these parameters to see what it has now.",
+                _ if written =>
+                    " It may have taken what was written before; refresh these parameters to see what it has now.",
+                _ => "",
             }
         );
         let reason = Reason::new(ReasonCode::OrderFailed, text.clone());

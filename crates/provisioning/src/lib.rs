@@ -23,7 +23,8 @@
 //! `machine` is the table of states and events; `gates` says what keeps a device from READY; `observe` reads the
 //! device, `detect` says what its WANs are, `wans` asks an operator where several could be the one, `plan` makes the
 //! ordered steps, `run` carries them out one request at a time, `verify` and `rollback` end it. `reason` is every
-//! sentence an operator ever reads about it. `order` and `care` are what people and programs order for one device.
+//! sentence an operator ever reads about it. `order` and `care` are what people and programs order for one
+//! device, `guard` what they may not.
 
 mod affairs;
 mod care;
@@ -35,6 +36,7 @@ mod effect;
 mod event;
 mod family;
 mod gates;
+mod guard;
 mod inform;
 mod intent;
 mod machine;
@@ -66,6 +68,7 @@ pub use event::{
     AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,
 };
 pub use gates::{Gate, gates};
+pub use guard::{never_ordered, only_read};
 pub use intent::{
     AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
     WifiSecurity, Wish, secret_fingerprint,
@@ -73,7 +76,7 @@ pub use intent::{
 pub use machine::{Context, step};
 pub use order::{
     MOST_OPEN_ORDERS, OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue,
-    managed_by, may_carry_management, never_ordered, not_of_type,
+    managed_by, not_of_type,
 };
 pub use plan::{access_gaps, internet_gaps};
 pub use policy::{AcceptedInterval, OwnershipCredentials, Policy};

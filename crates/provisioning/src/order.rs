@@ -6,10 +6,9 @@
 
 use crate::{
     Device, Intents, Layer,
-    detect::nested,
     talk::{SetValue, ValueKind},
 };
-use profiles::cpe::{CpeProfile, Wan};
+use profiles::cpe::CpeProfile;
 use serde::{Deserialize, Serialize};
 use types::{ServiceId, UtcMs};
 
@@ -109,7 +108,7 @@ pub enum OrderState {
     Done,
     /// The device accepted it, and what it has cannot be read back: nobody knows more.
     Accepted,
-    /// It will not be done.
+    /// It is not done and is not gone on with. What of a write may have happened, its text says.
     Failed,
     /// No session came in time.
     Expired,
@@ -196,81 +195,6 @@ pub struct RefreshedValue {
     pub writable: Option<bool>,
 }
 
-/// Why a parameter is never written by order, whoever wants it.
-pub fn never_ordered(path: &str) -> Option<&'static str> {
-    let below_root = path.split_once('.').map_or(path, |(_, rest)| rest);
-    let lower = below_root.to_ascii_lowercase();
-    if lower.starts_with("managementserver.") {
-        return Some(
-            "is a management setting: with a wrong one the device is lost. Lightkeeper writes those itself and by nothing \
-             else",
-        );
-    }
-    let says =
-        |words: &[&str]| lower.split('.').any(|segment| words.iter().any(|word| segment.contains(word)));
-    let doors = says(&["http", "web", "telnet", "ssh", "ftp", "snmp"]);
-    if lower.contains("remoteaccess.") || (doors && says(&["wan", "remote"])) {
-        return Some(
-            "can open the device's own pages or its login to the WAN side. Lightkeeper never does that: whoever scans the network finds it",
-        );
-    }
-    None
-}
-
-/// Why this may be what the management stands on, so that it is not written by order; `None` if it is a connection that
-/// carries the service, or has nothing to do with WANs. Which WAN carries CWMP changes, and a wrong guess loses the device,
-/// so everything counts that is not known to be ours.
-pub fn may_carry_management(
-    device: &Device,
-    profile: Option<&CpeProfile>,
-    path: &str,
-) -> Option<&'static str> {
-    let wan = &profile?.wan;
-    let (slot, instance) = wan_instance(wan, path)?;
-    let anchor = wan.kinds.values().any(|kind| kind.anchor == slot);
-    let ours = device.objects.values().any(|object| !object.stale && object.path == instance);
-    (!(anchor && ours)).then_some(
-        "belongs to a connection that is not known as the one of this service, or to something that several connections \
-         stand on. The device could lose the one it speaks to us over. The service's own connection is set on the service's page",
-    )
-}
-
-/// The deepest instance that a path lies in, of the family's WAN tables and of what these lie in: its slot, empty for what
-/// has none, and its path.
-fn wan_instance(wan: &Wan, path: &str) -> Option<(String, String)> {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let segments: Vec<&str> = path.split('.').collect();
-    let mut deepest: Option<(String, usize)> = None;
-    for slot in wan.slots.keys() {
-        let Some(table) = table_of(wan, slot, 0) else { continue };
-        let shared = table.iter().zip(&segments).take_while(|(wanted, found)| match wanted {
-            Some(name) => name == *found,
-            None => number(found),
-        });
-        // A path ends with a name: the instance itself is one segment shorter at least.
-        let shared = shared.count().min(segments.len().saturating_sub(1));
-        let Some(last) = segments[..shared].iter().rposition(|segment| number(segment)) else { continue };
-        let whole = last + 1 == table.len();
-        let deeper = deepest.as_ref().is_none_or(|(_, length)| (*length, false) < (last + 1, whole));
-        if deeper {
-            deepest = Some((if whole { slot.clone() } else { String::new() }, last + 1));
-        }
-    }
-    deepest.map(|(slot, length)| (slot, format!("{}.", segments[..length].join("."))))
-}
-
-/// A slot's table as path segments, `None` for an instance number; it ends with one. Tables nest a few levels at most.
-fn table_of(wan: &Wan, slot: &str, depth: u8) -> Option<Vec<Option<String>>> {
-    let table = wan.slots.get(slot)?.table.as_deref().filter(|_| depth < 8)?;
-    let (mut segments, rest) = match nested(table) {
-        Some((parent, rest)) => (table_of(wan, parent, depth + 1)?, rest),
-        None => (Vec::new(), table),
-    };
-    segments.extend(rest.trim_end_matches('.').split('.').map(|name| Some(name.to_owned())));
-    segments.push(None);
-    Some(segments)
-}
-
 /// The time settings: with a wrong clock nothing else is written.
 pub(crate) fn sets_the_clock(path: &str) -> bool {
     path.split_once('.').is_some_and(|(_, rest)| rest.starts_with("Time."))
@@ -354,30 +278,6 @@ pub fn not_of_type(kind: ValueKind, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_never_written_by_order() {
-        for path in [
-            "Device.ManagementServer.URL",
-            "InternetGatewayDevice.ManagementServer.PeriodicInformInterval",
-            "InternetGatewayDevice.UserInterface.RemoteAccess.Enable",
-            "InternetGatewayDevice.X_HW_Security.AclServices.HTTPWanEnable",
-            "InternetGatewayDevice.X_HW_Security.AclServices.TELNETWanEnable",
-            "InternetGatewayDevice.X_HW_Security.AclServices.SSHWanEnable",
-            "InternetGatewayDevice.X_HW_Security.AclServices.FTPWanEnable",
-            "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.X_HW_HTTPEnable",
-            "Device.X_Remote.SNMP.Enable",
-        ] {
-            assert!(never_ordered(path).is_some(), "{path}");
-        }
-        for path in [
-            "Device.WiFi.SSID.1.SSID",
-            "InternetGatewayDevice.X_HW_Security.AclServices.HTTPLanEnable",
-            "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1.MaxMRUSize",
-        ] {
-            assert_eq!(never_ordered(path), None, "{path}");
-        }
-    }
 
     #[test]
     fn values_are_compared_by_what_they_mean() {

@@ -135,7 +135,8 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::Invalid`] for what is never written by order, what is
-    /// not of its type, not confirmed, or too much; [`AppError::Conflict`] where enough is open already.
+    /// not of its type, not confirmed, or too much; [`AppError::Conflict`] where enough is open already, and for anything
+    /// but a read of a CPE that belongs to no service or that is never written.
     pub async fn order_device(
         &self,
         actor: &Actor,
@@ -164,12 +165,8 @@ impl App {
         }
         let (what, warnings) = self.checked(cpe, request).await?;
         let reads = matches!(what, OrderKind::Refresh { .. });
-        if row.service_id.is_none() && !reads {
-            return Err(AppError::Conflict(
-                "This CPE belongs to no service: nothing but reading it can be ordered, so that nothing is done to \
-                 whoever gets it next. Claim it for a service first."
-                    .to_owned(),
-            ));
+        if !reads && let Some(why) = self.only_reading(cpe).await? {
+            return Err(AppError::Conflict(why));
         }
         let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
         let shown = shown(&what);
@@ -214,6 +211,24 @@ impl App {
         Ok(OrderTaken { id, warnings })
     }
 
+    /// Why nothing but reading can be ordered for a CPE, as a sentence; `None` where more can.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn only_reading(&self, cpe: CpeId) -> Result<Option<String>, AppError> {
+        let live = self.load(cpe).await?;
+        if live.row.service_id.is_none() {
+            return Ok(Some(
+                "This CPE belongs to no service: nothing but reading it can be ordered, so that nothing is done to \
+                 whoever gets it next. Claim it for a service first."
+                    .to_owned(),
+            ));
+        }
+        let profile = live.device.profile.as_ref().and_then(|known| self.profiles().get(&known.id).cloned());
+        let why = provisioning::only_read(&live.device, profile.as_deref());
+        Ok(why.map(|why| format!("Nothing but reading can be ordered for this CPE: {why}.")))
+    }
+
     /// Latest orders of a CPE, the newest first.
     ///
     /// # Errors
@@ -230,7 +245,8 @@ impl App {
         self.found(id, "device order").await
     }
 
-    /// Withdraws an order that the device was not told of yet.
+    /// Withdraws an order that the device was not told of yet, and gives up one of which a write may have left before;
+    /// the row that is given back says which it was.
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::Conflict`] when it is over or the device was told.
@@ -371,10 +387,7 @@ impl App {
             if checked.iter().any(|other| other.path == path) {
                 return Err(AppError::invalid("values", format!("name {path} twice.")));
             }
-            let why = provisioning::never_ordered(&path).or_else(|| {
-                provisioning::may_carry_management(&live.device, profile.map(|profile| &**profile), &path)
-            });
-            if let Some(why) = why {
+            if let Some(why) = provisioning::never_ordered(&path) {
                 return Err(AppError::invalid("values", format!("cannot hold {path}: it {why}.")));
             }
             let stored = known.iter().find(|row| row.path == path);

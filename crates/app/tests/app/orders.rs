@@ -104,6 +104,10 @@ async fn what_may_not_be_ordered_is_refused_in_words(bed: &Bed) {
     assert!(web.contains("WAN side"), "{web}");
     let telnet = refused(set("InternetGatewayDevice.X_HW_Security.AclServices.TELNETWanEnable", "1")).await;
     assert!(telnet.contains("WAN side"), "{telnet}");
+    let wan = "InternetGatewayDevice.WANDevice.2.WANConnectionDevice.1.WANIPConnection.1.Enable";
+    let wan = ParameterChange { path: wan.into(), value: Secret::new("0"), kind: Some(ValueKind::Boolean) };
+    let wan = refused(DeviceOrderRequest::Set { values: vec![wan] }).await;
+    assert!(wan.contains("the device's connections"), "{wan}");
     refused(set(INFO, "1")).await;
     refused(set("Internet Gateway.X", "1")).await;
     refused(DeviceOrderRequest::Reboot { confirmed: false }).await;

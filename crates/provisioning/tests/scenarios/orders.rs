@@ -115,35 +115,45 @@ fn a_set_that_the_device_does_not_keep_fails() {
 }
 
 #[test]
-fn a_connection_that_is_not_ours_is_not_written() {
+fn no_connection_is_written_not_even_the_services() {
     let mut shell = active();
     let ours = shell.cpe.ppp_wans().first().expect("a WAN").clone();
-    let management = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.";
-    let foreign = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.9.WANPPPConnection.1.";
     for path in [
-        format!("{management}Enable"),
-        format!("{foreign}Enable"),
-        "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.X_Link".to_owned(),
-        "InternetGatewayDevice.WANDevice.1.WANCommonInterfaceConfig.EnabledForInternet".to_owned(),
+        format!("{ours}Enable"),
+        "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.Enable".to_owned(),
+        "InternetGatewayDevice.WANDevice.2.WANConnectionDevice.1.WANIPConnection.1.Enable".to_owned(),
     ] {
+        // As if it had been given before the rule was made.
         let key = order(&mut shell, set(&path, WriteValue::Plain("0".into())));
         shell.run(1200);
         let news = last(&shell, &key);
         assert_eq!(news.state, OrderState::Failed, "{path}: {}", news.text);
-        assert!(news.text.contains("Nothing was sent"), "{}", news.text);
-        let told = |told: &Told| matches!(told, Told::Set(set, _) if *set == path);
+        assert!(news.text.ends_with("Nothing was changed."), "{}", news.text);
+        let told = |told: &Told| matches!(told, Told::Set(set, value) if *set == path && value == "0");
         assert!(!shell.cpe.told.iter().any(told), "{path}");
     }
-    let profile = shell.device.profile.as_ref().and_then(|known| shell.context.profiles.get(&known.id));
-    let free = |path: &str| {
-        provisioning::may_carry_management(&shell.device, profile.map(|profile| &**profile), path).is_none()
-    };
-    assert!(free(&format!("{ours}MaxMRUSize")) && free(CODE) && !free(&format!("{management}Enable")));
+}
+
+#[test]
+fn a_device_that_is_only_read_is_told_nothing_by_order_either() {
+    for what in [OrderKind::Reboot, OrderKind::FactoryReset, set(CODE, WriteValue::Plain("fibre-7".into()))] {
+        let mut shell = active();
+        let profile = shell.device.profile.as_mut().expect("decided");
+        profile.read_only = Some("nobody knows how it is written".into());
+        let key = order(&mut shell, what);
+        shell.run(1200);
+        let news = last(&shell, &key);
+        assert_eq!(news.state, OrderState::Failed, "{}", news.text);
+        assert!(news.text.contains("nobody knows how it is written"), "{}", news.text);
+        assert!(
+            shell.cpe.value(CODE).is_empty() && shell.cpe.restarts.is_empty() && !shell.cpe.bootstrap_due
+        );
+    }
 }
 
 #[test]
 fn a_write_that_may_have_happened_is_never_said_to_be_nothing() {
-    for end in ["expires", "cancelled", "released"] {
+    for end in ["expires", "cancelled", "released", "forbidden"] {
         let mut shell = active();
         // The session breaks when the write has left.
         let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
@@ -157,12 +167,17 @@ fn a_write_that_may_have_happened_is_never_said_to_be_nothing() {
                 shell.feed(Event::TimerFired(Timer::OrderExpiry));
             }
             "cancelled" => drop(shell.feed(Event::OrderCancelled { key: key.clone(), by: "ana".into() })),
+            "forbidden" => {
+                let profile = shell.device.profile.as_mut().expect("decided");
+                profile.read_only = Some("nobody knows how it is written".into());
+                shell.session(&["2 PERIODIC"], Ending::Clean);
+            }
             _ => drop(shell.feed(Event::Released { why: "sold".into() })),
         }
         let news = last(&shell, &key);
         assert_eq!(shell.cpe.value(CODE), "fibre-7", "it happened");
         assert_eq!(news.state, OrderState::Failed, "{end}: {}", news.text);
-        assert!(news.text.contains("may have taken some of it"), "{end}: {}", news.text);
+        assert!(news.text.contains("have taken some of it"), "{end}: {}", news.text);
     }
 }
 

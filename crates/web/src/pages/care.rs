@@ -17,6 +17,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
+use provisioning::never_ordered;
 use store::{read::ParameterBranch, rows::DeviceOrder};
 use types::{CpeId, DeviceOrderId, Secret};
 
@@ -61,11 +62,15 @@ struct CarePage {
     children: Vec<Child>,
     edited: Option<ParameterBranch>,
     edited_secret: bool,
+    /// Why it is not changed by order, whoever may order.
+    edited_never: Option<&'static str>,
     orders: Vec<OrderLine>,
     csv: String,
     may_read: bool,
     may_set: bool,
     may_restart: bool,
+    /// Why nothing but reading is offered.
+    only_reading: Option<String>,
 }
 
 fn place(id: i64, object: &str) -> String {
@@ -125,10 +130,11 @@ pub(crate) async fn show(
     let found = ctx.read().cpe_children(id, &object, query.page()).await?;
     let edited = found.rows.iter().find(|child| child.leaf.is_some() && child.path == asked).cloned();
     let secret = |path: &str| types::names_a_secret(path);
-    let may_set = who.may(Permission::ConfigureCpe);
+    let only_reading = ctx.app().only_reading(CpeId(id)).await?;
+    let may_set = only_reading.is_none() && who.may(Permission::ConfigureCpe);
     let children = found.rows.into_iter().map(|row| {
         let writable = row.leaf.as_ref().is_some_and(|leaf| leaf.writable == Some(true));
-        let leads = row.leaf.is_none() || (writable && may_set);
+        let leads = row.leaf.is_none() || (writable && may_set && never_ordered(&row.path).is_none());
         Child { href: leads.then(|| place(id, &row.path)), secret: secret(&row.path), row }
     });
     let orders = ctx.app().device_orders(CpeId(id), SHOWN).await?;
@@ -143,6 +149,7 @@ pub(crate) async fn show(
         token: who.token_field(),
         steps: steps(id, &object),
         children: children.collect(),
+        edited_never: edited.as_ref().and_then(|child| never_ordered(&child.path)),
         edited_secret: edited.as_ref().is_some_and(|child| secret(&child.path)),
         edited,
         orders: orders.into_iter().map(line).collect(),
@@ -151,7 +158,8 @@ pub(crate) async fn show(
         object,
         may_read: who.may(Permission::OperateCpe),
         may_set,
-        may_restart: who.may(Permission::RestartCpe),
+        may_restart: only_reading.is_none() && who.may(Permission::RestartCpe),
+        only_reading,
     };
     page(&ctx, &headers, &shown)
 }
@@ -208,6 +216,13 @@ pub(crate) async fn cancel(
     if mine.cpe_id != CpeId(id) {
         return Err(Fail::not_found("This order"));
     }
-    let result = ctx.app().cancel_order(&who.actor, order).await.map(|_| ());
-    Ok(went(&ctx, &place(id, ""), "Cancelled", "The router was not told of it.", result))
+    let to = place(id, "");
+    Ok(match ctx.app().cancel_order(&who.actor, order).await {
+        Ok(row) if row.state == "cancelled" => {
+            go(&ctx, &to, Status::Ok, "Cancelled", "The router was not told of it.")
+        }
+        // It left before, or ended meanwhile: what is known of it is in its text.
+        Ok(row) => go(&ctx, &to, Status::Warn, word(&row.state).text, row.text),
+        Err(error) => went(&ctx, &to, "", "", Err(error)),
+    })
 }

@@ -86,6 +86,52 @@ async fn a_change_is_ordered_with_its_type_checked_and_can_be_withdrawn() {
     assert_eq!(orders().await[0].state, "cancelled");
 }
 
+/// Writes into the machine of a device, as a session of it would have.
+async fn machine(bed: &Bed, cpe: CpeId, change: impl Fn(&mut rows::Cpe) + Send + Sync + Clone + 'static) {
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let change = change.clone();
+            Box::pin(async move {
+                let mut row: rows::Cpe = tx.require(cpe).await?;
+                change(&mut row);
+                tx.update(&row).await?.or_overtaken("the CPE")
+            })
+        })
+        .await
+        .expect("written");
+}
+
+#[tokio::test]
+async fn a_write_that_may_have_left_is_not_said_to_be_untold() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    admin
+        .post(&bed, &format!("/cpes/{cpe}/care/set"), &[("path", "Device.Hosts.Limit"), ("value", "8")])
+        .await;
+    machine(&bed, cpe, |row| row.machine["orders"][0]["tries"] = 1.into()).await;
+    let order = bed.app.device_orders(cpe, 1).await.expect("readable").remove(0);
+    admin.post(&bed, &format!("/cpes/{cpe}/care/cancel"), &[("order", &order.id.to_string())]).await;
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    assert_eq!(bed.app.device_order(order.id).await.expect("is there").state, "failed");
+    assert!(page.matches("may have been told").count() > 1, "in its line and in what is said at once");
+    assert!(!page.contains("not told of it"), "nobody knows that");
+}
+
+#[tokio::test]
+async fn what_may_not_be_ordered_is_not_offered_and_says_why() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let place = format!("/cpes/{cpe}/care");
+    machine(&bed, cpe, |row| row.service_id = None).await;
+    let page = admin.get(&bed, &place).await.text;
+    assert!(page.contains("belongs to no service") && !page.contains("id=\"dc-reboot\""));
+    let page = admin.get(&bed, &format!("{place}?path=Device.Hosts.Limit")).await.text;
+    assert!(!page.contains("id=\"edit\"") && page.contains("id=\"dc-refresh\""), "it can be read");
+}
+
 #[tokio::test]
 async fn a_restart_needs_a_tick_and_a_right_of_its_own() {
     let bed = Bed::new().await;

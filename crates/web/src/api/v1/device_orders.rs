@@ -156,7 +156,9 @@ pub(super) async fn refresh_cpe(Id(id): Id, order: Order<RefreshInput>) -> Resul
 }
 
 /// Writes parameters of a CPE and reads them back. What a layer of the service manages is put back by the next drift
-/// check, and the answer says so. Management settings are never written this way.
+/// check, and the answer says so. Never written this way, and refused with the reason: management settings, connections
+/// and what they stand on, and what opens the CPE to the WAN side. A CPE that belongs to no service, or of a family that is
+/// only read, takes no order but to be read (409).
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/set-parameters", tag = "cpes",
     params(("id" = i64, Path, description = "The CPE.")), request_body = SetInput,
     responses((status = 202, description = "Ordered.", body = DeviceOrder)))]
@@ -173,7 +175,8 @@ pub(super) async fn set_parameters(Id(id): Id, order: Order<SetInput>) -> Result
         .await
 }
 
-/// Restarts a CPE. Its customer is off line meanwhile; it is told once and never again by itself.
+/// Restarts a CPE. Its customer is off line meanwhile; it is told once and never again by itself. A CPE without a service, or
+/// of a family that is only read, is not restarted (409).
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/reboot", tag = "cpes",
     params(("id" = i64, Path, description = "The CPE.")), request_body = ConfirmInput,
     responses((status = 202, description = "Ordered.", body = DeviceOrder)))]
@@ -186,7 +189,8 @@ pub(super) async fn reboot_cpe(Id(id): Id, order: Order<ConfirmInput>) -> Result
         .await
 }
 
-/// Resets a CPE to its factory settings. What the customer set on it is lost; its service is set up again.
+/// Resets a CPE to its factory settings. What the customer set on it is lost; its service is set up again. A CPE without a
+/// service, or of a family that is only read, is not reset (409).
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/factory-reset", tag = "cpes",
     params(("id" = i64, Path, description = "The CPE.")), request_body = ConfirmInput,
     responses((status = 202, description = "Ordered.", body = DeviceOrder)))]
@@ -217,10 +221,11 @@ pub(super) async fn get_device_order(State(ctx): State<Ctx>, Id(id): Id) -> Answ
     Ok(Json(shown(ctx.app().device_order(DeviceOrderId(id)).await?)))
 }
 
-/// Withdraws an order that the CPE was not told of yet.
+/// Withdraws an order that the CPE was not told of yet. One of which a write may have left in an earlier session is given
+/// up: it is `failed` then, and its text says what may have happened.
 #[utoipa::path(post, path = "/api/v1/device-orders/{id}/cancel", tag = "cpes",
     params(("id" = i64, Path, description = "The order.")),
-    responses((status = 200, description = "Cancelled.", body = DeviceOrder)))]
+    responses((status = 200, description = "It is not gone on with; `state` says whether the CPE may have been told.", body = DeviceOrder)))]
 pub(super) async fn cancel_device_order(Id(id): Id, order: Order<Nothing>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, _| async move {
