@@ -3,7 +3,7 @@
 use crate::{
     Actor, AppError, Beat, Bus, Loop,
     beats::Beats,
-    cpe::{Challenged, LiveDevices, RefusedLately},
+    cpe::{Challenged, LiveDevices, Recordings, RefusedLately},
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
@@ -53,6 +53,7 @@ struct Inner {
     settings_read_at: Mutex<UtcMs>,
     fingerprint_key: Secret,
     live: LiveDevices,
+    recordings: Recordings,
     challenged: Challenged,
     refused_lately: RefusedLately,
     olts: OltRegistry,
@@ -105,6 +106,7 @@ impl App {
             settings_read_at: Mutex::new(read_at),
             fingerprint_key,
             live: LiveDevices::default(),
+            recordings: Recordings::default(),
             challenged: Challenged::default(),
             refused_lately: RefusedLately::default(),
             olts: OltRegistry::default(),
@@ -117,6 +119,7 @@ impl App {
             requests: Mutex::new(0),
         }));
         app.name_makers().await?;
+        app.reload_recordings().await?;
         Ok(app)
     }
 
@@ -186,6 +189,10 @@ impl App {
 
     pub(crate) fn tries(&self) -> &Tries {
         &self.0.tries
+    }
+
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.0.recordings
     }
 
     pub(crate) fn fingerprint_key(&self) -> &Secret {
@@ -266,7 +273,7 @@ impl App {
         self.set_family_overrides(stored_overrides(self.store()).await?);
         self.set_policy(stored.made_safe(self.policy_limits(), self.now()).0);
         self.set_first_contact_password(self.store().secret(Slot::Setting(FIRST_CONTACT)).await?);
-        Ok(())
+        self.reload_recordings().await
     }
 
     /// Tells the workers that there is something to do.

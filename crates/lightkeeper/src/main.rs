@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod import;
 mod node;
+mod replay;
 mod simulate;
 
 use anyhow::Context;
@@ -67,6 +68,8 @@ enum Command {
         #[command(subcommand)]
         command: import::ImportCommand,
     },
+    /// Go through the recording of a CPE again and say where this version decides otherwise; exits 1 if it does.
+    Replay(replay::ReplayArgs),
     /// Simulated OLTs and CPEs against an ACS of your choice.
     Sim(simulate::SimArgs),
     /// Logins.
@@ -141,6 +144,7 @@ async fn command(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         }
         Command::Faults(args) => faults::run(&args),
         Command::Import { command } => import::run(command, &config).await,
+        Command::Replay(args) => replay::run(&args),
         Command::Sim(args) => simulate::run(args).await,
         Command::User { command: UserCommand::Reset { name } } => {
             let password = open_app(&config, PolicyLimits::Network).await?.reset_password(&name).await?;

@@ -22,7 +22,7 @@ pub struct Step {
 }
 
 /// A change of state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// Before.
     pub from: State,
@@ -35,7 +35,7 @@ pub struct Transition {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// Send this in the open session. At most one per step.
     Request(DeviceRequest),

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use types::ServiceId;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// An OLT or an operator made the ONU known.
     OnuKnown,
@@ -163,7 +163,7 @@ pub struct InformEvent {
 }
 
 /// The other end of the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Source address.
     pub address: IpAddr,

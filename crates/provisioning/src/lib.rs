@@ -46,6 +46,7 @@ mod ownership;
 mod plan;
 mod policy;
 mod reason;
+pub mod recording;
 mod rollback;
 mod run;
 mod sentences;

@@ -16,7 +16,8 @@ use types::{ServiceId, UtcMs};
 pub const MOST_OPEN_ORDERS: usize = 16;
 
 /// What is ordered. Given to the machine with [`crate::Context::orders`]; the device itself holds no more than the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Serialises with a secret in the clear: only ever a stand-in for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Its name on the wire too: CommandKey or ParameterKey (at most 32 characters).
     pub key: String,
@@ -25,7 +26,7 @@ pub struct Order {
 }
 
 /// The kinds of orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderKind {
     /// Read a subtree, or one leaf: names, then values.
     Refresh {
@@ -153,7 +154,7 @@ impl OrderState {
 }
 
 /// What became of an order, for its record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderNews {
     /// Which.
     pub key: String,
@@ -183,7 +184,7 @@ pub struct OrderResult {
 }
 
 /// A value that a refresh read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshedValue {
     /// Full leaf path.
     pub path: String,

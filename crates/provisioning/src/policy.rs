@@ -59,7 +59,7 @@ pub struct Policy {
 }
 
 /// An inform interval that the devices of a model keep whatever they are told, and who accepts that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedInterval {
     /// Seconds; exactly this, nothing near it.
     pub interval_s: u32,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use types::Secret;
 
 /// One request to the device. The edge maps it to an RPC (TR-069 Annex A).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceRequest {
     /// GetParameterNames. `path` of an object ends with a dot.
     GetNames {
@@ -65,8 +65,8 @@ impl DeviceRequest {
     }
 }
 
-/// A value on its way to the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value on its way to the device. Serialises with a secret in the clear: only ever a stand-in for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteValue {
     /// May be shown.
     Plain(String),
@@ -98,7 +98,7 @@ impl WriteValue {
 }
 
 /// One parameter to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetValue {
     /// Full leaf path.
     pub path: String,
@@ -179,7 +179,7 @@ pub struct ParamValue {
 }
 
 /// What the device answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceReply {
     /// To GetNames.
     Names(Vec<NameInfo>),
@@ -204,7 +204,7 @@ pub enum DeviceReply {
 }
 
 /// A CWMP fault (TR-069 Annex A.5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFault {
     /// FaultCode, 9000…
     pub code: u32,
@@ -215,7 +215,7 @@ pub struct DeviceFault {
 }
 
 /// One SetParameterValuesFault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterFault {
     /// ParameterName.
     pub path: String,

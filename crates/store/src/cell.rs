@@ -2,8 +2,8 @@
 
 use crate::{error::StoreError, sealing::Sealed};
 use types::{
-    ApiKeyId, CpeFirmwareId, CpeId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId, JobId, OltId,
-    OltTaskId, OnuRowId, PlanId, PonPath, Serial, ServiceId, TimelineId, UserId, UtcMs,
+    ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId,
+    JobId, OltId, OltTaskId, OnuRowId, PlanId, PonPath, Serial, ServiceId, TimelineId, UserId, UtcMs,
 };
 
 /// What the live schema must offer for a field. Engines spell types differently (`bigint`, `int8`, `INTEGER`);
@@ -64,7 +64,7 @@ macro_rules! as_integer {
 }
 
 as_integer! {
-    UtcMs, ApiKeyId, CpeFirmwareId, CpeId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId, JobId, OltId, OltTaskId, OnuRowId, PlanId,
+    UtcMs, ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId, JobId, OltId, OltTaskId, OnuRowId, PlanId,
     ServiceId, TimelineId, UserId,
 }
 

@@ -30,6 +30,7 @@ pub mod orphans;
 pub mod outbox;
 pub mod read;
 mod record;
+pub mod recordings;
 pub mod refused;
 pub mod retention;
 mod sealing;
@@ -58,9 +59,9 @@ pub use words::*;
 /// The rows of all tables, as plain structs.
 pub mod rows {
     pub use crate::entities::{
-        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeSession, CpeTag,
-        CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, IdempotencyRecord, Job, LearnedFact,
-        NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress,
-        Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
+        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeRecording,
+        CpeSession, CpeTag, CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, IdempotencyRecord,
+        Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan,
+        PonPort, RefusedAddress, Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
     };
 }

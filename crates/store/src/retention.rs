@@ -28,6 +28,8 @@ pub struct Bounds {
     pub finished_work: Duration,
     /// Idempotency keys.
     pub idempotency: Duration,
+    /// Recordings, after their time.
+    pub recordings: Duration,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -45,6 +47,7 @@ impl Default for Bounds {
             audit: 730 * DAY,
             finished_work: 7 * DAY,
             idempotency: 2 * DAY,
+            recordings: 30 * DAY,
         }
     }
 }
@@ -92,6 +95,7 @@ pub async fn sweep(tx: &Tx, bounds: &Bounds, batch: u32) -> Result<u64, StoreErr
         ("jobs", "id", "finished_at", before(bounds.finished_work)),
         ("outbox", "id", "delivered_at", before(bounds.finished_work)),
         ("web_sessions", "token_hash", "expires_at", now),
+        ("cpe_recordings", "id", "until_at", before(bounds.recordings)),
         ("node_leases", "name", "until", before(DAY)),
     ] {
         let sql = format!(

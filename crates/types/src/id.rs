@@ -47,6 +47,8 @@ ids! {
     CpeSessionId;
     /// A firmware of a CPE model: maker, product class and software version.
     CpeFirmwareId;
+    /// A recording of a CPE.
+    CpeRecordingId;
     /// A customer (TMF629 Customer).
     CustomerId;
     /// A plan on sale (TMF620 ProductOffering).

@@ -17,6 +17,7 @@ mod once_secrets;
 mod pages;
 mod picker;
 mod policy;
+mod recordings;
 mod rights;
 mod search;
 mod service;

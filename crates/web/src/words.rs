@@ -224,6 +224,12 @@ pub fn fault_class(class: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// The same in an export of another ACS: there "ours" is that ACS.
+pub fn imported_class(class: &str) -> (&'static str, &'static str) {
+    let (name, legend) = fault_class(class);
+    (if class == "ours" { "The ACS" } else { name }, legend)
+}
+
 /// What a fault code means and what follows, in a few words.
 pub fn fault_meaning(code: impl Number, class: &str) -> &'static str {
     app::faults::meaning(code.n(), class)

@@ -36,6 +36,7 @@ export const PAGES = [
   { route: "/cpes/{id}/sessions", name: "cpe-sessions", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/sessions" },
   { route: "/cpes/{id}/calls", name: "cpe-calls", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/calls" },
   { route: "/cpes/{id}/care", name: "cpe-care", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/care" },
+  { route: "/cpes/{id}/recordings", name: "cpe-recordings", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/recordings" },
   { route: "/cpes/{id}/timeline", name: "cpe-timeline", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/timeline" },
   { route: "/onus/{id}/timeline", name: "onu-timeline", from: "/onus", link: /^\/onus\/\d+$/, then: "/timeline" },
   { route: "/faults", name: "faults", picture: true },

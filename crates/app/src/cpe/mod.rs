@@ -11,6 +11,7 @@ mod live;
 mod lost;
 mod orders;
 mod reconsider;
+mod recorder;
 mod refused;
 mod second;
 mod tags;
@@ -21,6 +22,8 @@ pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_VALUES, OrderTaken, ParameterChange,
 };
+pub(crate) use recorder::Recordings;
+pub use recorder::{LONGEST_H, MOST_SESSIONS, runs as recording_runs};
 pub(crate) use refused::RefusedLately;
 pub use refused::{Refusals, Refused};
 pub(crate) use tags::tag_of;

@@ -24,4 +24,5 @@ mod oms_vlan;
 mod orders;
 mod placeholder;
 mod record;
+mod recorder;
 mod shell;

@@ -8,7 +8,7 @@ mod shell;
 
 pub use cpe::{Cpe, Quirks, Refusal, Told};
 pub use invariants::is_repair;
-pub use shell::{Ending, Shell};
+pub use shell::{Ending, Recording, Shell};
 
 use profiles::cpe::ProfileSet;
 use provisioning::{

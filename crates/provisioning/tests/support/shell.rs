@@ -3,7 +3,9 @@
 use super::{Cpe, START, context, invariants::Invariants};
 use provisioning::{
     ConnectionRequestOutcome, Context, Device, DeviceReply, DeviceRequest, Effect, Event, FaultRecord,
-    Intents, LearnedFact, Link, Peer, Reason, SessionEnd, State, Step, Timer, Transition, step,
+    Intents, LearnedFact, Link, Peer, Reason, SessionEnd, State, Step, Timer, Transition,
+    recording::{Header, Recorder},
+    step,
 };
 use std::collections::BTreeMap;
 use types::{ServiceId, UtcMs};
@@ -50,6 +52,30 @@ pub struct Shell {
     /// A session that broke is tried again by the CPE (TR-069 §3.2.1.1).
     retry_at: Option<UtcMs>,
     last_session_at: Option<UtcMs>,
+    /// What is recorded, where a test wants it.
+    pub recording: Option<Recording>,
+}
+
+/// A recording as the application writes it.
+#[derive(Default)]
+pub struct Recording {
+    pub lines: Vec<String>,
+    recorder: Recorder,
+    /// What the last line left.
+    left: Option<Device>,
+}
+
+impl Recording {
+    fn note(&mut self, device: &Device, event: &Event, context: &Context, step: &Step, now: UtcMs) {
+        if self.lines.is_empty() {
+            let header = Header::new("test", now, "a device");
+            self.lines.push(serde_json::to_string(&header).expect("plain data"));
+        }
+        let before = (self.left.as_ref() != Some(device)).then_some(device);
+        let line = self.recorder.line(before, event, context, step, &[], now);
+        self.lines.push(line.expect("every step can be recorded"));
+        self.left = Some(step.next.clone());
+    }
 }
 
 impl Shell {
@@ -78,6 +104,7 @@ impl Shell {
             transcript: Vec::new(),
             retry_at: None,
             last_session_at: None,
+            recording: None,
         }
     }
 
@@ -85,6 +112,9 @@ impl Shell {
     pub fn feed(&mut self, event: Event) -> Step {
         let step = step(&self.device, &event, &self.context, self.now);
         self.invariants.check(&self.device, &event, &step, &self.context, self.now);
+        if let Some(recording) = &mut self.recording {
+            recording.note(&self.device, &event, &self.context, &step, self.now);
+        }
         // What is persisted must read back to the same device; the scratch of a session now and then.
         let persisted =
             if self.requests.is_multiple_of(10) { step.next.clone() } else { step.next.durable() };

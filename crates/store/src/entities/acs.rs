@@ -291,6 +291,45 @@ table! { versioned "device_orders"
     }
 }
 
+table! { versioned "cpe_recordings"
+    /// A recording of what a CPE went through.
+    #[derive(Default)]
+    cpe_recordings => CpeRecording[CpeRecordingId] {
+        /// CPE.
+        cpe_id: CpeId,
+        /// Began.
+        started_at: UtcMs,
+        /// Who switched it on.
+        started_by: String,
+        /// It ends then, whatever happens.
+        until_at: UtcMs,
+        /// Sessions that it is still for.
+        sessions_left: i64,
+        /// Ended.
+        ended_at: Option<UtcMs>,
+        /// Why: `sessions`, `time`, `full`, `stopped`; empty while it runs.
+        end_reason: String,
+        /// Lines that it holds.
+        lines: i64,
+        /// Bytes that it holds.
+        bytes: i64,
+    }
+}
+
+table! { keyed "cpe_recording_lines"
+    /// A line of a recording.
+    #[derive(Default)]
+    cpe_recording_lines => CpeRecordingLine by {
+        /// Recording.
+        recording_id: CpeRecordingId,
+        /// From 1.
+        line: i64,
+    } and {
+        /// JSON, without secrets.
+        body: String,
+    }
+}
+
 table! { numbered "connection_requests"
     /// A connection request and what came of it.
     #[derive(Default)]

@@ -40,6 +40,8 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     CpeSession::SPEC,
     CpeFault::SPEC,
     DeviceOrder::SPEC,
+    CpeRecording::SPEC,
+    CpeRecordingLine::SPEC,
     ConnectionRequest::SPEC,
     CpeTimer::SPEC,
     LearnedFact::SPEC,

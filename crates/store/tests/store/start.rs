@@ -43,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     "0011_device_orders",
     "0012_parameter_sources",
     "0013_empty_secrets",
+    "0014_recordings",
 ];
 
 /// Everything the schema says about itself, as text.

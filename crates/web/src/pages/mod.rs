@@ -15,6 +15,7 @@ pub(crate) mod onu_change;
 pub(crate) mod onus;
 pub(crate) mod overview;
 pub(crate) mod picker;
+pub(crate) mod recordings;
 pub(crate) mod search;
 mod secrets;
 pub(crate) mod service;

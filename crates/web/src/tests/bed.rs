@@ -274,6 +274,15 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         ..rows::CpeFault::default()
     };
     tx.insert(&fault).await?;
+    let recording = rows::CpeRecording {
+        cpe_id: cpe,
+        started_at: NOW,
+        started_by: HOSTILE.into(),
+        until_at: NOW.plus_s(3600),
+        sessions_left: 2,
+        ..rows::CpeRecording::default()
+    };
+    store::recordings::begin(tx, recording, HOSTILE, NOW).await?;
     let line = rows::TimelineEntry {
         at: NOW,
         kind: "provisioning".into(),

@@ -100,6 +100,12 @@ async fn a_file_is_diagnosed_pasted_or_sent_and_not_kept() {
     let wrong = admin.forged(&bed, "/faults/import", &sent("Name\nx\n"), as_part).await;
     assert_eq!(wrong.status, StatusCode::OK, "the part is put in its place");
     assert!(wrong.text.contains("neither a column Code nor a column Message"));
+    let theirs =
+        admin.post(&bed, "/faults/import", &[("text", "Code,Message\ncwmp.8003,Invalid arguments\n")]).await;
+    assert!(
+        theirs.text.contains("The ACS</span>") && !theirs.text.contains("Ours"),
+        "whose ACS it was is not us"
+    );
     let wrong = admin.post(&bed, "/faults/import", &[("text", "")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("The file is empty"));

@@ -19,6 +19,7 @@ mod onus;
 mod output;
 mod overview;
 mod plans;
+mod recordings;
 mod services;
 mod settings;
 #[cfg(test)]
@@ -187,6 +188,10 @@ fn table() -> Table {
         .read(routes!(device_orders::list_device_orders))
         .read(routes!(device_orders::get_device_order))
         .order(OperateCpe, routes!(device_orders::cancel_device_order))
+        .read(routes!(recordings::list_recordings))
+        .order(OperateCpe, routes!(recordings::start_recording))
+        .order(OperateCpe, routes!(recordings::stop_recording))
+        .may(OperateCpe, routes!(recordings::get_recording))
         .read(routes!(models::list_cpe_models))
         .read(routes!(models::get_cpe_model))
         .order(WriteSettings, routes!(models::override_family))

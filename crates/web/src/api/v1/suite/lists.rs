@@ -188,3 +188,33 @@ async fn a_faults_file_is_diagnosed_and_not_kept() {
     send("application/json", "{}").await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(bed.get("/api/v1/faults").await.json()["total"], 0);
 }
+
+#[tokio::test]
+async fn a_cpe_is_recorded_on_order_and_the_file_taken() {
+    let bed = Bed::new().await;
+    let cpe =
+        rows::Cpe { serial_number: "485754437D4733C3".into(), state: "FAILED".into(), ..Default::default() };
+    let cpe =
+        bed.app.store().write(|tx| Box::pin(async move { tx.insert(&cpe).await })).await.expect("a CPE");
+    let place = format!("/api/v1/cpes/{cpe}/recordings");
+    bed.post("/api/v1/cpes/99/recordings", json!({ "sessions": 1 })).await.problem(StatusCode::NOT_FOUND);
+    let wrong = bed.post(&place, json!({ "sessions": 0 })).await;
+    wrong.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(wrong.json()["errors"][0]["field"], "sessions");
+    let begun = bed.post(&place, json!({ "sessions": 3 })).await.json();
+    assert_eq!(
+        (&begun["items"][0]["running"], &begun["items"][0]["sessions_left"]),
+        (&json!(true), &json!(3))
+    );
+    bed.post(&place, json!({ "sessions": 3 })).await.problem(StatusCode::CONFLICT);
+    let file = bed.get("/api/v1/recordings/1/file").await;
+    assert!(file.header("content-type").starts_with("application/x-ndjson"));
+    assert!(file.text.contains("\"recording\":\"lightkeeper\""), "{}", file.text);
+    let over = bed.post("/api/v1/recordings/1/stop", json!({})).await.json();
+    assert_eq!(
+        (&over["items"][0]["running"], &over["items"][0]["end_reason"]),
+        (&json!(false), &json!("stopped"))
+    );
+    assert_eq!(bed.get(&place).await.json()["items"].as_array().map(Vec::len), Some(1));
+    bed.get("/api/v1/recordings/9/file").await.problem(StatusCode::NOT_FOUND);
+}

@@ -120,6 +120,8 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
         password.expose(),
         bed.key.as_str(),
     ];
+    let recorded = bed.post("/api/v1/cpes/1/recordings", json!({ "sessions": 1 })).await;
+    assert_eq!(recorded.status, StatusCode::OK, "{}", recorded.text);
     let mut seen = 0;
     for (method, path, need) in routes() {
         if method != Method::GET || need == Need::Public || path.ends_with("/events") {
