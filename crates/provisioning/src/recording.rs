@@ -28,14 +28,19 @@ pub const FORMAT: u32 = 1;
 const KEY: &str = "recording";
 /// The longest line that is read.
 const LONGEST_LINE: usize = 8 * 1024 * 1024;
-/// So many secrets are remembered while they change.
+/// So many secrets that are no longer known to anybody else are remembered.
 const MOST_SECRETS: usize = 64;
 /// Stands for a secret that a device told and that is none of ours.
 const UNKNOWN: &str = "redacted-unknown";
 /// So begins what stands for a secret of ours.
 const STAND_IN: &str = "redacted-";
-/// The shortest secret that is looked for in texts; a shorter one is replaced where secrets stand.
+/// So many characters of its fingerprint follow.
+const PRINT: usize = 16;
+/// The shortest secret that is looked for in any text; a shorter one is replaced where secrets stand, and where it stands
+/// as a word of its own in what a device says.
 const SHORTEST_WITHIN: usize = 4;
+/// The key of what a device says of a fault, and of what is told of that.
+const SAID: &str = "text";
 
 /// The first line of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,13 +173,7 @@ impl Recorder {
             reasons: step.reasons.clone(),
         };
         let mut value = serde_json::to_value(&line)?;
-        for secret in known_secrets(context).into_iter().chain(secrets.iter().cloned()) {
-            if !self.secrets.contains(&secret) {
-                self.secrets.push(secret);
-            }
-        }
-        let oldest = self.secrets.len().saturating_sub(MOST_SECRETS);
-        self.secrets.drain(..oldest);
+        self.remember(known_secrets(context).into_iter().chain(secrets.iter().cloned()));
         let family = step.next.profile.as_ref().and_then(|chosen| context.profiles.get(&chosen.id));
         Redactor::new(context, family, &self.secrets).redact(&mut value, "");
         let known = value.get("known").cloned();
@@ -187,6 +186,20 @@ impl Recorder {
         serde_json::from_str::<StepLine>(&text)?;
         self.known = known;
         Ok(text)
+    }
+
+    /// Those that are known now go behind what was known before, of which only so many are kept; of these all are.
+    fn remember(&mut self, now: impl Iterator<Item = Secret>) {
+        let mut present: Vec<Secret> = Vec::new();
+        for secret in now.filter(|secret| !secret.is_empty()) {
+            if !present.contains(&secret) {
+                present.push(secret);
+            }
+        }
+        self.secrets.retain(|secret| !present.contains(secret));
+        let oldest = self.secrets.len().saturating_sub(MOST_SECRETS);
+        self.secrets.drain(..oldest);
+        self.secrets.append(&mut present);
     }
 }
 
@@ -237,6 +250,8 @@ struct Redactor<'a> {
     family: Option<&'a Arc<CpeProfile>>,
     /// Longest first, so that one that is part of another does not tear it.
     secrets: Vec<(String, String)>,
+    /// The same as a device may write them that escapes once too often, where that is another text.
+    escaped: Vec<(String, String)>,
     /// Fingerprints of whole layers, as they are and as they are recorded.
     layers: Vec<(String, String)>,
 }
@@ -271,12 +286,17 @@ impl<'a> Redactor<'a> {
         let stand_in = |secret: &Secret| {
             // Keyed, so that nothing can be guessed back from it; the same in every line and every process.
             let print = fingerprint(&context.fingerprint_key, "recording", secret.expose().as_bytes());
-            format!("{STAND_IN}{}", print.get(..16).unwrap_or(&print))
+            format!("{STAND_IN}{}", print.get(..PRINT).unwrap_or(&print))
         };
         let mut secrets: Vec<(String, String)> =
             secrets.iter().map(|secret| (secret.expose().to_owned(), stand_in(secret))).collect();
         secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-        let mut redactor = Redactor { context, family, secrets, layers: Vec::new() };
+        let escaped = secrets
+            .iter()
+            .filter(|(secret, _)| secret.contains(['&', '<', '>', '"', '\'']))
+            .map(|(secret, stand_in)| (escaped(secret), stand_in.clone()))
+            .collect();
+        let mut redactor = Redactor { context, family, secrets, escaped, layers: Vec::new() };
         redactor.layers = redactor.layer_prints();
         redactor
     }
@@ -298,7 +318,7 @@ impl<'a> Redactor<'a> {
 
     /// This leaf holds a secret.
     fn is_secret(&self, path: &str) -> bool {
-        path.contains('.') && (names_a_secret(path) || self.family.is_some_and(|family| family.is_secret(path)))
+        names_a_secret(path) || self.family.is_some_and(|family| family.is_secret(path))
     }
 
     /// The stand-in of what stands alone under a key.
@@ -306,14 +326,17 @@ impl<'a> Redactor<'a> {
         self.secrets.iter().find(|(secret, _)| secret == text).map(|(_, stand_in)| stand_in.as_str())
     }
 
-    fn text(&self, text: &mut String) {
+    fn text(&self, text: &mut String, under: &str) {
         if let Some((_, print)) = self.layers.iter().find(|(print, _)| print == text) {
             text.clone_from(print);
             return;
         }
-        for (secret, stand_in) in &self.secrets {
-            if secret.len() >= SHORTEST_WITHIN && text.contains(secret.as_str()) {
+        for (secret, stand_in) in self.escaped.iter().chain(&self.secrets) {
+            if !text.contains(secret.as_str()) {
+            } else if secret.len() >= SHORTEST_WITHIN {
                 *text = text.replace(secret.as_str(), stand_in);
+            } else if under == SAID {
+                *text = with_words_replaced(text, secret, stand_in);
             }
         }
     }
@@ -335,7 +358,7 @@ impl<'a> Redactor<'a> {
                 if SECRET_KEYS.contains(&under) {
                     self.told(text);
                 } else if !WORDS.contains(&under) {
-                    self.text(text);
+                    self.text(text, under);
                 }
             }
             Value::Array(items) => {
@@ -351,6 +374,21 @@ impl<'a> Redactor<'a> {
             }
             Value::Object(fields) => {
                 self.leaf(fields);
+                // What was learned of a leaf is a word of ours, whatever the leaf holds.
+                if under == "learned" {
+                    return;
+                }
+                // The names of facts are words as well, what they say is not.
+                if under == "facts" {
+                    fields.values_mut().for_each(|fact| self.redact(fact, ""));
+                    return;
+                }
+                // Codes are words of ours, but for those of the events of an Inform.
+                if fields.contains_key("command_key")
+                    && let Some(Value::String(code)) = fields.get_mut("code")
+                {
+                    self.text(code, "code");
+                }
                 if under == "secrets" {
                     for (name, print) in fields.iter_mut() {
                         if let Value::String(print) = print {
@@ -360,19 +398,17 @@ impl<'a> Redactor<'a> {
                     return;
                 }
                 for (key, field) in fields.iter_mut() {
-                    // A map by path: what a leaf of this name holds.
-                    if self.is_secret(key) {
-                        match field {
-                            Value::String(text) => self.told(text),
-                            Value::Object(node) => {
-                                if let Some(Value::String(text)) = node.get_mut("v") {
-                                    self.told(text);
-                                }
+                    // A map by path: what a leaf of this name holds. Our own names have no dot.
+                    let secret = self.is_secret(key);
+                    match field {
+                        Value::String(text) if secret && key.contains('.') => self.told(text),
+                        Value::Object(node) if secret && node.contains_key("v") => {
+                            if let Some(Value::String(text)) = node.get_mut("v") {
+                                self.told(text);
                             }
-                            _ => {}
                         }
-                    } else {
-                        self.redact(field, key);
+                        _ if secret && key.contains('.') => {}
+                        _ => self.redact(field, key),
                     }
                 }
             }
@@ -382,10 +418,9 @@ impl<'a> Redactor<'a> {
     /// What a device told of a leaf that holds secrets.
     fn told(&self, text: &mut String) {
         let known = self.whole(text).map(str::to_owned);
-        let hidden = text.starts_with(STAND_IN) || text.chars().all(|c| c == '*' || c == '•');
         if let Some(stand_in) = known {
             *text = stand_in;
-        } else if !hidden {
+        } else if !is_stand_in(text) && !is_dots(text) {
             UNKNOWN.clone_into(text);
         }
     }
@@ -395,8 +430,11 @@ impl<'a> Redactor<'a> {
         if !secret {
             return;
         }
-        for key in ["value", "v"] {
-            match fields.get_mut(key) {
+        // Of a secret that we wrote the machine says in words what became of it.
+        let masked = fields.get("wanted").and_then(Value::as_str).is_some_and(is_dots);
+        let keys: &[&str] = if masked { &["value", "v"] } else { &["value", "v", "wanted", "observed"] };
+        for key in keys {
+            match fields.get_mut(*key) {
                 Some(Value::String(text)) => self.told(text),
                 // What is written: plain text or a secret.
                 Some(Value::Object(written)) => {
@@ -410,6 +448,46 @@ impl<'a> Redactor<'a> {
             }
         }
     }
+}
+
+/// Only dots: somebody has hidden it already.
+fn is_dots(text: &str) -> bool {
+    text.chars().all(|c| c == '*' || c == '•')
+}
+
+/// It was replaced already.
+fn is_stand_in(text: &str) -> bool {
+    text == UNKNOWN
+        || text
+            .strip_prefix(STAND_IN)
+            .is_some_and(|print| print.len() == PRINT && print.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// As it stands in XML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&apos;")
+}
+
+/// `text` with `word` replaced where no letter and no digit touches it.
+fn with_words_replaced(text: &str, word: &str, by: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let touches = text[..at].chars().next_back().is_some_and(char::is_alphanumeric)
+            || text[end..].chars().next().is_some_and(char::is_alphanumeric);
+        if !touches {
+            out.push_str(&text[from..at]);
+            out.push_str(by);
+            from = end;
+        }
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
 /// Why a file is no recording.

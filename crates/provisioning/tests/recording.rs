@@ -4,8 +4,8 @@ mod support;
 
 use profiles::{cpe::ProfileSet, fixtures};
 use provisioning::{
-    Device, DeviceFault, DeviceReply, DeviceRequest, Effect, Event, InternetMode, Order, OrderKind,
-    OrderState, SessionEnd, SetValue, State, ValueKind, WriteValue,
+    Context, Device, DeviceFault, DeviceReply, DeviceRequest, Effect, Event, InternetMode, Link, Order,
+    OrderKind, OrderState, SessionEnd, SetValue, State, ValueKind, WriteValue,
     recording::{Header, Recorder, Replay, Unreadable, replay},
     step,
 };
@@ -86,6 +86,31 @@ fn what_is_wanted_may_change_and_sessions_may_break() {
     is_same(&shell);
 }
 
+#[test]
+fn the_choice_of_a_wan_is_gone_through_again() {
+    let mut shell = recorded(fixtures::hg8546m(), Quirks { phantom_writes: true, ..Quirks::default() });
+    let now = shell.now;
+    let wans = ["a@isp", "b@isp"].map(|login| shell.cpe.existing_wan("200", login, now));
+    shell.run_until(State::Failed, 3600);
+    shell.run(600);
+    // One that nobody was asked about, then one of the two.
+    for path in ["InternetGatewayDevice.WANDevice.9.", &wans[1]] {
+        shell.feed(Event::WanChosen { path: path.into(), by: "ana".into() });
+    }
+    shell.run_until(State::Active, 900);
+    assert_eq!(shell.cpe.value(&format!("{}Username", wans[1])), "s-10001@isp");
+    is_same(&shell);
+    let chosen =
+        again(&text(&shell)).steps.into_iter().filter(|step| matches!(&step.event, Event::WanChosen { .. }));
+    assert_eq!(chosen.count(), 2, "both words of the operator are there");
+    // The same device, of which another WAN was chosen, goes another way.
+    let recorded = text(&shell);
+    let line = format!("{{\"WanChosen\":{{\"path\":\"{}\",\"by\":\"ana\"}}}}", wans[1]);
+    assert!(recorded.contains(&line), "the choice is a line of its own");
+    let other = recorded.replace(&line, &line.replace(&wans[1], &wans[0]));
+    assert!(again(&other).different().next().is_some(), "the choice decides");
+}
+
 const KEY_LEAF: &str = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.PreSharedKey.1.PreSharedKey";
 const CODE: &str = "InternetGatewayDevice.DeviceInfo.ProvisioningCode";
 const ORDERED: &str = "by-hand-42";
@@ -94,7 +119,8 @@ fn order(shell: &mut Shell, what: OrderKind) -> String {
     let key = format!("lk-o-{}", shell.context.orders.len());
     shell.context.orders.push(Order { key: key.clone(), what });
     let expires_at = shell.now.plus_s(86_400);
-    shell.feed(Event::OrderGiven { key: key.clone(), expires_at });
+    let service_id = shell.device.link.as_ref().and_then(Link::service);
+    shell.feed(Event::OrderGiven { key: key.clone(), service_id, expires_at });
     key
 }
 
@@ -215,6 +241,104 @@ fn a_passphrase_that_only_the_device_knows_is_not_kept_either() {
         .expect("a line");
     assert!(!line.contains("from-the-factory") && line.contains("redacted-unknown"), "{line}");
     assert!(line.contains("******"), "dots are no secret");
+}
+
+/// The line of one Inform, as JSON.
+fn line_of(inform: serde_json::Value, context: &Context, secrets: &[Secret]) -> String {
+    let event: Event = serde_json::from_value(serde_json::json!({ "InformReceived": {
+        "inform": inform, "peer": { "address": "10.20.3.9", "auth": "anonymous" },
+    } }))
+    .expect("an Inform");
+    let device = Device::new(START);
+    let done = step(&device, &event, context, START);
+    Recorder::default().line(Some(&device), &event, context, &done, secrets, START).expect("a line")
+}
+
+#[test]
+fn no_place_that_a_device_fills_gives_a_secret_away() {
+    let known = "p<4>ss&w\"rd";
+    let told =
+        |path: &str, value: &str| serde_json::json!({ "path": path, "value": value, "kind": "string" });
+    let line = line_of(
+        serde_json::json!({
+            "manufacturer": format!("M {known}"), "oui": "00259E", "product_class": known, "serial_number": "S",
+            "events": [{ "code": format!("2 {known}"), "command_key": known }],
+            "current_time": known, "retry_count": 0, "cwmp_namespace": format!("urn:{known}"),
+            "parameters": [
+                told("InternetGatewayDevice.X.Escaped", "p&lt;4&gt;ss&amp;w&quot;rd"),
+                told("InternetGatewayDevice.X.ns1:Admin_Password", "only-it-knows-1"),
+                told("InternetGatewayDevice.X.WEPKey.1", "only-it-knows-2"),
+                told("UserPassword", "only-it-knows-3"),
+                told("InternetGatewayDevice.X.Passphrase", "redacted-only-it-knows-4"),
+                told("InternetGatewayDevice.X.Model", "shown"),
+            ],
+        }),
+        &context(None),
+        &[Secret::new(known)],
+    );
+    let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let mut texts = Vec::new();
+    all_texts(&value, &mut texts);
+    for text in &texts {
+        assert!(
+            !text.contains(known) && !text.contains("p&lt;4") && !text.contains("only-it-knows"),
+            "{text}"
+        );
+    }
+    assert!(texts.iter().any(|text| text == "shown"), "what is no secret is there");
+}
+
+fn all_texts(value: &serde_json::Value, into: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => into.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| all_texts(item, into)),
+        serde_json::Value::Object(fields) => {
+            for (key, field) in fields {
+                into.push(key.clone());
+                all_texts(field, into);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_short_secret_is_not_told_in_a_fault() {
+    let mut context = context(None);
+    let write = SetValue {
+        path: KEY_LEAF.into(),
+        value: WriteValue::Secret(Secret::new("x9")),
+        kind: ValueKind::String,
+    };
+    context.orders.push(Order { key: "lk-o-1".into(), what: OrderKind::Set { values: vec![write] } });
+    let fault = DeviceFault { code: 9007, text: "'x9' is too short, not x90".into(), parameters: Vec::new() };
+    let event = Event::ReplyReceived(DeviceReply::Fault(fault));
+    let device = Device::new(START);
+    let done = step(&device, &event, &context, START);
+    let line = Recorder::default().line(Some(&device), &event, &context, &done, &[], START).expect("a line");
+    assert!(!line.contains("x9'") && line.contains("not x90"), "{line}");
+}
+
+#[test]
+fn a_secret_in_use_is_known_however_many_were_before_it() {
+    let mut recorder = Recorder::default();
+    let (device, mut context) = (Device::new(START), context(None));
+    let event = Event::ReplyReceived(DeviceReply::Fault(DeviceFault {
+        code: 9007,
+        text: "first-secret and secret-number-7 and secret-number-299".into(),
+        parameters: Vec::new(),
+    }));
+    let mut values = vec!["first-secret".to_owned()];
+    values.extend((0..300).map(|number| format!("secret-number-{number}")));
+    let values = values.into_iter().map(|secret| SetValue {
+        path: KEY_LEAF.into(),
+        value: WriteValue::Secret(Secret::new(secret)),
+        kind: ValueKind::String,
+    });
+    context.orders.push(Order { key: "lk-o-1".into(), what: OrderKind::Set { values: values.collect() } });
+    let done = step(&device, &event, &context, START);
+    let line = recorder.line(Some(&device), &event, &context, &done, &[], START).expect("a line");
+    assert!(!line.contains("first-secret") && !line.contains("secret-number"), "all of an order are known");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub const LONGEST: i64 = 4 * 1024 * 1024;
 pub const MOST_AT_ONCE: u64 = 20;
 /// Recordings kept of one CPE; the oldest goes when another one begins.
 pub const KEPT_PER_CPE: u64 = 3;
+/// Recordings kept of all CPEs together; the oldest that is over goes when another one begins.
+pub const KEPT_IN_ALL: u64 = 200;
 
 /// Why a recording ended.
 pub mod ended {
@@ -62,13 +64,23 @@ pub async fn begin(
     heading: &str,
     now: UtcMs,
 ) -> Result<Option<CpeRecordingId>, StoreError> {
-    use cpe_recordings::Entity;
+    use cpe_recordings::{Column, Entity};
     if Entity::find().filter(running(now)).count(tx.db()).await? >= MOST_AT_ONCE {
         return Ok(None);
     }
     let before = of_cpe(tx, new.cpe_id).await?;
     for old in before.iter().skip(usize::try_from(KEPT_PER_CPE - 1).unwrap_or(0)) {
         tx.delete::<CpeRecording>(old.id).await?;
+    }
+    let there = Entity::find().count(tx.db()).await?;
+    let too_many = (there + 1).saturating_sub(KEPT_IN_ALL);
+    if too_many > 0 {
+        let over = Condition::any().add(Column::EndedAt.is_not_null()).add(Column::UntilAt.lte(now.0));
+        let oldest =
+            Entity::find().filter(over).order_by_asc(Column::Id).limit(too_many).all(tx.db()).await?;
+        for old in rows::<CpeRecording>(oldest)? {
+            tx.delete::<CpeRecording>(old.id).await?;
+        }
     }
     let new = CpeRecording { lines: 1, bytes: length(heading), version: 1, ..new };
     let id = tx.insert(&new).await?;

@@ -8,6 +8,7 @@ mod acs;
 mod durability;
 mod orphans;
 mod read;
+mod recordings;
 mod repositories;
 mod start;
 mod tasks;
