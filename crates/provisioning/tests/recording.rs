@@ -140,7 +140,7 @@ fn what_was_ordered_for_a_device_is_gone_through_again_without_its_secrets() {
     for (path, secret) in [(KEY_LEAF, ORDERED), (CODE, "by-word-43"), (KEY_LEAF, "x9")] {
         let key = order(&mut shell, set(path, WriteValue::Secret(Secret::new(secret))));
         shell.run(1200);
-        assert_eq!(stood(&shell, &key), Some(OrderState::Done), "{secret}");
+        assert_eq!(stood(&shell, &key), Some(OrderState::Accepted), "{secret}");
     }
     for what in [
         set(CODE, WriteValue::Plain("fibre-7".into())),

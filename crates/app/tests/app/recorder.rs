@@ -78,7 +78,7 @@ async fn a_device_is_recorded_without_its_secrets_and_gone_through_again(bed: &B
         }
         pass(bed, &app, &calls, &mut answered, &mut cpe).await;
     }
-    assert_eq!(app.device_order(order).await.expect("is there").state, "done");
+    assert_eq!(app.device_order(order).await.expect("is there").state, "accepted");
     let wifi =
         WifiInput { ssid: "Kilimani 4".into(), passphrase: Some(Secret::new(NEW_PASSPHRASE)), enabled: true };
     let access = AccessInput { wifi };
