@@ -39,8 +39,6 @@ pub(crate) struct Live {
     orders: Vec<provisioning::Order>,
     /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
     pub(crate) session: Option<u64>,
-    /// The recording whose last line left the device as it is here.
-    pub(crate) recorded_in: Option<types::CpeRecordingId>,
 }
 
 impl Live {
@@ -304,7 +302,7 @@ impl App {
             .collect();
         // The machine knows whether there is any: a device without an order costs no query.
         let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
-        Ok(Live { row, device, intents, credentials, learned, orders, session: None, recorded_in: None })
+        Ok(Live { row, device, intents, credentials, learned, orders, session: None })
     }
 
     /// What the machine is told besides the device.
@@ -363,8 +361,7 @@ impl App {
             step = provisioning::step(&live.device, event, &context, now);
         }
         let next = next_of(&step.effects);
-        let recorded_step = self.is_recorded(live.row.id).then(|| step.clone());
-        let (was, state) = (live.device.state(), step.next.state());
+        let (was, state, taken) = (live.device.state(), step.next.state(), self.to_record(live, &step));
         let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
         if let Some(write) = write {
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
@@ -398,9 +395,7 @@ impl App {
             }
             self.wake_worker();
         }
-        if let Some(step) = recorded_step {
-            self.record_step(live, event, &context, &step, now).await;
-        }
+        self.record_step(live, event, &context, taken, now).await;
         live.device = device;
         Ok(Some(Fed { next }))
     }

@@ -7,7 +7,7 @@
 use super::live::Live;
 use crate::{Actor, App, AppError, Change, Permission};
 use provisioning::{
-    Context, Event, Step,
+    Context, Device, Event, Step,
     recording::{Header, Recorder},
 };
 use std::{
@@ -26,6 +26,8 @@ pub const LONGEST_H: u32 = 7 * 24;
 struct Running {
     id: CpeRecordingId,
     recorder: Recorder,
+    /// The device as the last line left it.
+    left: Option<Device>,
 }
 
 /// The recordings that run, as this node knows them.
@@ -50,7 +52,9 @@ impl Recordings {
             .iter()
             .map(|row| {
                 let same = before.get(&row.cpe_id).filter(|known| lock(known).id == row.id).cloned();
-                let fresh = || Arc::new(Mutex::new(Running { id: row.id, recorder: Recorder::default() }));
+                let fresh = || {
+                    Arc::new(Mutex::new(Running { id: row.id, recorder: Recorder::default(), left: None }))
+                };
                 (row.cpe_id, same.unwrap_or_else(fresh))
             })
             .collect();
@@ -209,34 +213,33 @@ impl App {
         Ok(())
     }
 
-    /// True if this device is recorded.
-    pub(crate) fn is_recorded(&self, cpe: CpeId) -> bool {
-        self.recordings().of(cpe).is_some()
+    /// The step, if its device is recorded.
+    pub(crate) fn to_record(&self, live: &Live, step: &Step) -> Option<Step> {
+        self.recordings().of(live.row.id).map(|_| step.clone())
     }
 
-    /// Writes down a step that was carried out; `live` is still as it was before.
+    /// Writes down a step that was carried out, if it is to be; `live` is still as it was before.
     pub(crate) async fn record_step(
         &self,
-        live: &mut Live,
+        live: &Live,
         event: &Event,
         context: &Context,
-        step: &Step,
+        step: Option<Step>,
         now: UtcMs,
     ) {
-        let Some(running) = self.recordings().of(live.row.id) else { return };
+        let Some((step, running)) = step.zip(self.recordings().of(live.row.id)) else { return };
         let (id, line) = {
             let mut running = lock(&running);
             let id = running.id;
             // After a session the device is read from the database again, and an order may have come from elsewhere.
-            let before = (live.recorded_in != Some(id)).then_some(&live.device);
+            let before = (running.left.take().as_ref() != Some(&live.device)).then_some(&live.device);
             let secrets: Vec<Secret> = self.first_contact_password().into_iter().collect();
-            (id, running.recorder.line(before, event, context, step, &secrets, now))
+            (id, running.recorder.line(before, event, context, &step, &secrets, now))
         };
         let line = match line {
             Ok(line) => line,
             Err(error) => {
                 tracing::error!(cpe = %live.row.id, %error, "a step cannot be recorded; the recording goes on without it");
-                live.recorded_in = None;
                 return;
             }
         };
@@ -246,7 +249,7 @@ impl App {
             .write(move |tx| Box::pin(async move { recordings::append(tx, id, &line, over, now).await }))
             .await;
         match written {
-            Ok(true) => live.recorded_in = Some(id),
+            Ok(true) => lock(&running).left = Some(step.next),
             Ok(false) => {
                 self.recordings().forget(id);
                 self.bus().say(Change::Cpe(live.row.id));
@@ -255,7 +258,6 @@ impl App {
                 tracing::error!(cpe = %live.row.id, %error, "a step cannot be recorded; the recording goes on without it");
                 // What the lost line said has to be said again.
                 lock(&running).recorder = Recorder::default();
-                live.recorded_in = None;
             }
         }
     }
