@@ -98,7 +98,7 @@ pub struct News {
     pub results: Option<serde_json::Value>,
     /// Values that a refresh read.
     pub values_read: i64,
-    /// The device was told.
+    /// The device was told then, whenever it answers; `None` leaves what is there.
     pub sent_at: Option<UtcMs>,
     /// Nothing more happens to it; its content goes.
     pub ended_at: Option<UtcMs>,

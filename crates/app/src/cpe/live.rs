@@ -411,7 +411,7 @@ impl App {
         now: UtcMs,
     ) -> Result<(Option<Write>, Device), AppError> {
         let durable = step.next.durable();
-        let mut orders = Orders::of(&step.effects, live, now);
+        let mut orders = Orders::of(&step.effects, live, &step.next, now);
         if let Event::TimerFired(timer) = event
             && !orders.start_timers.iter().any(|(name, _)| name == timer.as_str())
         {
@@ -675,7 +675,8 @@ impl Orders {
             && self.jobs.is_empty()
     }
 
-    fn of(effects: &[Effect], live: &Live, now: UtcMs) -> Orders {
+    fn of(effects: &[Effect], live: &Live, next: &Device, now: UtcMs) -> Orders {
+        let told_at = |key: &str| next.orders.iter().find(|order| order.key == key)?.sent_at;
         let (row, cpe_id) = (&live.row, live.row.id);
         let mut orders = Orders::default();
         for effect in effects {
@@ -742,7 +743,7 @@ impl Orders {
                     results: (!news.results.is_empty())
                         .then(|| serde_json::to_value(&news.results).unwrap_or_default()),
                     values_read: i64::from(news.values),
-                    sent_at: (news.state == provisioning::OrderState::Sent).then_some(now),
+                    sent_at: told_at(&news.key),
                     ended_at: news.state.is_over().then_some(now),
                 }),
                 Effect::RecordFault(fault) => orders.faults.push(rows::CpeFault {
