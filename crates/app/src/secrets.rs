@@ -5,8 +5,9 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString},
 };
+use provisioning::OwnershipCredentials;
 use sha2::{Digest, Sha256};
-use types::Secret;
+use types::{CpeId, Secret};
 
 /// Characters of a generated password: 20 × 5 bits.
 pub(crate) const GENERATED_LENGTH: usize = 20;
@@ -21,6 +22,17 @@ fn no_randomness(error: impl std::fmt::Display) -> AppError {
 /// A fresh secret.
 pub(crate) fn random_secret(length: usize) -> Result<Secret, AppError> {
     Secret::random(length).map_err(no_randomness)
+}
+
+/// Our own management credentials for a device.
+pub(crate) fn ownership_credentials(cpe: CpeId) -> Result<OwnershipCredentials, AppError> {
+    Ok(OwnershipCredentials {
+        // The row's number makes it unique for ever; the random part keeps it from being enumerated.
+        username: format!("lk{cpe}-{}", random_secret(6)?.expose()),
+        password: random_secret(24)?,
+        connection_request_username: "lightkeeper".to_owned(),
+        connection_request_password: random_secret(24)?,
+    })
 }
 
 /// Argon2id with a random salt, as a PHC string. Takes tens of milliseconds of one core by design.

@@ -19,7 +19,7 @@ const BACKOFF: Duration = Duration::from_secs(5);
 /// Timers taken per look.
 const TIMERS: u64 = 500;
 /// How often to look when nobody rings. Short, because timers are due by the second.
-const TICK: Duration = Duration::from_millis(500);
+pub(crate) const TICK: Duration = Duration::from_millis(500);
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
 impl App {

@@ -18,7 +18,8 @@ use crate::{
     sealing::Slot,
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement, Value,
     sea_query::{Expr, Func, OnConflict},
 };
 use std::{collections::BTreeMap, net::IpAddr};
@@ -802,7 +803,7 @@ pub async fn learn(tx: &Tx, fact: &LearnedFact) -> Result<(), StoreError> {
 /// teaches nobody.
 pub const UNITS_THAT_TEACH: usize = 3;
 /// Lessons of one firmware that are looked at.
-const MAX_LESSONS: u64 = 10_000;
+const MAX_LESSONS: i64 = 10_000;
 
 /// What is known about a firmware: path, fact, and how many units agree on it. What fewer than [`UNITS_THAT_TEACH`]
 /// say is not told.
@@ -815,19 +816,15 @@ pub async fn learned(
     product_class: &str,
     software_version: &str,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let lessons: Vec<LearnedFact> = rows(
-        learned::Entity::find()
-            .filter(learned::Column::Oui.eq(oui))
-            .filter(learned::Column::ProductClass.eq(product_class))
-            .filter(learned::Column::SoftwareVersion.eq(software_version))
-            .order_by_asc(learned::Column::Path)
-            .limit(MAX_LESSONS)
-            .all(db)
-            .await?,
-    )?;
-    let mut agreed: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for lesson in lessons {
-        *agreed.entry((lesson.path, lesson.fact)).or_default() += 1;
-    }
-    Ok(agreed.into_iter().filter(|(_, units)| *units >= UNITS_THAT_TEACH).map(|(fact, _)| fact).collect())
+    let sql = "SELECT path, fact FROM (SELECT path, fact FROM learned WHERE oui = $1 AND product_class = $2 \
+               AND software_version = $3 ORDER BY path LIMIT $4) AS lessons \
+               GROUP BY path, fact HAVING COUNT(*) >= $5 ORDER BY path, fact";
+    let firmware = [oui, product_class, software_version].map(Value::from);
+    let values = firmware.into_iter().chain([MAX_LESSONS.into(), (UNITS_THAT_TEACH as i64).into()]);
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let facts = db.query_all_raw(statement).await?;
+    Ok(facts
+        .iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+        .collect::<Result<_, sea_orm::DbErr>>()?)
 }

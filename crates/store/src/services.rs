@@ -11,7 +11,7 @@ use crate::{
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Statement,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, OnConflict, Query},
 };
 use types::{CpeId, CustomerId, OnuRowId, Secret, Serial, ServiceId, UtcMs};
 
@@ -70,18 +70,16 @@ pub async fn of_customer(db: &Db, customer: CustomerId) -> Result<Vec<Service>, 
 /// # Errors
 /// When the database cannot be read.
 pub async fn for_serial(db: &Db, serial: Serial) -> Result<Vec<Service>, StoreError> {
-    let onus = onus::Entity::find()
-        .select_only()
+    // One at most is live, and asked as one value PostgreSQL finds it by an index.
+    let onu = Query::select()
         .column(onus::Column::Id)
-        .filter(onus::Column::Serial.eq(serial.hex16()))
-        .filter(onus::Column::RemovedAt.is_null())
-        .into_tuple::<i64>()
-        .all(db)
-        .await?;
-    let mut speaks = Condition::any().add(services::Column::ExpectedSerial.eq(serial.hex16()));
-    if !onus.is_empty() {
-        speaks = speaks.add(services::Column::OnuId.is_in(onus));
-    }
+        .from(onus::Entity)
+        .and_where(onus::Column::Serial.eq(serial.hex16()))
+        .and_where(onus::Column::RemovedAt.is_null())
+        .to_owned();
+    let speaks = Condition::any()
+        .add(services::Column::ExpectedSerial.eq(serial.hex16()))
+        .add(Expr::col(services::Column::OnuId).eq(Expr::from(onu)));
     rows(
         services::Entity::find()
             .filter(speaks)

@@ -187,6 +187,9 @@ impl App {
 
     /// Why the OLT does not speak for whoever informs, in words that go on after "first contact from 10.20.3.9, and".
     pub(super) async fn doubt(&self, onu: &rows::Onu, word: &Word) -> Result<Option<String>, AppError> {
+        if word.confirms() {
+            return Ok(None);
+        }
         let (serial, olt) = (onu.serial, self.olt_name(onu).await?);
         let told = match word {
             Word::Here { .. } | Word::Somewhere { counts: true, .. } => return Ok(None),

@@ -4,6 +4,7 @@ use super::{
     challenged::CHALLENGE_REMEMBERED,
     confirm::Ask,
     identity::{Claims, Resolved, claimed_serials},
+    live::{Live, LiveSlot},
 };
 use crate::{
     App, AppError,
@@ -60,7 +61,8 @@ impl App {
     async fn candidates(&self, username: &str) -> Result<Vec<CredentialCandidate>, AppError> {
         let mut found = Vec::new();
         if let Some(row) = cpes::by_auth_username(self.store(), username).await?
-            && let Some(text) = self.store().secret(Slot::CpeCredentials(row.id)).await?
+            && let Some(text) =
+                self.store().open_secret(Slot::CpeCredentials(row.id), row.credentials_sealed.as_ref())?
             && let Ok(own) = serde_json::from_str::<provisioning::OwnershipCredentials>(text.expose())
             && own.username == username
         {
@@ -82,34 +84,81 @@ impl App {
         if let Some(reason) = implausible(&inform) {
             return Ok(Begin::Refused { reason });
         }
+        if let Some((slot, live)) = self.at_home(&inform, &peer.identity).await? {
+            return self.enter(slot, Some(live), None, inform, peer).await;
+        }
         let row = match self.find_or_register(&inform, &peer).await? {
             Found::Row(row) => *row,
             Found::Not(begin) => return Ok(begin),
         };
-        let cpe = row.id;
-        let cell = self.live().cell(cpe);
         let ahead = self.ask_ahead(&row, &inform, &peer).await?;
-        let mut slot = cell.lock().await;
-        let device = match slot.as_ref() {
-            Some(live) => live.device.durable(),
-            None => self.load(cpe).await?.device,
+        let slot = self.live().cell(row.id).lock_owned().await;
+        let stored = match slot.as_ref() {
+            Some(_) => None,
+            None => Some(self.load(row.id).await?),
         };
-        let ahead = match ahead {
-            Some((seen, _)) if !decides_alike(&seen, &device) => {
+        let resolved = match (ahead, stored.as_ref().or(slot.as_ref())) {
+            (Some((seen, _)), Some(live)) if !decides_alike(&seen, &live.device) => {
                 // Something happened to it while its OLT was asked.
                 return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S });
             }
-            ahead => ahead.map(|(_, resolved)| resolved),
+            (ahead, _) => ahead.map(|(_, resolved)| resolved),
         };
+        self.enter(slot, stored, resolved, inform, peer).await
+    }
+
+    /// A device that showed its own secret, has a service and has no session open: it is read once, and nobody else works
+    /// on it from then on.
+    async fn at_home(
+        &self,
+        inform: &InformFacts,
+        identity: &Identity,
+    ) -> Result<Option<(LiveSlot, Live)>, AppError> {
+        let (AuthLevel::Own, Some(cpe)) = (identity.level, identity.cpe) else { return Ok(None) };
+        let slot = self.live().cell(cpe).lock_owned().await;
+        if slot.is_some() {
+            return Ok(None);
+        }
+        let (oui, class, serial) = (&inform.oui, &inform.product_class, &inform.serial_number);
+        let row = cpes::by_identity(self.store(), oui, class, serial).await?;
+        match row.filter(|row| row.id == cpe && row.service_id.is_some() && !cpes::is_placeholder(row)) {
+            Some(row) => Ok(Some((slot, self.load_row(row).await?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Begins the session of a device that nobody else works on meanwhile, if it may speak. `stored` is what the database
+    /// has of it, unless a session of it is open here.
+    async fn enter(
+        &self,
+        mut slot: LiveSlot,
+        stored: Option<Live>,
+        resolved: Option<Resolved>,
+        inform: InformFacts,
+        peer: Peer,
+    ) -> Result<Begin, AppError> {
+        let Some(Live { row, device, .. }) = stored.as_ref().or(slot.as_ref()) else {
+            return Err(AppError::Internal("a device that was not read informs".to_owned()));
+        };
+        let cpe = row.id;
         let Resolved { link, onu, pin, second_for } =
-            match self.admit(&row, &device, &inform, &peer, ahead).await? {
+            match self.admit(row, device, &inform, &peer, resolved).await? {
                 Admission::Admitted(resolved) => *resolved,
                 Admission::Challenge => return Ok(Begin::Challenge),
                 Admission::Later => return Ok(Begin::Busy { retry_after_s: AGAIN_FOR_THE_OLT_S }),
                 Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
             };
+        let spelling = self.spelling_for(device, &inform);
+        // By what it was let in is told once, not with every session of a first contact; again after a reset.
+        let known =
+            device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
+        let first = peer.identity.level != AuthLevel::Own
+            && link.confirmed()
+            && (!known || (inform.bootstrap() && device.ownership.confirmed_at.is_some()));
+        let second_for = second_for.map(|service| (service, row.clone()));
         // Only now: whoever is not let in changes nothing.
-        if let Some(serial) = pin.filter(|_| link.confirmed()) {
+        let pin = pin.filter(|_| link.confirmed());
+        if let Some(serial) = pin {
             // From here on it is this ONU for life, as one whose own serial number says so.
             self.store()
                 .write(move |tx| {
@@ -119,12 +168,14 @@ impl App {
                 })
                 .await?;
         }
+        match (slot.as_mut(), stored) {
+            (Some(live), _) => self.read_intents(live).await?,
+            (None, Some(stored)) if pin.is_none() => *slot = Some(stored),
+            (None, _) => *slot = Some(self.load(cpe).await?),
+        }
         let own = peer.identity.cpe == Some(cpe);
         let auth = if own { peer.identity.level } else { peer.identity.level.min(AuthLevel::Bootstrap) };
         let number = self.live().next_session();
-        if slot.is_none() {
-            *slot = Some(self.load(cpe).await?);
-        }
         if let Some(live) = slot.as_mut() {
             live.session = Some(number);
             live.row.claimed_serial = match live.row.pon_serial {
@@ -147,21 +198,13 @@ impl App {
             .store()
             .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
             .await?;
-        let bootstrap = inform.bootstrap();
-        let spelling = self.spelling_for(&device, &inform);
         let heard = provisioning::Peer { address: peer.address, auth };
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
-        // By what it was let in is told once, not with every session of a first contact; again after a reset.
-        let known =
-            device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
-        let first = peer.identity.level != AuthLevel::Own
-            && link.confirmed()
-            && (!known || (bootstrap && device.ownership.confirmed_at.is_some()));
         let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
         let linked = slot.as_ref().and_then(|live| live.row.service_id);
         drop(slot);
-        if let Some(service) = second_for {
+        if let Some((service, row)) = second_for {
             self.tell_of_second(service, &row, peer.address).await?;
         }
         if let (Some(service), Some((onu, word))) = (service.filter(|one| linked == Some(*one)), &onu) {

@@ -88,6 +88,18 @@ impl From<Link> for Resolved {
     }
 }
 
+/// Who has a PON serial number.
+struct Named {
+    onu: Option<rows::Onu>,
+    services: Vec<rows::Service>,
+}
+
+impl Named {
+    fn is_known(&self) -> bool {
+        self.onu.is_some() || !self.services.is_empty()
+    }
+}
+
 /// What was found by an address alone.
 enum ByAddress {
     Onu(Box<rows::Onu>, ServiceId, Word),
@@ -115,23 +127,35 @@ impl App {
         // A device has one PON serial number for life: once that was confirmed, no vendor leaf can make it another's. What
         // was only said before binds nobody: somebody else may have said it.
         let pinned = match row.pon_serial {
-            Some(serial) if self.is_known(serial).await? => Some(serial),
-            _ => None,
+            Some(serial) => {
+                Some((serial, self.named_by(serial).await?)).filter(|(_, named)| named.is_known())
+            }
+            None => None,
         };
         let Claims { serial_number, serials } = claims;
-        let serials = pinned.map_or(serials, |serial| vec![serial]);
+        let (serials, mut pinned_names) = match pinned {
+            Some((serial, named)) => (vec![serial], Some(named)),
+            None => (serials, None),
+        };
+        let pinned = pinned_names.is_some();
         let mut found: BTreeMap<ServiceId, Option<(rows::Onu, Word)>> = BTreeMap::new();
+        let mut read: BTreeMap<ServiceId, rows::Service> = BTreeMap::new();
         let mut known_onu = None;
         for serial in &serials {
-            let mut named: Vec<ServiceId> = Vec::new();
-            named.extend(services::for_serial(self.store(), *serial).await?.iter().map(|service| service.id));
-            let Some(onu) = onus::by_serial(self.store(), *serial).await? else {
+            let Named { onu, services } = match pinned_names.take() {
+                Some(named) => named,
+                None => self.named_by(*serial).await?,
+            };
+            let mut named: Vec<ServiceId> = services.iter().map(|service| service.id).collect();
+            read.extend(services.into_iter().map(|service| (service.id, service)));
+            let Some(onu) = onu else {
                 for service in named {
                     found.entry(service).or_default();
                 }
                 continue;
             };
-            named.extend(self.not_ended(onu.service_id).await?);
+            let carried = onu.service_id.filter(|service| !named.contains(service));
+            named.extend(self.not_ended(carried).await?);
             // Who has shown its own secret for its own service needs nobody's word.
             let at_home = peer.identity.level == AuthLevel::Own
                 && row.service_id.is_some_and(|own| named.contains(&own));
@@ -146,7 +170,7 @@ impl App {
             known_onu = Some(onu);
         }
         if let Some(own) =
-            row.service_id.filter(|own| pinned.is_none() && !found.is_empty() && !found.contains_key(own))
+            row.service_id.filter(|own| !pinned && !found.is_empty() && !found.contains_key(own))
         {
             let own: rows::Service = self.store().require(own).await?;
             let why =
@@ -180,7 +204,10 @@ impl App {
             let why = format!("{count} services name the serial number {}", label());
             return Ok(Link::Several { count, why }.into());
         }
-        let service: rows::Service = self.store().require(service_id).await?;
+        let service = match read.remove(&service_id) {
+            Some(service) => service,
+            None => self.store().require(service_id).await?,
+        };
         if let Some(other) = service.cpe_id.filter(|other| *other != row.id) {
             let other: rows::Cpe = self.store().require(other).await?;
             if !cpes::is_placeholder(&other) {
@@ -254,8 +281,17 @@ impl App {
 
     /// An ONU or a service has this serial number.
     pub(super) async fn is_known(&self, serial: Serial) -> Result<bool, AppError> {
-        Ok(onus::by_serial(self.store(), serial).await?.is_some()
-            || !services::for_serial(self.store(), serial).await?.is_empty())
+        Ok(self.named_by(serial).await?.is_known())
+    }
+
+    /// Who has this serial number.
+    async fn named_by(&self, serial: Serial) -> Result<Named, AppError> {
+        let (onu, services) = futures::future::try_join(
+            onus::by_serial(self.store(), serial),
+            services::for_serial(self.store(), serial),
+        )
+        .await?;
+        Ok(Named { onu, services })
     }
 
     /// The OLT confirms that whoever informs with one of these serial numbers, or from this address, is an ONU of ours

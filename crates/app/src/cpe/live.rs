@@ -4,12 +4,14 @@
 //! being spoken to is kept in memory with what its open session has read; the database holds everything that must
 //! survive. A step that changes nothing durable writes nothing.
 
-use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::random_secret};
+use super::lessons::Lessons;
+use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::ownership_credentials};
 use profiles::cpe::pattern_of;
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
     Proof, Reason, ReasonCode, State, Step,
 };
+use serde::Deserialize as _;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -75,6 +77,8 @@ impl Live {
 }
 
 type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
+/// The place of a device in memory, held by whoever works on it.
+pub(super) type LiveSlot = tokio::sync::OwnedMutexGuard<Option<Live>>;
 
 /// The devices that this node has in memory.
 #[derive(Default)]
@@ -86,6 +90,7 @@ pub(crate) struct LiveDevices {
     telling: tokio::sync::Mutex<()>,
     /// Services whose devices could not be told of a changed wish.
     not_told: Lately<ServiceId>,
+    lessons: Lessons,
 }
 
 impl LiveDevices {
@@ -119,6 +124,11 @@ impl LiveDevices {
     /// Services whose devices could not be told of a changed wish lately.
     pub(crate) fn not_told(&self) -> &Lately<ServiceId> {
         &self.not_told
+    }
+
+    /// What is known of firmwares.
+    pub(super) fn lessons(&self) -> &Lessons {
+        &self.lessons
     }
 
     pub(crate) fn next_session(&self) -> u64 {
@@ -158,6 +168,14 @@ struct Write {
     audit: Option<rows::AuditEntry>,
     order: Option<(rows::DeviceOrder, Secret)>,
     now: UtcMs,
+}
+
+impl Write {
+    /// There is something to do for the workers before they look again by themselves.
+    fn is_urgent(&self) -> bool {
+        let soon = self.now.plus(crate::work::TICK);
+        !self.step.jobs.is_empty() || self.step.start_timers.iter().any(|(_, at)| *at <= soon)
+    }
 }
 
 /// What a person's order leaves in the records, in the same unit as what it does.
@@ -247,11 +265,10 @@ impl App {
         event: Event,
         recorded: Option<Recorded>,
     ) -> Result<Fed, AppError> {
-        if matches!(event, Event::IntentChanged(_) | Event::LinkResolved(_) | Event::InformReceived { .. })
+        if matches!(event, Event::IntentChanged(_))
             && let Some(live) = slot
         {
-            // Somebody may have written new wishes; the device itself is guarded by its version.
-            live.intents = self.intents_of(live.row.service_id).await?;
+            self.read_intents(live).await?;
         }
         for _ in 0..ATTEMPTS {
             let live = match slot {
@@ -284,25 +301,32 @@ impl App {
     }
 
     pub(crate) async fn load(&self, cpe: CpeId) -> Result<Live, AppError> {
-        let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        self.load_row(self.found(cpe, "CPE").await?).await
+    }
+
+    /// A device whose row is in hand.
+    pub(super) async fn load_row(&self, row: rows::Cpe) -> Result<Live, AppError> {
+        let cpe = row.id;
         let device = if row.machine.is_null() {
             Device::new(row.created_at)
         } else {
-            serde_json::from_value(row.machine.clone()).map_err(|error| {
+            Device::deserialize(&row.machine).map_err(|error| {
                 AppError::Internal(format!("the stored state of CPE {cpe} cannot be read: {error}"))
             })?
         };
         let sealed = self.store().open_secret(Slot::CpeCredentials(cpe), row.credentials_sealed.as_ref())?;
         let credentials = sealed.and_then(|text| serde_json::from_str(text.expose()).ok());
         let intents = self.intents_of(row.service_id).await?;
-        let learned = cpes::learned(self.store(), &row.oui, &row.product_class, &row.software_version)
-            .await?
-            .into_iter()
-            .map(|(path, fact)| provisioning::LearnedFact { path, fact })
-            .collect();
+        let learned = self.lessons_for(&row).await?;
         // The machine knows whether there is any: a device without an order costs no query.
         let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
         Ok(Live { row, device, intents, credentials, learned, orders, session: None })
+    }
+
+    /// Reads again what is wanted of a device in memory; the device itself is guarded by its version.
+    pub(super) async fn read_intents(&self, live: &mut Live) -> Result<(), AppError> {
+        live.intents = self.intents_of(live.row.service_id).await?;
+        Ok(())
     }
 
     /// What the machine is told besides the device.
@@ -356,7 +380,7 @@ impl App {
         if step.effects.contains(&Effect::MakeCredentials) && live.credentials.is_none() {
             // The machine cannot make secrets, being pure. It is asked again with them in hand, so that the session
             // that is open goes on.
-            credentials = Some(make_credentials(live)?);
+            credentials = Some(ownership_credentials(live.row.id)?);
             context.credentials.clone_from(&credentials);
             step = provisioning::step(&live.device, event, &context, now);
         }
@@ -364,6 +388,7 @@ impl App {
         let (was, state, taken) = (live.device.state(), step.next.state(), self.to_record(live, &step));
         let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
         if let Some(write) = write {
+            let (urgent, lessons) = (write.is_urgent(), write.learned.clone());
             let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
                 Ok(Applied::Stored(row)) => *row,
                 Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None })),
@@ -393,7 +418,10 @@ impl App {
                 tracing::info!(cpe = %live.row.id, serial = %live.row.serial_number, from = %was, to = %state,
                     reason = ?live.row.reason_text, "device changed state");
             }
-            self.wake_worker();
+            lessons.iter().for_each(|lesson| self.live().lessons().taught(lesson));
+            if urgent {
+                self.wake_worker();
+            }
         }
         self.record_step(live, event, &context, taken, now).await;
         live.device = device;
@@ -591,16 +619,6 @@ fn severity(reason: &Reason) -> store::Severity {
         provisioning::Severity::Warn => store::Severity::Warn,
         provisioning::Severity::Bad => store::Severity::Bad,
     }
-}
-
-fn make_credentials(live: &Live) -> Result<OwnershipCredentials, AppError> {
-    Ok(OwnershipCredentials {
-        // The row's number makes it unique for ever; the random part keeps it from being enumerated.
-        username: format!("lk{}-{}", live.row.id, random_secret(6)?.expose()),
-        password: random_secret(24)?,
-        connection_request_username: "lightkeeper".to_owned(),
-        connection_request_password: random_secret(24)?,
-    })
 }
 
 fn short(text: &str) -> String {

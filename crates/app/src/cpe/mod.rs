@@ -7,6 +7,7 @@ mod connection;
 mod door;
 mod firmware;
 mod identity;
+mod lessons;
 mod live;
 mod lost;
 mod orders;

@@ -15,6 +15,8 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a unit waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that was in use a moment ago is not asked first whether it is still there.
+const TRUSTED_UNASKED: Duration = Duration::from_secs(1);
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -178,6 +180,8 @@ impl SqliteFile {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A file does not hang up.
+            .test_before_acquire(false)
             .connect_with(options.disable_statement_logging())
             .await
             .map_err(|error| start_error(&Address::Sqlite(self.clone()), error))?;
@@ -202,7 +206,19 @@ impl PostgresServer {
 
     pub(crate) async fn connect(&self, connections: u32) -> Result<DatabaseConnection, StartError> {
         let options = self.options.clone().application_name("lightkeeper").disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Asked before every use, the server would answer twice for each statement.
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| {
+                Box::pin(async move {
+                    if used.idle_for > TRUSTED_UNASKED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
         let address = Address::Postgres(self.clone());
         let pool = pool.connect_with(options).await.map_err(|error| start_error(&address, error))?;
         Ok(sea_orm::SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
