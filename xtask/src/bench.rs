@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::proc;
+use crate::{postgres, proc};
 
 /// Which benchmarks to run.
 #[derive(Args)]
@@ -44,11 +44,15 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.clean_build {
         all_ran &= clean_build(&root, &figures)?;
     }
+    let cluster = cluster()?;
     for (folder, name) in packages {
         println!("\n── {name} ({folder})");
         let mut command = proc::cargo(&root);
         command.args(["bench", "--package", &name, "--benches"]);
         command.env("LIGHTKEEPER_BENCH_FIGURES", &figures);
+        if let Some(cluster) = &cluster {
+            command.env("LIGHTKEEPER_BENCH_DATABASE", &cluster.url);
+        }
         if let Some(filter) = &options.filter {
             command.args(["--", filter]);
         }
@@ -61,6 +65,18 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         println!("\nThe figures are in {PAGE}.");
     }
     Ok(all_ran)
+}
+
+/// A private PostgreSQL that keeps what it is told, unless one is named already or none is installed.
+fn cluster() -> Result<Option<postgres::Cluster>> {
+    if std::env::var_os("LIGHTKEEPER_BENCH_DATABASE").is_some() {
+        return Ok(None);
+    }
+    if postgres::find().is_none() {
+        println!("PostgreSQL is not installed: nothing is measured on it.");
+        return Ok(None);
+    }
+    postgres::start_durable().map(Some)
 }
 
 /// How long a clean release build may take on two cores.

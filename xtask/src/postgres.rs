@@ -61,6 +61,16 @@ pub(crate) fn with(command: &[String]) -> Result<bool> {
 
 /// Starts a cluster of its own for this run.
 pub(crate) fn start() -> Result<Cluster> {
+    // The data lives as long as the tests: nothing is gained by writing it safely.
+    start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"])
+}
+
+/// The same, and what it answers is on the disk: for measuring.
+pub(crate) fn start_durable() -> Result<Cluster> {
+    start_with(&[])
+}
+
+fn start_with(settings: &[&str]) -> Result<Cluster> {
     let Some(bin) = find() else { bail!("no PostgreSQL server is installed") };
     let user = Unprivileged::find()?;
     let version = proc::output_of(Command::new(bin.join("postgres")).arg("--version"))?;
@@ -87,7 +97,7 @@ pub(crate) fn start() -> Result<Cluster> {
     let mut last = None;
     for _ in 0..PORT_TRIES {
         let port = proc::free_port()?;
-        match serve(&bin, &user, folder.path(), &data, port) {
+        match serve(&bin, &user, folder.path(), &data, port, settings) {
             Ok(server) => {
                 let stop = stop_at_end(server, bin.clone(), user, folder, data);
                 let mut createdb = Command::new(bin.join("createdb"));
@@ -110,22 +120,26 @@ pub(crate) fn start() -> Result<Cluster> {
     Err(last.unwrap_or_else(|| anyhow::anyhow!("no attempt was made"))).context("the cluster did not start")
 }
 
-fn serve(bin: &Path, user: &Unprivileged, folder: &Path, data: &Path, port: u16) -> Result<Child> {
+fn serve(
+    bin: &Path,
+    user: &Unprivileged,
+    folder: &Path,
+    data: &Path,
+    port: u16,
+    settings: &[&str],
+) -> Result<Child> {
     let log_path = folder.join("log");
     let log = fs::File::create(&log_path)?;
     let mut command = user.command(&bin.join("postgres"), folder);
     command.arg("-D").arg(data);
     let port_setting = format!("port={port}");
-    for setting in [
+    let always = [
         port_setting.as_str(),
         "listen_addresses=127.0.0.1",
         "unix_socket_directories=",
         "max_connections=300",
-        // The data lives as long as the tests: nothing is gained by writing it safely.
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-    ] {
+    ];
+    for setting in always.iter().chain(settings) {
         command.args(["-c", setting]);
     }
     let mut server = command

@@ -32,6 +32,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, acs: u16) -> Server {
+        Server::start_on(data, acs, None)
+    }
+
+    /// The same on another database.
+    pub(crate) fn start_on(data: &Path, acs: u16, database: Option<&str>) -> Server {
         let web = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let acs = SocketAddr::from(([127, 0, 0, 1], acs));
         let began = Instant::now();
@@ -42,6 +47,7 @@ impl Server {
             .env("LIGHTKEEPER_WEB_LISTEN", web.to_string())
             .env("LIGHTKEEPER_ACS_LISTEN", acs.to_string())
             .env("LIGHTKEEPER_LOG_LEVEL", "error")
+            .env("LIGHTKEEPER_DATABASE_URL", database.unwrap_or_default())
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
@@ -63,11 +69,7 @@ impl Server {
 
     /// Seconds of processor time so far, user and system.
     pub(crate) fn cpu_s(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("/proc");
-        let after = stat.rsplit_once(')').expect("a stat line").1;
-        let fields: Vec<&str> = after.split_whitespace().collect();
-        let ticks = |nth: usize| fields[nth].parse::<f64>().expect("ticks");
-        (ticks(11) + ticks(12)) / TICKS_PER_S
+        cpu_s_of(self.child.id())
     }
 
     /// Resident memory now and at most, MiB.
@@ -85,6 +87,72 @@ impl Server {
         assert!(asked.expect("kill").success());
         self.child.wait().expect("it ends");
     }
+}
+
+/// Seconds of processor time of a process so far, user and system.
+pub(crate) fn cpu_s_of(process: u32) -> f64 {
+    Ticks::of(process).expect("/proc").own / TICKS_PER_S
+}
+
+/// What the system counted for a process.
+struct Ticks {
+    parent: u32,
+    own: f64,
+    /// Of its children that ended.
+    children: f64,
+}
+
+impl Ticks {
+    fn of(process: u32) -> Option<Ticks> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |nth: usize| fields[nth].parse::<f64>().expect("ticks");
+        Some(Ticks {
+            parent: fields[1].parse().ok()?,
+            own: ticks(11) + ticks(12),
+            children: ticks(13) + ticks(14),
+        })
+    }
+}
+
+/// A database of its own on a PostgreSQL of this machine.
+pub(crate) struct Postgres {
+    pub(crate) url: String,
+    /// The process that all others of that server are children of.
+    server: u32,
+}
+
+impl Postgres {
+    pub(crate) async fn create(server: &str) -> Postgres {
+        use sea_orm::{ConnectionTrait, Database, Statement};
+        let admin = Database::connect(server).await.expect("a PostgreSQL server");
+        let name = format!("lightkeeper_bench_{}", std::process::id());
+        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
+        let asked = Statement::from_string(admin.get_database_backend(), "SELECT pg_backend_pid()");
+        let row = admin.query_one_raw(asked).await.expect("an answer").expect("a row");
+        let backend: i32 = row.try_get_by_index(0).expect("a process");
+        let backend = Ticks::of(backend.try_into().expect("a process")).expect("it runs on this machine");
+        let (before, _) = server.rsplit_once('/').expect("an address with a database");
+        Postgres { url: format!("{before}/{name}"), server: backend.parent }
+    }
+
+    /// Seconds of processor time of the whole server so far.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        let server = Ticks::of(self.server).expect("the server runs");
+        let running: f64 = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter_map(Ticks::of)
+            .filter(|process| process.parent == self.server)
+            .map(|process| process.own)
+            .sum();
+        (server.own + server.children + running) / TICKS_PER_S
+    }
+}
+
+/// Shows how far something long is, on one line.
+pub(crate) fn progress(text: &str) {
+    eprint!("\r{text}   ");
 }
 
 impl Drop for Server {
