@@ -213,6 +213,8 @@ async fn tasks_that_were_open_before_claims_have_what_is_theirs(bed: &Bed) {
         "DROP TABLE cpe_tags",
         "ALTER TABLE cpe_parameters DROP COLUMN source",
         "DROP TABLE device_orders",
+        "DROP TABLE cpe_recording_lines",
+        "DROP TABLE cpe_recordings",
         "DELETE FROM seaql_migrations WHERE version >= '0007'",
         "UPDATE schema_state SET schema_version = 6, migration = '0006_claimed_serials'",
     ] {

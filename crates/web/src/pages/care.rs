@@ -130,7 +130,9 @@ pub(crate) async fn show(
     let found = ctx.read().cpe_children(id, &object, query.page()).await?;
     let edited = found.rows.iter().find(|child| child.leaf.is_some() && child.path == asked).cloned();
     let secret = |path: &str| types::names_a_secret(path);
-    let only_reading = ctx.app().only_reading(CpeId(id)).await?;
+    // What is known of it is shown even where its stored state cannot be read; nothing can be done with it then.
+    let only_reading =
+        ctx.app().only_reading(CpeId(id)).await.unwrap_or_else(|error| Some(Fail::from(error).detail));
     let may_set = only_reading.is_none() && who.may(Permission::ConfigureCpe);
     let children = found.rows.into_iter().map(|row| {
         let writable = row.leaf.as_ref().is_some_and(|leaf| leaf.writable == Some(true));
