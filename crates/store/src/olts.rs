@@ -42,11 +42,17 @@ pub struct OltObservation {
     pub at: UtcMs,
 }
 
-/// Records what was seen of an OLT; configuration and version stay. Says whether there is such an OLT.
+/// Records what was seen of an OLT; configuration and version stay. Says as what it was seen before;
+/// `None` if there is no such OLT.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn observe(tx: &Tx, olt: OltId, seen: OltObservation) -> Result<bool, StoreError> {
+pub async fn observe(
+    tx: &Tx,
+    olt: OltId,
+    seen: OltObservation,
+) -> Result<Option<OltObservedState>, StoreError> {
+    let Some(before) = tx.get::<Olt>(olt).await? else { return Ok(None) };
     let mut change = olts::Entity::update_many()
         .col_expr(olts::Column::ObservedState, Expr::value(seen.state.as_str()))
         .col_expr(olts::Column::ObservedReason, Expr::value(seen.reason))
@@ -55,7 +61,8 @@ pub async fn observe(tx: &Tx, olt: OltId, seen: OltObservation) -> Result<bool, 
     if let Some(observed) = seen.observed {
         change = change.col_expr(olts::Column::Observed, Expr::value(observed.to_string()));
     }
-    Ok(change.exec(tx.db()).await?.rows_affected > 0)
+    change.exec(tx.db()).await?;
+    Ok(Some(before.observed_state))
 }
 
 /// Remembers the SSH host key that was accepted at first contact. Never replaces one: a changed key is a person's

@@ -271,7 +271,7 @@ impl App {
             observed: None,
             at: now,
         };
-        let news = (olt.observed_state != OltObservedState::Silent).then(|| rows::TimelineEntry {
+        let news = rows::TimelineEntry {
             next_text: Some("It is tried again by itself; what was read before keeps its age.".into()),
             ..olt_news(
                 olt,
@@ -280,14 +280,14 @@ impl App {
                 "olt_silent",
                 format!("{} cannot be read: {error}", olt.name),
             )
-        });
+        };
         self.store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
-                    olts::observe(tx, id, seen).await?;
-                    if let Some(news) = &news {
-                        timeline::append(tx, news).await?;
+                    // Others may have looked at the same time: it is told by whoever notes it first.
+                    if olts::observe(tx, id, seen).await? != Some(OltObservedState::Silent) {
+                        timeline::append(tx, &news).await?;
                     }
                     Ok::<_, StoreError>(())
                 })

@@ -101,6 +101,28 @@ fn problem(pon: &Result<PonReading, String>) -> Option<String> {
     }
 }
 
+/// PONs that can be read less or more than when they were read `before`.
+fn pon_news(
+    olt: &rows::Olt,
+    at: UtcMs,
+    before: &[rows::PonPort],
+    pons: &BTreeMap<PonPath, Result<PonReading, String>>,
+) -> Vec<rows::TimelineEntry> {
+    let known = |pon| before.iter().find(|port| port.pon == pon)?.observed_problem.as_ref();
+    let told = pons.iter().filter_map(|(pon, read)| match (known(*pon), problem(read)) {
+        (None, Some(problem)) => {
+            let text = format!("PON {pon} of {} cannot be read completely. {problem}", olt.name);
+            Some(olt_news(olt, at, store::Severity::Warn, "pon_not_readable", text))
+        }
+        (Some(_), None) => {
+            let text = format!("PON {pon} of {} is read completely again.", olt.name);
+            Some(olt_news(olt, at, store::Severity::Ok, "pon_readable", text))
+        }
+        (None, None) | (Some(_), Some(_)) => None,
+    });
+    told.collect()
+}
+
 /// Whether an OLT that fails so can be asked the next thing.
 fn still_talks(error: &OltError) -> bool {
     match error {
@@ -222,27 +244,9 @@ impl App {
             at,
         };
         let mut news: Vec<rows::TimelineEntry> = acquaintance.map(|new| new.news).unwrap_or_default();
-        let answers_again = olt.observed_state == OltObservedState::Silent;
-        if answers_again {
-            let text = format!("{} answers again.", olt.name);
-            news.push(olt_news(olt, at, store::Severity::Ok, "olt_answers", text));
-        }
-        let before = olts::pon_ports(self.store(), id).await?;
-        for (pon, read) in &reading.pons {
-            let known =
-                before.iter().find(|port| port.pon == *pon).and_then(|port| port.observed_problem.as_ref());
-            match (known, problem(read)) {
-                (None, Some(problem)) => {
-                    let text = format!("PON {pon} of {} cannot be read completely. {problem}", olt.name);
-                    news.push(olt_news(olt, at, store::Severity::Warn, "pon_not_readable", text));
-                }
-                (Some(_), None) => {
-                    let text = format!("PON {pon} of {} is read completely again.", olt.name);
-                    news.push(olt_news(olt, at, store::Severity::Ok, "pon_readable", text));
-                }
-                (None, None) | (Some(_), Some(_)) => {}
-            }
-        }
+        let answers = format!("{} answers again.", olt.name);
+        let answers = olt_news(olt, at, store::Severity::Ok, "olt_answers", answers);
+        let olt = olt.clone();
         let ports = port_observations(&reading);
         let complete = reading.sightings.as_ref().is_some_and(Table::complete);
         let seen_now: Vec<detected::Sighting> = reading
@@ -263,15 +267,19 @@ impl App {
             .collect();
         let places: HashMap<OnuRowId, rows::Onu> = planned.into_iter().map(|onu| (onu.id, onu)).collect();
         let pons = reading.pons;
-        let (events, changed) = self
+        let (answers_again, events, changed) = self
             .store()
             .write(move |tx| {
                 Box::pin(async move {
                     leases::require(tx, &lease).await?;
-                    olts::observe(tx, id, observation).await?;
+                    // Others may have looked at the same time: it is told by whoever notes it first.
+                    let before = olts::observe(tx, id, observation).await?;
+                    let answers_again = before == Some(OltObservedState::Silent);
                     if answers_again {
                         tasks::try_all_now(tx, id).await?;
+                        timeline::append(tx, &answers).await?;
                     }
+                    news.extend(pon_news(&olt, at, &olts::pon_ports(tx, id).await?, &pons));
                     for entry in &news {
                         timeline::append(tx, entry).await?;
                     }
@@ -310,7 +318,7 @@ impl App {
                         }
                         onus::observe(tx, onu.id, observation).await?;
                     }
-                    Ok::<_, StoreError>((events, changed))
+                    Ok::<_, StoreError>((answers_again, events, changed))
                 })
             })
             .await?;

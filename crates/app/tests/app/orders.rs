@@ -94,7 +94,7 @@ async fn what_may_not_be_ordered_is_refused_in_words(bed: &Bed) {
     let app = bed.app("node-1", &calls).await;
     let (_, id) = callable(bed, &app, &calls).await;
     let refused = async |request: DeviceOrderRequest| {
-        let error = app.order_device(&admin(), id, request, None).await.expect_err("refused");
+        let error = Box::pin(app.order_device(&admin(), id, request, None)).await.expect_err("refused");
         assert!(matches!(error, AppError::Invalid { .. }), "{error}");
         error.to_string()
     };

@@ -251,11 +251,13 @@ async fn polls_and_edits_of_an_olt_do_not_overwrite_each_other(bed: &Bed) {
             .await
         }
     };
-    assert!(observe(OltObservedState::Answering, None, Some(json!({"family": "MA5800"}))).await);
+    let before = observe(OltObservedState::Answering, None, Some(json!({"family": "MA5800"}))).await;
+    assert_eq!(before, Some(OltObservedState::Unknown));
     let edit = Olt { address: "10.0.0.1".into(), ..edit };
     let answer = write(&store, move |tx| Box::pin(async move { tx.update(&edit).await })).await;
     assert_eq!(answer, Guarded::Changed, "a poll in between is no reason to refuse an edit");
-    assert!(observe(OltObservedState::Silent, Some("timeout"), None).await);
+    let before = observe(OltObservedState::Silent, Some("timeout"), None).await;
+    assert_eq!(before, Some(OltObservedState::Answering), "whoever notes it first tells it");
     let row = store.require::<Olt>(id).await.expect("reads");
     assert_eq!((row.address.as_str(), row.version), ("10.0.0.1", 2));
     assert_eq!(
