@@ -29,6 +29,11 @@ pub enum Loop {
 }
 
 impl Loop {
+    /// Those of [`App::run_workers`](crate::App::run_workers).
+    pub const OF_WORK: [Loop; 4] = [Loop::Timers, Loop::Jobs, Loop::LostSessions, Loop::SecondLooks];
+    /// Those of [`App::run_olt_workers`](crate::App::run_olt_workers).
+    pub const OF_POLL: [Loop; 3] = [Loop::OltTasks, Loop::OltReads, Loop::OltLight];
+
     /// What it does, in words.
     pub fn words(self) -> &'static str {
         match self {

@@ -128,6 +128,14 @@ impl App {
         self.0.beats.all(self.now())
     }
 
+    /// Loops are about to run in this process: a sign of life that is given before they do names them all the same, and
+    /// one that never gets round is late in the end.
+    pub fn will_run(&self, loops: &[Loop]) {
+        for of in loops {
+            self.beat(*of, Duration::ZERO);
+        }
+    }
+
     /// A loop got round without trouble, or starts; `pause` is what it waits before the next time.
     pub(crate) fn beat(&self, of: Loop, pause: Duration) {
         self.0.beats.note(of, self.now(), pause);

@@ -6,7 +6,7 @@ use acs::{
     TlsListener,
 };
 use anyhow::Context;
-use app::{App, AppParts, PolicyLimits};
+use app::{App, AppParts, Loop, PolicyLimits};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{KeySource, Store, StoreConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -119,6 +119,14 @@ impl Node {
         {
             let (app, stop) = (app.clone(), stop.clone());
             tasks.spawn(async move { app.run_neighbours(stop).await });
+        }
+        // Before the first sign of life, which would else tell of those only that happened to run already.
+        app.will_run(&[Loop::Presence]);
+        if config.plays("work") {
+            app.will_run(&Loop::OF_WORK);
+        }
+        if config.plays("poll") {
+            app.will_run(&Loop::OF_POLL);
         }
         {
             let (config, app, stop) = (config.clone(), app.clone(), stop.clone());
