@@ -12,6 +12,7 @@
 mod address;
 mod cell;
 pub mod claims;
+pub mod contacts;
 pub mod cpes;
 pub mod customers;
 mod db;
@@ -46,6 +47,7 @@ mod unit;
 pub mod users;
 mod words;
 
+pub use cell::RawJson;
 pub use db::{Db, Tx};
 pub use error::{Guarded, SchemaProblem, StartError, StoreError};
 pub use open::{Store, StoreConfig};

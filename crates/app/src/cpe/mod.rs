@@ -1,9 +1,11 @@
 //! CPEs: the shell around the provisioning machine, and what operators may do to one.
 
+mod cells;
 mod challenged;
 mod commands;
 mod confirm;
 mod connection;
+mod contact;
 mod door;
 mod firmware;
 mod identity;
@@ -17,9 +19,10 @@ mod refused;
 mod second;
 mod tags;
 
+pub(crate) use cells::LiveDevices;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
-pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
+pub(crate) use live::CONNECTION_REQUEST;
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_VALUES, OrderTaken, ParameterChange,
 };

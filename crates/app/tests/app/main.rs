@@ -8,6 +8,7 @@ mod address;
 mod auth;
 mod calls;
 mod clock;
+mod contact;
 mod crm;
 mod door;
 mod family;

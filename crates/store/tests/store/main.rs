@@ -5,6 +5,7 @@
 mod bed;
 
 mod acs;
+mod contacts;
 mod durability;
 mod orphans;
 mod read;
