@@ -402,7 +402,7 @@ impl<'a> Work<'a> {
         }
         let purpose = |step| Purpose::Care { key: order.key.clone(), care: step };
         match &order.what {
-            OrderKind::Refresh { path } => self.refresh(order, path),
+            OrderKind::Refresh { path, also } => self.refresh(order, path, also),
             OrderKind::Set { values } => {
                 if self.open_order(&order.key).is_some_and(|open| open.written) {
                     return self.read_back(order, values);
@@ -417,7 +417,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn refresh(&mut self, order: &'a Order, path: &str) -> Move {
+    fn refresh(&mut self, order: &'a Order, first: &str, also: &[String]) -> Move {
+        let part = self.open_order(&order.key).map_or(0, |open| open.part);
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        let mut paths = std::iter::once(first).chain(also.iter().map(String::as_str));
+        let Some(path) = paths.nth(part) else { return self.refreshed(&order.key, first, also) };
         let purpose = |care| Purpose::Care { key: order.key.clone(), care };
         let refreshing = self.session().refreshing.as_ref().filter(|refreshing| refreshing.key == order.key);
         let Some(refreshing) = refreshing else {
@@ -428,28 +432,44 @@ impl<'a> Work<'a> {
         let limit = usize::try_from(refreshing.read_limit.unwrap_or(NAMES_PER_READ)).unwrap_or(1).max(1);
         let paths: Vec<String> = refreshing.left.iter().take(limit).map(|leaf| leaf.path.clone()).collect();
         if paths.is_empty() {
-            return self.refreshed(&order.key, path);
+            self.part_refreshed(&order.key, path);
+            return self.refresh(order, first, also);
         }
         self.request(purpose(CareStep::Read { paths: paths.clone() }), DeviceRequest::GetValues { paths })
     }
 
-    /// Everything was read: what was there before and was not seen now is gone.
-    fn refreshed(&mut self, key: &str, path: &str) -> Move {
+    /// Everything below this was read: what was there before and was not seen now is gone.
+    fn part_refreshed(&mut self, key: &str, path: &str) {
         let cut = self.session().refreshing.take().is_some_and(|refreshing| refreshing.cut);
-        let Some(open) = self.open_order(key) else { return Move::Again };
-        let (values, before) = (open.values, open.began_at);
+        let Some(open) = self.open_order(key) else { return };
+        let before = open.began_at;
+        open.part = open.part.saturating_add(1);
+        open.cursor = None;
+        open.cut |= cut;
         if let Some(before) = before.filter(|_| !cut) {
             self.effect(Effect::ForgetBelow { path: path.to_owned(), before });
         }
-        let text = if cut {
+    }
+
+    /// All of it was read.
+    fn refreshed(&mut self, key: &str, first: &str, also: &[String]) -> Move {
+        let Some(open) = self.open_order(key) else { return Move::Again };
+        let missing: Vec<&str> = open.missing.iter().map(|path| path.trim_end_matches('.')).collect();
+        let (values, cut, missing) = (open.values, open.cut, missing.join(", "));
+        let mut text = if cut {
             format!(
                 "{values} values read. The device names more than {MOST_LEAVES}; refresh a smaller part for the rest."
             )
-        } else if values == 0 {
-            format!("The device has nothing under {path}.")
-        } else {
+        } else if values > 0 {
             format!("{values} values read.")
+        } else if also.is_empty() {
+            format!("The device has nothing under {first}.")
+        } else {
+            "The device has no value under any of these.".to_owned()
         };
+        if !missing.is_empty() {
+            text.push_str(&format!(" The device does not have {missing}."));
+        }
         self.order_over(key, OrderState::Done, text);
         Move::Again
     }
@@ -528,6 +548,19 @@ impl<'a> Work<'a> {
         let Some(order) = self.order(key) else { return Move::Again };
         match (care, reply, &order.what) {
             (CareStep::List { path }, DeviceReply::Names(names), _) => self.care_listed(key, &path, names),
+            // Programs ask devices of both data models for the same things by all their names.
+            (CareStep::List { path }, DeviceReply::Fault(fault), OrderKind::Refresh { also, .. })
+                if fault.code == 9005 && !also.is_empty() =>
+            {
+                let Some(open) = self.open_order(key) else { return Move::Again };
+                open.missing.push(path);
+                open.part = open.part.saturating_add(1);
+                open.cursor = None;
+                if open.missing.len() > also.len() {
+                    self.care_faulted(key, "GetParameterNames", fault);
+                }
+                Move::Again
+            }
             (CareStep::Read { paths }, DeviceReply::Values(values), _) => self.care_read(key, &paths, values),
             (CareStep::Read { paths }, DeviceReply::Fault(fault), _)
                 if paths.len() > 1 || matches!(fault.code, 9003 | 9005) =>

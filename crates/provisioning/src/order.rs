@@ -28,10 +28,13 @@ pub struct Order {
 /// The kinds of orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderKind {
-    /// Read a subtree, or one leaf: names, then values.
+    /// Read subtrees and leaves, one after the other: names, then values.
     Refresh {
         /// An object path ends with a dot.
         path: String,
+        /// What else is read in the same order. A device need not have all of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<String>,
     },
     /// Write these, read them back and compare.
     Set {
@@ -45,6 +48,11 @@ pub enum OrderKind {
 }
 
 impl OrderKind {
+    /// A refresh of one subtree or leaf.
+    pub fn refresh(path: impl Into<String>) -> Self {
+        OrderKind::Refresh { path: path.into(), also: Vec::new() }
+    }
+
     /// Stable word for rows and API.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -88,6 +96,15 @@ pub struct OpenOrder {
     pub cursor: Option<String>,
     /// Values that a refresh read so far.
     pub values: u32,
+    /// So many of the paths of a refresh are behind it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub part: u32,
+    /// Those of them that the device does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Of one of them the device names more than is read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// A write was accepted and is applied later: only reading back is left.
     pub written: bool,
     /// The device was asked to open a session for it.
@@ -95,6 +112,10 @@ pub struct OpenOrder {
     /// Why it waits, as last said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where an order stands.

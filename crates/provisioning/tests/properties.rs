@@ -299,7 +299,7 @@ fn happen(shell: &mut Shell, happening: Happening) {
         Happening::Order(what) => {
             let root = shell.cpe.root;
             let what = match what {
-                0 => OrderKind::Refresh { path: format!("{root}DeviceInfo.") },
+                0 => OrderKind::refresh(format!("{root}DeviceInfo.")),
                 1 => OrderKind::Set {
                     values: vec![SetValue {
                         path: format!("{root}DeviceInfo.ProvisioningCode"),

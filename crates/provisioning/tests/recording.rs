@@ -144,14 +144,14 @@ fn what_was_ordered_for_a_device_is_gone_through_again_without_its_secrets() {
     }
     for what in [
         set(CODE, WriteValue::Plain("fibre-7".into())),
-        OrderKind::Refresh { path: "InternetGatewayDevice.".into() },
+        OrderKind::refresh("InternetGatewayDevice."),
         OrderKind::Reboot,
         OrderKind::FactoryReset,
     ] {
         order(&mut shell, what);
         shell.run(1200);
     }
-    let given_up = order(&mut shell, OrderKind::Refresh { path: CODE.into() });
+    let given_up = order(&mut shell, OrderKind::refresh(CODE));
     shell.feed(Event::OrderCancelled { key: given_up, by: "ana".into() });
     let recorded = text(&shell);
     for secret in [ORDERED, "by-word-43", "\"x9\""] {

@@ -76,7 +76,7 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
     let other = Wish { version: 9, layers: [(Layer::Internet, "another".to_owned())].into() };
     let expires_at = shell.now.plus_s(86_400);
     let ordered = |key: &str| Event::OrderGiven { key: key.into(), service_id: None, expires_at };
-    let what = provisioning::OrderKind::Refresh { path: "InternetGatewayDevice.DeviceInfo.".into() };
+    let what = provisioning::OrderKind::refresh("InternetGatewayDevice.DeviceInfo.");
     shell.context.orders = vec![provisioning::Order { key: "lk-o-1".into(), what }];
     vec![
         ("OnuKnown", vec![Event::OnuKnown]),

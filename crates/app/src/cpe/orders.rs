@@ -26,10 +26,12 @@ pub const EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=7 * 24 * 3600;
 /// What somebody orders.
 #[derive(Debug, Clone)]
 pub enum DeviceOrderRequest {
-    /// Read a subtree (its path ends with a dot) or one parameter.
+    /// Read a subtree (its path ends with a dot) or one parameter, and others in the same order.
     Refresh {
         /// Which.
         path: String,
+        /// Which others. Of several the device need not have all.
+        also: Vec<String>,
     },
     /// Write parameters; they are read back.
     Set {
@@ -46,6 +48,13 @@ pub enum DeviceOrderRequest {
         /// Whoever orders it knows what goes.
         confirmed: bool,
     },
+}
+
+impl DeviceOrderRequest {
+    /// A refresh of one subtree or parameter.
+    pub fn refresh(path: impl Into<String>) -> Self {
+        DeviceOrderRequest::Refresh { path: path.into(), also: Vec::new() }
+    }
 }
 
 /// One parameter to write.
@@ -72,8 +81,14 @@ pub struct OrderTaken {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Body {
-    Refresh { path: String },
-    Set { values: Vec<BodyValue> },
+    Refresh {
+        path: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<String>,
+    },
+    Set {
+        values: Vec<BodyValue>,
+    },
     Reboot,
     FactoryReset,
 }
@@ -89,7 +104,7 @@ struct BodyValue {
 impl Body {
     fn of(what: &OrderKind) -> Body {
         match what {
-            OrderKind::Refresh { path } => Body::Refresh { path: path.clone() },
+            OrderKind::Refresh { path, also } => Body::Refresh { path: path.clone(), also: also.clone() },
             OrderKind::Set { values } => Body::Set {
                 values: values
                     .iter()
@@ -108,7 +123,7 @@ impl Body {
 
     fn what(self) -> OrderKind {
         match self {
-            Body::Refresh { path } => OrderKind::Refresh { path },
+            Body::Refresh { path, also } => OrderKind::Refresh { path, also },
             Body::Set { values } => OrderKind::Set {
                 values: values
                     .into_iter()
@@ -342,10 +357,22 @@ impl App {
     ) -> Result<(OrderKind, Vec<String>), AppError> {
         let unconfirmed = |what: &str| AppError::invalid("confirmed", what);
         match request {
-            DeviceOrderRequest::Refresh { path } => {
-                let path = path.trim().to_owned();
-                plausible(&path, true)?;
-                Ok((OrderKind::Refresh { path }, Vec::new()))
+            DeviceOrderRequest::Refresh { path, also } => {
+                let mut paths: Vec<String> = Vec::new();
+                for path in std::iter::once(path).chain(also) {
+                    let path = path.trim().to_owned();
+                    plausible(&path, true)?;
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                    let bytes: usize = paths.iter().map(String::len).sum();
+                    if paths.len() > MOST_VALUES || bytes > MOST_BYTES {
+                        let text = format!("must be at most {MOST_VALUES} with {MOST_BYTES} bytes in all.");
+                        return Err(AppError::invalid("path", text));
+                    }
+                }
+                let path = paths.remove(0);
+                Ok((OrderKind::Refresh { path, also: paths }, Vec::new()))
             }
             DeviceOrderRequest::Reboot { confirmed: true } => Ok((OrderKind::Reboot, Vec::new())),
             DeviceOrderRequest::Reboot { confirmed: false } => {
@@ -485,7 +512,8 @@ fn plausible(path: &str, object: bool) -> Result<(), AppError> {
 
 fn summary(what: &OrderKind) -> String {
     match what {
-        OrderKind::Refresh { path } => format!("read {path}"),
+        OrderKind::Refresh { path, also } if also.is_empty() => format!("read {path}"),
+        OrderKind::Refresh { path, also } => format!("read {path} and {} more", also.len()),
         OrderKind::Set { values } => match values.as_slice() {
             [one] => format!("set {} to {}", one.path, masked(one)),
             many => format!("set {} parameters", many.len()),
@@ -505,7 +533,12 @@ fn masked(value: &SetValue) -> String {
 
 fn shown(what: &OrderKind) -> serde_json::Value {
     match what {
-        OrderKind::Refresh { path } => serde_json::json!({ "kind": what.as_str(), "path": path }),
+        OrderKind::Refresh { path, also } if also.is_empty() => {
+            serde_json::json!({ "kind": what.as_str(), "path": path })
+        }
+        OrderKind::Refresh { path, also } => {
+            serde_json::json!({ "kind": what.as_str(), "path": path, "also": also })
+        }
         OrderKind::Set { values } => serde_json::json!({
             "kind": what.as_str(),
             "values": values

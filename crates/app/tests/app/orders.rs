@@ -51,7 +51,7 @@ async fn a_subtree_is_read_and_a_parameter_is_set_and_read_back(bed: &Bed) {
     let app = bed.app("node-1", &calls).await;
     let (mut cpe, id) = callable(bed, &app, &calls).await;
     bed.advance_s(60);
-    let refresh = order(&app, id, DeviceOrderRequest::Refresh { path: INFO.into() }).await;
+    let refresh = order(&app, id, DeviceOrderRequest::refresh(INFO)).await;
     let done = until_over(bed, &app, &calls, &mut cpe, refresh).await;
     assert_eq!(done.state, "done", "{done:?}");
     assert!(done.values_read > 3, "{done:?}");
@@ -113,7 +113,7 @@ async fn what_may_not_be_ordered_is_refused_in_words(bed: &Bed) {
     refused(DeviceOrderRequest::Reboot { confirmed: false }).await;
     refused(DeviceOrderRequest::FactoryReset { confirmed: false }).await;
     refused(DeviceOrderRequest::Set { values: Vec::new() }).await;
-    refused(DeviceOrderRequest::Refresh { path: String::new() }).await;
+    refused(DeviceOrderRequest::refresh("")).await;
     let number = ParameterChange { path: CODE.into(), value: Secret::new("x"), kind: Some(ValueKind::Int) };
     refused(DeviceOrderRequest::Set { values: vec![number] }).await;
 
@@ -162,7 +162,7 @@ async fn of_two_restarts_at_once_one_is_taken(bed: &Bed) {
         assert!(all.iter().all(|taken| matches!(taken, Ok(_) | Err(AppError::Conflict(_)))), "{all:?}");
     }
     let by = admin();
-    let read = || app.order_device(&by, id, DeviceOrderRequest::Refresh { path: INFO.into() }, None);
+    let read = || app.order_device(&by, id, DeviceOrderRequest::refresh(INFO), None);
     let many = futures::future::join_all((0..20).map(|_| read())).await;
     let taken = many.iter().filter(|taken| taken.is_ok()).count();
     assert_eq!(taken, provisioning::MOST_OPEN_ORDERS - 2, "{many:?}");
@@ -184,7 +184,7 @@ async fn a_device_without_a_service_is_only_read(bed: &Bed) {
         let error = app.order_device(&admin(), id, request, None).await.expect_err("refused");
         assert!(matches!(&error, AppError::Conflict(why) if why.contains("no service")), "{error}");
     }
-    let read = order(&app, id, DeviceOrderRequest::Refresh { path: INFO.into() }).await;
+    let read = order(&app, id, DeviceOrderRequest::refresh(INFO)).await;
     assert_eq!(app.device_order(read).await.expect("is there").state, "waiting");
 }
 

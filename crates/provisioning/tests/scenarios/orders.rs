@@ -41,7 +41,7 @@ fn last<'a>(shell: &'a Shell, key: &str) -> &'a provisioning::OrderNews {
 #[test]
 fn a_refresh_asks_the_device_to_come_once_and_reads_the_subtree() {
     let mut shell = active();
-    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let key = order(&mut shell, OrderKind::refresh(INFO));
     assert!(shell.connection_wanted, "the device is asked to come");
     shell.run(5);
     assert_eq!(states(&shell, &key), [OrderState::Sent, OrderState::Done]);
@@ -56,7 +56,7 @@ fn a_refresh_asks_the_device_to_come_once_and_reads_the_subtree() {
 fn no_secret_is_asked_for() {
     let mut shell = active();
     let root = "InternetGatewayDevice.";
-    order(&mut shell, OrderKind::Refresh { path: root.into() });
+    order(&mut shell, OrderKind::refresh(root));
     shell.run(60);
     let secrets: Vec<_> = shell.refreshed.values().filter(|value| value.value.is_none()).collect();
     assert!(!secrets.is_empty(), "that there are some is known");
@@ -66,11 +66,45 @@ fn no_secret_is_asked_for() {
 }
 
 #[test]
+fn several_things_are_read_in_one_order_and_the_device_need_not_have_all() {
+    let several = |also: &[&str]| OrderKind::Refresh {
+        path: CODE.into(),
+        also: also.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let time = "InternetGatewayDevice.Time.";
+    for at in 0..5 {
+        let mut shell = active();
+        shell.cpe.quirks.unreachable = true;
+        let key = order(&mut shell, several(&["Device.DeviceInfo.", time]));
+        if at > 0 {
+            shell.session(&["2 PERIODIC"], Ending::LostReply(at));
+            shell.now = shell.now.plus_s(10);
+        }
+        shell.session(&["2 PERIODIC"], Ending::Clean);
+        let news = last(&shell, &key);
+        assert_eq!(news.state, OrderState::Done, "torn at {at}: {}", news.text);
+        assert!(news.text.ends_with("The device does not have Device.DeviceInfo."), "{}", news.text);
+        assert!(
+            shell.refreshed.contains_key(CODE) && shell.refreshed.keys().any(|path| path.starts_with(time))
+        );
+        let forgotten: Vec<&str> = shell.forgotten.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(forgotten, [CODE, time], "what was not read is not forgotten");
+        assert!(shell.device.orders.is_empty());
+    }
+    let mut shell = active();
+    let key =
+        order(&mut shell, OrderKind::Refresh { path: "Device.A.".into(), also: vec!["Device.B.".into()] });
+    shell.run(60);
+    let news = last(&shell, &key);
+    assert_eq!((news.state, news.fault.as_ref().map(|fault| fault.0)), (OrderState::Failed, Some(9005)));
+}
+
+#[test]
 fn a_refresh_survives_a_torn_session_at_every_request() {
     for at in 1..4 {
         let mut shell = active();
         shell.cpe.quirks.unreachable = true;
-        let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+        let key = order(&mut shell, OrderKind::refresh(INFO));
         shell.session(&["2 PERIODIC"], Ending::LostReply(at));
         shell.now = shell.now.plus_s(10);
         shell.session(&["2 PERIODIC"], Ending::Clean);
@@ -82,7 +116,7 @@ fn a_refresh_survives_a_torn_session_at_every_request() {
 fn what_breaks_every_session_is_given_up() {
     let mut shell = active();
     shell.cpe.quirks.unreachable = true;
-    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let key = order(&mut shell, OrderKind::refresh(INFO));
     for _ in 0..3 {
         shell.session(&["2 PERIODIC"], Ending::LostRequest(1));
         shell.now = shell.now.plus_s(60);
@@ -222,7 +256,7 @@ fn with_a_wrong_clock_nothing_but_the_time_is_written() {
     shell.run(3600);
     assert_eq!(shell.device.state(), State::Owned);
     let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
-    let read = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let read = order(&mut shell, OrderKind::refresh(INFO));
     shell.run(3600);
     assert_eq!(last(&shell, &read).state, OrderState::Done, "reading is allowed");
     let news = last(&shell, &key);
@@ -300,7 +334,7 @@ fn a_failed_device_can_be_looked_at() {
     let mut shell = Shell::new(Cpe::new(fixtures::hg8546m(), quirks), Some(intents(Some(200))));
     shell.run_until(State::Failed, 3600);
     let told = shell.cpe.told.len();
-    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let key = order(&mut shell, OrderKind::refresh(INFO));
     shell.session(&["2 PERIODIC"], Ending::Clean);
     assert_eq!((last(&shell, &key).state, shell.device.state()), (OrderState::Done, State::Failed));
     assert_eq!(shell.cpe.told.len(), told, "it is read and not written");
@@ -311,7 +345,7 @@ fn a_device_in_quarantine_is_told_nothing() {
     let mut shell = active();
     shell.link = Link::None { why: "no serial matches".into() };
     shell.feed(Event::LinkResolved(shell.link.clone()));
-    let key = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let key = order(&mut shell, OrderKind::refresh(INFO));
     let requests = shell.requests;
     shell.session(&["2 PERIODIC"], Ending::Clean);
     assert_eq!(shell.requests, requests);
@@ -357,7 +391,7 @@ fn what_was_ordered_while_there_was_no_service_is_not_done_to_the_first_that_com
     shell.feed(Event::Released { why: "released by ana".into() });
     let reset = order(&mut shell, OrderKind::FactoryReset);
     let write = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
-    let read = order(&mut shell, OrderKind::Refresh { path: INFO.into() });
+    let read = order(&mut shell, OrderKind::refresh(INFO));
     shell.session(&["2 PERIODIC"], Ending::Clean);
     shell.link = of(2);
     shell.run(3600);

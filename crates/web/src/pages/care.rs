@@ -183,7 +183,7 @@ async fn give(ctx: &Ctx, who: &Who, id: i64, to: &str, request: DeviceOrderReque
 
 pub(crate) async fn refresh(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, form: Form) -> Response {
     let path = form.val("path").trim().to_owned();
-    give(&ctx, &who, id, &place(id, &path), DeviceOrderRequest::Refresh { path }).await
+    give(&ctx, &who, id, &place(id, &path), DeviceOrderRequest::refresh(path)).await
 }
 
 pub(crate) async fn set(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, form: Form) -> Response {

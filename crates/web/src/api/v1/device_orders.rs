@@ -150,7 +150,7 @@ async fn give(
 pub(super) async fn refresh_cpe(Id(id): Id, order: Order<RefreshInput>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, asked| async move {
-            give(&ctx, &actor, id, DeviceOrderRequest::Refresh { path: asked.path }, asked.expires_s).await
+            give(&ctx, &actor, id, DeviceOrderRequest::refresh(asked.path), asked.expires_s).await
         })
         .await
 }
