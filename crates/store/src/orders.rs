@@ -130,3 +130,20 @@ pub async fn note(tx: &Tx, news: &News) -> Result<(), StoreError> {
     update.filter(Column::Key.eq(news.key.as_str())).filter(Column::EndedAt.is_null()).exec(tx.db()).await?;
     Ok(())
 }
+
+/// Takes note that an order was not carried out. False: it is not one of those, or somebody did before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn dismiss(tx: &Tx, id: DeviceOrderId, at: UtcMs) -> Result<bool, StoreError> {
+    use device_orders::Column;
+    let done = device_orders::Entity::update_many()
+        .col_expr(Column::DismissedAt, Expr::value(Some(at.0)))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::State.is_in(["failed", "expired"]))
+        .filter(Column::EndedAt.is_not_null())
+        .filter(Column::DismissedAt.is_null())
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}

@@ -181,7 +181,7 @@ impl Live {
 }
 
 /// Comes when the server is about to stop; never where nobody says so.
-async fn stopped(stopping: Option<&mut Stopping>) {
+pub(crate) async fn stopped(stopping: Option<&mut Stopping>) {
     match stopping {
         // An error means that the server is gone.
         Some(Stopping(stopping)) => drop(stopping.wait_for(|stopping| *stopping).await),

@@ -7,10 +7,11 @@ use std::{path::PathBuf, process::Command};
 use app::{Actor, Permission};
 use serde_json::{Value, json};
 use store::{StoreError, rows};
-use types::UtcMs;
+use types::{DeviceOrderId, UtcMs};
 use web::WebLimits;
 
-use common::Served;
+use common::{Served, to_the_end};
+use tokio::io::AsyncWriteExt as _;
 
 /// A Python that has pygenieacs; says why there is none.
 fn python() -> Option<PathBuf> {
@@ -59,6 +60,29 @@ async fn seeded(served: &Served) -> String {
     let scopes = [Permission::Read, Permission::OperateCpe];
     let made = served.app.create_api_key(&Actor::System("test"), "pygenieacs", &scopes, None).await;
     made.expect("a key").1.expose().to_owned()
+}
+
+/// Whoever waits for a device holds nobody up: the answer is that the task is queued, which it stays.
+#[tokio::test]
+async fn whoever_waits_is_answered_when_the_server_stops() {
+    let served = Served::start(WebLimits::default(), &[]).await;
+    let key = seeded(&served).await;
+    let mut changes = served.app.bus().subscribe();
+    let mut wire = served.connect().await;
+    let task = r#"{"name":"refreshObject","objectName":"InternetGatewayDevice.DeviceInfo"}"#;
+    let request = format!(
+        "POST /nbi/devices/00259E-HG%252D8546M-4857544300000001/tasks?connection_request&timeout=120000 HTTP/1.1\r\n\
+         Host: lk\r\nx-api-key: {key}\r\nContent-Length: {}\r\n\r\n{task}",
+        task.len()
+    );
+    wire.write_all(request.as_bytes()).await.expect("it is sent");
+    while served.app.device_order(DeviceOrderId(1)).await.is_err() {
+        let _ = changes.recv().await;
+    }
+    let app = std::sync::Arc::clone(&served.app);
+    let ((), answer) = tokio::join!(served.stop(), to_the_end(&mut wire));
+    assert!(answer.starts_with("HTTP/1.1 202 Task queued but not processed\r\n"), "{answer}");
+    assert_eq!(app.device_order(DeviceOrderId(1)).await.expect("it is kept").state, "waiting");
 }
 
 #[tokio::test]

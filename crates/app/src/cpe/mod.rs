@@ -1,5 +1,6 @@
 //! CPEs: the shell around the provisioning machine, and what operators may do to one.
 
+mod awaited;
 mod cells;
 mod challenged;
 mod commands;
@@ -19,6 +20,7 @@ mod refused;
 mod second;
 mod tags;
 
+pub use awaited::{Awaited, Called};
 pub(crate) use cells::LiveDevices;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;

@@ -261,7 +261,7 @@ table! { versioned "device_orders"
         summary: String,
         /// What, in full, with dots for secrets.
         shown: Document,
-        /// `waiting`, `sent`, `done`, `failed`, `expired`, `cancelled`.
+        /// `waiting`, `sent`, `done`, `accepted`, `failed`, `expired`, `cancelled`.
         state: String,
         /// Where it stands, in words.
         text: String,
@@ -285,6 +285,8 @@ table! { versioned "device_orders"
         sent_at: Option<UtcMs>,
         /// Nothing more happens to it.
         ended_at: Option<UtcMs>,
+        /// It was not carried out, and somebody has taken note of that.
+        dismissed_at: Option<UtcMs>,
     } apart {
         /// Its content as JSON, while it is open; written by [`crate::Tx::put_secret`].
         body_sealed: Option<Sealed>,

@@ -27,6 +27,7 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0012_parameter_sources", sql: include_str!("0012_parameter_sources.sql") }),
         Box::new(EmptySecrets),
         Box::new(Script { name: "0014_recordings", sql: include_str!("0014_recordings.sql") }),
+        Box::new(Script { name: "0015_dismissed_orders", sql: include_str!("0015_dismissed_orders.sql") }),
     ]
 }
 

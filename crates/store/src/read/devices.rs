@@ -92,6 +92,26 @@ pub struct StandingFaultRow {
     pub serial_number: String,
 }
 
+/// A device order that stands, with the device it is for.
+#[derive(Debug, Clone, FromQueryResult)]
+#[allow(missing_docs)]
+pub struct StandingOrderRow {
+    pub id: i64,
+    pub kind: String,
+    pub shown: String,
+    pub state: String,
+    pub text: String,
+    pub fault_code: i64,
+    pub fault_text: String,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub dismissed_at: Option<i64>,
+    pub cpe_id: i64,
+    pub oui: String,
+    pub product_class: String,
+    pub serial_number: String,
+}
+
 #[derive(FromQueryResult)]
 struct SourceRow {
     path: String,
@@ -107,6 +127,9 @@ const DEVICE: &str =
     "SELECT p.id, p.oui, p.product_class, p.serial_number, p.manufacturer, p.last_inform_at, p.created_at";
 const FAULT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.reason_code, f.cpe_id, \
      p.oui, p.product_class, p.serial_number";
+
+const ORDER: &str = "SELECT o.id, o.kind, o.shown, o.state, o.text, o.fault_code, o.fault_text, o.created_at, \
+     o.expires_at, o.dismissed_at, o.cpe_id, p.oui, p.product_class, p.serial_number";
 
 fn devices(filter: &DeviceFilter) -> Sql {
     let mut sql = Sql::new("FROM cpes p");
@@ -141,6 +164,18 @@ fn standing(cpe_id: Option<i64>) -> Sql {
     let mut sql = Sql::new("FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id");
     sql.and("(p.state <> 'ACTIVE' OR f.at > p.state_since)").and("f.dismissed_at IS NULL");
     sql.and_is("f.cpe_id", cpe_id);
+    sql
+}
+
+/// An order stands while it is open, and when it was not carried out until somebody took note of that. In these very
+/// words, or the index on what stands is of no use.
+fn standing_orders(cpe_id: Option<i64>) -> Sql {
+    let mut sql = Sql::new("FROM device_orders o JOIN cpes p ON p.id = o.cpe_id");
+    sql.and("o.dismissed_at IS NULL")
+        .and("o.state <> 'done'")
+        .and("o.state <> 'accepted'")
+        .and("o.state <> 'cancelled'");
+    sql.and_is("o.cpe_id", cpe_id);
     sql
 }
 
@@ -299,6 +334,49 @@ impl Read<'_> {
     pub async fn faults_of(&self, ids: &[i64]) -> Result<Vec<StandingFaultRow>, StoreError> {
         let mut sql = Sql::new(FAULT);
         sql.push("FROM cpe_faults f JOIN cpes p ON p.id = f.cpe_id").and_in("f.id", ids.iter().copied());
+        self.all(sql).await
+    }
+
+    /// How many device orders stand, of one device or of all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing_order_count(&self, cpe_id: Option<i64>) -> Result<u64, StoreError> {
+        let mut sql = Sql::new("SELECT COUNT(*) AS n");
+        sql.append(&standing_orders(cpe_id));
+        self.number(sql).await
+    }
+
+    /// Device orders that stand with an id above `after`, by id, without the first `skip` of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing_orders_after(
+        &self,
+        cpe_id: Option<i64>,
+        after: i64,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<StandingOrderRow>, StoreError> {
+        let mut sql = Sql::new(ORDER);
+        sql.append(&standing_orders(cpe_id))
+            .and("o.id >")
+            .bind(after)
+            .push("ORDER BY o.id LIMIT")
+            .bind(i64::from(limit));
+        if skip > 0 {
+            sql.push("OFFSET").bind(i64::try_from(skip).unwrap_or(i64::MAX));
+        }
+        self.all(sql).await
+    }
+
+    /// These device orders, in no order, whether they still stand or not; those that are gone are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_of(&self, ids: &[i64]) -> Result<Vec<StandingOrderRow>, StoreError> {
+        let mut sql = Sql::new(ORDER);
+        sql.push("FROM device_orders o JOIN cpes p ON p.id = o.cpe_id").and_in("o.id", ids.iter().copied());
         self.all(sql).await
     }
 

@@ -27,7 +27,10 @@ pub use cpes::{
 };
 pub use customers::{CustomerFilter, CustomerRow, PlanFilter, PlanRow};
 pub use detected::{DetectedFilter, DetectedRow};
-pub use devices::{BootRow, Branches, DeviceFilter, DeviceParameterRow, DeviceRow, StandingFaultRow, TagRow};
+pub use devices::{
+    BootRow, Branches, DeviceFilter, DeviceParameterRow, DeviceRow, StandingFaultRow, StandingOrderRow,
+    TagRow,
+};
 pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultGrouping, FaultRow};
 pub use models::{FamilyCount, FirmwareRow, LessonRow, ModelFilter, ModelRow, RefusalRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};

@@ -275,6 +275,8 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     assert_eq!(values(&store).await[2], "leaked");
     drop(store);
     // What came after that goes as well.
+    bed.sql("DROP INDEX device_orders_standing").await;
+    bed.sql("ALTER TABLE device_orders DROP COLUMN dismissed_at").await;
     bed.sql("DROP TABLE cpe_recording_lines").await;
     bed.sql("DROP TABLE cpe_recordings").await;
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0013'").await;

@@ -44,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     "0012_parameter_sources",
     "0013_empty_secrets",
     "0014_recordings",
+    "0015_dismissed_orders",
 ];
 
 /// Everything the schema says about itself, as text.

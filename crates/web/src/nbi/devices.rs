@@ -287,7 +287,7 @@ pub(super) async fn untag(
 }
 
 /// Clients of GenieACS know 400 and not 422.
-fn refused(error: AppError) -> Refusal {
+pub(super) fn refused(error: AppError) -> Refusal {
     match &error {
         AppError::Invalid { .. } => Refusal::bad(error.to_string()),
         _ => error.into(),

@@ -10,13 +10,14 @@ mod document;
 mod faults;
 mod ids;
 mod query;
+mod tasks;
 
 use std::sync::Arc;
 
 use app::{Actor, App, AppError, Permission};
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -35,6 +36,8 @@ const VERSION: &str = "1.2.14+lightkeeper";
 const SCANS: usize = 2;
 /// Lists that are sent at a time.
 const ANSWERS: usize = 8;
+/// Longest task, bytes.
+const MOST_TASK_BYTES: usize = 64 << 10;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -44,6 +47,8 @@ pub(crate) struct Nbi {
     scans: Arc<Semaphore>,
     /// Places for lists that are being sent.
     answers: Arc<Semaphore>,
+    /// Places for those who wait for a device.
+    waiters: Arc<Semaphore>,
 }
 
 /// An answer that is not what was hoped for: a status and a sentence, as plain text.
@@ -104,12 +109,16 @@ impl IntoResponse for Refusal {
 /// One route.
 struct Route {
     path: &'static str,
-    need: Permission,
+    /// One of these.
+    needs: Vec<Permission>,
     handler: MethodRouter<Nbi>,
 }
 
+/// What a key needs for one kind of order or another.
+const ORDERS: [Permission; 3] = [Permission::OperateCpe, Permission::ConfigureCpe, Permission::RestartCpe];
+
 fn route(path: &'static str, need: Permission, handler: MethodRouter<Nbi>) -> Route {
-    Route { path, need, handler }
+    Route { path, needs: vec![need], handler }
 }
 
 /// Every route with the scope that a key needs for it.
@@ -122,20 +131,19 @@ fn routes() -> Vec<Route> {
         route("/devices/{id}", OperateCpe, delete(devices::delete)),
         route("/devices/{id}/tags/{tag}", OperateCpe, post(devices::tag).delete(devices::untag)),
         route("/faults/{id}", OperateCpe, delete(faults::delete)),
-        route("/tasks", Read, get(async || collection::nothing())),
-        route("/tasks/", Read, get(async || collection::nothing())),
+        route("/tasks", Read, get(tasks::list)),
+        route("/tasks/", Read, get(tasks::list)),
+        route("/tasks/{id}", Read, get(tasks::one)),
+        route("/tasks/{id}", OperateCpe, delete(tasks::delete)),
         route("/faults", Read, get(faults::list)),
         route("/faults/", Read, get(faults::list)),
     ];
-    let no_task = || async {
-        Refusal::not_here(
-            "Tasks are not taken over this interface yet. Nothing was queued and nothing was sent. Until then a device is called, \
-             held and tried again by /api/v1/cpes. See docs/genieacs.md.",
-        )
-    };
-    all.push(route("/devices/{id}/tasks", OperateCpe, post(no_task)));
-    all.push(route("/tasks/{id}", OperateCpe, delete(no_task)));
-    all.push(route("/tasks/{id}/retry", OperateCpe, post(no_task)));
+    // What is ordered decides which of these a key needs; the order itself asks for it.
+    let task = post(tasks::create).layer(DefaultBodyLimit::max(MOST_TASK_BYTES));
+    for path in ["/devices/{id}/tasks", "/devices/{id}/tasks/"] {
+        all.push(Route { path, needs: ORDERS.to_vec(), handler: task.clone() });
+    }
+    all.push(Route { path: "/tasks/{id}/retry", needs: ORDERS.to_vec(), handler: post(tasks::retry) });
     // Whatever these hold in GenieACS is kept and decided elsewhere here; they are empty, and nothing can be put there.
     for (list, slash, one, instead) in [
         (
@@ -187,17 +195,23 @@ pub(crate) fn router(web: &WebState) -> Router {
         trusted_proxies: web.trusted_proxies.clone().into(),
         scans: Arc::new(Semaphore::new(SCANS)),
         answers: Arc::new(Semaphore::new(ANSWERS)),
+        waiters: Arc::new(Semaphore::new(tasks::WAITERS)),
     };
     let mut router: Router<Nbi> = Router::new();
-    for Route { path, need, handler } in routes() {
-        let guarded =
-            handler.route_layer(middleware::from_fn(move |request: Request, next: Next| async move {
-                match request.extensions().get::<Actor>().map(|actor| actor.require(need)) {
-                    Some(Ok(())) => next.run(request).await,
-                    Some(Err(error)) => Refusal::from(error).into_response(),
-                    None => nobody("").into_response(),
+    for Route { path, needs, handler } in routes() {
+        let needs: Arc<[Permission]> = needs.into();
+        let guarded = handler.route_layer(middleware::from_fn(move |request: Request, next: Next| {
+            let needs = Arc::clone(&needs);
+            async move {
+                let Some(actor) = request.extensions().get::<Actor>() else {
+                    return nobody("").into_response();
+                };
+                match may(actor, &needs) {
+                    Ok(()) => next.run(request).await,
+                    Err(error) => Refusal::from(error).into_response(),
                 }
-            }));
+            }
+        }));
         router = router.route(path, guarded);
     }
     router
@@ -205,6 +219,13 @@ pub(crate) fn router(web: &WebState) -> Router {
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn_with_state(nbi.clone(), identify))
         .with_state(nbi)
+}
+
+/// One of these is enough; else the first is what is said to be missing.
+fn may(actor: &Actor, needs: &[Permission]) -> Result<(), AppError> {
+    let mut asked = needs.iter().map(|need| actor.require(*need));
+    let first = asked.next().unwrap_or(Ok(()));
+    if first.is_err() && asked.any(|other| other.is_ok()) { Ok(()) } else { first }
 }
 
 async fn nowhere() -> Refusal {

@@ -13,6 +13,8 @@ use types::{CpeId, UtcMs};
 use super::routes;
 use crate::tests::bed::{Answer, Bed, NOW};
 
+mod tasks;
+
 const ROOT: &str = "InternetGatewayDevice";
 
 /// A Lightkeeper with a few hundred devices and a key that may do everything.
@@ -329,13 +331,7 @@ async fn what_is_not_there_or_not_understood_is_said() {
         (Method::GET, "/operations", 404, "devices"),
         (Method::GET, "/", 404, "devices"),
         (Method::POST, "/devices", 405, "method"),
-        (
-            Method::POST,
-            "/devices/00259E-HG%252D8546M-4857544300000000/tasks?connection_request",
-            501,
-            "Nothing was queued",
-        ),
-        (Method::DELETE, "/tasks/5f", 501, "Tasks"),
+        (Method::GET, "/tasks?query={%22_tags%22:1}", 400, "_tags"),
         (Method::PUT, "/presets/a", 501, "service"),
         (Method::DELETE, "/provisions/a", 501, "scripts"),
         (Method::PUT, "/files/a.bin", 501, "Files"),

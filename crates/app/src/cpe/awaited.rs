@@ -1,0 +1,248 @@
+//! Whoever orders something of a device and waits for it is told what came of it, or of the call for it. Waiting never
+//! makes anything happen: a device is called when its machine decides so, and not again because somebody waits.
+
+use crate::{Actor, App, AppError, Change, DeviceOrderRequest, OrderTaken, ParameterChange, Permission};
+use provisioning::{ConnectionRequestOutcome as Outcome, OrderState, ValueKind};
+use std::time::Duration;
+use store::{StoreError, orders, rows};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::Instant,
+};
+use types::{CpeId, DeviceOrderId, Secret, UtcMs};
+
+/// What is waited for is looked at again that often even if nobody says that it changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What came of a call that somebody wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// The device accepted it, or speaks to us already.
+    Answered,
+    /// It did not, or was not called; why, as a sentence.
+    Not(String),
+}
+
+/// Where an order stands when nobody waits for it any more.
+#[derive(Debug, Clone)]
+pub struct Awaited {
+    /// The order.
+    pub order: rows::DeviceOrder,
+    /// Why the device did not come when it was called for it, as a sentence.
+    pub not_called: Option<String>,
+}
+
+impl App {
+    /// Asks the device to open a session now, and says what came of it, within a time.
+    ///
+    /// # Errors
+    /// As [`App::call_cpe`].
+    pub async fn call_and_wait(
+        &self,
+        actor: &Actor,
+        cpe: CpeId,
+        within: Duration,
+    ) -> Result<Called, AppError> {
+        let mut changes = self.bus().subscribe();
+        let until = Instant::now() + within;
+        let last = store::cpes::connection_requests(self.store(), cpe, 1).await?;
+        let last = last.first().map_or(0, |call| call.id);
+        self.call_cpe(actor, cpe).await?;
+        if self.speaks(cpe).await? {
+            return Ok(Called::Answered);
+        }
+        let device = self.load(cpe).await?.device;
+        if device.connection.outstanding_since.is_none() && !self.was_called(cpe, last).await? {
+            let gap = self.policy().provisioning.connection_request_gap_s;
+            let lately = device.connection.last_at.is_some_and(|at| at.plus_s(gap) > self.now());
+            return Ok(Called::Not(if lately {
+                format!(
+                    "The device was called less than {gap} s ago and is not called again so soon; it speaks at its next \
+                     Inform at the latest."
+                )
+            } else {
+                "The device is not called as it stands now; its page says what it waits for.".to_owned()
+            }));
+        }
+        loop {
+            let calls = store::cpes::connection_requests(self.store(), cpe, 1).await?;
+            if let Some(call) = calls.into_iter().find(|call| call.id > last) {
+                return Ok(if call.outcome == Outcome::Accepted.as_str() {
+                    Called::Answered
+                } else {
+                    Called::Not(call.detail)
+                });
+            }
+            if self.speaks(cpe).await? {
+                return Ok(Called::Answered);
+            }
+            if !changed(&mut changes, cpe, until).await {
+                return Ok(Called::Not("The device has not answered to the call yet.".to_owned()));
+            }
+        }
+    }
+
+    /// It has a session open, on whichever node.
+    async fn speaks(&self, cpe: CpeId) -> Result<bool, AppError> {
+        let latest = store::cpes::sessions(self.store(), cpe, 1).await?;
+        Ok(latest.iter().any(|session| session.ended_at.is_none()))
+    }
+
+    /// The root of its data model, as the device itself showed it: `InternetGatewayDevice` or `Device`.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn root_of(&self, cpe: CpeId) -> Result<Option<String>, AppError> {
+        Ok(Some(self.load(cpe).await?.device.identity.root).filter(|root| !root.is_empty()))
+    }
+
+    async fn was_called(&self, cpe: CpeId, after: i64) -> Result<bool, AppError> {
+        let calls = store::cpes::connection_requests(self.store(), cpe, 1).await?;
+        Ok(calls.iter().any(|call| call.id > after))
+    }
+
+    /// Waits until an order is begun, and then until it is over; sooner, when the device was called for it and did not
+    /// come.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn order_awaited(
+        &self,
+        id: DeviceOrderId,
+        begun_within: Duration,
+        over_within: Duration,
+    ) -> Result<Awaited, AppError> {
+        let mut changes = self.bus().subscribe();
+        let mut until = Instant::now() + begun_within;
+        let mut begun = false;
+        loop {
+            let order = self.device_order(id).await?;
+            if order.ended_at.is_some() {
+                return Ok(Awaited { order, not_called: None });
+            }
+            if !begun && order.sent_at.is_some() {
+                begun = true;
+                until = Instant::now() + over_within;
+            }
+            let failed = if begun { None } else { self.failed_call(order.cpe_id, order.created_at).await? };
+            // A device that answers is there: most say 503 while a session of their own is not quite over, and come soon.
+            let answered = failed.as_ref().is_some_and(|call| call.outcome == Outcome::Http(503).as_str());
+            if failed.is_some() && !answered || !changed(&mut changes, order.cpe_id, until).await {
+                return Ok(Awaited { order, not_called: failed.map(|call| call.detail) });
+            }
+        }
+    }
+
+    /// The latest call since then, if the device did not say yes to it.
+    async fn failed_call(
+        &self,
+        cpe: CpeId,
+        since: UtcMs,
+    ) -> Result<Option<rows::ConnectionRequest>, AppError> {
+        let calls = store::cpes::connection_requests(self.store(), cpe, 1).await?;
+        // What was not sent was not needed any more, or another call is under way.
+        let none =
+            |outcome: &str| outcome == Outcome::Accepted.as_str() || outcome == Outcome::NotSent.as_str();
+        Ok(calls.into_iter().find(|call| call.at >= since && !none(&call.outcome)))
+    }
+
+    /// Takes note of an order that was not carried out: it stands no more, and is kept. False: it is none of those.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`].
+    pub async fn dismiss_order(&self, actor: &Actor, id: DeviceOrderId) -> Result<bool, AppError> {
+        actor.require(Permission::OperateCpe)?;
+        let order = self.device_order(id).await?;
+        self.note_dismissed(actor, order).await
+    }
+
+    async fn note_dismissed(&self, actor: &Actor, order: rows::DeviceOrder) -> Result<bool, AppError> {
+        let id = order.id;
+        let audit = self.audit_row(
+            actor,
+            "cpe.dismiss_order",
+            &format!("cpe:{}", order.cpe_id),
+            None,
+            Some(order.shown),
+        );
+        let at = self.now();
+        let stood = self.store().write::<_, _, StoreError>(move |tx| {
+            let audit = audit.clone();
+            Box::pin(async move {
+                let stood = orders::dismiss(tx, id, at).await?;
+                if stood {
+                    tx.insert(&audit).await?;
+                }
+                Ok(stood)
+            })
+        });
+        let stood = stood.await?;
+        self.bus().say(Change::Cpe(order.cpe_id));
+        Ok(stood)
+    }
+
+    /// Orders once more what was not carried out, and takes note of that. What it was is checked again as it was then.
+    ///
+    /// # Errors
+    /// As [`App::order_device`]; [`AppError::Conflict`] for what did not fail, for a restart, which is told once, and for
+    /// what held a secret, which is not kept.
+    pub async fn repeat_order(&self, actor: &Actor, id: DeviceOrderId) -> Result<OrderTaken, AppError> {
+        let order = self.device_order(id).await?;
+        if !matches!(OrderState::parse(&order.state), Some(OrderState::Failed | OrderState::Expired)) {
+            return Err(AppError::Conflict(format!(
+                "This order is {}; only one that failed or expired is repeated.",
+                order.state
+            )));
+        }
+        let taken = self.order_device(actor, order.cpe_id, repeated(&order)?, None).await?;
+        self.note_dismissed(actor, order).await?;
+        Ok(taken)
+    }
+}
+
+/// The order again, from what is shown of it.
+fn repeated(order: &rows::DeviceOrder) -> Result<DeviceOrderRequest, AppError> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    match order.kind.as_str() {
+        "refresh" => Ok(DeviceOrderRequest::Refresh {
+            path: text(&order.shown["path"]),
+            also: list(&order.shown["also"]).iter().map(text).collect(),
+        }),
+        "set" => {
+            let mut values = Vec::new();
+            for value in list(&order.shown["values"]) {
+                let (path, shown) = (text(&value["path"]), text(&value["value"]));
+                let hidden = !shown.is_empty() && shown.chars().all(|c| c == '•');
+                if hidden || types::names_a_secret(&path) {
+                    return Err(AppError::Conflict(format!(
+                        "{path} is a secret, which is not kept when an order is over; order the change anew."
+                    )));
+                }
+                let kind = Some(ValueKind::from_xsd(&text(&value["type"])));
+                values.push(ParameterChange { path, value: Secret::new(shown), kind });
+            }
+            Ok(DeviceOrderRequest::Set { values })
+        }
+        _ => Err(AppError::Conflict(
+            "A device is told once to restart, and never again by itself; look whether it did, and order it anew if it \
+             should."
+                .to_owned(),
+        )),
+    }
+}
+
+/// Waits until something is said of this device, or it is time to look again. False: the time is up.
+async fn changed(changes: &mut Receiver<Change>, cpe: CpeId, until: Instant) -> bool {
+    let look_at = until.min(Instant::now() + LOOK_EVERY);
+    loop {
+        match tokio::time::timeout_at(look_at, changes.recv()).await {
+            Err(_) => return Instant::now() < until,
+            Ok(Ok(Change::Cpe(other))) if other == cpe => return true,
+            Ok(Ok(Change::Missed) | Err(RecvError::Lagged(_))) => return true,
+            Ok(Ok(_)) => {}
+            // Nobody says anything any more: this process ends.
+            Ok(Err(RecvError::Closed)) => return false,
+        }
+    }
+}
