@@ -2,6 +2,7 @@
 //! a seed; nothing here opens a socket or reads a clock, so that a run can be repeated.
 
 use super::{
+    diagnostics::SelfTest,
     order::{Order, Reply, Then},
     quirks::{CpeTiming, ExistingWan, Quirks},
     tree::{Changes, Model, Tree},
@@ -152,6 +153,9 @@ pub struct DeviceState {
     /// Cookie of the session before.
     pub old_cookie: Option<String>,
     settled: bool,
+    /// Tests that were asked for and are not over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tests: Vec<SelfTest>,
     /// Path of the connection that carries TR-069: made by the OLT, never to be touched.
     pub management_wan: Option<String>,
     draws: u64,
@@ -433,6 +437,7 @@ impl Device {
             self.remember(event);
         }
         self.drop_links();
+        self.forget_tests();
         self.plan_periodic(up_at);
         self.introduce();
         self.note(now, What::Booted);
@@ -483,6 +488,7 @@ impl Device {
         }
         self.run_clock(now, network);
         self.run_links(now, network);
+        self.end_tests(now);
         if self.state.periodic_at.is_some_and(|at| now >= at) {
             self.remember(Event { code: "2 PERIODIC".to_owned(), key: String::new() });
             self.plan_periodic(now);
@@ -543,6 +549,7 @@ impl Device {
                 due.extend(state.clock_due);
                 due.extend(state.links.values().filter_map(|link| link.due));
                 due.extend(state.periodic_at);
+                due.extend(self.next_test());
                 due.extend(state.scheduled.as_ref().map(|(at, _)| *at));
                 if !state.events.is_empty() && !state.in_session && !self.acs_url().is_empty() {
                     due.push(state.not_before);

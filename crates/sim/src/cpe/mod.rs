@@ -9,6 +9,9 @@
 pub mod agent;
 pub mod behaviour;
 pub mod cell;
+mod diagnostics;
+#[cfg(test)]
+mod diagnostics_tests;
 pub mod fleet;
 pub mod http;
 mod links;

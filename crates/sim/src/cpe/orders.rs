@@ -104,6 +104,10 @@ fn vanish(device: &mut Device, now: UtcMs, settings: &[Setting]) {
 
 fn set(device: &mut Device, now: UtcMs, settings: &[Setting], key: &str) -> (Reply, Told) {
     vanish(device, now, settings);
+    if let Some(code) = device.refuses_test(settings) {
+        let settings = settings.iter().map(|setting| (setting.path.clone(), shown(setting))).collect();
+        return (Reply::Fault(Fault::new(code)), Told::Set { settings, changed: 0, lost: 0 });
+    }
     let quirks = &device.spec.quirks;
     let rules = WriteRules {
         non_atomic: quirks.non_atomic_set,
@@ -115,6 +119,7 @@ fn set(device: &mut Device, now: UtcMs, settings: &[Setting], key: &str) -> (Rep
     let written = device.tree.set(settings, rules);
     if written.fault.is_none() {
         device.tree.write_at_root("ManagementServer.ParameterKey", key);
+        device.tests_written(settings);
     }
     for path in &written.changed {
         device.notice_change(path);

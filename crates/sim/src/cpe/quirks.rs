@@ -76,6 +76,23 @@ pub enum Charset {
     Latin1Mislabelled,
 }
 
+/// How the tests go that the device runs by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfTests {
+    /// It runs them and says when one is over.
+    #[default]
+    Normal,
+    /// It runs them and never sends `8 DIAGNOSTICS COMPLETE`; the state is spelt `Completed`.
+    NoEvent,
+    /// It resolves no name: `Error_CannotResolveHostName`.
+    CannotResolve,
+    /// It takes them and never ends one.
+    Never,
+    /// Its numbers are all 4294967295.
+    Lies,
+}
+
 /// The switches. A scenario sets them by name under `quirks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -150,6 +167,8 @@ pub struct Quirks {
     pub charset: Charset,
     /// Opens a new TCP connection for every message.
     pub connection_per_message: bool,
+    /// See [`SelfTests`].
+    pub self_tests: SelfTests,
 }
 
 impl Default for Quirks {
@@ -189,6 +208,7 @@ impl Default for Quirks {
             next_level_digits: false,
             charset: Charset::Utf8,
             connection_per_message: false,
+            self_tests: SelfTests::Normal,
         }
     }
 }

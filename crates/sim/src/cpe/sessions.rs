@@ -90,6 +90,7 @@ impl Device {
         // What came up during the session stays for the next one.
         state.events.retain(|event| !events.contains(event));
         self.note(now, What::SessionEnded { how: End::Clean });
+        self.begin_tests(now);
         self.introduce();
         if std::mem::take(&mut self.state.reset_after_session) {
             self.factory_reset(now);
@@ -108,6 +109,7 @@ impl Device {
     pub(super) fn fail(&mut self, now: UtcMs, why: &str) {
         self.state.in_session = false;
         self.note(now, What::SessionEnded { how: End::Failed { why: why.chars().take(200).collect() } });
+        self.begin_tests(now);
         if let Some(event) = self.state.restart_after_session.take() {
             return self.boot(now, vec![event]);
         }

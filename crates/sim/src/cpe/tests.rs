@@ -23,7 +23,7 @@ fn tree(model: &str) -> Tree {
     Tree::new(models::load(model).expect("built in").model)
 }
 
-fn set(path: &str, value: &str) -> Setting {
+pub(super) fn set(path: &str, value: &str) -> Setting {
     Setting { path: path.to_owned(), value: value.to_owned(), kind: None }
 }
 
@@ -73,13 +73,13 @@ fn network() -> Network {
 }
 
 /// Lets time pass in small steps up to `s` seconds and answers where it stopped.
-fn pass(device: &mut Device, from: UtcMs, s: u64) -> UtcMs {
+pub(super) fn pass(device: &mut Device, from: UtcMs, s: u64) -> UtcMs {
     let network = network();
     (0..=s * 4).for_each(|quarter| device.tick(UtcMs(from.0 + quarter as i64 * 250), &network));
     from.plus_s(s)
 }
 
-fn online(model: &str, quirks: Quirks) -> (Device, UtcMs) {
+pub(super) fn online(model: &str, quirks: Quirks) -> (Device, UtcMs) {
     let mut device = device(model, quirks);
     device.power_on(NOW, management());
     let now = pass(&mut device, NOW, 10);

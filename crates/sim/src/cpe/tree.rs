@@ -634,6 +634,12 @@ impl Tree {
             Some(Node::Object { writable: true }) if number.is_some_and(is_number) => {}
             _ => return Err(Fault::new(9005)),
         }
+        self.delete_inside(instance);
+        Ok(())
+    }
+
+    /// As [`Tree::delete`], by the device itself: rows that nobody else may delete too.
+    pub fn delete_inside(&mut self, instance: &str) {
         let paths: Vec<String> = self.below(instance).map(|(path, _)| path.to_owned()).collect();
         let table = parent_of(instance).unwrap_or_default().to_owned();
         let highest = self.instances(&table).last().copied().unwrap_or(0);
@@ -644,7 +650,6 @@ impl Tree {
             self.put(&path, None);
         }
         self.count_entries(&table);
-        Ok(())
     }
 
     /// Keeps `WANPPPConnectionNumberOfEntries` beside `WANPPPConnection.` true.
