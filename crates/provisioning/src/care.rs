@@ -2,6 +2,7 @@
 
 use crate::{
     Effect, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
+    diagnose::MAY_HAVE_BEGUN,
     guard::{never_ordered, only_read},
     order::{
         OpenOrder, Order, OrderKind, OrderNews, OrderResult, OrderState, RefreshedValue, same_value,
@@ -43,14 +44,35 @@ pub(crate) enum CareStep {
     ReadBack { paths: Vec<String> },
     /// Reboot or FactoryReset.
     Once,
+    /// Whether the device has the object of a test.
+    FindTest { object: String },
+    /// Whether it has a result of an earlier one.
+    LookBefore,
+    /// A write of a test: the last one begins it.
+    AskTest { object: String, last: bool },
+    /// What it has of that.
+    CheckTest,
+    /// How far it is.
+    LookAtTest,
+    /// Which results it has.
+    ListTest { object: String },
+    /// Its results.
+    ReadTest { paths: Vec<String> },
 }
 
 impl CareStep {
     pub(crate) fn rpc(&self, factory: bool) -> &'static str {
         match self {
-            CareStep::List { .. } => "GetParameterNames",
-            CareStep::Read { .. } | CareStep::ReadBack { .. } => "GetParameterValues",
-            CareStep::Write => "SetParameterValues",
+            CareStep::List { .. } | CareStep::FindTest { .. } | CareStep::ListTest { .. } => {
+                "GetParameterNames"
+            }
+            CareStep::Read { .. }
+            | CareStep::ReadBack { .. }
+            | CareStep::LookBefore
+            | CareStep::CheckTest
+            | CareStep::LookAtTest
+            | CareStep::ReadTest { .. } => "GetParameterValues",
+            CareStep::Write | CareStep::AskTest { .. } => "SetParameterValues",
             CareStep::Once if factory => "FactoryReset",
             CareStep::Once => "Reboot",
         }
@@ -75,6 +97,11 @@ impl<'a> Work<'a> {
         let found = self.device.orders.iter().find(|order| order.key == key);
         if let Some(order) = found.filter(|order| order.sent_at.is_none()).cloned() {
             let (state, text) = match self.may_have_written(&order) {
+                _ if order.running.is_some() => (
+                    OrderState::Failed,
+                    format!("Given up by {by}. The router may run it still; nobody reads its result."),
+                ),
+                _ if order.asked => (OrderState::Failed, format!("Given up by {by}. {MAY_HAVE_BEGUN}")),
                 false => (OrderState::Cancelled, format!("Cancelled by {by} before the device was told.")),
                 true => (OrderState::Failed, format!("Given up by {by}. {MAY_BE_WRITTEN}")),
             };
@@ -96,8 +123,12 @@ impl<'a> Work<'a> {
     }
 
     /// The timer that ends what nobody came for.
-    fn watch_orders(&mut self) {
-        match self.device.orders.iter().map(|order| order.expires_at).min() {
+    pub(crate) fn watch_orders(&mut self) {
+        // A device that may not be called yet for what it should have finished is called as soon as it may.
+        let uncalled =
+            |order: &OpenOrder| !order.called && order.running.as_ref().is_some_and(|test| test.called_back);
+        let gap = self.gap_until().filter(|_| self.device.orders.iter().any(uncalled));
+        match self.device.orders.iter().map(OpenOrder::due_at).chain(gap).min() {
             Some(at) => {
                 let at = at.max(self.now.plus_s(1));
                 self.effect(Effect::StartTimer { timer: Timer::OrderExpiry, at });
@@ -109,13 +140,20 @@ impl<'a> Work<'a> {
     pub(crate) fn expire_orders(&mut self) {
         let now = self.now;
         let due: Vec<OpenOrder> =
-            self.device.orders.iter().filter(|order| order.expires_at <= now).cloned().collect();
+            self.device.orders.iter().filter(|order| order.over_at() <= now).cloned().collect();
         let in_session = self.device.in_session();
         for order in due {
             let once = self.order(&order.key).is_some_and(|order| order.what.is_once_only());
             match order.sent_at {
                 // The session that is open ends it one way or the other.
                 Some(_) if !once && in_session => {}
+                _ if order.running.is_some() && in_session => {}
+                _ if order.running.is_some() => self.test_unheard(&order),
+                _ if order.asked => self.order_over(
+                    &order.key,
+                    OrderState::Failed,
+                    format!("No session in which it could be asked again came in time. {MAY_HAVE_BEGUN}"),
+                ),
                 Some(_) if once => self.order_over(
                     &order.key,
                     OrderState::Failed,
@@ -133,6 +171,16 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        if !self.device.orders.is_empty() {
+            self.call_back_for_tests();
+            self.watch_orders();
+        }
+    }
+
+    /// The timer of the orders is due: what waited long enough ends, and a device is asked once to be read.
+    pub(crate) fn orders_due(&mut self) {
+        self.expire_orders();
+        self.call_for_orders();
         if !self.device.orders.is_empty() {
             self.watch_orders();
         }
@@ -152,6 +200,10 @@ impl<'a> Work<'a> {
         let once = self.order(&order.key).is_some_and(|order| order.what.is_once_only());
         if once && order.sent_at.is_some() {
             (OrderState::Failed, "It was told before that; whether it did it is not watched any more.")
+        } else if order.running.is_some() {
+            (OrderState::Failed, "It may run it still; nobody reads the result.")
+        } else if order.asked {
+            (OrderState::Failed, MAY_HAVE_BEGUN)
         } else if self.may_have_written(order) {
             (OrderState::Failed, MAY_BE_WRITTEN)
         } else {
@@ -197,12 +249,15 @@ impl<'a> Work<'a> {
 
     /// What an Inform says of what the device was told before.
     pub(crate) fn orders_informed(&mut self, inform: &InformFacts) {
+        self.tests_informed(inform);
         let open: Vec<OpenOrder> = self.device.orders.clone();
         for order in open {
             let Some(sent_at) = order.sent_at else { continue };
             let Some(what) = self.order(&order.key).map(|order| order.what.clone()) else { continue };
             match what {
-                OrderKind::Refresh { .. } | OrderKind::Set { .. } => self.order_broken(&order.key),
+                OrderKind::Refresh { .. } | OrderKind::Set { .. } | OrderKind::Diagnose(_) => {
+                    self.order_broken(&order.key);
+                }
                 OrderKind::Reboot => {
                     let ours = inform.events.iter().any(|event| {
                         event.code.trim_start().starts_with("M Reboot") && event.command_key == order.key
@@ -262,11 +317,10 @@ impl<'a> Work<'a> {
             self.order_over(key, OrderState::Failed, text);
             return;
         }
-        self.tell_order(
-            key,
-            OrderState::Waiting,
-            "The session ended before it was done; it goes on in the next one.",
-        );
+        // What the device took is not taken back by a session that broke.
+        let state = if order.running.is_some() { OrderState::Sent } else { OrderState::Waiting };
+        let text = "The session ended before it was done; it goes on in the next one.";
+        self.tell_order(key, state, text);
     }
 
     /// The session ended.
@@ -295,11 +349,14 @@ impl<'a> Work<'a> {
         self.expire_orders();
         for open in self.device.orders.clone() {
             let Some(order) = self.order(&open.key) else { continue };
-            if order.what.is_once_only() && open.sent_at.is_some() {
+            let rested = self.session().rested.contains(&open.key);
+            if rested || (order.what.is_once_only() && open.sent_at.is_some()) {
                 continue;
             }
-            if let Some(why) = self.order_waits(order, open.service_id) {
-                let changed = open.why.as_deref() != Some(why.as_str());
+            let taken = open.running.is_some();
+            if let Some(why) = self.order_waits(order, open.service_id, taken) {
+                // What the device took stands as it does; why it is not looked at now is no news of it.
+                let changed = !taken && open.why.as_deref() != Some(why.as_str());
                 if changed && let Some(open) = self.open_order(&open.key) {
                     open.why = Some(why.clone());
                     self.tell_order(&order.key, OrderState::Waiting, &format!("It waits because {why}."));
@@ -315,7 +372,7 @@ impl<'a> Work<'a> {
     }
 
     /// Why an order may not be carried out in this session, as a clause.
-    fn order_waits(&self, order: &Order, given: Option<ServiceId>) -> Option<String> {
+    fn order_waits(&self, order: &Order, given: Option<ServiceId>, taken: bool) -> Option<String> {
         if self.device.quarantined() {
             return Some("the device belongs to no service: it is told nothing".into());
         }
@@ -330,9 +387,14 @@ impl<'a> Work<'a> {
         let structural = begun.is_some_and(|session| session.structural > 0);
         match &order.what {
             OrderKind::Refresh { .. } => None,
-            OrderKind::Set { values } => {
-                let clock = self.clock_passes() || values.iter().all(|value| sets_the_clock(&value.path));
-                if !clock {
+            // Its result is only read.
+            OrderKind::Diagnose(_) if taken => None,
+            OrderKind::Set { .. } | OrderKind::Diagnose(_) => {
+                let only_clock = match &order.what {
+                    OrderKind::Set { values } => values.iter().all(|value| sets_the_clock(&value.path)),
+                    _ => false,
+                };
+                if !only_clock && !self.clock_passes() {
                     let reported = &self.device.clock.reported;
                     return Some(format!(
                         "the device's time is invalid ({}): until it is right only its time settings are written",
@@ -350,7 +412,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn open_order(&mut self, key: &str) -> Option<&mut OpenOrder> {
+    pub(crate) fn open_order(&mut self, key: &str) -> Option<&mut OpenOrder> {
         self.device.orders.iter_mut().find(|order| order.key == key)
     }
 
@@ -358,7 +420,7 @@ impl<'a> Work<'a> {
     /// than what is known of the device now, and than these rules. What was accepted is read back all the same.
     fn forbidden(&self, order: &Order) -> Option<String> {
         let open = self.device.orders.iter().find(|open| open.key == order.key)?;
-        if self.only_reads(&order.key) || open.written {
+        if self.only_reads(&order.key) || open.written || open.running.is_some() {
             return None;
         }
         let profile = self.profile_or_nominee();
@@ -374,8 +436,15 @@ impl<'a> Work<'a> {
     }
 
     /// What is known of the device after an order that is not gone on with, as a sentence.
-    fn aftermath(&self, order: &OpenOrder) -> &'static str {
-        if self.may_have_written(order) { MAY_BE_WRITTEN } else { NOTHING_DONE }
+    pub(crate) fn aftermath(&self, order: &OpenOrder) -> &'static str {
+        match () {
+            () if order.running.is_some() => {
+                "The router took the test and may run it still; nobody reads its result."
+            }
+            () if order.asked => MAY_HAVE_BEGUN,
+            () if self.may_have_written(order) => MAY_BE_WRITTEN,
+            () => NOTHING_DONE,
+        }
     }
 
     /// Sends the next request of this order, or ends it.
@@ -386,7 +455,10 @@ impl<'a> Work<'a> {
             return Move::Again;
         }
         let Some(open) = self.open_order(&order.key) else { return Move::Finish };
-        if open.sent_at.is_none() {
+        if open.sent_at.is_none() && open.running.is_some() {
+            open.sent_at = Some(now);
+            open.tries += 1;
+        } else if open.sent_at.is_none() {
             open.sent_at = Some(now);
             open.tries += 1;
             open.why = None;
@@ -394,6 +466,7 @@ impl<'a> Work<'a> {
             let text = match order.what {
                 OrderKind::Refresh { .. } => "The device is being read.",
                 OrderKind::Set { .. } => "The device is being told; then it is read back.",
+                OrderKind::Diagnose(_) => "The device is being asked to test it.",
                 OrderKind::Reboot | OrderKind::FactoryReset => {
                     "The device is being told. It is done when the device comes back and says so."
                 }
@@ -414,6 +487,7 @@ impl<'a> Work<'a> {
                 self.request(purpose(CareStep::Once), DeviceRequest::Reboot { key: order.key.clone() })
             }
             OrderKind::FactoryReset => self.request(purpose(CareStep::Once), DeviceRequest::FactoryReset),
+            OrderKind::Diagnose(what) => self.diagnose(order, what),
         }
     }
 
@@ -539,7 +613,7 @@ impl<'a> Work<'a> {
             ),
             None => (OrderState::Done, "Read back as written.".to_owned()),
         };
-        self.end_order(OrderNews { key: order.key.clone(), state, text, fault: None, results, values: 0 });
+        self.end_order(OrderNews { results, ..OrderNews::new(&order.key, state, text) });
         Move::Again
     }
 
@@ -547,6 +621,7 @@ impl<'a> Work<'a> {
     pub(crate) fn care_answered(&mut self, key: &str, care: CareStep, reply: &DeviceReply) -> Move {
         let Some(order) = self.order(key) else { return Move::Again };
         match (care, reply, &order.what) {
+            (care, reply, OrderKind::Diagnose(what)) => self.test_answered(order, what, care, reply),
             (CareStep::List { path }, DeviceReply::Names(names), _) => self.care_listed(key, &path, names),
             // Programs ask devices of both data models for the same things by all their names.
             (CareStep::List { path }, DeviceReply::Fault(fault), OrderKind::Refresh { also, .. })
@@ -691,19 +766,22 @@ impl<'a> Work<'a> {
         refreshing.read_limit = Some(u32::try_from(asked.len() / 2).unwrap_or(1).max(1));
     }
 
-    fn care_faulted(&mut self, key: &str, rpc: &'static str, fault: &DeviceFault) {
+    pub(crate) fn care_faulted(&mut self, key: &str, rpc: &'static str, fault: &DeviceFault) {
         let named = fault.parameters.first();
         let (code, said) = named.map_or((fault.code, &fault.text), |one| (one.code, &one.text));
         let at = named.map(|one| format!(" at {}", one.path)).unwrap_or_default();
-        let written = self.device.orders.iter().any(|open| open.key == key && self.may_have_written(open));
+        let open = self.device.orders.iter().find(|open| open.key == key);
+        let written = open.is_some_and(|open| self.may_have_written(open));
+        let test = open.filter(|open| open.asked).map(|open| format!(" {}", self.aftermath(open)));
         let text = format!(
             "The device refused {rpc}{at} with fault {code} ({}): {}.{}",
             sentences::fault_title(code),
             if said.trim().is_empty() { "it gives no text" } else { said.trim().trim_end_matches('.') },
             // Some apply half of what they refuse.
-            match rpc {
-                "SetParameterValues" => " Refresh these parameters to see what it has now.",
-                _ if written =>
+            match (&test, rpc) {
+                (Some(test), _) => test.as_str(),
+                (None, "SetParameterValues") => " Refresh these parameters to see what it has now.",
+                (None, _) if written =>
                     " It may have taken what was written before; refresh these parameters to see what it has now.",
                 _ => "",
             }
@@ -711,51 +789,37 @@ impl<'a> Work<'a> {
         let reason = Reason::new(ReasonCode::OrderFailed, text.clone());
         let path = named.map(|one| one.path.clone());
         self.fault(CwmpFault::of(fault.code).class, Some(code), said, path, Some(rpc), &reason);
-        self.end_order(OrderNews {
-            key: key.to_owned(),
-            state: OrderState::Failed,
-            text,
-            fault: Some((code, said.clone())),
-            results: Vec::new(),
-            values: 0,
-        });
+        let fault = Some((code, said.clone()));
+        self.end_order(OrderNews { fault, ..OrderNews::new(key, OrderState::Failed, text) });
     }
 
     // ---- the record ------------------------------------------------------------------------------------------
 
     /// An open order stands somewhere else, or for another reason.
-    fn tell_order(&mut self, key: &str, state: OrderState, text: &str) {
+    pub(crate) fn tell_order(&mut self, key: &str, state: OrderState, text: &str) {
         let values = self.open_order(key).map_or(0, |open| open.values);
-        self.effect(Effect::RecordOrder(OrderNews {
-            key: key.to_owned(),
-            state,
-            text: text.to_owned(),
-            fault: None,
-            results: Vec::new(),
-            values,
-        }));
+        self.effect(Effect::RecordOrder(OrderNews { values, ..OrderNews::new(key, state, text.to_owned()) }));
     }
 
-    fn order_over(&mut self, key: &str, state: OrderState, text: String) {
+    pub(crate) fn order_over(&mut self, key: &str, state: OrderState, text: String) {
         let values = self.open_order(key).map_or(0, |open| open.values);
-        self.end_order(OrderNews {
-            key: key.to_owned(),
-            state,
-            text,
-            fault: None,
-            results: Vec::new(),
-            values,
-        });
+        self.end_order(OrderNews { values, ..OrderNews::new(key, state, text) });
     }
 
-    fn end_order(&mut self, news: OrderNews) {
+    pub(crate) fn end_order(&mut self, news: OrderNews) {
         self.device.orders.retain(|order| order.key != news.key);
         if let Some(session) = &mut self.device.session
             && session.refreshing.as_ref().is_some_and(|refreshing| refreshing.key == news.key)
         {
             session.refreshing = None;
         }
-        let what = self.order(&news.key).map_or("order", |order| match order.what {
+        if let Some(session) = &mut self.device.session
+            && session.diagnosing.as_ref().is_some_and(|test| test.key == news.key)
+        {
+            session.diagnosing = None;
+        }
+        let what = self.order(&news.key).map_or("order", |order| match &order.what {
+            OrderKind::Diagnose(what) => what.title(),
             OrderKind::Refresh { .. } => "refresh",
             OrderKind::Set { .. } => "change of parameters",
             OrderKind::Reboot => "restart",

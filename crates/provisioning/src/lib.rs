@@ -24,7 +24,8 @@
 //! device, `detect` says what its WANs are, `wans` asks an operator where several could be the one, `plan` makes the
 //! ordered steps, `run` carries them out one request at a time, `verify` and `rollback` end it. `reason` is every
 //! sentence an operator ever reads about it. `order` and `care` are what people and programs order for one
-//! device, `guard` what they may not.
+//! device, `guard` what they may not, `diagnosis`, `diagnose` and `tested` the tests that it runs
+//! by itself.
 
 mod affairs;
 mod care;
@@ -32,6 +33,8 @@ mod clock;
 mod connection;
 mod detect;
 mod device;
+mod diagnose;
+mod diagnosis;
 mod effect;
 mod event;
 mod family;
@@ -54,6 +57,7 @@ mod sentences;
 mod sentences_tests;
 mod session;
 mod talk;
+mod tested;
 mod tree;
 mod verify;
 mod wans;
@@ -64,6 +68,8 @@ pub use device::{
     ClockFacts, ConnectionFacts, Device, FailedLayer, FollowUp, Hold, Identity, KeptInterval, Layer,
     LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, Search, State, StoredObject, WorkingWan,
 };
+pub use diagnose::{MISSING, Running, Way};
+pub use diagnosis::{Diagnosis, Findings, Hop, NotTaken};
 pub use effect::{Effect, Evidence, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{
     AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,

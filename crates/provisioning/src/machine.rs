@@ -270,7 +270,7 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::Active
             | S::Failed,
             Event::TimerFired(Timer::OrderExpiry),
-        ) => work.expire_orders(),
+        ) => work.orders_due(),
 
         // ---- operators --------------------------------------------------------------------------------------
         (S::Ready | S::Provisioning | S::WaitingInform, Event::HoldSet { by }) => work.held_while_open(by),

@@ -6,6 +6,8 @@
 
 use crate::{
     Device, Intents, Layer,
+    diagnose::Running,
+    diagnosis::{Diagnosis, Findings},
     talk::{SetValue, ValueKind},
 };
 use profiles::cpe::CpeProfile;
@@ -45,6 +47,8 @@ pub enum OrderKind {
     Reboot,
     /// Back to the factory state.
     FactoryReset,
+    /// Let the device test something by itself, and read what it found.
+    Diagnose(Diagnosis),
 }
 
 impl OrderKind {
@@ -60,6 +64,7 @@ impl OrderKind {
             OrderKind::Set { .. } => "set",
             OrderKind::Reboot => "reboot",
             OrderKind::FactoryReset => "factory_reset",
+            OrderKind::Diagnose(what) => what.name().as_str(),
         }
     }
 
@@ -107,6 +112,12 @@ pub struct OpenOrder {
     pub cut: bool,
     /// A write was accepted and is applied later: only reading back is left.
     pub written: bool,
+    /// A write of a test left: the device may have begun it, whatever is known of that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
+    /// A test that the device took: only its result is to be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<Box<Running>>,
     /// The device was asked to open a session for it.
     pub called: bool,
     /// Why it waits, as last said.
@@ -189,6 +200,23 @@ pub struct OrderNews {
     pub results: Vec<OrderResult>,
     /// Values that a refresh read.
     pub values: u32,
+    /// What came of a test.
+    pub findings: Option<Findings>,
+}
+
+impl OrderNews {
+    /// Where it stands, and nothing else.
+    pub(crate) fn new(key: &str, state: OrderState, text: String) -> OrderNews {
+        OrderNews {
+            key: key.to_owned(),
+            state,
+            text,
+            fault: None,
+            results: Vec::new(),
+            values: 0,
+            findings: None,
+        }
+    }
 }
 
 /// One parameter of a write.

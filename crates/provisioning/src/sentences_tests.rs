@@ -195,14 +195,7 @@ fn samples() -> Vec<Reason> {
     for left in [vec![left], many] {
         all.push(s::failed_and_not_undone(refused.clone(), &left, NOW.plus_s(900), 1, NOW));
     }
-    let news = |state, text: &str| crate::OrderNews {
-        key: "lk-o-1".into(),
-        state,
-        text: text.into(),
-        fault: None,
-        results: Vec::new(),
-        values: 0,
-    };
+    let news = |state, text: &str| crate::OrderNews::new("lk-o-1", state, text.into());
     use crate::OrderState as Order;
     all.push(s::order_ended("change of parameters", &news(Order::Done, "Read back as written.")));
     let secret = "The device accepted it. A secret cannot be read back.";

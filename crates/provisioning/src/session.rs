@@ -1,6 +1,8 @@
 //! The open CWMP session: what was read, what is outstanding. Lost in a crash without harm.
 
-use crate::{AuthLevel, InformFacts, Layer, NameInfo, Reason, care::CareStep, tree::Tree};
+use crate::{
+    AuthLevel, InformFacts, Layer, NameInfo, Reason, care::CareStep, diagnose::Diagnosing, tree::Tree,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::{FaultClass, UtcMs};
@@ -51,6 +53,12 @@ pub(crate) struct Session {
     /// The refresh that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refreshing: Option<Box<Refreshing>>,
+    /// The test that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosing: Option<Box<Diagnosing>>,
+    /// Orders of which nothing more is done in this session.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub rested: BTreeSet<String>,
     /// A family that was only presumed was looked at again in this session.
     pub probed_again: bool,
 }

@@ -6,10 +6,10 @@ mod support;
 use profiles::fixtures;
 use proptest::prelude::*;
 use provisioning::{
-    ConnectionRequestOutcome, DeviceFault, DeviceReply, Event, InternetMode, Link, Order, OrderKind,
-    SessionEnd, SetValue, State, Timer, ValueKind, WriteValue,
+    ConnectionRequestOutcome, DeviceFault, DeviceReply, Diagnosis, Event, InternetMode, Link, Order,
+    OrderKind, SessionEnd, SetValue, State, Timer, ValueKind, WriteValue,
 };
-use support::{Cpe, Ending, Quirks, Refusal, Shell, Told, intents};
+use support::{Cpe, Ending, Quirks, Refusal, Shell, TestRun, Told, intents};
 use types::ServiceId;
 
 /// What happens next.
@@ -154,7 +154,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         .prop_map(Happening::StrayEnd),
         1 => Just(Happening::DuplicateInform),
         1 => (0u8..4).prop_map(Happening::Meddle),
-        3 => (0u8..4).prop_map(Happening::Order),
+        3 => (0u8..5).prop_map(Happening::Order),
         1 => Just(Happening::Withdraw),
     ]
 }
@@ -194,6 +194,14 @@ fn quirks() -> impl Strategy<Value = Quirks> {
             unwanted,
             no_lease,
             untold: Vec::new(),
+            test: match (more.3, line.1) {
+                (true, true) => TestRun::Silent,
+                (true, false) => TestRun::Endless,
+                (false, _) => TestRun::Told,
+            },
+            tests_later: line.1 && line.4,
+            odd_names: Vec::new(),
+            unreadable: Vec::new(),
             unconfigured_is_deaf: line.4,
             names_no_leaf: false,
         })
@@ -308,6 +316,12 @@ fn happen(shell: &mut Shell, happening: Happening) {
                     }],
                 },
                 2 => OrderKind::Reboot,
+                3 => OrderKind::Diagnose(Diagnosis::Ping {
+                    host: "10.0.0.1".into(),
+                    count: 4,
+                    timeout_ms: 1000,
+                    size: 56,
+                }),
                 _ => OrderKind::FactoryReset,
             };
             let key = format!("lk-o-{}", shell.context.orders.len());

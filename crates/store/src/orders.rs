@@ -8,7 +8,9 @@ use crate::{
     record::rows,
     sealing::Slot,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
 use types::{CpeId, DeviceOrderId, Secret, UtcMs};
 
 /// Writes a new order with its content.
@@ -66,6 +68,18 @@ pub async fn open_kinds(db: &Db, cpe: CpeId) -> Result<Vec<String>, StoreError> 
         .await?)
 }
 
+/// How many orders of these kinds are open on all CPEs together.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_of_kinds(db: &Db, kinds: &[&str]) -> Result<u64, StoreError> {
+    Ok(device_orders::Entity::find()
+        .filter(device_orders::Column::EndedAt.is_null())
+        .filter(device_orders::Column::Kind.is_in(kinds.iter().copied()))
+        .count(db)
+        .await?)
+}
+
 /// Latest orders of a CPE, the newest first.
 ///
 /// # Errors
@@ -98,6 +112,8 @@ pub struct News {
     pub results: Option<serde_json::Value>,
     /// Values that a refresh read.
     pub values_read: i64,
+    /// What came of a test, as JSON; `None` leaves what is there.
+    pub findings: Option<serde_json::Value>,
     /// The device was told then, whenever it answers; `None` leaves what is there.
     pub sent_at: Option<UtcMs>,
     /// Nothing more happens to it; its content goes.
@@ -118,6 +134,9 @@ pub async fn note(tx: &Tx, news: &News) -> Result<(), StoreError> {
         .col_expr(Column::ValuesRead, Expr::value(news.values_read));
     if let Some(results) = &news.results {
         update = update.col_expr(Column::Results, Expr::value(results.to_string()));
+    }
+    if let Some(findings) = &news.findings {
+        update = update.col_expr(Column::Findings, Expr::value(findings.to_string()));
     }
     if let Some(at) = news.sent_at {
         update = update.col_expr(Column::SentAt, Expr::value(Some(at.0)));

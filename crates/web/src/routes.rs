@@ -150,6 +150,7 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/cpes/{id}/untag", P::OperateCpe, post(cpes::untag)),
         read("/cpes/{id}/care", see, get(care::show)),
         write("/cpes/{id}/care/refresh", P::OperateCpe, post(care::refresh)),
+        write("/cpes/{id}/care/test", P::OperateCpe, post(care::test)),
         write("/cpes/{id}/care/cancel", P::OperateCpe, post(care::cancel)),
         write("/cpes/{id}/care/set", P::ConfigureCpe, post(care::set)),
         write("/cpes/{id}/care/reboot", P::RestartCpe, post(care::reboot)),

@@ -1,7 +1,10 @@
 //! Whoever orders something of a device and waits for it is told what came of it, or of the call for it. Waiting never
 //! makes anything happen: a device is called when its machine decides so, and not again because somebody waits.
 
-use crate::{Actor, App, AppError, Change, DeviceOrderRequest, OrderTaken, ParameterChange, Permission};
+use crate::{
+    Actor, App, AppError, Change, DeviceOrderRequest, DiagnosisRequest, OrderTaken, ParameterChange,
+    Permission,
+};
 use provisioning::{ConnectionRequestOutcome as Outcome, OrderState, ValueKind};
 use std::time::Duration;
 use store::{StoreError, orders, rows};
@@ -223,6 +226,21 @@ fn repeated(order: &rows::DeviceOrder) -> Result<DeviceOrderRequest, AppError> {
                 values.push(ParameterChange { path, value: Secret::new(shown), kind });
             }
             Ok(DeviceOrderRequest::Set { values })
+        }
+        "ping" | "traceroute" => {
+            let number = |field: &str| order.shown[field].as_u64().and_then(|number| u32::try_from(number).ok());
+            let (host, timeout_ms) = (text(&order.shown["host"]), number("timeout_ms"));
+            Ok(DeviceOrderRequest::Diagnose(match order.kind.as_str() {
+                "ping" => {
+                    DiagnosisRequest::Ping { host, count: number("count"), timeout_ms, size: number("size") }
+                }
+                _ => DiagnosisRequest::Traceroute {
+                    host,
+                    hops: number("hops"),
+                    tries: number("tries"),
+                    timeout_ms,
+                },
+            }))
         }
         _ => Err(AppError::Conflict(
             "A device is told once to restart, and never again by itself; look whether it did, and order it anew if it \

@@ -599,7 +599,7 @@ fn severity(reason: &Reason) -> store::Severity {
     }
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
 }
 
@@ -738,18 +738,10 @@ impl Orders {
                     }));
                 }
                 Effect::ForgetBelow { path, before } => orders.forget.push((path.clone(), *before)),
-                Effect::RecordOrder(news) => orders.news.push(store::orders::News {
-                    key: news.key.clone(),
-                    state: news.state.as_str().to_owned(),
-                    text: news.text.clone(),
-                    fault_code: news.fault.as_ref().map_or(0, |(code, _)| i64::from(*code)),
-                    fault_text: news.fault.as_ref().map(|(_, text)| short(text)).unwrap_or_default(),
-                    results: (!news.results.is_empty())
-                        .then(|| serde_json::to_value(&news.results).unwrap_or_default()),
-                    values_read: i64::from(news.values),
-                    sent_at: told_at(&news.key),
-                    ended_at: news.state.is_over().then_some(now),
-                }),
+                Effect::RecordOrder(news) => {
+                    let told = told_at(&news.key);
+                    orders.news.push(super::orders::for_the_record(news, told, now));
+                }
                 Effect::RecordFault(fault) => orders.faults.push(rows::CpeFault {
                     cpe_id,
                     at: now,

@@ -7,6 +7,7 @@ mod commands;
 mod confirm;
 mod connection;
 mod contact;
+mod diagnoses;
 mod door;
 mod firmware;
 mod identity;
@@ -24,9 +25,11 @@ pub use awaited::{Awaited, Called};
 pub(crate) use cells::LiveDevices;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
+pub use diagnoses::{DiagnosisRequest, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES};
 pub(crate) use live::CONNECTION_REQUEST;
 pub use orders::{
-    DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_VALUES, OrderTaken, ParameterChange,
+    DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,
+    ParameterChange,
 };
 pub(crate) use recorder::Recordings;
 pub use recorder::{LONGEST_H, MOST_SESSIONS, runs as recording_runs};

@@ -1,16 +1,21 @@
 //! Device orders: a person or a program wants something done on one CPE. The order is an event for the machine of the
 //! CPE, which decides when it is carried out; the record of it follows in the same unit of work.
 
-use super::live::Recorded;
+use super::{
+    diagnoses::{self, DiagnosisRequest},
+    live::{Recorded, short},
+};
 use crate::{Actor, App, AppError, Change, Permission};
+use profiles::cpe::DiagnosticName;
 use provisioning::{
-    Event, Layer, MOST_OPEN_ORDERS, Order, OrderKind, OrderState, SetValue, ValueKind, WriteValue,
+    Diagnosis, Event, Layer, MOST_OPEN_ORDERS, Order, OrderKind, OrderNews, OrderState, SetValue, ValueKind,
+    WriteValue,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store::{orders, rows};
 use tokio::sync::broadcast::error::RecvError;
-use types::{CpeId, DeviceOrderId, Secret};
+use types::{CpeId, DeviceOrderId, Secret, UtcMs};
 
 /// Parameters in one order.
 pub const MOST_VALUES: usize = 64;
@@ -18,6 +23,9 @@ pub const MOST_VALUES: usize = 64;
 pub const MOST_BYTES: usize = 16 * 1024;
 /// Characters of a path (TR-069: 256).
 const LONGEST_PATH: usize = 256;
+/// Tests that may be open in the whole installation, so that nobody makes a crowd of routers ask one host. On several
+/// nodes a few more may be taken at the same moment.
+pub const MOST_OPEN_TESTS: u64 = 100;
 /// So long an order waits for a session if nothing else is said.
 pub const EXPIRES_S: u64 = 24 * 3600;
 /// The shortest and the longest that may be said.
@@ -48,6 +56,8 @@ pub enum DeviceOrderRequest {
         /// Whoever orders it knows what goes.
         confirmed: bool,
     },
+    /// Let the device test something by itself, and read what it found.
+    Diagnose(DiagnosisRequest),
 }
 
 impl DeviceOrderRequest {
@@ -91,6 +101,9 @@ enum Body {
     },
     Reboot,
     FactoryReset,
+    Diagnose {
+        what: Diagnosis,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +131,7 @@ impl Body {
             },
             OrderKind::Reboot => Body::Reboot,
             OrderKind::FactoryReset => Body::FactoryReset,
+            OrderKind::Diagnose(what) => Body::Diagnose { what: what.clone() },
         }
     }
 
@@ -140,6 +154,7 @@ impl Body {
             },
             Body::Reboot => OrderKind::Reboot,
             Body::FactoryReset => OrderKind::FactoryReset,
+            Body::Diagnose { what } => OrderKind::Diagnose(what),
         }
     }
 }
@@ -160,7 +175,7 @@ impl App {
         expires_s: Option<u64>,
     ) -> Result<OrderTaken, AppError> {
         actor.require(match request {
-            DeviceOrderRequest::Refresh { .. } => Permission::OperateCpe,
+            DeviceOrderRequest::Refresh { .. } | DeviceOrderRequest::Diagnose(_) => Permission::OperateCpe,
             DeviceOrderRequest::Set { .. } => Permission::ConfigureCpe,
             DeviceOrderRequest::Reboot { .. } | DeviceOrderRequest::FactoryReset { .. } => {
                 Permission::RestartCpe
@@ -195,6 +210,7 @@ impl App {
             text: "It waits for the next session with the device.".to_owned(),
             warning: warnings.join(" "),
             results: serde_json::json!([]),
+            findings: serde_json::Value::Null,
             actor: actor.label(),
             created_at: now,
             expires_at: now.plus_s(expires_s),
@@ -388,6 +404,11 @@ impl App {
                 Err(unconfirmed("must be given: everything the customer set on the device is lost."))
             }
             DeviceOrderRequest::Set { values } => self.checked_values(cpe, values).await,
+            DeviceOrderRequest::Diagnose(what) => {
+                let what = what.checked()?;
+                let warnings = self.testable(&self.load(cpe).await?, &what)?;
+                Ok((OrderKind::Diagnose(what), warnings))
+            }
         }
     }
 
@@ -464,6 +485,23 @@ impl App {
     }
 }
 
+/// What the machine tells of an order, for its row.
+pub(super) fn for_the_record(news: &OrderNews, told_at: Option<UtcMs>, now: UtcMs) -> store::orders::News {
+    let json = |value: Result<serde_json::Value, _>| value.unwrap_or_default();
+    store::orders::News {
+        key: news.key.clone(),
+        state: news.state.as_str().to_owned(),
+        text: news.text.clone(),
+        fault_code: news.fault.as_ref().map_or(0, |(code, _)| i64::from(*code)),
+        fault_text: news.fault.as_ref().map(|(_, text)| short(text)).unwrap_or_default(),
+        results: (!news.results.is_empty()).then(|| json(serde_json::to_value(&news.results))),
+        values_read: i64::from(news.values),
+        findings: news.findings.as_ref().map(|found| json(serde_json::to_value(found))),
+        sent_at: told_at,
+        ended_at: news.state.is_over().then_some(now),
+    }
+}
+
 /// Whether another order may be open on the device, in the unit of work that writes it. The row of the CPE is written in
 /// it before, so that of two at once the later one sees the earlier.
 pub(super) async fn room_for(tx: &store::Tx, order: &rows::DeviceOrder) -> Result<(), AppError> {
@@ -478,6 +516,22 @@ pub(super) async fn room_for(tx: &store::Tx, order: &rows::DeviceOrder) -> Resul
         return Err(AppError::Conflict(
             "Such an order is open for this CPE already; it is done once.".to_owned(),
         ));
+    }
+    let test = |kind: &str| DiagnosticName::ALL.iter().any(|name| name.as_str() == kind);
+    if !test(&order.kind) {
+        return Ok(());
+    }
+    if open.iter().any(|kind| test(kind)) {
+        return Err(AppError::Conflict(
+            "A test is open for this CPE already, and it runs one at a time: wait for its result, or give it up.".to_owned(),
+        ));
+    }
+    let kinds: Vec<&str> = DiagnosticName::ALL.iter().map(|name| name.as_str()).collect();
+    if orders::open_of_kinds(tx, &kinds).await? >= MOST_OPEN_TESTS {
+        return Err(AppError::Conflict(format!(
+            "{MOST_OPEN_TESTS} tests are open in this installation, and no more are ordered at a time: wait for some, or \
+             give some up."
+        )));
     }
     Ok(())
 }
@@ -520,6 +574,7 @@ fn summary(what: &OrderKind) -> String {
         },
         OrderKind::Reboot => "restart the device".to_owned(),
         OrderKind::FactoryReset => "reset the device to its factory settings".to_owned(),
+        OrderKind::Diagnose(what) => diagnoses::summary(what),
     }
 }
 
@@ -547,5 +602,13 @@ fn shown(what: &OrderKind) -> serde_json::Value {
                 .collect::<Vec<_>>(),
         }),
         OrderKind::Reboot | OrderKind::FactoryReset => serde_json::json!({ "kind": what.as_str() }),
+        OrderKind::Diagnose(test) => {
+            let mut shown = serde_json::to_value(test).unwrap_or_default();
+            if let Some(shown) = shown.as_object_mut() {
+                shown.remove("test");
+                shown.insert("kind".to_owned(), what.as_str().into());
+            }
+            shown
+        }
     }
 }

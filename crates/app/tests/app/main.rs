@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 mod contact;
 mod crm;
+mod diagnoses;
 mod door;
 mod family;
 mod journey;

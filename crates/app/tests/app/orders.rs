@@ -28,7 +28,7 @@ async fn order(app: &App, cpe: CpeId, request: DeviceOrderRequest) -> DeviceOrde
 }
 
 /// Lets time pass until the order is over.
-async fn until_over(
+pub(crate) async fn until_over(
     bed: &Bed,
     app: &App,
     calls: &Calls,

@@ -44,8 +44,13 @@ pub(crate) fn device(quirks: Quirks) -> SimCpe {
 
 /// A device that is known, owned and may be called.
 pub(crate) async fn callable(bed: &Bed, app: &App, calls: &Calls) -> (SimCpe, CpeId) {
+    callable_with(bed, app, calls, Quirks::default()).await
+}
+
+/// The same with habits of its own.
+pub(crate) async fn callable_with(bed: &Bed, app: &App, calls: &Calls, quirks: Quirks) -> (SimCpe, CpeId) {
     customer_with_onu(app).await;
-    let mut cpe = device(Quirks::default());
+    let mut cpe = device(quirks);
     cpe.power_on(app.now());
     until_state(bed, app, calls, &mut cpe, "ACTIVE").await;
     // Far from everything that happened on the way.

@@ -39,6 +39,11 @@ pub(super) fn check(file: &str, profile: &CpeProfile) -> Result<(), ProfileError
     for (name, capability) in &profile.capabilities {
         checker.capability(*name, capability)?;
     }
+    for (name, diagnostic) in &profile.diagnostics {
+        if let Some(problem) = diagnostic.problem(*name) {
+            return checker.wrong(format!("diagnostics.{}", name.as_str()), problem);
+        }
+    }
     for pattern in profile.unproved.keys() {
         if !pattern.starts_with(&profile.root) {
             return checker.wrong("unproved", format!("{pattern:?} must begin with {:?}", profile.root));

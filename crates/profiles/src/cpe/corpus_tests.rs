@@ -116,8 +116,23 @@ fn patterns_of(rows: &[ModelRow]) -> HashSet<String> {
     patterns
 }
 
+/// What the tests of a family read and write: of several names of one thing the one that the exports know.
+fn tested_by(profile: &CpeProfile, known: &HashSet<String>) -> Vec<String> {
+    let mut used = Vec::new();
+    for name in DiagnosticName::ALL {
+        let Some((diagnostic, objects)) = profile.diagnostic(*name) else { continue };
+        for leaves in diagnostic.leaves() {
+            let mut paths =
+                objects.iter().flat_map(|object| leaves.iter().map(move |leaf| format!("{object}{leaf}")));
+            let first = paths.clone().next();
+            used.extend(paths.find(|path| known.contains(path)).or(first));
+        }
+    }
+    used
+}
+
 /// Every path a profile reads, writes, walks through, probes or offers.
-fn used_by(profile: &CpeProfile) -> Vec<String> {
+fn used_by(profile: &CpeProfile, known: &HashSet<String>) -> Vec<String> {
     let capabilities = profile.capabilities.values().flat_map(|capability| &capability.paths);
     let mut used: Vec<String> = profile
         .patterns()
@@ -125,6 +140,7 @@ fn used_by(profile: &CpeProfile) -> Vec<String> {
         .filter(|pattern| !profile.probe.none.contains(pattern))
         .cloned()
         .chain(capabilities.map(|path| pattern_of(path)))
+        .chain(tested_by(profile, known))
         .collect();
     used.sort();
     used.dedup();
@@ -145,7 +161,7 @@ fn every_path_is_in_an_export_or_marked_unproved() {
     for profile in profiles {
         let rows: Vec<ModelRow> = profile.exports.iter().flat_map(|name| export(&folder, name)).collect();
         let known = patterns_of(&rows);
-        let used = used_by(&profile);
+        let used = used_by(&profile, &known);
         let _ = writeln!(list, "{} ({} paths)", profile.id, used.len());
         for pattern in &used {
             match (known.contains(pattern), profile.unproved(pattern)) {

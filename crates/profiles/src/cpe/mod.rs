@@ -8,6 +8,7 @@
 
 mod capability;
 mod check;
+mod diagnostic;
 mod features;
 mod index;
 mod load;
@@ -17,6 +18,7 @@ mod variable;
 mod wan;
 
 pub use capability::{Capability, CapabilityName, Confidence, PowerUnit};
+pub use diagnostic::{Diagnostic, DiagnosticName, LeafNames};
 pub use features::{Feature, Mark};
 pub use load::ProfileError;
 pub use schema::*;
@@ -135,6 +137,15 @@ impl CpeProfile {
         let mut paths = capability.paths.iter().map(|path| pattern_of(path));
         let proved = capability.rpc.is_some() || paths.any(|path| self.unproved(&path).is_none());
         Some(if proved { capability.confidence } else { capability.confidence.min(self.confidence) })
+    }
+
+    /// How the family runs a test, and where: the objects it may be in. `None` if it has none that we know.
+    pub fn diagnostic(&self, name: DiagnosticName) -> Option<(&Diagnostic, Vec<&str>)> {
+        let paths = &self.capabilities.get(&name.capability())?.paths;
+        let objects: Vec<&str> =
+            paths.iter().map(String::as_str).filter(|path| path.ends_with('.')).collect();
+        let names = self.diagnostics.get(&name)?;
+        (!objects.is_empty()).then_some((names, objects))
     }
 
     /// True if a leaf holds a secret, whatever the device answers for it.

@@ -2,6 +2,7 @@
 
 use super::{
     capability::{Capability, CapabilityName, Confidence},
+    diagnostic::{Diagnostic, DiagnosticName},
     variable::Variable,
     wan::Wan,
 };
@@ -63,6 +64,9 @@ pub struct CpeProfile {
     /// What can be read or asked of it beside the layers.
     #[serde(default)]
     pub capabilities: BTreeMap<CapabilityName, Capability>,
+    /// Tests that it runs by itself; where, their capabilities say.
+    #[serde(default)]
+    pub diagnostics: BTreeMap<DiagnosticName, Diagnostic>,
     /// Path patterns no reference export proves, with the reason. A `*` at the end stands for the rest.
     #[serde(default)]
     pub unproved: BTreeMap<String, String>,

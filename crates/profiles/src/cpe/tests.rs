@@ -340,8 +340,8 @@ fn wrong_files_are_refused_with_a_sentence() {
             "capabilities.optical_rx: `unit` belongs to",
         ),
         (
-            "[write]\n",
-            "[unproved]\n\"Device.X\" = \"why\"\n[write]\n",
+            "[unproved]\n",
+            "[unproved]\n\"Device.X\" = \"why\"\n",
             "must begin with \"InternetGatewayDevice.\"",
         ),
         ("[wan.slots.ppp]\n", "[wan.bind]\nstyle = \"magic\"\n[wan.slots.ppp]\n", "unknown variant `magic`"),
@@ -350,6 +350,13 @@ fn wrong_files_are_refused_with_a_sentence() {
             "[wan.bind]\nstyle = \"list\"\nslots = { ppp = \"ppp\" }\nleaf = \"L\"\nlan = \"LAN\"\nlan_ports = 4\n[wan.slots.ppp]\n",
             "must contain {p}",
         ),
+        ("host = \"Host\"", "hoster = \"Host\"", "diagnostics.ping: needs the input \"host\""),
+        (
+            "received = \"SuccessCount\"",
+            "got = \"SuccessCount\"",
+            "diagnostics.ping: \"got\" is none of received",
+        ),
+        ("table = \"RouteHops.\"", "table = \"RouteHops\"", "must end with a dot"),
         ("set = \"ppp:Username\"", "set = \"Username\"", "expected slot:Leaf"),
         ("title = \"Standard", "extends = \"nothing\"\ntitle = \"Standard", "which does not exist"),
     ] {

@@ -2,6 +2,7 @@
 //! the invariants (`support/invariants.rs`).
 
 mod changes;
+mod diagnoses;
 mod gates;
 mod intervals;
 mod layers;

@@ -17,6 +17,20 @@ pub enum Refusal {
     Lost,
 }
 
+/// How a test ends that the box runs by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TestRun {
+    /// `Complete`, and it says so by `8 DIAGNOSTICS COMPLETE`.
+    #[default]
+    Told,
+    /// `Completed`, and it never sends the event.
+    Silent,
+    /// In this error, and it says so.
+    Error(&'static str),
+    /// Never.
+    Endless,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Quirks {
     /// Writes to objects that do not exist are accepted and lost.
@@ -58,6 +72,14 @@ pub struct Quirks {
     pub unreachable: bool,
     /// No room for another WAN.
     pub full: bool,
+    /// Tests that it runs by itself end so; they begin when the session is over.
+    pub test: TestRun,
+    /// A write that requests a test is answered with status 1 and applied when the session is over.
+    pub tests_later: bool,
+    /// Names below these objects are none, or this fault.
+    pub odd_names: Vec<(&'static str, Option<u32>)>,
+    /// Leaves that it names and does not let be read (9005).
+    pub unreadable: Vec<&'static str>,
     /// An AddObject of a policy route is needed (none made by the box itself).
     pub no_auto_route: bool,
 }
@@ -91,6 +113,12 @@ pub struct Cpe {
     pub method_due: Option<String>,
     pub bootstrap_due: bool,
     pub boot_due: bool,
+    /// `8 DIAGNOSTICS COMPLETE` is due.
+    pub test_done: bool,
+    /// Tests that it has begun.
+    pub tests: u32,
+    /// Accepted, and applied when the session is over.
+    later: Vec<(String, String)>,
     enabled_since: BTreeMap<String, UtcMs>,
     secrets: BTreeMap<String, String>,
     /// Everything it was ever told, in order.
@@ -117,6 +145,9 @@ impl Cpe {
             method_due: None,
             bootstrap_due: true,
             boot_due: true,
+            test_done: false,
+            tests: 0,
+            later: Vec::new(),
             enabled_since: BTreeMap::new(),
             secrets: BTreeMap::new(),
             told: Vec::new(),
@@ -256,6 +287,9 @@ impl Cpe {
         if std::mem::take(&mut self.boot_due) {
             codes.push("1 BOOT".into());
         }
+        if std::mem::take(&mut self.test_done) {
+            codes.push("8 DIAGNOSTICS COMPLETE".into());
+        }
         let mut events: Vec<InformEvent> =
             codes.into_iter().map(|code| InformEvent { code, command_key: String::new() }).collect();
         if let Some(key) = self.method_due.take() {
@@ -314,9 +348,42 @@ impl Cpe {
         }
     }
 
+    /// The session is over: what was requested in it runs, and with these results it ends.
+    pub fn run_tests(&mut self, results: &[(&str, &str)]) {
+        for (path, value) in std::mem::take(&mut self.later) {
+            self.set(&path, &value);
+        }
+        let requested: Vec<String> = self
+            .nodes
+            .iter()
+            .filter(|(path, node)| path.ends_with(".DiagnosticsState") && node.value == "Requested")
+            .map(|(path, _)| path.clone())
+            .collect();
+        for state in requested {
+            self.tests += 1;
+            let object = state.trim_end_matches("DiagnosticsState").to_owned();
+            let (word, says) = match self.quirks.test {
+                TestRun::Told => ("Complete", true),
+                TestRun::Silent => ("Completed", false),
+                TestRun::Error(word) => (word, true),
+                TestRun::Endless => return,
+            };
+            for (leaf, value) in results {
+                self.plant(&format!("{object}{leaf}"), "unsignedInt", value);
+            }
+            self.set(&state, word);
+            self.test_done = says;
+        }
+    }
+
     fn names(&self, path: &str, next_level: bool) -> DeviceReply {
         if self.quirks.untold.contains(&path) {
             return fault(9001, "Request denied");
+        }
+        match self.quirks.odd_names.iter().find(|(object, _)| *object == path) {
+            Some((_, Some(code))) => return fault(*code, "odd"),
+            Some((_, None)) => return DeviceReply::Names(Vec::new()),
+            None => {}
         }
         if !self.nodes.contains_key(path) {
             return fault(9005, "Invalid parameter name");
@@ -332,7 +399,10 @@ impl Cpe {
     fn values(&self, paths: &[String]) -> DeviceReply {
         let mut values = Vec::new();
         for path in paths {
-            let Some(node) = self.nodes.get(path) else { return fault(9005, "Invalid parameter name") };
+            let readable = !self.quirks.unreadable.iter().any(|leaf| path.ends_with(&format!(".{leaf}")));
+            let Some(node) = self.nodes.get(path).filter(|_| readable) else {
+                return fault(9005, "Invalid parameter name");
+            };
             let secret = types::names_a_secret(path);
             values.push(ParamValue {
                 path: path.clone(),
@@ -408,6 +478,10 @@ impl Cpe {
                 text: "Invalid arguments".into(),
                 parameters: bad,
             });
+        }
+        if self.quirks.tests_later && values.iter().any(|(path, ..)| path.ends_with(".DiagnosticsState")) {
+            self.later.extend(values.iter().map(|(path, value, _)| (path.clone(), value.clone())));
+            return DeviceReply::Set { status: 1 };
         }
         for (path, value, secret) in values.iter().filter(|(path, ..)| !lost.contains(path)) {
             self.put(path, value, *secret, now);

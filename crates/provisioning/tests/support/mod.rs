@@ -6,7 +6,7 @@ mod cpe;
 mod invariants;
 mod shell;
 
-pub use cpe::{Cpe, Quirks, Refusal, Told};
+pub use cpe::{Cpe, Quirks, Refusal, TestRun, Told};
 pub use invariants::is_repair;
 pub use shell::{Ending, Recording, Shell};
 

@@ -43,6 +43,8 @@ pub struct Shell {
     pub refreshed: BTreeMap<String, provisioning::RefreshedValue>,
     /// Subtrees of which what was read before is gone.
     pub forgotten: Vec<(String, UtcMs)>,
+    /// What the CPE finds in tests that it runs.
+    pub test_results: Vec<(&'static str, &'static str)>,
     request: Option<DeviceRequest>,
     finished: bool,
     pub requests: u32,
@@ -97,6 +99,13 @@ impl Shell {
             news: Vec::new(),
             refreshed: BTreeMap::new(),
             forgotten: Vec::new(),
+            test_results: vec![
+                ("SuccessCount", "3"),
+                ("FailureCount", "1"),
+                ("MinimumResponseTime", "2"),
+                ("AverageResponseTime", "4"),
+                ("MaximumResponseTime", "9"),
+            ],
             request: None,
             finished: false,
             requests: 0,
@@ -280,6 +289,11 @@ impl Shell {
         }
         assert!(self.finished, "a session that neither asks nor ends");
         self.feed(Event::SessionEnded(SessionEnd::Clean));
+        self.cpe.run_tests(&self.test_results.clone());
+        if self.cpe.test_done {
+            // It comes by itself to say so.
+            self.retry_at = Some(self.now.plus_s(8));
+        }
         true
     }
 

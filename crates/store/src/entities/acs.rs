@@ -255,7 +255,7 @@ table! { versioned "device_orders"
         key: String,
         /// CPE.
         cpe_id: CpeId,
-        /// `refresh`, `set`, `reboot`, `factory_reset`.
+        /// `refresh`, `set`, `reboot`, `factory_reset`, or the name of a test (`ping`, `traceroute`).
         kind: String,
         /// What, in a few words.
         summary: String,
@@ -275,6 +275,8 @@ table! { versioned "device_orders"
         results: Document,
         /// Values that a refresh read.
         values_read: i64,
+        /// What came of a test; null for every other order.
+        findings: Document,
         /// Who ordered it.
         actor: String,
         /// When.

@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     "0013_empty_secrets",
     "0014_recordings",
     "0015_dismissed_orders",
+    "0016_order_findings",
 ];
 
 /// Everything the schema says about itself, as text.

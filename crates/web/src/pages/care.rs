@@ -10,14 +10,14 @@ use crate::{
     state::Ctx,
     view::{self, Html, Status, View, Word},
 };
-use app::{DeviceOrderRequest, ParameterChange, Permission};
+use app::{DeviceOrderRequest, DiagnosisRequest, ParameterChange, Permission};
 use askama::Template;
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, Uri},
     response::Response,
 };
-use provisioning::never_ordered;
+use provisioning::{Findings, Hop, never_ordered};
 use store::{read::ParameterBranch, rows::DeviceOrder};
 use types::{CpeId, DeviceOrderId, Secret};
 
@@ -44,8 +44,10 @@ struct OrderLine {
     warning: String,
     by: String,
     at: i64,
-    /// It may still be withdrawn.
+    /// It may still be withdrawn, or given up.
     waits: bool,
+    /// What a trace found on its way.
+    hops: Vec<Hop>,
 }
 
 #[derive(Template)]
@@ -91,10 +93,16 @@ fn word(state: &str) -> Word {
 }
 
 fn line(row: DeviceOrder) -> OrderLine {
+    let hops = match serde_json::from_value(row.findings) {
+        Ok(Some(Findings::Traceroute { hops, .. })) => hops,
+        _ => Vec::new(),
+    };
+    let test = profiles::cpe::DiagnosticName::ALL.iter().any(|name| name.as_str() == row.kind);
     OrderLine {
+        hops,
         id: row.id.0,
         word: word(&row.state),
-        waits: row.state == "waiting",
+        waits: row.state == "waiting" || (test && row.state == "sent"),
         summary: row.summary,
         text: row.text,
         warning: row.warning,
@@ -190,6 +198,15 @@ pub(crate) async fn set(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, f
     let path = form.val("path").trim().to_owned();
     let change = ParameterChange { path: path.clone(), value: Secret::new(form.val("value")), kind: None };
     give(&ctx, &who, id, &place(id, &path), DeviceOrderRequest::Set { values: vec![change] }).await
+}
+
+pub(crate) async fn test(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, form: Form) -> Response {
+    let host = form.val("host").to_owned();
+    let what = match form.val("test") {
+        "traceroute" => DiagnosisRequest::Traceroute { host, hops: None, tries: None, timeout_ms: None },
+        _ => DiagnosisRequest::Ping { host, count: None, timeout_ms: None, size: None },
+    };
+    give(&ctx, &who, id, &place(id, ""), DeviceOrderRequest::Diagnose(what)).await
 }
 
 pub(crate) async fn reboot(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, form: Form) -> Response {

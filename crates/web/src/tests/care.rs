@@ -154,3 +154,49 @@ async fn a_restart_needs_a_tick_and_a_right_of_its_own() {
     let answer = technician.post(&bed, &reboot, &[("confirmed", "1")]).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_test_is_ordered_from_the_page_and_its_hops_are_shown() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let test = format!("/cpes/{cpe}/care/test");
+    let orders = async || bed.app.device_orders(cpe, 10).await.expect("readable");
+    let mut viewer = bed.person(Role::Viewer).await;
+    assert!(!viewer.get(&bed, &format!("/cpes/{cpe}/care")).await.text.contains("id=\"dc-test-go\""));
+    let answer = viewer.post(&bed, &test, &[("test", "ping"), ("host", "10.0.0.1")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    admin.post(&bed, &test, &[("test", "ping"), ("host", "a;reboot")]).await;
+    assert_eq!(orders().await.len(), 0, "no name and no address");
+    admin.post(&bed, &test, &[("test", "traceroute"), ("host", "www.example.net")]).await;
+    let order = orders().await.pop().expect("ordered");
+    assert_eq!((order.kind.as_str(), order.state.as_str()), ("traceroute", "waiting"));
+    let findings = serde_json::json!({
+        "test": "traceroute", "host": "www.example.net", "cut": false, "doubtful": false,
+        "interface": null, "not_taken": [{ "what": "hops at most", "asked": "30", "has": null }],
+        "hops": [
+            { "name": "<b>gw</b>", "address": "192.0.2.1", "times_ms": [1, 2], "error": null },
+            { "name": "", "address": "", "times_ms": [], "error": 3 },
+        ],
+    });
+    let news = store::orders::News {
+        key: order.key.clone(),
+        state: "sent".into(),
+        text: "2 hops".into(),
+        findings: Some(findings),
+        ..Default::default()
+    };
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let news = news.clone();
+            Box::pin(async move { store::orders::note(tx, &news).await })
+        })
+        .await
+        .expect("written");
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    let shown = between(&page, "id=\"orders\"", "</section>");
+    assert!(shown.contains("&#60;b&#62;gw") && shown.contains("1, 2 ms"), "{shown}");
+    assert!(shown.contains("no answer") && shown.contains("ICMP 3"), "{shown}");
+    assert!(shown.contains("/care/cancel"), "what goes on can be given up");
+}

@@ -26,7 +26,7 @@ const LISTED: u64 = 100;
 pub(super) struct DeviceOrder {
     id: i64,
     cpe_id: i64,
-    /// `refresh`, `set`, `reboot` or `factory_reset`.
+    /// `refresh`, `set`, `reboot`, `factory_reset`, `ping` or `traceroute`.
     kind: String,
     /// What, in a few words.
     summary: String,
@@ -46,6 +46,8 @@ pub(super) struct DeviceOrder {
     results: serde_json::Value,
     /// Values that a refresh read.
     values_read: i64,
+    /// What came of a test that the CPE ran by itself, as read at `ended_at`; null for everything else.
+    findings: serde_json::Value,
     /// Who ordered it.
     by: String,
     created_at: Option<Time>,
@@ -121,6 +123,7 @@ fn shown(row: rows::DeviceOrder) -> DeviceOrder {
         fault_text: told(row.fault_text),
         results: row.results,
         values_read: row.values_read,
+        findings: row.findings,
         by: row.actor,
         created_at: time(Some(row.created_at.0)),
         expires_at: time(Some(row.expires_at.0)),
@@ -130,7 +133,7 @@ fn shown(row: rows::DeviceOrder) -> DeviceOrder {
 }
 
 /// Gives the order and tells where it can be looked at.
-async fn give(
+pub(super) async fn give(
     ctx: &Ctx,
     actor: &Actor,
     id: i64,

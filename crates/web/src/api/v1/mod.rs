@@ -9,6 +9,7 @@ mod audit;
 mod cpes;
 mod customers;
 mod device_orders;
+mod diagnoses;
 mod document;
 mod faults;
 mod idempotency;
@@ -185,6 +186,8 @@ fn table() -> Table {
         .order(ConfigureCpe, routes!(device_orders::set_parameters))
         .order(RestartCpe, routes!(device_orders::reboot_cpe))
         .order(RestartCpe, routes!(device_orders::factory_reset_cpe))
+        .order(OperateCpe, routes!(diagnoses::ping_from_cpe))
+        .order(OperateCpe, routes!(diagnoses::traceroute_from_cpe))
         .read(routes!(device_orders::list_device_orders))
         .read(routes!(device_orders::get_device_order))
         .order(OperateCpe, routes!(device_orders::cancel_device_order))

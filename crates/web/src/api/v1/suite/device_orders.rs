@@ -78,3 +78,34 @@ async fn what_is_not_ordered_is_said() {
         request(&key, Method::POST, &format!("/api/v1/cpes/{id}/reboot"), Some(json!({ "confirm": true })));
     bed.send(ask).await.problem(StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_test_is_ordered_within_bounds() {
+    let bed = Bed::new().await;
+    let id = device(&bed).await;
+    let ping = format!("/api/v1/cpes/{id}/ping");
+    for (wrong, field) in [
+        (json!({ "host": "a b" }), "host name"),
+        (json!({ "host": "-f" }), "host name"),
+        (json!({ "host": "10.0.0.1", "count": 65 }), "between 1 and 64"),
+        (json!({ "host": "10.0.0.1", "size": 65_000 }), "between 1 and 1500"),
+        (json!({ "host": "10.0.0.1", "timeout_ms": 4_000_000 }), "between 100 and 10000"),
+    ] {
+        let said = bed.post(&ping, wrong).await.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(said.contains(field), "{said}");
+    }
+    let got = bed.post(&ping, json!({ "host": "10.0.0.1", "count": 7 })).await;
+    assert_eq!(got.status, StatusCode::ACCEPTED);
+    let order = got.json();
+    assert_eq!((&order["kind"], &order["findings"]), (&json!("ping"), &json!(null)));
+    assert_eq!(order["order"]["count"], 7);
+    // One at a time, whichever it is.
+    let trace = format!("/api/v1/cpes/{id}/traceroute");
+    bed.post(&trace, json!({ "host": "10.0.0.1" })).await.problem(StatusCode::CONFLICT);
+    bed.post(&format!("/api/v1/device-orders/{}/cancel", order["id"]), json!({})).await;
+    let got = bed.post(&trace, json!({ "host": "10.0.0.1", "hops": 12 })).await.json();
+    assert_eq!((&got["kind"], &got["order"]["hops"]), (&json!("traceroute"), &json!(12)));
+    let key = bed.key_for(&[Permission::Read]).await;
+    let ask = request(&key, Method::POST, &ping, Some(json!({ "host": "10.0.0.1" })));
+    bed.send(ask).await.problem(StatusCode::FORBIDDEN);
+}

@@ -1,0 +1,162 @@
+//! What came of a test that the device ran: which of its leaves are read, and what is said of them.
+
+use crate::{
+    Effect, OrderNews,
+    diagnose::{Diagnosing, Wanted, Way},
+    diagnosis::{Diagnosis, MOST_ROWS, NotTaken, Progress, Reported, error_words, findings, plain},
+    order::{Order, OrderState, RefreshedValue},
+    talk::NameInfo,
+    work::{Move, Work},
+};
+use types::names_a_secret;
+
+impl Work<'_> {
+    /// Which of the names that the device lists are results.
+    pub(crate) fn test_listed(
+        &mut self,
+        order: &Order,
+        asked: &Diagnosis,
+        object: &str,
+        listed: &[NameInfo],
+    ) {
+        let profile = self.profile_or_nominee();
+        let Some((names, _)) = profile.as_ref().and_then(|profile| profile.diagnostic(asked.name())) else {
+            return;
+        };
+        let listed: Vec<&str> = listed
+            .iter()
+            .filter(|name| !name.path.ends_with('.') && !names_a_secret(&name.path))
+            .filter_map(|name| name.path.strip_prefix(object))
+            .collect();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        // The inputs too: what the device has of them is what it tested.
+        for (word, leaves) in names.inputs.iter().chain(&names.results) {
+            if let Some(leaf) = leaves.0.iter().find(|leaf| listed.contains(&leaf.as_str())) {
+                wanted.push(Wanted { path: format!("{object}{leaf}"), word: word.clone(), row: None });
+            }
+        }
+        let table = names.table.as_deref().unwrap_or_default();
+        let mut rows: Vec<(u32, &str)> = listed
+            .iter()
+            .filter(|_| !table.is_empty())
+            .filter_map(|name| name.strip_prefix(table)?.split_once('.'))
+            .filter_map(|(row, leaf)| Some((row.parse().ok()?, leaf)))
+            .collect();
+        rows.sort_unstable();
+        let mut numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
+        numbers.dedup();
+        let cut = numbers.len() > MOST_ROWS;
+        numbers.truncate(MOST_ROWS);
+        for (at, number) in numbers.iter().enumerate() {
+            for (word, leaves) in &names.rows {
+                let has = |leaf: &&String| rows.binary_search(&(*number, leaf.as_str())).is_ok();
+                if let Some(leaf) = leaves.0.iter().find(has) {
+                    let path = format!("{object}{table}{number}.{leaf}");
+                    wanted.push(Wanted { path, word: word.clone(), row: Some(at) });
+                }
+            }
+        }
+        self.with_test(&order.key, |test| (test.wanted, test.cut) = (Some(wanted), cut));
+    }
+
+    /// Everything was read.
+    pub(crate) fn test_over(&mut self, order: &Order, asked: &Diagnosis, test: &Diagnosing) -> Move {
+        let (now, key) = (self.now, &order.key);
+        let running = self.open_order(key).and_then(|open| open.running.clone()).unwrap_or_default();
+        let mut reported = Reported { cut: test.cut, ..Reported::default() };
+        for one in test.wanted.iter().flatten() {
+            let Some(value) = test.values.iter().find(|value| value.path == one.path) else { continue };
+            match one.row {
+                None => reported.once.insert(one.word.clone(), value.value.clone()),
+                Some(row) => {
+                    if reported.rows.len() <= row {
+                        reported.rows.resize_with(row + 1, Default::default);
+                    }
+                    reported.rows[row].insert(one.word.clone(), value.value.clone())
+                }
+            };
+        }
+        let fresh: Vec<RefreshedValue> = test
+            .values
+            .iter()
+            .map(|value| RefreshedValue {
+                path: value.path.clone(),
+                value: Some(value.value.clone()),
+                kind: value.kind,
+                writable: None,
+            })
+            .collect();
+        if !fresh.is_empty() {
+            self.effect(Effect::RecordRefreshed(fresh));
+        }
+        let of = reported.once.get("host").map(|host| plain(host, 80)).unwrap_or_default();
+        if !asked.is_about(&of) {
+            let has = match of.as_str() {
+                "" => "the router does not tell whom it tested".to_owned(),
+                of => format!("what the router has is the result for {of}"),
+            };
+            let text = format!(
+                "Not proved: {has}, and {} was asked for. Somebody else asked it meanwhile, or it did not take the name. It \
+                 is not shown as the result of this order.",
+                asked.host()
+            );
+            self.order_over(key, OrderState::Failed, text);
+            return Move::Again;
+        }
+        let found = findings(asked, &reported);
+        let state = test.state.as_deref().unwrap_or_default();
+        let (outcome, mut text) = match Progress::read(state) {
+            Progress::Complete => (OrderState::Done, found.sentence()),
+            Progress::Error(word) => {
+                let text = format!("The router {}.", error_words(&word));
+                let also =
+                    if reported.rows.is_empty() { String::new() } else { format!(" {}", found.sentence()) };
+                (OrderState::Failed, format!("{text}{also}"))
+            }
+            Progress::Running | Progress::Forgotten => {
+                let minutes = now.since(running.asked_at).as_secs() / 60;
+                let text = format!(
+                    "The router never said that it had finished: {minutes} min after it was asked its state still reads \
+                     {state:?}. What it has so far: {}",
+                    found.sentence()
+                );
+                (OrderState::Failed, text)
+            }
+        };
+        let also = [not_taken_sentence(found.not_taken()), way_sentence(&running.way, found.interface())];
+        for sentence in also.into_iter().flatten() {
+            text.push(' ');
+            text.push_str(&sentence);
+        }
+        let values = u32::try_from(test.values.len()).unwrap_or(0);
+        self.end_order(OrderNews { values, findings: Some(found), ..OrderNews::new(key, outcome, text) });
+        Move::Again
+    }
+}
+
+/// Which of the inputs the device did not take.
+fn not_taken_sentence(not_taken: &[NotTaken]) -> Option<String> {
+    let each = |one: &NotTaken| match &one.has {
+        Some(has) => format!("{} {} (it has {has})", one.asked, one.what),
+        None => format!("{} {} (it shows no such setting)", one.asked, one.what),
+    };
+    let all: Vec<String> = not_taken.iter().map(each).collect();
+    (!all.is_empty()).then(|| format!("The router did not take: {}.", all.join("; ")))
+}
+
+/// Which way the test took, where that is not the connection of the service, read back as written.
+fn way_sentence(way: &Way, has: Option<&str>) -> Option<String> {
+    let bare = |path: &str| path.trim_end_matches('.').to_owned();
+    match (way, has) {
+        (Way::Service(asked), Some(has)) if bare(asked) == bare(has) => None,
+        (Way::Service(asked), Some(has)) => Some(format!(
+            "Not proved which way it took: it was to go over {asked}, the service's connection, and the router names {has}."
+        )),
+        (Way::Service(asked), None) => Some(format!(
+            "Not proved which way it took: it was to go over {asked}, the service's connection, and the router does not name \
+             it again."
+        )),
+        (way, Some(has)) => way.sentence().map(|text| format!("{text} The router names {has}.")),
+        (way, None) => way.sentence(),
+    }
+}
