@@ -1,5 +1,7 @@
 //! What the tests of the binary share.
 
+pub(crate) mod demo;
+
 /// A port that stays free until the test takes it: nobody who connects somewhere is handed one from there.
 pub(crate) fn free_port() -> u16 {
     use rand::Rng;
