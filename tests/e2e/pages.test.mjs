@@ -36,14 +36,14 @@ for (const wanted of PAGES) {
 
 /**
  * Serves the list without ids in its rows, without the rows that hold `gone()`, and with `above()` more rows on top;
- * each answer has a number.
+ * each answer has a number. Says how many were begun so far.
  */
 async function serve(page, path, part, gone, above = () => 0) {
-  let served = 0;
+  let begun = 0;
   await page.route(`**${path}`, async (route) => {
     if (route.request().headers()["hx-request"] !== "true") return route.fallback();
+    const served = (begun += 1);
     const response = await route.fetch();
-    served += 1;
     const body = await page.evaluate(
       ([html, part, gone, above, served]) => {
         const text = new DOMParser().parseFromString(html, "text/html");
@@ -62,15 +62,13 @@ async function serve(page, path, part, gone, above = () => 0) {
     );
     await route.fulfill({ response, body });
   });
+  return () => begun;
 }
 
-/** Makes the part of the page read itself again, as an event does, and waits until an answer of `serve` is shown. */
-async function readAgain(page, part) {
-  const before = await page.evaluate((part) => {
-    const now = document.querySelector(part);
-    window.htmx.trigger(now, "sse:sync");
-    return Number(now.dataset.served ?? 0);
-  }, part);
+/** Makes the part of the page read itself again, as an event does, and waits until an answer of `serve` begun since is shown. */
+async function readAgain(page, part, begun) {
+  const before = begun();
+  await page.evaluate((part) => window.htmx.trigger(document.querySelector(part), "sse:sync"), part);
   await page.waitForFunction(([part, before]) => Number(document.querySelector(part)?.dataset.served ?? 0) > before, [part, before]);
 }
 
@@ -81,18 +79,18 @@ test("pages: the focus survives live updates, and a row that goes leaves it to i
   await page.locator("#olts tbody tr").first().waitFor({ timeout: DEVICE_MS });
   // No ids in the rows: the same link is found by what it is.
   let gone = "";
-  await serve(page, "/olts", "#olts", () => gone);
-  await readAgain(page, "#olts");
+  const begun = await serve(page, "/olts", "#olts", () => gone);
+  await readAgain(page, "#olts", begun);
   const link = page.locator("#olts tbody tr").first().locator("a").nth(1);
   const href = await link.getAttribute("href");
   assert.equal(await link.getAttribute("id"), null);
   await link.focus();
-  await readAgain(page, "#olts");
+  await readAgain(page, "#olts", begun);
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), href);
 
   // The OLT is gone: the row in its place has the focus, or, as here, the part that held it. No button of another row.
   gone = await page.locator("#olts tbody tr").first().locator("td.t a").innerText();
-  await readAgain(page, "#olts");
+  await readAgain(page, "#olts", begun);
   await page.waitForFunction((gone) => !document.querySelector("#olts tbody")?.textContent.includes(gone), gone);
   const has = await page.evaluate(() => ({
     in: document.querySelector("#olts").contains(document.activeElement),
@@ -110,13 +108,13 @@ test("pages: what has the focus stays where the eye has it when rows come in abo
   await live(page);
   await page.locator("#olts tbody tr").first().waitFor({ timeout: DEVICE_MS });
   let above = 0;
-  await serve(page, "/olts", "#olts", () => "", () => above);
-  await readAgain(page, "#olts");
+  const begun = await serve(page, "/olts", "#olts", () => "", () => above);
+  await readAgain(page, "#olts", begun);
   const link = page.locator("#olts tbody tr").last().locator("a").first();
   const href = await link.getAttribute("href");
   await link.focus();
   above = 60;
-  await readAgain(page, "#olts");
+  await readAgain(page, "#olts", begun);
   const has = await page.evaluate(() => {
     const { top, bottom } = document.activeElement.getBoundingClientRect();
     return { href: document.activeElement.getAttribute("href"), rows: document.querySelectorAll("#olts tbody tr").length, seen: bottom > 0 && top < innerHeight };

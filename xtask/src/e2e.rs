@@ -12,7 +12,7 @@ use crate::proc;
 use crate::report::Skip;
 
 /// All browser tests together take a few minutes.
-const LIMIT: Duration = Duration::from_secs(1_200);
+const LIMIT: Duration = Duration::from_secs(2_400);
 
 /// What the browser tests came to.
 pub(crate) enum Outcome {

@@ -30,12 +30,20 @@ fn target(url: Option<String>) -> ConnectionRequestTarget {
         allowed: vec!["127.20.0.0/16".parse::<Cidr>().expect("network")],
         known_at: [9, 10, 11].map(|host| IpAddr::from([127, 20, 3, host])).to_vec(),
         behind_nat: Vec::new(),
-        connect_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(20),
     }
 }
 
+/// What is waited for an answer that does not come.
+const SHORT: Duration = Duration::from_millis(500);
+
 async fn ask(url: &str) -> Outcome {
-    let requester = HttpConnectionRequester::default().with_answer_within(Duration::from_millis(500));
+    ask_for(url, PATIENCE).await
+}
+
+/// The same of somebody who waits so long for each answer.
+async fn ask_for(url: &str, answer_within: Duration) -> Outcome {
+    let requester = HttpConnectionRequester::default().with_answer_within(answer_within);
     timeout(PATIENCE, requester.request(target(Some(url.into())))).await.expect("always an outcome")
 }
 
@@ -348,18 +356,18 @@ async fn nobody_there_is_unreachable() {
 #[tokio::test]
 async fn connected_without_an_http_answer_is_a_timeout() {
     let (silent, _) = device(|mut call| async move { while call.request().await.is_some() {} }).await;
-    assert_eq!(ask(&silent).await, Outcome::Timeout);
+    assert_eq!(ask_for(&silent, SHORT).await, Outcome::Timeout);
     let (closes, _) = device(|mut call| async move {
         call.request().await;
     })
     .await;
-    assert_eq!(ask(&closes).await, Outcome::Timeout);
+    assert_eq!(ask_for(&closes, SHORT).await, Outcome::Timeout);
     let (babbles, _) = device(|mut call| async move {
         call.request().await;
         while call.stream.write_all(b"SSH-2.0-dropbear and more\n").await.is_ok() {}
     })
     .await;
-    assert_eq!(ask(&babbles).await, Outcome::Timeout);
+    assert_eq!(ask_for(&babbles, SHORT).await, Outcome::Timeout);
     let (drips, _) = device(|mut call| async move {
         call.request().await;
         let mut tick = tokio::time::interval(Duration::from_millis(20));
@@ -368,7 +376,7 @@ async fn connected_without_an_http_answer_is_a_timeout() {
         }
     })
     .await;
-    assert_eq!(ask(&drips).await, Outcome::Timeout);
+    assert_eq!(ask_for(&drips, SHORT).await, Outcome::Timeout);
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn lead(quirks: &str) {
         allowed: vec!["127.22.0.0/16".parse().expect("network")],
         known_at: vec![address],
         behind_nat: Vec::new(),
-        connect_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(20),
     };
     let wrong = ConnectionRequestTarget { password: Secret::new("guess"), ..target.clone() };
     assert_eq!(requester.request(wrong).await, ConnectionRequestOutcome::Unauthorized, "{quirks}");

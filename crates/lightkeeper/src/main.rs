@@ -26,6 +26,10 @@ use std::{
 use store::Store;
 use tracing_subscriber::EnvFilter;
 
+/// Of each thread that works, bytes. Use cases are deep, and deeper in a build that is not optimised; what is not used of
+/// it costs nothing.
+const STACK: usize = 8 << 20;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -116,8 +120,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
     let code = runtime.block_on(command(cli.command, config));
     // A blocking call that hangs (a name server, a dead disk) must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(2));

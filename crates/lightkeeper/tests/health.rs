@@ -103,9 +103,9 @@ fn a_node_without_a_port_says_what_it_does_and_is_not_healthy_when_it_does_not()
     let sign = std::fs::read_dir(data.path().join("alive"))
         .expect("a folder")
         .flatten()
-        .next()
-        .expect("a sign")
-        .path();
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
+        .expect("a sign");
     let text = std::fs::read_to_string(&sign).expect("readable");
     let mut value: serde_json::Value = serde_json::from_str(&text).expect("a sign");
     value["at"] = (value["at"].as_i64().expect("a time") - 60_000).into();

@@ -34,9 +34,9 @@ const HITS: usize = AIMED - 1;
 const LINES: usize = 5;
 /// Longest time until everything is as the scenario expects, in seconds. CPEs that found nobody there come back less and
 /// less often.
-const WITHIN_S: &str = "600";
+const WITHIN_S: &str = "1200";
 /// Longest wait for the moment of a kill.
-const MOMENT_LIMIT: Duration = Duration::from_secs(120);
+const MOMENT_LIMIT: Duration = Duration::from_secs(600);
 
 /// When the product is killed.
 #[derive(Debug, Clone, Copy)]

@@ -33,7 +33,7 @@ use tokio::{
 };
 use types::Secret;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 // ---- servers ----------------------------------------------------------------------------------------------------
 

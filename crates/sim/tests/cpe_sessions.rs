@@ -50,7 +50,9 @@ async fn settled(fleet: &FleetHandle, serial: Serial, condition: impl Fn(&sim::r
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect("the device settles in time");
+    tokio::time::timeout(std::time::Duration::from_secs(120), wait)
+        .await
+        .expect("the device settles in time");
 }
 
 fn ended(record: &sim::record::CpeRecord) -> usize {
@@ -203,7 +205,7 @@ async fn a_device_without_power_does_not_listen() {
     TcpStream::connect(address).await.expect("it listens");
     fleet.power_off(serial(4)).expect("known");
     let closed = async { while TcpStream::connect(address).await.is_ok() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(10), closed).await.expect("it stops listening");
+    tokio::time::timeout(std::time::Duration::from_secs(120), closed).await.expect("it stops listening");
     fleet.shutdown().await;
 }
 

@@ -92,7 +92,8 @@ async fn whoever_takes_nothing_of_the_answer_is_cut_off() {
 
 #[tokio::test]
 async fn idle_connections_fill_their_own_limit_and_then_make_room() {
-    let limits = WebLimits { max_connections_per_address: 5, head_within: Duration::from_secs(3), ..hasty() };
+    let limits =
+        WebLimits { max_connections_per_address: 5, head_within: Duration::from_secs(15), ..hasty() };
     let served = Served::start(limits, &[]).await;
     let mut idle = Vec::new();
     for _ in 0..5 {

@@ -70,7 +70,7 @@ export async function openPage(browser, options = {}) {
     hasTouch: width < 600,
     serviceWorkers: "block",
   });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(45_000);
   const page = await context.newPage();
   const found = [];
   const home = baseURL ? new URL(baseURL).host : null;

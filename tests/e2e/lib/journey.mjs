@@ -33,7 +33,7 @@ export async function stay(page) {
 export const live = (page) => page.locator(".lk-live", { hasText: /^Live$/ }).waitFor({ state: "attached" });
 
 /** Waits for a text within a part of the page, that may be replaced meanwhile. */
-export async function shows(page, selector, text, { timeout = 20_000 } = {}) {
+export async function shows(page, selector, text, { timeout = 45_000 } = {}) {
   await page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout, state: "attached" });
 }
 

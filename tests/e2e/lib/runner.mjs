@@ -93,7 +93,11 @@ async function runOne(one, browser, instance, output) {
     if (!(error instanceof Skipped)) await photograph(pages, one.name, output);
     throw error;
   } finally {
-    for (const page of pages) await page.context().close().catch(() => {});
+    for (const page of pages) {
+      // What a handler of a request is in the middle of ends with its page, and is nobody's failure.
+      await page.unrouteAll({ behavior: "ignoreErrors" }).catch(() => {});
+      await page.context().close().catch(() => {});
+    }
   }
 }
 

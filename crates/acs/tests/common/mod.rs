@@ -29,7 +29,7 @@ use tokio::{
 use types::{CpeId, Secret, SystemClock};
 
 /// Nothing in these tests takes this long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the application was told.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,6 +15,9 @@ use store::{OltProtocol, Slot, StoreError, leases::Lease, olts, rows};
 use tokio::time::Instant;
 use types::OltId;
 
+/// The place of whoever reads an OLT, and when the last reading that was stored began.
+pub(super) type Look = Arc<tokio::sync::Mutex<Option<Instant>>>;
+
 /// A queue and what it writes down.
 #[derive(Clone)]
 pub(crate) struct OltLine {
@@ -38,6 +41,8 @@ pub(crate) struct OltRegistry {
     /// Leases that this node holds.
     pub(super) leases: Mutex<HashMap<OltId, Lease>>,
     wake: tokio::sync::Notify,
+    /// Whoever reads an OLT has its place here meanwhile.
+    looks: Mutex<HashMap<OltId, Look>>,
     /// Who asks which OLT something now.
     pub(super) turns: super::turns::Turns,
     /// About the light of ONUs.
@@ -49,6 +54,11 @@ pub(crate) struct OltRegistry {
 impl OltRegistry {
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OltId, (i64, OltLine)>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of whoever reads this OLT.
+    pub(super) fn look_at(&self, olt: OltId) -> Look {
+        Arc::clone(self.looks.lock().unwrap_or_else(PoisonError::into_inner).entry(olt).or_default())
     }
 
     /// The queue goes; what it is doing is finished first.
@@ -70,15 +80,16 @@ impl App {
     /// The queue of an OLT, started when first needed.
     pub(crate) async fn olt_line(&self, row: &rows::Olt) -> Result<OltLine, AppError> {
         if let Some((version, line)) = self.olts().map().get(&row.id)
-            && *version == row.version
+            && *version >= row.version
         {
+            // Newer than the row in hand: the OLT was changed since that was read, and is spoken to as it is now.
             return Ok(line.clone());
         }
         let line = self.open_line(row).await?;
         // Another task may have been quicker; then its line is used and ours is dropped unused.
         let mut map = self.olts().map();
         match map.get(&row.id) {
-            Some((version, other)) if *version == row.version => Ok(other.clone()),
+            Some((version, other)) if *version >= row.version => Ok(other.clone()),
             _ => {
                 map.insert(row.id, (row.version, line.clone()));
                 Ok(line)

@@ -3,7 +3,7 @@
 use crate::support::{
     bed::Bed,
     eventually,
-    olt::{Node, PON, authorised, change, detected, ends_as, known_olt, onu_of, read, task_row},
+    olt::{Node, PON, authorised, change, detected, dying_at, ends_as, known_olt, onu_of, read, task_row},
     world::{self, service_row, with_policy},
 };
 use app::{AppError, OnuChange};
@@ -69,7 +69,7 @@ async fn a_change_goes_on_after_the_process_died_at_any_line(bed: &Bed) {
                         OnuChange::Replace { serial: new, untagged: None }
                     }
                 };
-                let fault = sim.handle().inject(Fault::once(line, kind.clone())).expect("a pattern");
+                let fault = sim.handle().inject(dying_at(line, kind.clone())).expect("a pattern");
                 let task = change(&node, onu.id, order).await.expect("ordered");
                 eventually(&format!("the OLT stops at {line}"), || async {
                     (sim.handle().struck(fault) > 0).then_some(())

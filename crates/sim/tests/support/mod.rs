@@ -79,7 +79,7 @@ impl FakeAcs {
 
     /// The next request of a device.
     pub(crate) async fn next(&mut self) -> Received {
-        tokio::time::timeout(Duration::from_secs(20), self.received.recv())
+        tokio::time::timeout(Duration::from_secs(120), self.received.recv())
             .await
             .expect("a request in time")
             .expect("open")

@@ -20,7 +20,7 @@ use types::{ProxyNetwork, SystemClock};
 use web::{WebLimits, WebServer, WebState};
 
 /// Far above anything that works.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 struct NobodyThere;
 

@@ -9,7 +9,7 @@ pub(crate) mod world;
 use std::{future::Future, time::Duration};
 
 /// Far above anything that works, far below the patience of a person.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Looks until there is something to see. What is waited for here happens behind real sockets or in a worker of the
 /// application, and shows itself only in the database; a change on the bus comes before or after the commit of

@@ -2,8 +2,8 @@
 
 use super::{bed::Bed, eventually, world::Calls};
 use app::{App, AppError, AuthoriseFor, AuthoriseRequest, DryRun, NewOlt, OltDefaults, OnuChange};
-use sim::olt::{Listen, Model, OltSpec, Onu, Preset, SimOlt, Timing};
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use sim::olt::{Fault, FaultKind, Listen, Model, OltSpec, Onu, Preset, SimOlt, Timing};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use store::{OltProtocol, OltTaskState, onus, rows};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ impl Node {
     pub(crate) async fn start(bed: &Bed, name: &str) -> Node {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
+            .thread_stack_size(8 << 20)
             .enable_all()
             .build()
             .expect("a runtime");
@@ -76,7 +77,12 @@ impl Node {
 
     /// As by `kill -9`: nothing is finished, nothing is said.
     pub(crate) fn kill(mut self) {
-        self.die();
+        if let Some(runtime) = self.runtime.take() {
+            // It must be dead before the test goes on: a worker that has not noticed might still renew a lease. A runtime
+            // is not waited for on a thread of another.
+            let dying = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(10)));
+            dying.join().expect("it dies");
+        }
     }
 
     fn die(&mut self) {
@@ -108,7 +114,9 @@ pub(crate) async fn sim_olt_of(
     protocol: OltProtocol,
     at: Option<SocketAddr>,
 ) -> SimOlt {
-    let any = at.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    // An address of this test's own: a port that is given back is nobody else's until it is asked for again.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let any = at.unwrap_or(SocketAddr::from(([127, 64 | (high >> 7), high & 127, low.clamp(1, 254)], 0)));
     let spec = OltSpec {
         model,
         users: vec![sim::olt::UserSpec { name: USER.to_owned(), password: Secret::new(OLT_PASSWORD) }],
@@ -123,6 +131,14 @@ pub(crate) async fn sim_olt_of(
         ..OltSpec::default()
     };
     SimOlt::start(spec, Arc::new(bed.clock.clone())).await.expect("the simulated OLT starts")
+}
+
+/// What keeps a process at a line until it is killed there: cut off once, it would go on by itself before long.
+pub(crate) fn dying_at(line: &str, what: FaultKind) -> Fault {
+    match what {
+        FaultKind::CutBefore => Fault::times(line, 0, what),
+        other => Fault::once(line, other),
+    }
 }
 
 pub(crate) fn address(sim: &SimOlt) -> SocketAddr {

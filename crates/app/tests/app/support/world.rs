@@ -53,8 +53,10 @@ impl Calls {
 #[async_trait::async_trait]
 impl ConnectionRequester for Calls {
     async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome {
+        // Before anybody can see the call: whoever does may change what the next one meets.
+        let hangs = self.0.hangs.load(Ordering::SeqCst);
         self.0.made.lock().expect("lock").push(target);
-        if self.0.hangs.load(Ordering::SeqCst) {
+        if hangs {
             std::future::pending::<()>().await;
         }
         self.0.answer.lock().expect("lock").unwrap_or(ConnectionRequestOutcome::Accepted)
