@@ -244,12 +244,6 @@ impl Device {
         Device { session: None, ..self.clone() }
     }
 
-    /// This device, as last heard of as `other` was: nothing else of it is different.
-    pub fn heard_as(self, other: &Device) -> Device {
-        let clock = ClockFacts { reported: other.clock.reported.clone(), ..self.clock };
-        Device { last_inform_at: other.last_inform_at, next_inform_by: other.next_inform_by, clock, ..self }
-    }
-
     /// Which layers differ from this intent, by hash, or are not verified.
     pub(crate) fn layer_is_current(&self, layer: Layer, hash: Option<&str>) -> bool {
         hash.is_some() && self.in_force(layer) == hash

@@ -550,24 +550,18 @@ fn clipped(value: String) -> String {
 }
 
 async fn start_timers(tx: &Tx, cpe: CpeId, timers: &[(String, UtcMs)]) -> Result<(), StoreError> {
+    use cpe_timers::Column;
     let timers = last_per_key(
         timers.iter().map(|(timer, at)| CpeTimer { cpe_id: cpe, timer: timer.clone(), at: *at }),
         |row| row.timer.clone(),
     );
-    put_timers(tx, timers).await
-}
-
-/// Starts timers, or moves those that run.
-pub(crate) async fn put_timers(tx: &Tx, timers: Vec<CpeTimer>) -> Result<(), StoreError> {
-    use cpe_timers::Column;
-    for some in timers.chunks(rows_per_statement::<CpeTimer>()) {
-        cpe_timers::Entity::insert_many(some.iter().cloned().map(CpeTimer::into_active))
-            .on_conflict(
-                OnConflict::columns([Column::CpeId, Column::Timer]).update_column(Column::At).to_owned(),
-            )
-            .exec_without_returning(tx.db())
-            .await?;
+    if timers.is_empty() {
+        return Ok(());
     }
+    cpe_timers::Entity::insert_many(timers.into_iter().map(CpeTimer::into_active))
+        .on_conflict(OnConflict::columns([Column::CpeId, Column::Timer]).update_column(Column::At).to_owned())
+        .exec_without_returning(tx.db())
+        .await?;
     Ok(())
 }
 

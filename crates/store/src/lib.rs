@@ -12,7 +12,6 @@
 mod address;
 mod cell;
 pub mod claims;
-pub mod contacts;
 pub mod cpes;
 pub mod customers;
 mod db;
@@ -47,7 +46,6 @@ mod unit;
 pub mod users;
 mod words;
 
-pub use cell::RawJson;
 pub use db::{Db, Tx};
 pub use error::{Guarded, SchemaProblem, StartError, StoreError};
 pub use open::{Store, StoreConfig};

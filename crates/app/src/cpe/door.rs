@@ -1,12 +1,10 @@
 //! Where CPEs come in: who is it, may it speak, which service is it, and its session.
 
 use super::{
-    cells::LiveSlot,
     challenged::CHALLENGE_REMEMBERED,
     confirm::Ask,
-    contact::{Contact, Left, Record},
     identity::{Claims, Resolved, claimed_serials},
-    live::Live,
+    live::{Live, LiveSlot},
 };
 use crate::{
     App, AppError,
@@ -16,7 +14,7 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd, State};
+use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd};
 use std::net::IpAddr;
 use store::{Slot, StoreError, cpes, onus, rows};
 use types::{CpeId, CpeSessionId, UtcMs};
@@ -93,10 +91,6 @@ impl App {
             Found::Row(row) => *row,
             Found::Not(begin) => return Ok(begin),
         };
-        if self.is_asked_first(&row, &peer) {
-            self.challenge(row.id, peer.address);
-            return Ok(Begin::Challenge);
-        }
         let ahead = self.ask_ahead(&row, &inform, &peer).await?;
         let slot = self.live().cell(row.id).lock_owned().await;
         let stored = match slot.as_ref() {
@@ -111,18 +105,6 @@ impl App {
             (ahead, _) => ahead.map(|(_, resolved)| resolved),
         };
         self.enter(slot, stored, resolved, inform, peer).await
-    }
-
-    /// A device with a secret of its own comes without it from where it always comes from: HTTP devices show one only when
-    /// they are asked, so whatever else is known of it, it is asked.
-    fn is_asked_first(&self, row: &rows::Cpe, peer: &Peer) -> bool {
-        peer.identity.level != AuthLevel::Own
-            && !self.challenged().recently(row.id, peer.address, self.now(), CHALLENGE_REMEMBERED)
-            && row.peer_address == peer.address.to_string()
-            && row.machine.read::<Device>().is_ok_and(|device| {
-                device.ownership.written_at.is_some()
-                    && device.connection.peer.as_deref() == Some(row.peer_address.as_str())
-            })
     }
 
     /// A device that showed its own secret, has a service and has no session open: it is read once, and nobody else works
@@ -187,18 +169,7 @@ impl App {
                 .await?;
         }
         match (slot.as_mut(), stored) {
-            (Some(live), _) => {
-                // The session that it had is over, whatever comes of it.
-                if let Some(Record::Unwritten(before)) = live.record.take() {
-                    let over = rows::CpeSession {
-                        ended_at: Some(self.now()),
-                        outcome: Some(word(SessionEnd::Torn)),
-                        ..*before
-                    };
-                    self.record_session(over).await?;
-                }
-                self.read_intents(live).await?;
-            }
+            (Some(live), _) => self.read_intents(live).await?,
             (None, Some(stored)) if pin.is_none() => *slot = Some(stored),
             (None, _) => *slot = Some(self.load(cpe).await?),
         }
@@ -213,6 +184,7 @@ impl App {
             };
         }
         let events: Vec<String> = inform.events.iter().map(|e| e.code.chars().take(64).collect()).collect();
+        // Before the machine hears of it: whoever finds a device in the middle of something also finds its session.
         let session = rows::CpeSession {
             cpe_id: cpe,
             began_at: self.now(),
@@ -222,17 +194,10 @@ impl App {
             node: self.process().to_owned(),
             ..Default::default()
         };
-        let rests = slot.as_ref().is_some_and(|live| live.device.state() == State::Active);
-        let record = if rests {
-            Record::Unwritten(Box::new(session))
-        } else {
-            // Before the machine hears of it: whoever finds a device in the middle of something also finds its session.
-            Record::Written(self.record_session(session).await?)
-        };
-        let id = record.written();
-        if let Some(live) = slot.as_mut() {
-            live.record = Some(record);
-        }
+        let id = self
+            .store()
+            .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
+            .await?;
         let heard = provisioning::Peer { address: peer.address, auth };
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
         let service = link.service().filter(|_| first);
@@ -255,10 +220,6 @@ impl App {
             detail: Vec::new(),
             spelling,
         })))
-    }
-
-    async fn record_session(&self, session: rows::CpeSession) -> Result<CpeSessionId, StoreError> {
-        self.store().write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await })).await
     }
 
     /// How the family of this device wants its messages spelled: of the profile in use, else of the one that its identity
@@ -631,8 +592,7 @@ struct Session {
     app: App,
     cpe: CpeId,
     number: u64,
-    /// Its record, if it is written.
-    id: Option<CpeSessionId>,
+    id: CpeSessionId,
     requests: i64,
     faults: i64,
     detail: Vec<String>,
@@ -653,9 +613,7 @@ impl Session {
             }
             (event, _) => event,
         };
-        let fed = self.app.feed_locked(self.cpe, &mut slot, event).await;
-        self.id = slot.as_ref().and_then(|live| live.record.as_ref()).and_then(Record::written).or(self.id);
-        match fed {
+        match self.app.feed_locked(self.cpe, &mut slot, event).await {
             Ok(fed) => {
                 let next = fed.next.unwrap_or(Next::Done);
                 if let Next::Request(request) = &next {
@@ -672,35 +630,6 @@ impl Session {
                 Next::Done
             }
         }
-    }
-}
-
-impl Session {
-    /// Writes down what this session brought so far.
-    async fn note(&mut self) -> Result<(), AppError> {
-        let detail = serde_json::json!(self.detail);
-        let cell = self.app.live().cell(self.cpe);
-        let mut slot = cell.lock().await;
-        let live = slot.as_mut().filter(|live| live.session == Some(self.number));
-        if let Some(live) = live
-            && let Some(session) = live.record.as_ref().and_then(Record::unwritten).cloned()
-        {
-            let session = rows::CpeSession { detail, ..session };
-            let id = self.app.record_session(session).await?;
-            (live.record, self.id) = (Some(Record::Written(id)), Some(id));
-            return Ok(());
-        }
-        drop(slot);
-        let Some(id) = self.id else {
-            return Err(AppError::Conflict(
-                "The session is over; what it brought is to be told again.".to_owned(),
-            ));
-        };
-        let noted = self
-            .app
-            .store()
-            .write(move |tx| Box::pin(async move { cpes::note_session(tx, id, &detail).await }));
-        Ok(noted.await?)
     }
 }
 
@@ -743,58 +672,51 @@ impl CpeSession for Session {
             self.detail.pop();
         }
         self.detail.push(text.chars().take(300).collect());
-        if said_once && let Err(error) = self.note().await {
-            self.detail.pop();
-            return Err(error);
+        if said_once {
+            let (id, detail) = (self.id, serde_json::json!(self.detail));
+            let stored = self
+                .app
+                .store()
+                .write(move |tx| Box::pin(async move { cpes::note_session(tx, id, &detail).await }));
+            if let Err(error) = stored.await {
+                self.detail.pop();
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 
     async fn end(self: Box<Self>, how: SessionEnd) {
-        let Session { app, cpe, number, mut id, requests, faults, detail, spelling: _ } = *self;
+        let Session { app, cpe, number, id, requests, faults, detail, spelling: _ } = *self;
         let cell = app.live().cell(cpe);
-        let mut left = None;
         {
             let mut slot = cell.lock().await;
             if slot.as_ref().and_then(|live| live.session) == Some(number) {
                 if let Some(live) = slot.as_mut() {
                     live.session = None;
                 }
-                match app.feed_locked(cpe, &mut slot, Event::SessionEnded(how)).await {
-                    Ok(fed) => left = fed.left,
-                    Err(error) => {
-                        tracing::error!(%cpe, %error, "the end of a session cannot be stored; the next Inform sorts it out");
-                        *slot = None;
-                    }
+                if let Err(error) = app.feed_locked(cpe, &mut slot, Event::SessionEnded(how)).await {
+                    tracing::error!(%cpe, %error, "the end of a session cannot be stored; the next Inform sorts it out");
+                    *slot = None;
                 }
             }
         }
         drop(cell);
         app.live().tidy(cpe);
+        let outcome = match how {
+            SessionEnd::Clean => "clean",
+            SessionEnd::Torn => "torn",
+            SessionEnd::TimedOut => "timed_out",
+            SessionEnd::Lost => "lost",
+        };
         let now = app.now();
         let summary = cpes::SessionSummary {
             ended_at: now,
             requests,
             faults,
-            outcome: word(how),
+            outcome: outcome.to_owned(),
             detail: serde_json::json!(detail),
         };
-        if let Some(Left { record, heard, service }) = left {
-            id = record.as_ref().and_then(Record::written).or(id);
-            let session =
-                record.as_ref().and_then(Record::unwritten).cloned().map(|session| rows::CpeSession {
-                    ended_at: Some(now),
-                    requests,
-                    faults,
-                    outcome: Some(summary.outcome.clone()),
-                    detail: summary.detail.clone(),
-                    ..session
-                });
-            if heard.is_some() || session.is_some() {
-                app.hand_in(Contact { heard, session, service }).await;
-            }
-        }
-        let Some(id) = id else { return };
         let bounds = store::retention::Bounds::default();
         let written = app
             .store()
@@ -809,15 +731,4 @@ impl CpeSession for Session {
             tracing::error!(%cpe, %error, "the record of a session cannot be stored");
         }
     }
-}
-
-/// How a session ended, for its record.
-fn word(how: SessionEnd) -> String {
-    match how {
-        SessionEnd::Clean => "clean",
-        SessionEnd::Torn => "torn",
-        SessionEnd::TimedOut => "timed_out",
-        SessionEnd::Lost => "lost",
-    }
-    .to_owned()
 }

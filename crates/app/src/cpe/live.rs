@@ -4,18 +4,23 @@
 //! being spoken to is kept in memory with what its open session has read; the database holds everything that must
 //! survive. A step that changes nothing durable writes nothing.
 
-use super::contact::{Left, Record};
-use crate::{Actor, App, AppError, Change, ports::Next, secrets::ownership_credentials};
+use super::lessons::Lessons;
+use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::ownership_credentials};
 use profiles::cpe::pattern_of;
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
-    Proof, Reason, ReasonCode, State, Step, Timer,
+    Proof, Reason, ReasonCode, State, Step,
+};
+use serde::Deserialize as _;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
 };
 use store::{
     Guarded, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, onus, rows, services,
     timeline,
 };
-use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
+use types::{CpeId, Secret, Serial, ServiceId, UtcMs};
 
 /// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
 /// the device keeps order, so this is only about nodes that race.
@@ -36,10 +41,6 @@ pub(crate) struct Live {
     orders: Vec<provisioning::Order>,
     /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
     pub(crate) session: Option<u64>,
-    /// Where the record of that session is.
-    pub(super) record: Option<Record>,
-    /// It was heard of, nothing else of it changed, and neither is written yet: when to miss it, if the machine said so.
-    pub(super) heard: Option<Option<(String, UtcMs)>>,
 }
 
 impl Live {
@@ -75,13 +76,80 @@ impl Live {
     }
 }
 
+type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
+/// The place of a device in memory, held by whoever works on it.
+pub(super) type LiveSlot = tokio::sync::OwnedMutexGuard<Option<Live>>;
+
+/// The devices that this node has in memory.
+#[derive(Default)]
+pub(crate) struct LiveDevices {
+    cells: Mutex<HashMap<CpeId, Cell>>,
+    /// Whom this node is calling.
+    called: Mutex<HashSet<CpeId>>,
+    sessions: std::sync::atomic::AtomicU64,
+    telling: tokio::sync::Mutex<()>,
+    /// Services whose devices could not be told of a changed wish.
+    not_told: Lately<ServiceId>,
+    lessons: Lessons,
+}
+
+impl LiveDevices {
+    pub(crate) fn cell(&self, cpe: CpeId) -> Cell {
+        Arc::clone(self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(cpe).or_default())
+    }
+
+    /// Forgets a device nobody speaks to. Called with the cell unlocked.
+    pub(crate) fn tidy(&self, cpe: CpeId) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = cells.get(&cpe).is_some_and(|cell| {
+            Arc::strong_count(cell) == 1
+                && cell.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.session.is_none()))
+        });
+        if idle {
+            cells.remove(&cpe);
+        }
+    }
+
+    /// Takes the one call that a device may get at a time; `None` while another one is under way.
+    pub(crate) fn call(&self, cpe: CpeId) -> Option<Call<'_>> {
+        let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+        called.insert(cpe).then(|| Call(self, cpe))
+    }
+
+    /// The turn to tell devices of changed wishes.
+    pub(crate) async fn telling(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.telling.lock().await
+    }
+
+    /// Services whose devices could not be told of a changed wish lately.
+    pub(crate) fn not_told(&self) -> &Lately<ServiceId> {
+        &self.not_told
+    }
+
+    /// What is known of firmwares.
+    pub(super) fn lessons(&self) -> &Lessons {
+        &self.lessons
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    }
+}
+
+/// A call under way.
+pub(crate) struct Call<'a>(&'a LiveDevices, CpeId);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
 /// What came of an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Fed {
     /// What to do in the open session, if the event was part of one.
     pub(crate) next: Option<Next>,
-    /// What of a session that is over is not written yet.
-    pub(super) left: Option<Left>,
 }
 
 /// What goes into one unit of work.
@@ -99,18 +167,7 @@ struct Write {
     fired: Option<String>,
     audit: Option<rows::AuditEntry>,
     order: Option<(rows::DeviceOrder, Secret)>,
-    /// The session in which this is, if it is the first of it to be written.
-    session: Option<rows::CpeSession>,
     now: UtcMs,
-}
-
-/// What a step leaves to be stored.
-enum ToStore {
-    Nothing,
-    /// That it was heard of, and when to miss it. That may wait for the end of the session: who says nothing of what a
-    /// device was told can be lost with the process and is said again.
-    Contact(Option<(String, UtcMs)>),
-    Now(Box<Write>),
 }
 
 impl Write {
@@ -132,7 +189,7 @@ pub(crate) struct Recorded {
 
 /// What became of a [`Write`].
 enum Applied {
-    Stored(Box<rows::Cpe>, Option<CpeSessionId>),
+    Stored(Box<rows::Cpe>),
     /// A guard did not hold; nothing was written.
     NotAsRead(Guarded),
     /// Another node carried out this timer; nothing was written.
@@ -222,21 +279,17 @@ impl App {
                 Some(fed) => {
                     if live.session.is_none() {
                         // Nothing is kept between sessions, so that nothing can be stale.
-                        let left = slot.take().map(Left::of).transpose()?;
-                        return Ok(Fed { left, ..fed });
+                        *slot = None;
                     }
                     return Ok(fed);
                 }
                 None => {
                     // Another node changed it. Read again, but remember that a session is open here and what was said in it.
+                    let (session, claimed) = (live.session, live.row.claimed_serial);
                     let mut fresh = self.load(cpe).await?;
-                    (fresh.session, fresh.record, fresh.heard) =
-                        (live.session, live.record.take(), live.heard.take());
-                    if fresh.session.is_some() && fresh.row.pon_serial.is_none() {
-                        fresh.row.claimed_serial = live.row.claimed_serial;
-                    }
-                    if fresh.heard.is_some() {
-                        fresh.device = fresh.device.heard_as(&live.device);
+                    fresh.session = session;
+                    if session.is_some() && fresh.row.pon_serial.is_none() {
+                        fresh.row.claimed_serial = claimed;
                     }
                     *slot = Some(fresh);
                 }
@@ -257,7 +310,7 @@ impl App {
         let device = if row.machine.is_null() {
             Device::new(row.created_at)
         } else {
-            row.machine.read().map_err(|error| {
+            Device::deserialize(&row.machine).map_err(|error| {
                 AppError::Internal(format!("the stored state of CPE {cpe} cannot be read: {error}"))
             })?
         };
@@ -267,17 +320,7 @@ impl App {
         let learned = self.lessons_for(&row).await?;
         // The machine knows whether there is any: a device without an order costs no query.
         let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
-        Ok(Live {
-            row,
-            device,
-            intents,
-            credentials,
-            learned,
-            orders,
-            session: None,
-            record: None,
-            heard: None,
-        })
+        Ok(Live { row, device, intents, credentials, learned, orders, session: None })
     }
 
     /// Reads again what is wanted of a device in memory; the device itself is guarded by its version.
@@ -343,14 +386,12 @@ impl App {
         }
         let next = next_of(&step.effects);
         let (was, state, taken) = (live.device.state(), step.next.state(), self.to_record(live, &step));
-        let (to_store, device) = self.to_store(live, event, step, credentials.as_ref(), recorded, now)?;
-        if let ToStore::Contact(timer) = to_store {
-            live.heard = Some(timer);
-        } else if let ToStore::Now(write) = to_store {
+        let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
+        if let Some(write) = write {
             let (urgent, lessons) = (write.is_urgent(), write.learned.clone());
-            let (row, session) = match self.store().write(move |tx| Box::pin(apply(tx, *write))).await {
-                Ok(Applied::Stored(row, session)) => (*row, session),
-                Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None, left: None })),
+            let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
+                Ok(Applied::Stored(row)) => *row,
+                Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None })),
                 Ok(Applied::NotAsRead(Guarded::NotFound)) => {
                     return Err(AppError::NotFound(format!("CPE {} is gone.", live.row.id)));
                 }
@@ -363,10 +404,6 @@ impl App {
                 live.intents = self.intents_of(row.service_id).await?;
             }
             live.row = row;
-            live.heard = None;
-            if let Some(session) = session {
-                live.record = Some(Record::Written(session));
-            }
             if matches!(event, Event::OrderGiven { .. }) {
                 live.orders = self.open_orders(live.row.id).await?;
             }
@@ -388,11 +425,11 @@ impl App {
         }
         self.record_step(live, event, &context, taken, now).await;
         live.device = device;
-        Ok(Some(Fed { next, left: None }))
+        Ok(Some(Fed { next }))
     }
 
     /// What has to be stored for this step, if anything.
-    fn to_store(
+    fn write_of(
         &self,
         live: &Live,
         event: &Event,
@@ -400,7 +437,7 @@ impl App {
         credentials: Option<&OwnershipCredentials>,
         recorded: Option<&Recorded>,
         now: UtcMs,
-    ) -> Result<(ToStore, Device), AppError> {
+    ) -> Result<(Option<Write>, Device), AppError> {
         let durable = step.next.durable();
         let mut orders = Orders::of(&step.effects, live, &step.next, now);
         if let Event::TimerFired(timer) = event
@@ -410,22 +447,8 @@ impl App {
             orders.stop_timers.push(timer.as_str().to_owned());
         }
         let told = !step.transitions.is_empty() || !step.reasons.is_empty() || recorded.is_some();
-        if !told && credentials.is_none() && recorded.is_none() {
-            let before = live.device.durable();
-            if orders.is_empty() && before == durable {
-                return Ok((ToStore::Nothing, step.next));
-            }
-            // The session of a device that rests is written when it is over, or with the first thing that happens in it.
-            let rests = durable.state() == State::Active && matches!(live.record, Some(Record::Unwritten(_)));
-            if rests && orders.only_start(Timer::InformOverdue) && before.heard_as(&durable) == durable {
-                return Ok((ToStore::Contact(orders.start_timers.pop()), step.next));
-            }
-        }
-        if let Some(Some((timer, at))) = &live.heard
-            && !orders.stop_timers.contains(timer)
-            && !orders.start_timers.iter().any(|(started, _)| started == timer)
-        {
-            orders.start_timers.push((timer.clone(), *at));
+        if !told && credentials.is_none() && orders.is_empty() && live.device.durable() == durable {
+            return Ok((None, step.next));
         }
         let mut row = live.row.clone();
         fill_row(&mut row, &durable)?;
@@ -508,14 +531,13 @@ impl App {
             unlink_from,
             audit: recorded.map(|recorded| recorded.audit.clone()),
             order: recorded.and_then(|recorded| recorded.order.clone()),
-            session: live.record.as_ref().and_then(Record::unwritten).cloned(),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
                 _ => None,
             },
             now,
         };
-        Ok((ToStore::Now(Box::new(write)), step.next))
+        Ok((Some(write), step.next))
     }
 
     /// What a service should be, with its secrets.
@@ -604,7 +626,7 @@ pub(super) fn short(text: &str) -> String {
 }
 
 /// Columns that lists filter and sort by, taken from the machine.
-pub(super) fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
+fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
     row.state = device.state().as_str().to_owned();
     row.state_since = device.since;
     if let Some(reason) = &device.reason {
@@ -638,7 +660,7 @@ pub(super) fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppEr
     if let Some(peer) = &device.connection.peer {
         row.peer_address = short(peer);
     }
-    row.machine = store::RawJson::of(device).map_err(|error| {
+    row.machine = serde_json::to_value(device).map_err(|error| {
         AppError::Internal(format!("the state of CPE {} cannot be stored: {error}", row.id))
     })?;
     Ok(())
@@ -660,21 +682,13 @@ struct Orders {
 
 impl Orders {
     fn is_empty(&self) -> bool {
-        self.start_timers.is_empty() && self.only_starts_timers()
-    }
-
-    /// Nothing but this timer is started, if that.
-    fn only_start(&self, timer: Timer) -> bool {
-        self.only_starts_timers() && self.start_timers.iter().all(|(name, _)| name == timer.as_str())
-    }
-
-    fn only_starts_timers(&self) -> bool {
         self.evidence.is_empty()
             && self.parameters.is_empty()
             && self.forget.is_empty()
             && self.news.is_empty()
             && self.faults.is_empty()
             && self.learned.is_empty()
+            && self.start_timers.is_empty()
             && self.stop_timers.is_empty()
             && self.jobs.is_empty()
     }
@@ -785,10 +799,6 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     if !guarded.is_changed() {
         return Ok(Applied::NotAsRead(guarded));
     }
-    let session = match &write.session {
-        Some(session) => Some(cpes::begin_session(tx, session).await?),
-        None => None,
-    };
     if let Some((order, body)) = &write.order {
         super::orders::room_for(tx, order).await?;
         store::orders::insert(tx, order, body).await?;
@@ -860,7 +870,7 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
         }
     }
     // Read again: linking counts the version up too.
-    Ok(Applied::Stored(Box::new(tx.require::<rows::Cpe>(cpe).await?), session))
+    Ok(Applied::Stored(Box::new(tx.require::<rows::Cpe>(cpe).await?)))
 }
 
 /// The PON serial number that a device claims, if it is the one of the service whose CPE somebody else says it is.

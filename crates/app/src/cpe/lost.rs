@@ -54,7 +54,6 @@ impl App {
     /// # Errors
     /// When the database fails; others find out by themselves then.
     pub async fn leave(&self) -> Result<(), AppError> {
-        self.write_contacts().await;
         let process = self.process().to_owned();
         let name = format!("{}{process}", leases::PRESENCE);
         self.store()

@@ -1,12 +1,10 @@
 //! CPEs: the shell around the provisioning machine, and what operators may do to one.
 
 mod awaited;
-mod cells;
 mod challenged;
 mod commands;
 mod confirm;
 mod connection;
-mod contact;
 mod diagnoses;
 mod door;
 mod firmware;
@@ -22,11 +20,10 @@ mod second;
 mod tags;
 
 pub use awaited::{Awaited, Called};
-pub(crate) use cells::LiveDevices;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
 pub use diagnoses::{DiagnosisRequest, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES};
-pub(crate) use live::CONNECTION_REQUEST;
+pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,
     ParameterChange,

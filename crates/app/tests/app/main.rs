@@ -8,7 +8,6 @@ mod address;
 mod auth;
 mod calls;
 mod clock;
-mod contact;
 mod crm;
 mod diagnoses;
 mod door;

@@ -46,7 +46,7 @@ pub(crate) fn new_cpe(serial_number: &str) -> Cpe {
         pon_serial: Some("485754437D4733C3".parse().expect("a serial")),
         state: "INFORMED".to_owned(),
         quarantine: true,
-        machine: json!({"state": "INFORMED", "cursor": null}).into(),
+        machine: json!({"state": "INFORMED", "cursor": null}),
         version: 1,
         ..Cpe::default()
     }
@@ -144,7 +144,7 @@ async fn a_step_is_written_as_a_whole(bed: &Bed) {
         .expect("reads")
         .expect("is there");
     assert_eq!((found.state.as_str(), found.version, found.state_since), ("OWNED", 2, now));
-    assert_eq!(found.machine.value(), json!({"state": "INFORMED", "cursor": null}));
+    assert_eq!(found.machine, json!({"state": "INFORMED", "cursor": null}));
     let secret =
         store.open_secret(Slot::CpeCredentials(cpe.id), found.credentials_sealed.as_ref()).expect("opens");
     assert!(secret.expect("is there").expose().contains("correct horse"));

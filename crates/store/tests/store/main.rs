@@ -5,7 +5,6 @@
 mod bed;
 
 mod acs;
-mod contacts;
 mod durability;
 mod orphans;
 mod read;

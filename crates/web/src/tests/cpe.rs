@@ -33,7 +33,7 @@ async fn every_closed_gate_every_layer_and_what_a_session_did_are_on_the_page() 
             Box::pin(async move {
                 tx.insert(&session).await?;
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = fresh.into();
+                row.machine = fresh;
                 row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
@@ -242,7 +242,7 @@ async fn the_wans_that_could_be_the_one_are_listed_and_one_is_chosen() {
             let asked = asked.clone();
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = asked.into();
+                row.machine = asked;
                 row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")
             })

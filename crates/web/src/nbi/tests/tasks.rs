@@ -77,11 +77,9 @@ impl Nbi {
         let written = self.bed.app.store().write::<_, _, StoreError>(|tx| {
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(CpeId(2)).await?;
-                let mut machine = row.machine.value();
-                if let Some(fields) = machine.as_object_mut() {
+                if let Some(fields) = row.machine.as_object_mut() {
                     fields.remove("orders");
                 }
-                row.machine = machine.into();
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
         });
