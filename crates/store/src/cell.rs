@@ -133,3 +133,11 @@ pub(crate) type Raw<C> = <C as Cell>::Raw;
 pub(crate) fn read<C: Cell>(raw: C::Raw, table: &'static str, column: &'static str) -> Result<C, StoreError> {
     C::from_raw(raw).map_err(|why| StoreError::Unreadable { table, column, why })
 }
+
+/// The same from a column that was read near by; `None` when it cannot be read.
+pub(crate) fn near<C: Cell>(row: &rusqlite::Row<'_>, column: usize) -> Option<C>
+where
+    C::Raw: rusqlite::types::FromSql,
+{
+    C::from_raw(row.get(column).ok()?).ok()
+}

@@ -6,6 +6,7 @@
 use crate::{
     error::StoreError,
     leases::LeaseClock,
+    near::Near,
     sealing::{Sealed, SealingKey, Slot},
 };
 use sea_orm::{
@@ -27,7 +28,7 @@ pub(crate) struct Shared {
 }
 
 enum Connection {
-    Pool(DatabaseConnection),
+    Pool(DatabaseConnection, Option<Near>),
     Unit(DatabaseTransaction),
 }
 
@@ -43,15 +44,23 @@ pub struct Db {
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.connection {
-            Connection::Pool(_) => "Db(pool)",
+            Connection::Pool(..) => "Db(pool)",
             Connection::Unit(_) => "Db(unit of work)",
         })
     }
 }
 
 impl Db {
-    pub(crate) fn pool(pool: DatabaseConnection, shared: Arc<Shared>) -> Self {
-        Db { connection: Connection::Pool(pool), shared, failure: Mutex::new(None) }
+    pub(crate) fn pool(pool: DatabaseConnection, near: Option<Near>, shared: Arc<Shared>) -> Self {
+        Db { connection: Connection::Pool(pool, near), shared, failure: Mutex::new(None) }
+    }
+
+    /// Where few rows are read at once, if there is such a place: a unit of work sees its own writes and reads them itself.
+    pub(crate) fn near(&self) -> Option<&Near> {
+        match &self.connection {
+            Connection::Pool(_, near) => near.as_ref(),
+            Connection::Unit(_) => None,
+        }
     }
 
     /// The current time, by the store's clock.
@@ -83,35 +92,35 @@ impl Db {
 impl ConnectionTrait for Db {
     fn get_database_backend(&self) -> DbBackend {
         match &self.connection {
-            Connection::Pool(pool) => pool.get_database_backend(),
+            Connection::Pool(pool, _) => pool.get_database_backend(),
             Connection::Unit(unit) => unit.get_database_backend(),
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.noted(match &self.connection {
-            Connection::Pool(pool) => pool.execute_raw(statement).await,
+            Connection::Pool(pool, _) => pool.execute_raw(statement).await,
             Connection::Unit(unit) => unit.execute_raw(statement).await,
         })
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.noted(match &self.connection {
-            Connection::Pool(pool) => pool.execute_unprepared(sql).await,
+            Connection::Pool(pool, _) => pool.execute_unprepared(sql).await,
             Connection::Unit(unit) => unit.execute_unprepared(sql).await,
         })
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.noted(match &self.connection {
-            Connection::Pool(pool) => pool.query_one_raw(statement).await,
+            Connection::Pool(pool, _) => pool.query_one_raw(statement).await,
             Connection::Unit(unit) => unit.query_one_raw(statement).await,
         })
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.noted(match &self.connection {
-            Connection::Pool(pool) => pool.query_all_raw(statement).await,
+            Connection::Pool(pool, _) => pool.query_all_raw(statement).await,
             Connection::Unit(unit) => unit.query_all_raw(statement).await,
         })
     }
@@ -159,7 +168,7 @@ impl Tx {
         let hooks = self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner);
         match self.db.connection {
             Connection::Unit(transaction) => (transaction, failure, hooks),
-            Connection::Pool(_) => unreachable!("a unit of work is never made from a pool"),
+            Connection::Pool(..) => unreachable!("a unit of work is never made from a pool"),
         }
     }
 }

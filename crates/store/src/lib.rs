@@ -22,6 +22,7 @@ pub mod firmwares;
 pub mod jobs;
 pub mod leases;
 mod migrations;
+mod near;
 pub mod olts;
 pub mod onus;
 mod open;

@@ -4,6 +4,7 @@ use crate::{
     db::{Db, Shared, Tx},
     error::{StartError, StoreError},
     leases::LeaseClock,
+    near::Near,
     sealing::KeySource,
     start::{self, Address, PostgresServer, Report},
     unit::{WriteLimits, Writer},
@@ -47,6 +48,8 @@ impl StoreConfig {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    /// First, so that it is dropped before the writer: who closes the file last empties its log into it, and that must be
+    /// somebody who can write.
     db: Db,
     writer: Writer,
     address: Address,
@@ -77,22 +80,22 @@ impl Store {
         let (_, key) = start::prepare(&address, &config).await?;
         let shared =
             Arc::new(Shared { key, clock: Arc::clone(&config.clock), lease_clock: config.lease_clock });
-        let (readers, writer) = match &address {
+        let (readers, near, writer) = match &address {
             Address::Sqlite(file) => {
                 let writer =
                     Writer::grouped(file.clone(), config.limits.clone(), Arc::clone(&shared)).await?;
-                (file.connect_readers(config.limits.connections).await?, writer)
+                (file.connect_readers(config.limits.connections).await?, Some(Near::open(&file.path)), writer)
             }
             Address::Postgres(server) => {
                 // Two pools: a page never waits for a connection behind units of work, and a unit that reads through
                 // the store while it holds a connection cannot wait for itself.
                 let pool = server.connect(config.limits.connections).await?;
                 let writer = Writer::pooled(pool, config.limits.clone(), Arc::clone(&shared));
-                (server.connect(config.limits.connections).await?, writer)
+                (server.connect(config.limits.connections).await?, None, writer)
             }
         };
         let place = address.to_string();
-        Ok(Store(Arc::new(Inner { db: Db::pool(readers, shared), writer, address, place })))
+        Ok(Store(Arc::new(Inner { db: Db::pool(readers, near, shared), writer, address, place })))
     }
 
     /// Migrates and checks, and says what was done; for `lightkeeper migrate`.

@@ -6,8 +6,8 @@ use crate::{
     error::{Guarded, StoreError},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::Expr,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
 };
 
 /// A column as the code expects it.
@@ -42,6 +42,8 @@ pub(crate) mod stored {
         const SPEC: TableSpec;
 
         fn from_model(model: Self::Model) -> Result<Self, StoreError>;
+        /// From all its columns in their order; `None` if it cannot be read.
+        fn from_near(row: &rusqlite::Row<'_>) -> Option<Self>;
         /// Every column set.
         fn into_active(self) -> Self::Active;
     }
@@ -98,8 +100,7 @@ impl Db {
     /// # Errors
     /// When the database cannot be read.
     pub async fn get<R: NumberedRecord>(&self, id: R::Id) -> Result<Option<R>, StoreError> {
-        let found = R::Entity::find().filter(id_column::<R>().eq(Into::<i64>::into(id))).one(self).await?;
-        found.map(R::from_model).transpose()
+        self.find_one(id_column::<R>().eq(Into::<i64>::into(id))).await
     }
 
     /// The row with this id, which must be there.
@@ -134,7 +135,22 @@ impl Db {
         &self,
         filter: impl sea_orm::sea_query::IntoCondition,
     ) -> Result<Option<R>, StoreError> {
-        R::Entity::find().filter(filter).one(self).await?.map(R::from_model).transpose()
+        Ok(self.find_some(R::Entity::find().filter(filter).limit(1)).await?.pop())
+    }
+
+    /// Few rows by their keys: near by if it can be.
+    pub(crate) async fn find_some<R: Record>(
+        &self,
+        select: sea_orm::Select<R::Entity>,
+    ) -> Result<Vec<R>, StoreError> {
+        // Nothing is waited for here; others get their turn all the same.
+        tokio::task::coop::consume_budget().await;
+        if let Some(near) = self.near()
+            && let Some(found) = near.rows(&select.build(DbBackend::Sqlite))
+        {
+            return Ok(found);
+        }
+        rows(select.all(self).await?)
     }
 }
 
@@ -312,6 +328,13 @@ macro_rules! table {
                 Ok($row {
                     $($key: read::<$kty>(model.$key, $name, stringify!($key))?,)+
                     $($col: read::<$ty>(model.$col, $name, stringify!($col))?,)*
+                })
+            }
+            fn from_near(row: &rusqlite::Row<'_>) -> Option<Self> {
+                let mut columns = 0..;
+                Some($row {
+                    $($key: near::<$kty>(row, columns.next()?)?,)+
+                    $($col: near::<$ty>(row, columns.next()?)?,)*
                 })
             }
             fn into_active(self) -> $module::ActiveModel {

@@ -80,15 +80,14 @@ pub async fn for_serial(db: &Db, serial: Serial) -> Result<Vec<Service>, StoreEr
     let speaks = Condition::any()
         .add(services::Column::ExpectedSerial.eq(serial.hex16()))
         .add(Expr::col(services::Column::OnuId).eq(Expr::from(onu)));
-    rows(
+    db.find_some(
         services::Entity::find()
             .filter(speaks)
             .filter(services::Column::State.ne(ServiceState::Terminated.as_str()))
             .order_by_asc(services::Column::Id)
-            .limit(10)
-            .all(db)
-            .await?,
+            .limit(10),
     )
+    .await
 }
 
 /// Lets one unit at a time find out who expects a serial number and write it down: until this unit has ended, every other
@@ -369,12 +368,9 @@ async fn find_intent(db: &Db, service: ServiceId, layer: Layer) -> Result<Option
 /// # Errors
 /// [`StoreError::Sealed`] when one cannot be opened.
 pub async fn intents(db: &Db, service: ServiceId) -> Result<Vec<OpenIntent>, StoreError> {
-    let mut found: Vec<ServiceIntent> = rows(
-        service_intents::Entity::find()
-            .filter(service_intents::Column::ServiceId.eq(service.0))
-            .all(db)
-            .await?,
-    )?;
+    let mut found: Vec<ServiceIntent> = db
+        .find_some(service_intents::Entity::find().filter(service_intents::Column::ServiceId.eq(service.0)))
+        .await?;
     found.sort_by_key(|intent| intent.layer);
     found
         .into_iter()

@@ -1,7 +1,7 @@
 //! ACS: the CPEs, what they said, what was proven on them, and their timers.
 
 use crate::{
-    cell::{Cell, Raw, read},
+    cell::{Cell, Raw, near, read},
     error::StoreError,
     record::{
         ColumnSpec, TableSpec,

@@ -1,7 +1,7 @@
 //! CRM: who buys what, and the service that comes of it.
 
 use crate::{
-    cell::{Cell, Raw, read},
+    cell::{Cell, Raw, near, read},
     error::StoreError,
     record::{
         ColumnSpec, TableSpec,

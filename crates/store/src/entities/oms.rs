@@ -1,7 +1,7 @@
 //! OMS: the OLTs, what is planned on them, what they see, and the tasks that change them.
 
 use crate::{
-    cell::{Cell, Raw, read},
+    cell::{Cell, Raw, near, read},
     error::StoreError,
     record::{
         ColumnSpec, TableSpec,

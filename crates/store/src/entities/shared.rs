@@ -1,7 +1,7 @@
 //! What all parts share: history, people and keys, jobs, settings.
 
 use crate::{
-    cell::{Cell, Raw, read},
+    cell::{Cell, Raw, near, read},
     error::StoreError,
     record::{
         ColumnSpec, TableSpec,
