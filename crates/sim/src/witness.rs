@@ -81,6 +81,8 @@ fn has_acted(name: &str, quirks: &Quirks, record: &CpeRecord) -> Option<bool> {
         }
         "cr_busy" => status(503),
         "keeps_inform_interval" => any(|what| sets(what, |path| path.ends_with(".PeriodicInformInterval"))),
+        // How a test ends shows once one was asked for.
+        "self_tests" => any(|what| sets(what, |path| path.ends_with(".DiagnosticsState"))),
         "cookies" | "id_echo" | "retry" | "next_level_digits" | "charset" | "connection_per_message" => {
             record.tally.sessions > 0
         }
@@ -134,6 +136,7 @@ fn is_slow(record: &CpeRecord, least_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpe::quirks::SelfTests;
     use types::UtcMs;
 
     fn record(what: Vec<What>) -> CpeRecord {
@@ -163,6 +166,14 @@ mod tests {
         let flapping = Quirks { power_flapping: 2, ..Quirks::default() };
         assert_eq!(idle(&flapping, &record(vec![What::PoweredOff])), ["power_flapping"]);
         assert_eq!(idle(&flapping, &record(vec![What::PoweredOff, What::PoweredOff])), Vec::<String>::new());
+
+        let silent = Quirks { self_tests: SelfTests::NoEvent, ..Quirks::default() };
+        assert_eq!(idle(&silent, &record(vec![set(1, 0, None)])), ["self_tests"]);
+        let mut asked = set(1, 0, None);
+        if let What::Order { told: Told::Set { settings, .. }, .. } = &mut asked {
+            settings[0].0 = "A.1.DiagnosticsState".to_owned();
+        }
+        assert_eq!(idle(&silent, &record(vec![asked])), Vec::<String>::new());
 
         let slow = Quirks { slow_ms: 500, ..Quirks::default() };
         assert_eq!(idle(&slow, &record(vec![set(1, 0, None), set(1, 0, None)])), ["slow_ms"]);
