@@ -180,7 +180,10 @@ impl<'a> Work<'a> {
     /// The timer of the orders is due: what waited long enough ends, and a device is asked once to be read.
     pub(crate) fn orders_due(&mut self) {
         self.expire_orders();
-        self.call_for_orders();
+        // One that is waited for as it was called, and did not come, is not called by a timer: it is read when it comes.
+        if self.device.state() != State::WaitingInform {
+            self.call_for_orders();
+        }
         if !self.device.orders.is_empty() {
             self.watch_orders();
         }

@@ -4,7 +4,8 @@
 //! first; the state and the host are read back at once, the session ends, and the device comes back when it is done
 //! (`8 DIAGNOSTICS COMPLETE`), or says so when it is read in a later session: some never send the event. It is done when the
 //! state was read and the results and the inputs with it (`tested.rs`). A finished state counts only once the device was
-//! seen unfinished, or says that it finished, after it was asked: what was there before is somebody else's result. Once the
+//! seen unfinished, or says that it finished, after it was asked: what was there before is somebody else's result, and while
+//! a test of somebody else runs ours is not asked for. Once the
 //! device took it, nothing of its object is written again: that would begin it anew.
 
 use crate::{
@@ -328,7 +329,13 @@ impl<'a> Work<'a> {
                 Move::Again
             }
             (CareStep::LookBefore, DeviceReply::Values(values)) => {
-                let finished = values.first().is_none_or(|value| Progress::read(&value.value).is_finished());
+                let progress = values.first().map(|value| Progress::read(&value.value));
+                let asked_before = self.open_order(key).is_some_and(|open| open.asked);
+                if progress == Some(Progress::Running) && !asked_before {
+                    self.test_in_the_way(order);
+                    return Move::Again;
+                }
+                let finished = progress.is_none_or(|progress| progress.is_finished());
                 self.with_test(key, |test| test.finished_before = Some(finished));
                 Move::Again
             }
@@ -487,6 +494,18 @@ impl<'a> Work<'a> {
         self.watch_orders();
     }
 
+    /// The device runs a test that somebody else asked for. Were ours written now, the end of that one would pass for the
+    /// end of ours where the device takes the inputs and not the request. It waits for a later session, as one comes.
+    fn test_in_the_way(&mut self, order: &Order) {
+        self.session().rested.insert(order.key.clone());
+        self.session().diagnosing = None;
+        if let Some(open) = self.open_order(&order.key) {
+            (open.sent_at, open.tries, open.called) = (None, 0, true);
+            open.why = Some("the router ran another test".to_owned());
+        }
+        self.tell_order(&order.key, OrderState::Waiting, ANOTHER_RUNS);
+    }
+
     /// It goes on after this session, in which nothing more of it is done.
     fn test_goes_on(&mut self, order: &Order, text: &str) {
         self.session().rested.insert(order.key.clone());
@@ -614,6 +633,8 @@ impl<'a> Work<'a> {
     }
 }
 
+/// Said of a test that is not asked for yet.
+const ANOTHER_RUNS: &str = "The router runs another test now; this one is asked for when that is over.";
 /// Said of a test that a device took.
 const TAKEN: &str =
     "The device took it and runs it after the session. It is done when the device says so and was read.";

@@ -15,8 +15,9 @@ const LONGEST_TEXT: usize = 256;
 const MOST_REQUESTS: u32 = 1000;
 /// Milliseconds beyond which no answer took: the device does not count in them, or lies.
 const LONGEST_ANSWER_MS: u64 = 600_000;
-/// Seconds that a test may take at least and at most, as we expect it.
-const EXPECTED_S: (u64, u64) = (20, 600);
+/// Seconds that a test may take at least and at most, as we expect it: the longest that is taken (64 hops, three tries of
+/// 10 s each) is no more.
+const EXPECTED_S: (u64, u64) = (20, 1930);
 
 /// A test that is ordered. Its numbers are bounded by whoever takes the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +129,18 @@ impl Progress {
         matches!(self, Progress::Complete | Progress::Error(_))
     }
 
+    /// What the device has of this test now was found by it: it is complete, or a trace that ran out of hops.
+    pub(crate) fn has_result(&self, asked: &Diagnosis) -> bool {
+        match self {
+            Progress::Complete => true,
+            Progress::Error(word) => {
+                matches!(asked, Diagnosis::Traceroute { .. })
+                    && error_word(word).eq_ignore_ascii_case("MaxHopCountExceeded")
+            }
+            Progress::Running | Progress::Forgotten => false,
+        }
+    }
+
     /// From the state leaf. `Complete` is spelt `Completed` by some.
     pub(crate) fn read(state: &str) -> Progress {
         let state = state.trim();
@@ -142,9 +155,14 @@ impl Progress {
     }
 }
 
+/// An error state without what all of them begin with.
+fn error_word(state: &str) -> &str {
+    state.trim().trim_start_matches("Error_").trim_start_matches("error_")
+}
+
 /// An error state in words: a clause after "the router".
 pub(crate) fn error_words(state: &str) -> String {
-    let word = state.trim().trim_start_matches("Error_").trim_start_matches("error_").to_ascii_lowercase();
+    let word = error_word(state).to_ascii_lowercase();
     let known = match word.as_str() {
         "cannotresolvehostname" => "cannot resolve the name",
         "noroutetohost" => "has no route to it",
@@ -539,6 +557,40 @@ mod tests {
         assert_eq!(Progress::read(error), Progress::Error(error.into()));
         assert_eq!(error_words(error), "cannot resolve the name (Error_CannotResolveHostName)");
         assert!(error_words("Error_\u{1}Vendor").contains("Error_Vendor"));
+    }
+
+    #[test]
+    fn the_longest_test_that_is_taken_is_not_cut_short() {
+        let trace = |hops, tries, timeout_ms| {
+            Diagnosis::Traceroute { host: "h".into(), hops, tries, timeout_ms }.expected_s()
+        };
+        assert_eq!((trace(64, 3, 10_000), trace(1, 1, 100)), (1930, 20));
+        let ping = Diagnosis::Ping { host: "h".into(), count: 64, timeout_ms: 10_000, size: 56 };
+        assert_eq!(ping.expected_s(), 650);
+    }
+
+    #[test]
+    fn only_what_a_test_found_itself_is_its_result() {
+        let ping = Diagnosis::Ping { host: "h".into(), count: 1, timeout_ms: 1, size: 1 };
+        let trace = Diagnosis::Traceroute { host: "h".into(), hops: 1, tries: 1, timeout_ms: 1 };
+        for (state, of_ping, of_trace) in [
+            ("Complete", true, true),
+            ("Completed", true, true),
+            ("Error_MaxHopCountExceeded", false, true),
+            ("error_maxhopcountexceeded", false, true),
+            ("Error_CannotResolveHostName", false, false),
+            ("Error_Other", false, false),
+            ("Canceled", false, false),
+            ("Requested", false, false),
+            ("None", false, false),
+        ] {
+            let progress = Progress::read(state);
+            assert_eq!(
+                (progress.has_result(&ping), progress.has_result(&trace)),
+                (of_ping, of_trace),
+                "{state}"
+            );
+        }
     }
 
     proptest! {

@@ -105,20 +105,21 @@ impl Work<'_> {
         }
         let found = findings(asked, &reported);
         let state = test.state.as_deref().unwrap_or_default();
-        let (outcome, mut text) = match Progress::read(state) {
+        let progress = Progress::read(state);
+        // Counts and hops are only those of this test where it ended with a result: devices clear none of what an earlier
+        // one left when they fail, and while they run.
+        let its_own = progress.has_result(asked);
+        let (outcome, mut text) = match progress {
             Progress::Complete => (OrderState::Done, found.sentence()),
             Progress::Error(word) => {
-                let text = format!("The router {}.", error_words(&word));
-                let also =
-                    if reported.rows.is_empty() { String::new() } else { format!(" {}", found.sentence()) };
-                (OrderState::Failed, format!("{text}{also}"))
+                let also = if its_own { format!(" {}", found.sentence()) } else { String::new() };
+                (OrderState::Failed, format!("The router {}.{also}", error_words(&word)))
             }
             Progress::Running | Progress::Forgotten => {
                 let minutes = now.since(running.asked_at).as_secs() / 60;
                 let text = format!(
                     "The router never said that it had finished: {minutes} min after it was asked its state still reads \
-                     {state:?}. What it has so far: {}",
-                    found.sentence()
+                     {state:?}."
                 );
                 (OrderState::Failed, text)
             }
@@ -129,7 +130,8 @@ impl Work<'_> {
             text.push_str(&sentence);
         }
         let values = u32::try_from(test.values.len()).unwrap_or(0);
-        self.end_order(OrderNews { values, findings: Some(found), ..OrderNews::new(key, outcome, text) });
+        let findings = its_own.then_some(found);
+        self.end_order(OrderNews { values, findings, ..OrderNews::new(key, outcome, text) });
         Move::Again
     }
 }

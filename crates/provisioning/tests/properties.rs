@@ -444,3 +444,16 @@ proptest! {
         whatever_happens(&fixtures::family(id).expect("a box"), false, quirks, happenings)?;
     }
 }
+
+#[test]
+fn a_timer_calls_no_router_back_for_its_test_that_did_not_come_when_it_was_called() {
+    let link = Link::One { service_id: ServiceId(2), olt_confirms: true, claimed_by: None, doubt: None };
+    let quirks = Quirks {
+        unreachable: true,
+        test: support::TestRun::Endless,
+        no_auto_route: true,
+        ..Quirks::default()
+    };
+    let happenings = vec![Happening::Relink(link), Happening::Order(3), Happening::Run(2)];
+    whatever_happens(fixtures::hg8546m(), false, quirks, happenings).expect("no invariant is broken");
+}

@@ -104,7 +104,10 @@ fn host_of(text: &str) -> Result<String, AppError> {
             "must be a host name, or an IP address in full: four numbers from 0 to 255 with dots between.",
         );
     }
-    if last == "localhost" {
+    // As hosts files of routers name it.
+    let itself =
+        ["localhost.localdomain", "localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"];
+    if last == "localhost" || itself.iter().any(|itself| name.eq_ignore_ascii_case(itself)) {
         return refused("must be another host: localhost is the router itself.");
     }
     Ok(text.to_owned())
@@ -235,6 +238,12 @@ mod tests {
             "localhost",
             "LOCALHOST.",
             "a.localhost",
+            "localhost.localdomain",
+            "Localhost.LocalDomain.",
+            "localhost6",
+            "localhost6.localdomain6",
+            "ip6-localhost",
+            "ip6-loopback",
             // No host, or a whole network.
             "0.0.0.0",
             "0",

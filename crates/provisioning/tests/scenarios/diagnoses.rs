@@ -138,8 +138,41 @@ fn an_error_of_the_device_is_told_in_words() {
 }
 
 #[test]
-fn a_test_without_end_ends_with_what_is_known() {
+fn what_an_earlier_test_left_is_not_shown_as_what_a_failed_one_found() {
+    // No box of these clears its counts and rows when it fails.
+    let mut shell = huawei(TestRun::Told);
+    let done = ping(&mut shell, "10.0.0.1");
+    shell.run(30);
+    assert_eq!(last(&shell, &done).state, OrderState::Done, "{}", last(&shell, &done).text);
+    shell.test_results = vec![
+        ("RouteHops.1.HopHost", "bras.example.net"),
+        ("RouteHops.1.HopRTTimes", "1"),
+        ("RouteHops.2.HopHost", "www.example.net"),
+        ("RouteHops.2.HopRTTimes", "2"),
+    ];
+    let done = trace(&mut shell, "www.example.net");
+    shell.run(60);
+    assert!(last(&shell, &done).text.starts_with("2 hops"), "{}", last(&shell, &done).text);
+    shell.test_results.clear();
+    shell.cpe.quirks.test = TestRun::Error("Error_CannotResolveHostName");
+    for order in [ping, trace] {
+        let key = order(&mut shell, "nowhere.invalid");
+        shell.run(120);
+        let news = last(&shell, &key);
+        assert_eq!((news.state, &news.findings), (OrderState::Failed, &None), "{}", news.text);
+        assert_eq!(news.text, "The router cannot resolve the name (Error_CannotResolveHostName).");
+    }
+    // Of a ping there is no part of a result.
+    shell.cpe.quirks.test = TestRun::Error("Error_MaxHopCountExceeded");
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(60);
+    assert_eq!((last(&shell, &key).state, &last(&shell, &key).findings), (OrderState::Failed, &None));
+}
+
+#[test]
+fn a_test_without_end_ends_without_numbers() {
     let mut shell = huawei(TestRun::Endless);
+    shell.cpe.set(&format!("{PING}SuccessCount"), "4");
     let key = ping(&mut shell, "10.0.0.1");
     shell.run(30);
     let sessions = shell.sessions;
@@ -154,8 +187,60 @@ fn a_test_without_end_ends_with_what_is_known() {
         "{}",
         news.text
     );
+    // What lies there is of an earlier one.
+    assert!(news.findings.is_none() && !news.text.contains("so far"), "{}", news.text);
     assert!(shell.device.orders.is_empty());
     assert_eq!(asked(&shell), 1);
+}
+
+/// The box runs a test of somebody else: it takes the inputs of another meanwhile, and does nothing on its request.
+fn busy(shell: &mut Shell) {
+    shell.cpe.set(&format!("{PING}DiagnosticsState"), "Running");
+    shell.cpe.set(&format!("{PING}Host"), "192.0.2.66");
+    shell.cpe.quirks.deaf_leaves = vec!["DiagnosticsState"];
+}
+
+#[test]
+fn while_the_router_runs_another_test_ours_is_not_asked_for() {
+    let mut shell = huawei(TestRun::Told);
+    busy(&mut shell);
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(4);
+    let sessions = shell.sessions;
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Waiting);
+    assert_eq!(news.text, "The router runs another test now; this one is asked for when that is over.");
+    shell.run(300);
+    assert!(!shell.connection_wanted && shell.sessions == sessions, "nobody is called for it again");
+    // As often as it comes by itself.
+    for _ in 0..5 {
+        shell.session(&["2 PERIODIC"], Ending::Clean);
+        assert_eq!(last(&shell, &key).state, OrderState::Waiting, "{}", last(&shell, &key).text);
+    }
+    assert_eq!(told(&shell), [], "nothing of it is written meanwhile");
+    // That one is over, and the box says so: what it has is no result of ours.
+    shell.cpe.quirks.deaf_leaves.clear();
+    shell.cpe.set(&format!("{PING}DiagnosticsState"), "Complete");
+    shell.session(&["8 DIAGNOSTICS COMPLETE"], Ending::Clean);
+    assert_eq!((last(&shell, &key).state, asked(&shell)), (OrderState::Sent, 1));
+    shell.run(30);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert_eq!((shell.cpe.tests, asked(&shell)), (1, 1));
+}
+
+#[test]
+fn a_test_that_another_is_in_the_way_of_expires() {
+    let mut shell = huawei(TestRun::Told);
+    busy(&mut shell);
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(90_000);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Expired);
+    assert!(news.text.contains("because the router ran another test"), "{}", news.text);
+    assert!(news.text.ends_with("Nothing was changed."), "{}", news.text);
+    assert!(shell.device.orders.is_empty());
+    assert_eq!(told(&shell), []);
 }
 
 #[test]
