@@ -58,6 +58,12 @@ pub struct Running {
     pub until: UtcMs,
     /// Over which connection it was asked for.
     pub way: Way,
+    /// Its connection was not written: it has what was there before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub way_kept: bool,
+    /// It refused without saying what, and was asked with less.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub guessed: bool,
     /// The state was finished before it was asked, or nobody knows: as long as nothing else is seen, a finished state may
     /// be that of an earlier test.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -113,6 +119,8 @@ pub(crate) struct Diagnosing {
     pub finished_before: Option<bool>,
     /// Inputs, by word, that the device refused: it is asked without.
     pub refused: BTreeSet<String>,
+    /// Those of them that it did not name: it may have refused something else.
+    pub guessed: BTreeSet<String>,
     /// Calls of the write that the device took.
     pub written: usize,
     /// It applies one of them after the session.
@@ -268,6 +276,9 @@ impl<'a> Work<'a> {
     /// Over which connection it is to go.
     fn way_of(&self, profile: &CpeProfile, names: &Diagnostic, begun: &Diagnosing) -> Way {
         match self.service_connection(profile, names.interface_dot) {
+            Ok(_) if begun.guessed.contains("interface") => Way::Unnamed(
+                "the router refused without saying what, and was asked without the connection".to_owned(),
+            ),
             Ok(_) if begun.refused.contains("interface") => {
                 Way::Unnamed("the router did not take the name of the service's connection".to_owned())
             }
@@ -416,24 +427,30 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The device does not take an input that a test can do without: it is asked once more without. One that names none is
-    /// asked without the connection first, then with nothing but what is needed.
+    /// The device does not take an input that a test can do without: it is asked once more without. Nothing is blamed that
+    /// was not in the call that it refused; where it names none of several, one after the other is left out, the connection
+    /// last.
     fn asks_without(&mut self, key: &str, object: &str, asked: &Diagnosis, fault: &DeviceFault) -> bool {
-        let profile = self.profile_or_nominee();
-        let names = profile.as_ref().and_then(|profile| profile.diagnostic(asked.name()));
-        let Some((names, _)) = names else { return false };
-        let Some(test) = self.session().diagnosing.as_mut().filter(|test| test.key == key) else {
+        let Some(profile) = self.profile_or_nominee() else { return false };
+        let Some((names, _)) = profile.diagnostic(asked.name()) else { return false };
+        let Some(test) = self.session().diagnosing.clone().filter(|test| test.key == key) else {
             return false;
         };
+        let way = self.way_of(&profile, names, &test);
+        let calls = test_calls(&profile, names, object, asked, &test, &way);
+        let call = calls.ok().and_then(|calls| calls.into_iter().nth(test.written));
+        let Some((call, _)) = call else { return false };
         let (_, optional) = asked.name().inputs();
-        let sent = |word: &&&str| !test.refused.contains(**word) && leaf_of(names, word, test).is_some();
+        let sent = |word: &&&str| {
+            leaf_of(names, word, &test).is_some_and(|path| call.iter().any(|value| value.path == path))
+        };
         let left: Vec<&str> = optional.iter().filter(sent).copied().collect();
+        let guessed = fault.parameters.is_empty() && call.len() > 1;
         let refused: Vec<&str> = if fault.parameters.is_empty() {
-            match fault.code {
-                9003 | 9005 | 9006 | 9007 | 9008 if left.contains(&"interface") => vec!["interface"],
-                9003 | 9005 | 9006 | 9007 | 9008 => left,
-                _ => Vec::new(),
-            }
+            let last = |word: &&&str| LEFT_OUT_FIRST.iter().position(|first| first == *word);
+            let next = left.iter().min_by_key(|word| last(word).unwrap_or(LEFT_OUT_FIRST.len()));
+            let of_an_input = matches!(fault.code, 9003 | 9005 | 9006 | 9007 | 9008);
+            next.filter(|_| of_an_input).copied().into_iter().collect()
         } else {
             let blamed = |word: &str, path: &str| {
                 let leaf = path.strip_prefix(object);
@@ -453,8 +470,13 @@ impl<'a> Work<'a> {
         if refused.is_empty() {
             return false;
         }
-        test.refused.extend(refused.into_iter().map(str::to_owned));
-        test.written = 0;
+        self.with_test(key, |test| {
+            if guessed {
+                test.guessed.extend(refused.iter().map(|word| (*word).to_owned()));
+            }
+            test.refused.extend(refused.into_iter().map(str::to_owned));
+            test.written = 0;
+        });
         true
     }
 
@@ -479,6 +501,8 @@ impl<'a> Work<'a> {
             look_at,
             until: look_at.plus_s(comes_back_s),
             way,
+            way_kept: test.refused.contains("interface") || leaf_of(names, "interface", &test).is_none(),
+            guessed: test.guessed.iter().any(|word| word != "interface"),
             maybe_old: test.finished_before.unwrap_or(true),
             called_back: false,
         }));
@@ -633,6 +657,8 @@ impl<'a> Work<'a> {
     }
 }
 
+/// What is left out of a call that a device refuses without saying what, in this order; the connection after all else.
+const LEFT_OUT_FIRST: [&str; 5] = ["timeout", "size", "repetitions", "hops", "interface"];
 /// Said of a test that is not asked for yet.
 const ANOTHER_RUNS: &str = "The router runs another test now; this one is asked for when that is over.";
 /// Said of a test that a device took.

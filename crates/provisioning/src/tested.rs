@@ -2,7 +2,7 @@
 
 use crate::{
     Effect, OrderNews,
-    diagnose::{Diagnosing, Wanted, Way},
+    diagnose::{Diagnosing, Running, Wanted, Way},
     diagnosis::{Diagnosis, MOST_ROWS, NotTaken, Progress, Reported, error_words, findings, plain},
     order::{Order, OrderState, RefreshedValue},
     talk::NameInfo,
@@ -124,7 +124,10 @@ impl Work<'_> {
                 (OrderState::Failed, text)
             }
         };
-        let also = [not_taken_sentence(found.not_taken()), way_sentence(&running.way, found.interface())];
+        let also = [
+            not_taken_sentence(found.not_taken(), running.guessed),
+            way_sentence(&running, found.interface()),
+        ];
         for sentence in also.into_iter().flatten() {
             text.push(' ');
             text.push_str(&sentence);
@@ -136,20 +139,24 @@ impl Work<'_> {
     }
 }
 
-/// Which of the inputs the device did not take.
-fn not_taken_sentence(not_taken: &[NotTaken]) -> Option<String> {
+/// Which of the inputs the device did not take. Of those that were left out by guess it is not said that it refused them.
+fn not_taken_sentence(not_taken: &[NotTaken], guessed: bool) -> Option<String> {
     let each = |one: &NotTaken| match &one.has {
         Some(has) => format!("{} {} (it has {has})", one.asked, one.what),
         None => format!("{} {} (it shows no such setting)", one.asked, one.what),
     };
     let all: Vec<String> = not_taken.iter().map(each).collect();
-    (!all.is_empty()).then(|| format!("The router did not take: {}.", all.join("; ")))
+    let how = match guessed {
+        false => "The router did not take",
+        true => "The router refused without saying what, and was asked with less. It does not have as asked",
+    };
+    (!all.is_empty()).then(|| format!("{how}: {}.", all.join("; ")))
 }
 
 /// Which way the test took, where that is not the connection of the service, read back as written.
-fn way_sentence(way: &Way, has: Option<&str>) -> Option<String> {
+fn way_sentence(running: &Running, has: Option<&str>) -> Option<String> {
     let bare = |path: &str| path.trim_end_matches('.').to_owned();
-    match (way, has) {
+    match (&running.way, has) {
         (Way::Service(asked), Some(has)) if bare(asked) == bare(has) => None,
         (Way::Service(asked), Some(has)) => Some(format!(
             "Not proved which way it took: it was to go over {asked}, the service's connection, and the router names {has}."
@@ -158,7 +165,13 @@ fn way_sentence(way: &Way, has: Option<&str>) -> Option<String> {
             "Not proved which way it took: it was to go over {asked}, the service's connection, and the router does not name \
              it again."
         )),
-        (way, Some(has)) => way.sentence().map(|text| format!("{text} The router names {has}.")),
+        (Way::Unnamed(why), Some(has)) if running.way_kept => {
+            Some(format!("No connection was named, because {why}; it used what was set before: {has}."))
+        }
+        (Way::Unnamed(why), Some(has)) => Some(format!(
+            "No connection was named, because {why}; the router names {has}, and that may be the connection over which it \
+             is managed."
+        )),
         (way, None) => way.sentence(),
     }
 }

@@ -477,18 +477,81 @@ fn what_was_accepted_and_not_kept_is_named_and_the_count_is_that_of_the_device()
 }
 
 #[test]
-fn a_router_that_names_nothing_it_refuses_is_asked_with_less_and_less() {
+fn what_a_router_refuses_without_naming_it_is_not_blamed_on_the_connection() {
     let mut shell = huawei(TestRun::Told);
     shell.cpe.quirks.refused_leaves = vec!["Timeout"];
     shell.cpe.quirks.names_no_leaf = true;
+    let key =
+        give(&mut shell, Diagnosis::Ping { host: "10.0.0.1".into(), count: 4, timeout_ms: 3456, size: 56 });
+    shell.run(30);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert!(
+        news.text.contains(
+            "refused without saying what, and was asked with less. It does not have as asked: 3456 ms"
+        ),
+        "{}",
+        news.text
+    );
+    assert!(!news.text.contains("connection") && !news.text.contains("did not take"), "{}", news.text);
+    let wan = shell.cpe.ppp_wans().first().expect("a WAN").trim_end_matches('.').to_owned();
+    let Some(Findings::Ping { interface, .. }) = &news.findings else { panic!("{news:?}") };
+    assert_eq!(interface.as_deref(), Some(&*wan), "it goes over the service's connection all the same");
+}
+
+#[test]
+fn the_connection_is_left_out_last_and_what_was_set_before_is_named() {
+    let mut shell = huawei(TestRun::Told);
+    shell.cpe.quirks.refused_leaves = vec!["Interface"];
+    shell.cpe.quirks.names_no_leaf = true;
+    let before = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1";
+    shell.cpe.set(&format!("{PING}Interface"), before);
     let key = ping(&mut shell, "10.0.0.1");
     shell.run(30);
     let news = last(&shell, &key);
     assert_eq!(news.state, OrderState::Done, "{}", news.text);
-    assert!(news.text.contains("did not take the name of the service's connection"), "{}", news.text);
+    let said = format!("it used what was set before: {before}.");
+    assert!(news.text.contains("refused") && news.text.contains(&said), "{}", news.text);
+    assert!(!news.text.contains("by itself"), "{}", news.text);
     let told = told(&shell);
-    let last: Vec<&str> = told.iter().rev().take(2).map(|(leaf, _)| leaf.as_str()).collect();
-    assert_eq!(last, ["DiagnosticsState", "Host"]);
+    let leaves: Vec<&str> = told.iter().map(|(leaf, _)| leaf.as_str()).collect();
+    assert_eq!(
+        leaves,
+        [
+            // What is left fits into one call with the host.
+            "NumberOfRepetitions",
+            "Timeout",
+            "DataBlockSize",
+            "Interface",
+            "Host",
+            "NumberOfRepetitions",
+            "DataBlockSize",
+            "Interface",
+            "DiagnosticsState",
+            "Host",
+            "NumberOfRepetitions",
+            "Interface",
+            "DiagnosticsState",
+            "Host",
+            "Interface",
+            "DiagnosticsState",
+            "Host",
+            "DiagnosticsState",
+        ],
+        "less and less"
+    );
+}
+
+#[test]
+fn nothing_is_blamed_that_was_not_in_the_call() {
+    let mut shell = huawei(TestRun::Told);
+    shell.cpe.quirks.refused_leaves = vec!["Host"];
+    shell.cpe.quirks.names_no_leaf = true;
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(30);
+    let news = last(&shell, &key);
+    assert_eq!((news.state, asked(&shell)), (OrderState::Failed, 1), "{}", news.text);
+    assert!(news.text.contains("refused SetParameterValues"), "{}", news.text);
 }
 
 #[test]
