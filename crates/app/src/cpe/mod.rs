@@ -26,7 +26,7 @@ pub use diagnoses::{DiagnosisRequest, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, T
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,
-    ParameterChange,
+    ParameterChange, TEST_EXPIRES_S, TEST_EXPIRY_S,
 };
 pub(crate) use recorder::Recordings;
 pub use recorder::{LONGEST_H, MOST_SESSIONS, runs as recording_runs};

@@ -30,6 +30,11 @@ pub const MOST_OPEN_TESTS: u64 = 100;
 pub const EXPIRES_S: u64 = 24 * 3600;
 /// The shortest and the longest that may be said.
 pub const EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=7 * 24 * 3600;
+/// So long a test waits for a session if nothing else is said: whoever orders one waits for it, and one that nobody waits
+/// for takes the place of another.
+pub const TEST_EXPIRES_S: u64 = 15 * 60;
+/// The shortest and the longest that may be said of a test.
+pub const TEST_EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=2 * 3600;
 
 /// What somebody orders.
 #[derive(Debug, Clone)]
@@ -161,7 +166,8 @@ impl Body {
 
 impl App {
     /// Orders something for one CPE. It is carried out in a session after what its service needs: the CPE is asked once
-    /// to open one, and else it waits for the next Inform, until it expires (after [`EXPIRES_S`] if nothing is said).
+    /// to open one, and else it waits for the next Inform, until it expires (after [`EXPIRES_S`] if nothing is said; a test
+    /// after [`TEST_EXPIRES_S`]).
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`]; [`AppError::Invalid`] for what is never written by order, what is
@@ -181,9 +187,13 @@ impl App {
                 Permission::RestartCpe
             }
         })?;
-        let expires_s = expires_s.unwrap_or(EXPIRES_S);
-        if !EXPIRY_S.contains(&expires_s) {
-            let text = format!("must lie between {} and {} seconds.", EXPIRY_S.start(), EXPIRY_S.end());
+        let (usual, bounds) = match request {
+            DeviceOrderRequest::Diagnose(_) => (TEST_EXPIRES_S, TEST_EXPIRY_S),
+            _ => (EXPIRES_S, EXPIRY_S),
+        };
+        let expires_s = expires_s.unwrap_or(usual);
+        if !bounds.contains(&expires_s) {
+            let text = format!("must lie between {} and {} seconds.", bounds.start(), bounds.end());
             return Err(AppError::invalid("expires_s", text));
         }
         let row: rows::Cpe = self.found(cpe, "CPE").await?;

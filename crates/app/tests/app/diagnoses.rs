@@ -63,6 +63,25 @@ async fn a_ping_is_run_read_and_kept(bed: &Bed) {
     assert_eq!(again.shown["host"], "nowhere.invalid");
 }
 
+/// Nobody waits a day for a ping, and one that nobody waits for takes no place.
+async fn a_test_that_cannot_be_begun_expires_soon(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (_, id) = callable(bed, &app, &calls).await;
+    for wrong in [59, 7201, 86_400] {
+        let error = app.order_device(&admin(), id, ping("10.0.0.1"), Some(wrong)).await.expect_err("refused");
+        assert!(error.to_string().contains("between 60 and 7200"), "{wrong}: {error}");
+    }
+    for (said, expected) in [(None, 900), (Some(7200), 7200)] {
+        let test = app.order_device(&admin(), id, ping("10.0.0.1"), said).await.expect("taken").id;
+        let waiting = app.device_order(test).await.expect("there");
+        assert_eq!(waiting.expires_at.since(waiting.created_at).as_secs(), expected);
+        app.cancel_order(&admin(), test).await.expect("withdrawn");
+    }
+    let read = DeviceOrderRequest::refresh("InternetGatewayDevice.DeviceInfo.");
+    app.order_device(&admin(), id, read, Some(86_400)).await.expect("other orders wait as before");
+}
+
 async fn a_cpe_that_never_says_so_is_called_once_and_read(bed: &Bed) {
     let calls = Calls::default();
     let app = bed.app("node-1", &calls).await;
@@ -254,6 +273,7 @@ async fn what_is_known_of_a_test_is_said(bed: &Bed) {
 on_both!(
     a_ping_is_run_read_and_kept,
     a_trace_is_run_read_and_kept,
+    a_test_that_cannot_be_begun_expires_soon,
     a_cpe_that_never_says_so_is_called_once_and_read,
     lies_are_left_out,
     a_test_that_goes_on_can_be_given_up,

@@ -166,6 +166,8 @@ async fn a_test_is_ordered_from_the_page_and_its_hops_are_shown() {
     admin.post(&bed, &test, &[("test", "traceroute"), ("host", "www.example.net")]).await;
     let order = orders().await.pop().expect("ordered");
     assert_eq!((order.kind.as_str(), order.state.as_str()), ("traceroute", "waiting"));
+    let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+    assert!(page.contains(&format!("begun within {} min", app::TEST_EXPIRES_S / 60)), "how long it waits");
     let findings = serde_json::json!({
         "test": "traceroute", "host": "www.example.net", "cut": false, "doubtful": false,
         "interface": null, "not_taken": [{ "what": "hops at most", "asked": "30", "has": null }],

@@ -25,7 +25,7 @@ pub(super) struct PingInput {
     timeout_ms: Option<u32>,
     /// Bytes in each, 1 to 1500; 56 if it is not given.
     size: Option<u32>,
-    /// Seconds to wait for a session; a day if it is not given.
+    /// Seconds to wait for a session, 60 to 7200; 900 if it is not given.
     expires_s: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct TracerouteInput {
     tries: Option<u32>,
     /// Milliseconds to wait for each answer, 100 to 10000; 2000 if it is not given.
     timeout_ms: Option<u32>,
-    /// Seconds to wait for a session; a day if it is not given.
+    /// Seconds to wait for a session, 60 to 7200; 900 if it is not given.
     expires_s: Option<u64>,
 }
 
