@@ -328,16 +328,16 @@ fn kill_twenty_times(data: &Path, olt: &str) -> Vec<Kill> {
         let started = SystemClock.now();
         // Nobody reads a pipe here, and a full one would hold it up.
         let file = File::create(&said).unwrap();
-        let mut process = product(data).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        let mut process = Running(product(data).stdout(Stdio::null()).stderr(file).spawn().unwrap());
         wait_for(moment, data, olt);
         assert!(
-            process.try_wait().unwrap().is_none(),
+            process.runs(),
             "{moment:?}: the product had ended by itself: {}",
             std::fs::read_to_string(&said).unwrap()
         );
         kills.push(Kill { moment, started, at: SystemClock.now() });
-        process.kill().unwrap();
-        process.wait().unwrap();
+        process.0.kill().unwrap();
+        process.0.wait().unwrap();
     }
     kills
 }

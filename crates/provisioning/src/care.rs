@@ -314,9 +314,7 @@ impl<'a> Work<'a> {
             let tries = order.tries;
             let order = order.clone();
             let then = self.aftermath(&order);
-            let text = format!(
-                "The session broke {tries} times while it was under way; it is not tried again. {then}"
-            );
+            let text = format!("{tries} sessions ended before it was done; it is not tried again. {then}");
             self.order_over(key, OrderState::Failed, text);
             return;
         }

@@ -71,6 +71,16 @@ pub struct Running {
     /// It was asked once more to come.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub called_back: bool,
+    /// When it was read last before it had finished, and its state as it was then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<(UtcMs, String)>,
+}
+
+impl Running {
+    /// Nobody expects it to have finished yet, slow as devices are.
+    fn may_go_on(&self, now: UtcMs) -> bool {
+        now < self.look_at.plus_s(OVERDUE_S)
+    }
 }
 
 /// Which connection a test uses.
@@ -147,6 +157,19 @@ pub(crate) struct Wanted {
     pub path: String,
     pub word: String,
     pub row: Option<usize>,
+}
+
+impl Diagnosing {
+    /// The leaf that is next cannot be read: in a row of a table it is not asked of the other rows either.
+    fn leave_out_of_rows(&mut self) {
+        let Some(wanted) = self.wanted.as_mut() else { return };
+        let Some(Wanted { word, row: Some(_), .. }) = wanted.get(self.asked).cloned() else { return };
+        let mut at = 0;
+        wanted.retain(|one| {
+            at += 1;
+            at <= self.asked + 1 || one.row.is_none() || one.word != word
+        });
+    }
 }
 
 impl<'a> Work<'a> {
@@ -394,14 +417,26 @@ impl<'a> Work<'a> {
                 Move::Again
             }
             // One bad name faults a whole batch: halve it until it is alone, leave it out, and go on as before.
-            (CareStep::ReadTest { paths }, DeviceReply::Fault(fault))
-                if paths.len() > 1 || matches!(fault.code, 9003 | 9005) =>
-            {
+            (CareStep::ReadTest { paths }, DeviceReply::Fault(_)) => {
                 let half = u32::try_from(paths.len() / 2).unwrap_or(1).max(1);
                 self.with_test(key, |test| match paths.len() {
-                    1 => (test.asked, test.read_limit) = (test.asked + 1, None),
+                    1 => {
+                        test.leave_out_of_rows();
+                        (test.asked, test.read_limit) = (test.asked + 1, None);
+                    }
                     _ => test.read_limit = Some(half),
                 });
+                Move::Again
+            }
+            // What is busy with a test has other things to do than to be read.
+            (CareStep::LookAtTest | CareStep::ListTest { .. }, DeviceReply::Fault(fault))
+                if self.test_may_go_on(key) =>
+            {
+                let text = format!(
+                    "The router did not let it be read ({}); it is read in a later session.",
+                    fault.code
+                );
+                self.test_goes_on(order, &text);
                 Move::Again
             }
             (care, DeviceReply::Fault(fault)) => {
@@ -505,6 +540,7 @@ impl<'a> Work<'a> {
             guessed: test.guessed.iter().any(|word| word != "interface"),
             maybe_old: test.finished_before.unwrap_or(true),
             called_back: false,
+            seen: None,
         }));
         (open.tries, open.called) = (0, true);
         if test.later {
@@ -563,8 +599,12 @@ impl<'a> Work<'a> {
         }
         let state = plain(read(&format!("{}{}", running.object, names.state)).unwrap_or_default(), 64);
         let progress = Progress::read(&state);
-        if !progress.is_finished() {
-            self.seen_unfinished(&order.key);
+        if progress == Progress::Running {
+            self.seen_unfinished(&order.key, state);
+            self.test_goes_on(order, TAKEN);
+        } else if progress == Progress::Forgotten {
+            // Some show nothing of it before the session is over. What is finished later was begun since, though.
+            self.never_old(&order.key);
             self.test_goes_on(order, TAKEN);
         } else if running.maybe_old {
             let text = format!(
@@ -577,11 +617,25 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A state that is finished from now on is that of this test.
-    fn seen_unfinished(&mut self, key: &str) {
+    /// It was seen under way: a state that is finished from now on is that of this test.
+    fn seen_unfinished(&mut self, key: &str, state: String) {
+        let now = self.now;
+        self.never_old(key);
+        if let Some(running) = self.open_order(key).and_then(|open| open.running.as_mut()) {
+            running.seen = Some((now, state));
+        }
+    }
+
+    fn never_old(&mut self, key: &str) {
         if let Some(running) = self.open_order(key).and_then(|open| open.running.as_mut()) {
             running.maybe_old = false;
         }
+    }
+
+    /// There is time left for it to finish and to be read.
+    fn test_may_go_on(&mut self, key: &str) -> bool {
+        let now = self.now;
+        self.open_order(key).and_then(|open| open.running.as_ref()).is_some_and(|running| now < running.until)
     }
 
     /// What an Inform says of tests: that one was finished since it was asked.
@@ -598,6 +652,12 @@ impl<'a> Work<'a> {
         let state = plain(values.first().map(|value| value.value.as_str()).unwrap_or_default(), 64);
         let Some(running) = self.open_order(&order.key).and_then(|open| open.running.clone()) else { return };
         match Progress::read(&state) {
+            Progress::Forgotten if running.seen.is_none() && running.may_go_on(now) => {
+                let text = format!(
+                    "The router was read, and nothing shows yet that it begins it (its state reads {state:?})."
+                );
+                self.test_goes_on(order, &text);
+            }
             Progress::Forgotten => {
                 let text = format!(
                     "The router knows of no {} any more (its state reads {state:?}): it never began it, it started again \
@@ -606,9 +666,9 @@ impl<'a> Work<'a> {
                 );
                 self.order_over(&order.key, OrderState::Failed, text);
             }
-            Progress::Running if now < running.look_at.plus_s(OVERDUE_S) => {
-                self.seen_unfinished(&order.key);
+            Progress::Running if running.may_go_on(now) => {
                 let text = format!("The router was read and has not finished (its state reads {state:?}).");
+                self.seen_unfinished(&order.key, state);
                 self.test_goes_on(order, &text);
             }
             Progress::Complete | Progress::Error(_) if running.maybe_old && now < running.look_at => {
@@ -650,10 +710,19 @@ impl<'a> Work<'a> {
 
     /// Nobody came in time.
     pub(crate) fn test_unheard(&mut self, order: &OpenOrder) {
-        let text = "The router took it and never said that it had finished, and no session came in which it could be read.";
-        let reason = crate::Reason::new(crate::ReasonCode::OrderFailed, text.to_owned());
-        self.fault(FaultClass::SessionTriggering, None, text, None, None, &reason);
-        self.order_over(&order.key, OrderState::Failed, text.to_owned());
+        let running = order.running.as_deref();
+        let read = match running.and_then(|running| Some((running.asked_at, running.seen.as_ref()?))) {
+            Some((asked_at, (at, state))) => format!(
+                "it was read last {} s after it was asked, when its state read {state:?}, and no session came since in which \
+                 it could be read",
+                at.since(asked_at).as_secs()
+            ),
+            None => "no session came in which it could be read".to_owned(),
+        };
+        let text = format!("The router took it and never said that it had finished, and {read}.");
+        let reason = crate::Reason::new(crate::ReasonCode::OrderFailed, text.clone());
+        self.fault(FaultClass::SessionTriggering, None, &text, None, None, &reason);
+        self.order_over(&order.key, OrderState::Failed, text);
     }
 }
 

@@ -734,6 +734,80 @@ fn one_leaf_that_cannot_be_read_does_not_make_the_rest_slow() {
 }
 
 #[test]
+fn a_leaf_that_no_row_lets_be_read_does_not_use_up_the_session() {
+    let mut shell = huawei(TestRun::Told);
+    let trace_object = "InternetGatewayDevice.TraceRouteDiagnostics.";
+    for number in 1..=40 {
+        for leaf in ["HopHost", "HopHostAddress", "HopErrorCode", "HopRTTimes"] {
+            shell.cpe.plant(&format!("{trace_object}RouteHops.{number}.{leaf}"), "string", "1");
+        }
+    }
+    shell.cpe.quirks.unreadable = vec!["HopErrorCode"];
+    let key = trace(&mut shell, "www.example.net");
+    shell.run(4);
+    let before = shell.transcript.len();
+    shell.run(60);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    let Some(Findings::Traceroute { hops, .. }) = &news.findings else { panic!("{:?}", news.findings) };
+    assert_eq!(hops.len(), 40, "the rest of each row is read");
+    let reads =
+        shell.transcript[before..].iter().filter(|line| line.contains("GetParameterValues of")).count();
+    assert!(reads < 30, "{reads} reads: {:#?}", &shell.transcript[before..]);
+}
+
+#[test]
+fn a_router_that_shows_nothing_of_it_at_first_is_read_again() {
+    let mut shell = huawei(TestRun::Endless);
+    // As it is in the box until the test begins there.
+    shell.cpe.quirks.deaf_leaves = vec!["DiagnosticsState"];
+    shell.cpe.set(&format!("{PING}DiagnosticsState"), "None");
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(4);
+    // Something else brings it here before it began.
+    shell.session(&["4 VALUE CHANGE"], Ending::Clean);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Sent, "{}", news.text);
+    assert!(news.text.contains("nothing shows yet"), "{}", news.text);
+    shell.cpe.set(&format!("{PING}SuccessCount"), "4");
+    shell.cpe.set(&format!("{PING}DiagnosticsState"), "Complete");
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    assert_eq!(last(&shell, &key).state, OrderState::Done, "{}", last(&shell, &key).text);
+    assert_eq!(asked(&shell), 1);
+}
+
+#[test]
+fn a_router_that_cannot_be_read_while_it_tests_is_read_again() {
+    let mut shell = huawei(TestRun::Told);
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(4);
+    shell.cpe.quirks.unreadable = vec!["DiagnosticsState"];
+    shell.session(&["2 PERIODIC"], Ending::Clean);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Sent, "{}", news.text);
+    assert!(news.text.contains("9005") && news.text.contains("later session"), "{}", news.text);
+    shell.cpe.quirks.unreadable.clear();
+    shell.run(60);
+    assert_eq!(last(&shell, &key).state, OrderState::Done, "{}", last(&shell, &key).text);
+}
+
+#[test]
+fn one_that_was_seen_under_way_and_is_heard_of_no_more_is_told_so() {
+    let mut shell = huawei(TestRun::Silent);
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(4);
+    let seen = shell.device.orders[0].running.as_ref().and_then(|running| running.seen.clone());
+    assert!(seen.is_some_and(|(_, state)| state == "Requested"));
+    shell.cpe.quirks.unreachable = true;
+    for _ in 0..200 {
+        shell.now = shell.now.plus_s(60);
+        shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    }
+    let text = &last(&shell, &key).text;
+    assert!(text.contains("its state read \"Requested\", and no session came since"), "{text}");
+}
+
+#[test]
 fn once_a_write_left_nobody_says_that_nothing_happened() {
     // The reply to the call that begins it is lost.
     let asked_once = || {
