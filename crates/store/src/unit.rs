@@ -1,8 +1,8 @@
 //! Units of work: how writes reach the database.
 //!
 //! On SQLite one task writes. It takes whatever units are waiting, runs each inside a savepoint of one transaction,
-//! commits once for all, and only then answers anybody. A unit that fails takes back its own savepoint and nothing
-//! else. A lone unit is committed at once; the groups form by themselves while a commit is on its way to the disk.
+//! commits once for all, and only then answers anybody: who is refused because of what another wrote finds that there. A
+//! unit that fails takes back its own savepoint and nothing else. A lone unit is committed at once; the groups form by themselves while a commit is on its way to the disk.
 //!
 //! On PostgreSQL every unit is a transaction of its own from the pool, at READ COMMITTED: what a unit must not lose
 //! it guards by version, and where two units meet all the same the later one is run again.
@@ -320,7 +320,7 @@ impl Group {
             }
         };
         let began = Instant::now();
-        let mut kept = Vec::new();
+        let mut ran: Vec<Box<dyn Queued>> = Vec::new();
         let mut hooks = Vec::new();
         let mut taken = 0;
         let mut next = Some(first);
@@ -329,15 +329,18 @@ impl Group {
             match self.inside(&outer, unit.as_mut()).await {
                 Ran::Kept(more) => {
                     hooks.extend(more);
-                    kept.push(unit);
+                    ran.push(unit);
                 }
+                // It may have failed because of what others of the group wrote, which nobody else can see yet and which
+                // may still be lost.
+                Ran::Failed if !ran.is_empty() => ran.push(unit),
                 Ran::Failed => unit.answer(),
                 Ran::Lost(error) => {
-                    tracing::warn!(%error, units = kept.len() + 1, "a group of units is run again one by one");
+                    tracing::warn!(%error, units = ran.len() + 1, "a group of units is run again one by one");
                     roll_back(outer).await;
                     self.hang_up().await;
-                    kept.push(unit);
-                    return kept;
+                    ran.push(unit);
+                    return ran;
                 }
             }
             if taken < self.limits.group_units && began.elapsed() < self.limits.group_time {
@@ -347,13 +350,13 @@ impl Group {
         match outer.commit().await.map_err(StoreError::from) {
             Ok(()) => {
                 run_hooks(hooks);
-                kept.into_iter().for_each(Queued::answer);
+                ran.into_iter().for_each(Queued::answer);
             }
             Err(error) => {
                 // Whether a failed COMMIT reached the disk is not always known, so nothing is run twice.
-                tracing::error!(%error, units = kept.len(), "a group of units could not be committed");
+                tracing::error!(%error, units = ran.len(), "a group of units could not be committed");
                 self.hang_up().await;
-                kept.into_iter().for_each(|unit| refuse(unit, error.clone()));
+                ran.into_iter().for_each(|unit| refuse(unit, error.clone()));
             }
         }
         Vec::new()

@@ -12,6 +12,7 @@ on_both! {
     one_failing_unit_among_a_hundred_costs_only_itself,
     an_error_that_a_unit_swallows_still_rolls_it_back,
     a_unit_that_panics_or_hangs_is_rolled_back_and_the_next_runs,
+    whoever_is_told_that_it_is_taken_finds_it,
     of_many_guarded_updates_exactly_one_wins,
     hooks_run_after_the_commit_and_only_then,
     a_unit_sees_its_own_writes_and_others_do_not,
@@ -138,6 +139,31 @@ async fn a_unit_that_panics_or_hangs_is_rolled_back_and_the_next_runs(bed: &Bed)
     assert!(matches!(hung, Err(StoreError::TookTooLong { .. })), "{hung:?}");
     insert(&store, customer("C-3")).await.expect("the writer lives");
     assert_eq!(store.count::<Customer>().await.expect("counts"), 1);
+}
+
+async fn whoever_is_told_that_it_is_taken_finds_it(bed: &Bed) {
+    let store = bed.open().await;
+    for round in 0..10 {
+        let start = Arc::new(Barrier::new(16));
+        let inserts = (0..16).map(|_| {
+            let (store, start, code) = (store.clone(), start.clone(), format!("C-{round}"));
+            tokio::spawn(async move {
+                start.wait().await;
+                match insert(&store, customer(&code)).await {
+                    Ok(_) => true,
+                    Err(StoreError::Duplicate { .. }) => {
+                        let there = store::customers::by_code(&store, &code).await.expect("reads");
+                        assert!(there.is_some(), "{code} is said to be taken and nobody has it");
+                        false
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            })
+        });
+        let all = futures::future::join_all(inserts).await;
+        let made = all.into_iter().filter(|one| *one.as_ref().expect("it ends")).count();
+        assert_eq!(made, 1);
+    }
 }
 
 async fn of_many_guarded_updates_exactly_one_wins(bed: &Bed) {
