@@ -19,7 +19,7 @@ use crate::{
 };
 use profiles::cpe::{CpeProfile, Diagnostic, pattern_of};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{FaultClass, UtcMs};
 
 /// A device that comes back this much later than a test should have been over, in seconds, and has not finished: it never
@@ -68,10 +68,16 @@ pub struct Running {
     /// be that of an earlier test.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub maybe_old: bool,
-    /// It was asked once more to come.
+    /// It was asked once more to come, when it should have been over.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub called_back: bool,
-    /// When it was read last before it had finished, and its state as it was then.
+    /// And once more, when nobody waits for it to go on any longer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub called_last: bool,
+    /// It was seen under way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub under_way: bool,
+    /// When its state was read last, and what that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<(UtcMs, String)>,
 }
@@ -80,6 +86,15 @@ impl Running {
     /// Nobody expects it to have finished yet, slow as devices are.
     fn may_go_on(&self, now: UtcMs) -> bool {
         now < self.look_at.plus_s(OVERDUE_S)
+    }
+
+    /// When the device is asked next to come for it.
+    fn next_call(&self) -> Option<UtcMs> {
+        match (self.called_back, self.called_last) {
+            (false, _) => Some(self.look_at),
+            (true, false) => Some(self.look_at.plus_s(OVERDUE_S)),
+            (true, true) => None,
+        }
     }
 }
 
@@ -149,6 +164,10 @@ pub(crate) struct Diagnosing {
     pub read_limit: Option<u32>,
     /// What was read.
     pub values: Vec<ParamValue>,
+    /// Rows of its table that are read.
+    pub rows: usize,
+    /// Results, by word, that it does not let be read, and how often it refused each.
+    pub unread: BTreeMap<String, u32>,
 }
 
 /// A result to read.
@@ -157,19 +176,6 @@ pub(crate) struct Wanted {
     pub path: String,
     pub word: String,
     pub row: Option<usize>,
-}
-
-impl Diagnosing {
-    /// The leaf that is next cannot be read: in a row of a table it is not asked of the other rows either.
-    fn leave_out_of_rows(&mut self) {
-        let Some(wanted) = self.wanted.as_mut() else { return };
-        let Some(Wanted { word, row: Some(_), .. }) = wanted.get(self.asked).cloned() else { return };
-        let mut at = 0;
-        wanted.retain(|one| {
-            at += 1;
-            at <= self.asked + 1 || one.row.is_none() || one.word != word
-        });
-    }
 }
 
 impl<'a> Work<'a> {
@@ -365,8 +371,9 @@ impl<'a> Work<'a> {
             (CareStep::LookBefore, DeviceReply::Values(values)) => {
                 let progress = values.first().map(|value| Progress::read(&value.value));
                 let asked_before = self.open_order(key).is_some_and(|open| open.asked);
-                if progress == Some(Progress::Running) && !asked_before {
-                    self.test_in_the_way(order);
+                let state = values.first().map(|value| plain(&value.value, 64)).unwrap_or_default();
+                if Progress::is_under_way(&state) && !asked_before {
+                    self.test_in_the_way(order, &state);
                     return Move::Again;
                 }
                 let finished = progress.is_none_or(|progress| progress.is_finished());
@@ -417,23 +424,20 @@ impl<'a> Work<'a> {
                 Move::Again
             }
             // One bad name faults a whole batch: halve it until it is alone, leave it out, and go on as before.
-            (CareStep::ReadTest { paths }, DeviceReply::Fault(_)) => {
+            (CareStep::ReadTest { paths }, DeviceReply::Fault(fault))
+                if paths.len() > 1 || matches!(fault.code, 9003 | 9005) =>
+            {
                 let half = u32::try_from(paths.len() / 2).unwrap_or(1).max(1);
                 self.with_test(key, |test| match paths.len() {
-                    1 => {
-                        test.leave_out_of_rows();
-                        (test.asked, test.read_limit) = (test.asked + 1, None);
-                    }
+                    1 => test.leaf_refused(),
                     _ => test.read_limit = Some(half),
                 });
                 Move::Again
             }
             // What is busy with a test has other things to do than to be read.
-            (CareStep::LookAtTest | CareStep::ListTest { .. }, DeviceReply::Fault(fault))
-                if self.test_may_go_on(key) =>
-            {
+            (CareStep::LookAtTest, DeviceReply::Fault(fault)) if self.test_may_go_on(key) => {
                 let text = format!(
-                    "The router did not let it be read ({}); it is read in a later session.",
+                    "The router did not let its state be read (fault {}); it is read in a later session.",
                     fault.code
                 );
                 self.test_goes_on(order, &text);
@@ -540,6 +544,8 @@ impl<'a> Work<'a> {
             guessed: test.guessed.iter().any(|word| word != "interface"),
             maybe_old: test.finished_before.unwrap_or(true),
             called_back: false,
+            called_last: false,
+            under_way: false,
             seen: None,
         }));
         (open.tries, open.called) = (0, true);
@@ -556,14 +562,20 @@ impl<'a> Work<'a> {
 
     /// The device runs a test that somebody else asked for. Were ours written now, the end of that one would pass for the
     /// end of ours where the device takes the inputs and not the request. It waits for a later session, as one comes.
-    fn test_in_the_way(&mut self, order: &Order) {
+    fn test_in_the_way(&mut self, order: &Order, state: &str) {
         self.session().rested.insert(order.key.clone());
         self.session().diagnosing = None;
         if let Some(open) = self.open_order(&order.key) {
             (open.sent_at, open.tries, open.called) = (None, 0, true);
-            open.why = Some("the router ran another test".to_owned());
+            open.why = Some(format!(
+                "the router said that it ran another test (its state read {state:?}; if nobody ran one, restart the router)"
+            ));
         }
-        self.tell_order(&order.key, OrderState::Waiting, ANOTHER_RUNS);
+        let text = format!(
+            "The router says that it runs a test (its state reads {state:?}); this one is asked for in the first session in \
+             which it does not."
+        );
+        self.tell_order(&order.key, OrderState::Waiting, &text);
     }
 
     /// It goes on after this session, in which nothing more of it is done.
@@ -597,14 +609,13 @@ impl<'a> Work<'a> {
             self.order_over(&order.key, OrderState::Failed, text);
             return;
         }
-        let state = plain(read(&format!("{}{}", running.object, names.state)).unwrap_or_default(), 64);
+        let read = read(&format!("{}{}", running.object, names.state));
+        let state = plain(read.unwrap_or_default(), 64);
         let progress = Progress::read(&state);
-        if progress == Progress::Running {
-            self.seen_unfinished(&order.key, state);
-            self.test_goes_on(order, TAKEN);
-        } else if progress == Progress::Forgotten {
-            // Some show nothing of it before the session is over. What is finished later was begun since, though.
-            self.never_old(&order.key);
+        if !progress.is_finished() {
+            if read.is_some() {
+                self.seen(&order.key, &progress, &state);
+            }
             self.test_goes_on(order, TAKEN);
         } else if running.maybe_old {
             let text = format!(
@@ -617,30 +628,31 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// It was seen under way: a state that is finished from now on is that of this test.
-    fn seen_unfinished(&mut self, key: &str, state: String) {
+    /// Its state was read. Under way, or none: a state that is finished from then on is that of this test. A device that says
+    /// nothing of it proves nothing.
+    fn seen(&mut self, key: &str, progress: &Progress, state: &str) {
         let now = self.now;
-        self.never_old(key);
-        if let Some(running) = self.open_order(key).and_then(|open| open.running.as_mut()) {
-            running.seen = Some((now, state));
-        }
-    }
-
-    fn never_old(&mut self, key: &str) {
-        if let Some(running) = self.open_order(key).and_then(|open| open.running.as_mut()) {
+        let Some(running) = self.open_order(key).and_then(|open| open.running.as_mut()) else { return };
+        running.seen = Some((now, state.to_owned()));
+        running.under_way |= *progress == Progress::Running;
+        if !progress.is_finished() && !state.is_empty() {
             running.maybe_old = false;
         }
     }
 
-    /// There is time left for it to finish and to be read.
+    /// It may not have finished yet.
     fn test_may_go_on(&mut self, key: &str) -> bool {
         let now = self.now;
-        self.open_order(key).and_then(|open| open.running.as_ref()).is_some_and(|running| now < running.until)
+        self.open_order(key)
+            .and_then(|open| open.running.as_ref())
+            .is_some_and(|running| running.may_go_on(now))
     }
 
     /// What an Inform says of tests: that one was finished since it was asked.
     pub(crate) fn tests_informed(&mut self, inform: &InformFacts) {
-        if inform.events.iter().any(|event| event.code.trim_start().starts_with("8 ")) {
+        // One that is said again was said first before the session that broke: of an earlier test, maybe.
+        let said = inform.events.iter().any(|event| event.code.trim_start().starts_with("8 "));
+        if said && inform.retry_count == 0 {
             for running in self.device.orders.iter_mut().filter_map(|order| order.running.as_mut()) {
                 running.maybe_old = false;
             }
@@ -649,10 +661,17 @@ impl<'a> Work<'a> {
 
     fn test_looked_at(&mut self, order: &Order, asked: &Diagnosis, values: &[ParamValue]) {
         let now = self.now;
-        let state = plain(values.first().map(|value| value.value.as_str()).unwrap_or_default(), 64);
+        let read = values.first().map(|value| value.value.as_str());
+        let state = plain(read.unwrap_or_default(), 64);
+        let booted = self.session().boot;
+        let progress = Progress::read(&state);
+        // What it was before this look decides; how it is now is kept for whoever looks next.
         let Some(running) = self.open_order(&order.key).and_then(|open| open.running.clone()) else { return };
-        match Progress::read(&state) {
-            Progress::Forgotten if running.seen.is_none() && running.may_go_on(now) => {
+        if read.is_some() {
+            self.seen(&order.key, &progress, &state);
+        }
+        match progress {
+            Progress::Forgotten if !running.under_way && !booted && running.may_go_on(now) => {
                 let text = format!(
                     "The router was read, and nothing shows yet that it begins it (its state reads {state:?})."
                 );
@@ -668,7 +687,6 @@ impl<'a> Work<'a> {
             }
             Progress::Running if running.may_go_on(now) => {
                 let text = format!("The router was read and has not finished (its state reads {state:?}).");
-                self.seen_unfinished(&order.key, state);
                 self.test_goes_on(order, &text);
             }
             Progress::Complete | Progress::Error(_) if running.maybe_old && now < running.look_at => {
@@ -694,14 +712,15 @@ impl<'a> Work<'a> {
 
     // ---- outside sessions ------------------------------------------------------------------------------------
 
-    /// A test that should be over and whose device did not say so: it is asked once to come and be read.
+    /// A test that should be over and whose device did not say so: it is asked to come and be read, then and once more when
+    /// nothing is expected of it any longer.
     pub(crate) fn call_back_for_tests(&mut self) {
         let now = self.now;
         for order in &mut self.device.orders {
             if let Some(running) = order.running.as_mut()
-                && !running.called_back
-                && running.look_at <= now
+                && running.next_call().is_some_and(|at| at <= now)
             {
+                running.called_last = running.called_back;
                 running.called_back = true;
                 order.called = false;
             }
@@ -712,14 +731,21 @@ impl<'a> Work<'a> {
     pub(crate) fn test_unheard(&mut self, order: &OpenOrder) {
         let running = order.running.as_deref();
         let read = match running.and_then(|running| Some((running.asked_at, running.seen.as_ref()?))) {
-            Some((asked_at, (at, state))) => format!(
-                "it was read last {} s after it was asked, when its state read {state:?}, and no session came since in which \
-                 it could be read",
-                at.since(asked_at).as_secs()
-            ),
+            Some((asked_at, (at, state))) => {
+                let after = match at.since(asked_at).as_secs() {
+                    0..5 => "right after it was asked".to_owned(),
+                    seconds => format!("{seconds} s after it was asked"),
+                };
+                format!(
+                    "its state was read last {after}, as {state:?}, and no session came since in which it could be read"
+                )
+            }
             None => "no session came in which it could be read".to_owned(),
         };
-        let text = format!("The router took it and never said that it had finished, and {read}.");
+        let text = format!(
+            "The router took it and never said that it had finished, and {read}. Order it again; if it stays so, restart the \
+             router."
+        );
         let reason = crate::Reason::new(crate::ReasonCode::OrderFailed, text.clone());
         self.fault(FaultClass::SessionTriggering, None, &text, None, None, &reason);
         self.order_over(&order.key, OrderState::Failed, text);
@@ -728,8 +754,6 @@ impl<'a> Work<'a> {
 
 /// What is left out of a call that a device refuses without saying what, in this order; the connection after all else.
 const LEFT_OUT_FIRST: [&str; 5] = ["timeout", "size", "repetitions", "hops", "interface"];
-/// Said of a test that is not asked for yet.
-const ANOTHER_RUNS: &str = "The router runs another test now; this one is asked for when that is over.";
 /// Said of a test that a device took.
 const TAKEN: &str =
     "The device took it and runs it after the session. It is done when the device says so and was read.";
@@ -810,8 +834,8 @@ impl OpenOrder {
     /// When it is to be looked at next.
     pub(crate) fn due_at(&self) -> UtcMs {
         match &self.running {
-            Some(running) if !running.called_back => running.look_at.min(running.until),
-            _ => self.over_at(),
+            Some(running) => running.next_call().map_or(running.until, |at| at.min(running.until)),
+            None => self.over_at(),
         }
     }
 }

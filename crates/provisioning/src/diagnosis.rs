@@ -141,6 +141,12 @@ impl Progress {
         }
     }
 
+    /// The state says in a known word that a test is under way: an unknown one may be how a device that rests puts it.
+    pub(crate) fn is_under_way(state: &str) -> bool {
+        let plain: String = state.chars().filter(char::is_ascii_alphabetic).collect();
+        matches!(plain.to_ascii_lowercase().as_str(), "requested" | "running" | "inprogress")
+    }
+
     /// From the state leaf. `Complete` is spelt `Completed` by some.
     pub(crate) fn read(state: &str) -> Progress {
         let state = state.trim();
@@ -185,6 +191,8 @@ pub(crate) struct Reported {
     pub rows: Vec<BTreeMap<String, String>>,
     /// There were more rows than are read.
     pub cut: bool,
+    /// What it did not let be read, by word, in a row or all of them.
+    pub unread: Vec<String>,
 }
 
 /// What came of a test.
@@ -213,6 +221,9 @@ pub enum Findings {
         interface: Option<String>,
         /// What was asked and the device does not have so.
         not_taken: Vec<NotTaken>,
+        /// What the device does not let be read, by the words of the profile.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
     },
     /// Trace route.
     Traceroute {
@@ -228,6 +239,9 @@ pub enum Findings {
         interface: Option<String>,
         /// What was asked and the device does not have so.
         not_taken: Vec<NotTaken>,
+        /// What the device does not let be read, of some hops or all, by the words of the profile.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
     },
 }
 
@@ -256,7 +270,9 @@ fn input_words(asked: &Diagnosis, word: &str) -> Option<&'static str> {
 
 /// What was asked and does not read back so.
 fn not_taken(asked: &Diagnosis, reported: &Reported) -> Vec<NotTaken> {
-    let inputs = asked.inputs().into_iter();
+    // Of what cannot be read nobody knows.
+    let inputs =
+        asked.inputs().into_iter().filter(|(word, _)| !reported.unread.iter().any(|one| one == word));
     let other = inputs.filter_map(|(word, wanted)| {
         let what = input_words(asked, word)?.to_owned();
         let has = reported.once.get(word).map(|has| plain(has, 20)).filter(|has| !has.is_empty());
@@ -347,6 +363,7 @@ pub(crate) fn findings(asked: &Diagnosis, reported: &Reported) -> Findings {
                 doubtful: reader.doubtful,
                 interface,
                 not_taken,
+                unread: reported.unread.clone(),
             }
         }
         Diagnosis::Traceroute { host, .. } => {
@@ -364,7 +381,8 @@ pub(crate) fn findings(asked: &Diagnosis, reported: &Reported) -> Findings {
                 hops.push(Hop { name: text(said("name")), address: text(said("address")), times_ms, error });
             }
             let (cut, doubtful) = (reported.cut, reader.doubtful);
-            Findings::Traceroute { host: host.clone(), hops, cut, doubtful, interface, not_taken }
+            let (host, unread) = (host.clone(), reported.unread.clone());
+            Findings::Traceroute { host, hops, cut, doubtful, interface, not_taken, unread }
         }
     }
 }
@@ -381,6 +399,13 @@ impl Findings {
     pub(crate) fn not_taken(&self) -> &[NotTaken] {
         match self {
             Findings::Ping { not_taken, .. } | Findings::Traceroute { not_taken, .. } => not_taken,
+        }
+    }
+
+    /// What could not be read.
+    pub(crate) fn unread(&self) -> &[String] {
+        match self {
+            Findings::Ping { unread, .. } | Findings::Traceroute { unread, .. } => unread,
         }
     }
 
@@ -603,7 +628,7 @@ mod tests {
                 .zip(&values)
                 .map(|(word, value)| ((*word).to_owned(), value.clone()))
                 .collect();
-            let reported = Reported { once, rows: vec![row; rows], cut: false };
+            let reported = Reported { once, rows: vec![row; rows], cut: false, unread: Vec::new() };
             for asked in [
                 Diagnosis::Ping { host: "h".into(), count: 4, timeout_ms: 1, size: 1 },
                 Diagnosis::Traceroute { host: "h".into(), hops: 3, tries: 1, timeout_ms: 1 },

@@ -8,7 +8,39 @@ use crate::{
     talk::NameInfo,
     work::{Move, Work},
 };
+use std::collections::BTreeMap;
 use types::names_a_secret;
+
+/// Rows that may refuse a leaf which others give, before it is asked of no more of them.
+const MOST_REFUSALS: u32 = 4;
+/// And of one that none gave so far.
+const REFUSALS: u32 = 2;
+/// Why the device may have the result of another test.
+const OR_NOT_TAKEN: &str = " Somebody else asked it meanwhile, or it did not take the name.";
+
+impl Diagnosing {
+    /// The leaf that is next cannot be read. Each costs some requests to find, and a session has only so many: one that rows
+    /// of the table refuse again is asked of no further row.
+    pub(crate) fn leaf_refused(&mut self) {
+        (self.asked, self.read_limit) = (self.asked + 1, None);
+        let asked = self.asked;
+        let Some(wanted) = self.wanted.as_mut() else { return };
+        let Some(one) = wanted.get(asked - 1).cloned() else { return };
+        let refused = self.unread.entry(one.word.clone()).or_default();
+        *refused += 1;
+        let is_of_rows = |other: &Wanted| other.row.is_some() && other.word == one.word;
+        let given = wanted
+            .iter()
+            .any(|other| is_of_rows(other) && self.values.iter().any(|value| value.path == other.path));
+        if one.row.is_some() && *refused >= if given { MOST_REFUSALS } else { REFUSALS } {
+            let mut at = 0;
+            wanted.retain(|other| {
+                at += 1;
+                at <= asked || !is_of_rows(other)
+            });
+        }
+    }
+}
 
 impl Work<'_> {
     /// Which of the names that the device lists are results.
@@ -56,24 +88,30 @@ impl Work<'_> {
                 }
             }
         }
-        self.with_test(&order.key, |test| (test.wanted, test.cut) = (Some(wanted), cut));
+        let rows = numbers.len();
+        self.with_test(&order.key, |test| {
+            (test.wanted, test.cut, test.rows) = (Some(wanted), cut, rows);
+        });
     }
 
     /// Everything was read.
     pub(crate) fn test_over(&mut self, order: &Order, asked: &Diagnosis, test: &Diagnosing) -> Move {
         let (now, key) = (self.now, &order.key);
         let running = self.open_order(key).and_then(|open| open.running.clone()).unwrap_or_default();
-        let mut reported = Reported { cut: test.cut, ..Reported::default() };
+        let mut reported = Reported {
+            cut: test.cut,
+            rows: vec![BTreeMap::new(); test.rows],
+            unread: test.unread.keys().cloned().collect(),
+            ..Reported::default()
+        };
         for one in test.wanted.iter().flatten() {
             let Some(value) = test.values.iter().find(|value| value.path == one.path) else { continue };
             match one.row {
                 None => reported.once.insert(one.word.clone(), value.value.clone()),
-                Some(row) => {
-                    if reported.rows.len() <= row {
-                        reported.rows.resize_with(row + 1, Default::default);
-                    }
-                    reported.rows[row].insert(one.word.clone(), value.value.clone())
-                }
+                Some(row) => match reported.rows.get_mut(row) {
+                    Some(row) => row.insert(one.word.clone(), value.value.clone()),
+                    None => None,
+                },
             };
         }
         let fresh: Vec<RefreshedValue> = test
@@ -91,13 +129,15 @@ impl Work<'_> {
         }
         let of = reported.once.get("host").map(|host| plain(host, 80)).unwrap_or_default();
         if !asked.is_about(&of) {
-            let has = match of.as_str() {
-                "" => "the router does not tell whom it tested".to_owned(),
-                of => format!("what the router has is the result for {of}"),
+            let (has, because) = match of.as_str() {
+                "" if test.unread.contains_key("host") => {
+                    ("the router does not let be read whom it tested".to_owned(), "")
+                }
+                "" => ("the router does not tell whom it tested".to_owned(), OR_NOT_TAKEN),
+                of => (format!("what the router has is the result for {of}"), OR_NOT_TAKEN),
             };
             let text = format!(
-                "Not proved: {has}, and {} was asked for. Somebody else asked it meanwhile, or it did not take the name. It \
-                 is not shown as the result of this order.",
+                "Not proved: {has}, and {} was asked for.{because} It is not shown as the result of this order.",
                 asked.host()
             );
             self.order_over(key, OrderState::Failed, text);
@@ -125,6 +165,7 @@ impl Work<'_> {
             }
         };
         let also = [
+            unread_sentence(found.unread()).filter(|_| its_own),
             not_taken_sentence(found.not_taken(), running.guessed),
             way_sentence(&running, found.interface()),
         ];
@@ -137,6 +178,16 @@ impl Work<'_> {
         self.end_order(OrderNews { values, findings, ..OrderNews::new(key, outcome, text) });
         Move::Again
     }
+}
+
+/// What is missing because it could not be read.
+fn unread_sentence(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| {
+        format!(
+            "It did not let be read, or not everywhere: {}; what is missing of that is not known.",
+            words.join(", ")
+        )
+    })
 }
 
 /// Which of the inputs the device did not take. Of those that were left out by guess it is not said that it refused them.

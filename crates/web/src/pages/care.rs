@@ -48,6 +48,8 @@ struct OrderLine {
     waits: bool,
     /// What a trace found on its way.
     hops: Vec<Hop>,
+    /// How long they took could not be read, of some at least.
+    times_unread: bool,
 }
 
 #[derive(Template)]
@@ -93,13 +95,14 @@ fn word(state: &str) -> Word {
 }
 
 fn line(row: DeviceOrder) -> OrderLine {
-    let hops = match serde_json::from_value(row.findings) {
-        Ok(Some(Findings::Traceroute { hops, .. })) => hops,
-        _ => Vec::new(),
+    let (hops, unread) = match serde_json::from_value(row.findings) {
+        Ok(Some(Findings::Traceroute { hops, unread, .. })) => (hops, unread),
+        _ => Default::default(),
     };
     let test = profiles::cpe::DiagnosticName::ALL.iter().any(|name| name.as_str() == row.kind);
     OrderLine {
         hops,
+        times_unread: unread.iter().any(|word| word == "times"),
         id: row.id.0,
         word: word(&row.state),
         waits: row.state == "waiting" || (test && row.state == "sent"),
