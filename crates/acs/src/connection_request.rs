@@ -5,15 +5,14 @@
 //! management networks, or to one that is not known to be the device's.
 
 mod http1;
-mod url;
 
-use self::{
-    http1::{Exchange, Failure, Head},
-    url::Target,
+use self::http1::{Exchange, Failure, Head};
+use app::ports::{
+    CallReport, CallSeen, CallUrl, ChallengeSeen, ConnectionRequestOutcome, ConnectionRequestTarget,
+    ConnectionRequester, TcpSeen, may_be_called,
 };
-use app::ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester};
 use async_trait::async_trait;
-use cwmp::digest::{RequestToAnswer, answer_challenge, parse_challenges};
+use cwmp::digest::{Challenge, RequestToAnswer, answer_challenge, parse_challenges};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -58,27 +57,30 @@ impl HttpConnectionRequester {
 
 #[async_trait]
 impl ConnectionRequester for HttpConnectionRequester {
-    async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome {
+    async fn request(&self, target: ConnectionRequestTarget) -> CallReport {
         // The pre-checks, in the order in which operators read them.
         let Some(text) = target.url.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
-            return ConnectionRequestOutcome::UrlMissing;
+            return ConnectionRequestOutcome::UrlMissing.into();
         };
-        let Some(url) = Target::parse(text) else { return ConnectionRequestOutcome::UrlInvalid };
+        let Some(url) = CallUrl::parse(text) else { return ConnectionRequestOutcome::UrlInvalid.into() };
         let Some(address) = url.address().filter(|address| may_be_called(*address)) else {
-            return ConnectionRequestOutcome::NotInManagementSubnet;
+            return ConnectionRequestOutcome::NotInManagementSubnet.into();
         };
         if !target.allowed.iter().any(|network| network.contains(address)) {
-            return ConnectionRequestOutcome::NotInManagementSubnet;
+            return ConnectionRequestOutcome::NotInManagementSubnet.into();
         }
         if !is_its_own(address, &target) {
-            return ConnectionRequestOutcome::AnotherAddress;
+            return ConnectionRequestOutcome::AnotherAddress.into();
         }
-        let Ok(_place) = self.at_once.acquire().await else { return ConnectionRequestOutcome::NotSent };
+        let Ok(_place) = self.at_once.acquire().await else {
+            return ConnectionRequestOutcome::NotSent.into();
+        };
         let to = SocketAddr::new(address, url.port);
         let connect = target.connect_timeout.min(MAX_CONNECT);
-        let outcome = ask(&url, to, connect, self.answer_within, &target).await;
+        let mut seen = CallSeen { to: Some(to), ..CallSeen::default() };
+        let outcome = ask(&url, to, connect, self.answer_within, &target, &mut seen).await;
         tracing::debug!(device = %to, outcome = outcome.as_str(), "connection request");
-        outcome
+        CallReport { outcome, seen }
     }
 }
 
@@ -89,28 +91,21 @@ fn is_its_own(address: IpAddr, target: &ConnectionRequestTarget) -> bool {
         || target.behind_nat.iter().any(|network| network.contains(address))
 }
 
-/// Addresses that are no device, whatever the configured networks say.
-fn may_be_called(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            !(v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast() || v4.is_link_local())
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_unspecified() || v6.is_multicast() || (v6.segments()[0] & 0xffc0) == 0xfe80)
-        }
-    }
-}
-
 async fn ask(
-    url: &Target,
+    url: &CallUrl,
     to: SocketAddr,
     connect: Duration,
     answer_within: Duration,
     target: &ConnectionRequestTarget,
+    seen: &mut CallSeen,
 ) -> ConnectionRequestOutcome {
-    let Ok(mut exchange) = Exchange::open(url, to, connect).await else {
-        return ConnectionRequestOutcome::Unreachable;
+    let began = Instant::now();
+    let mut exchange = match Exchange::open(url, to, connect).await {
+        Ok(exchange) => exchange,
+        Err(failure) => return failed(failure, seen),
     };
+    seen.tcp = Some(TcpSeen::Connected);
+    seen.connect_ms = Some(u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX));
     let deadline = Instant::now() + answer_within;
     let exchanged = timeout_at(deadline, async {
         let mut head = exchange.get(url, None).await?;
@@ -126,6 +121,7 @@ async fn ask(
             if attempt == 2 && !stale {
                 break;
             }
+            seen.challenge = shown(&challenges);
             let cnonce = cnonce()?;
             let Ok(authorization) = answer_challenge(
                 &challenges,
@@ -142,24 +138,54 @@ async fn ask(
             ) else {
                 break;
             };
+            seen.credentials_sent = true;
             head = again(&mut exchange, url, to, connect, &head, &authorization).await?;
         }
         Ok::<_, Failure>(head.status)
     })
     .await;
     match exchanged {
-        Ok(Ok(200..=299)) => ConnectionRequestOutcome::Accepted,
-        Ok(Ok(401)) => ConnectionRequestOutcome::Unauthorized,
-        Ok(Ok(status)) => ConnectionRequestOutcome::Http(status),
-        Ok(Err(Failure::Unreachable)) => ConnectionRequestOutcome::Unreachable,
-        Ok(Err(Failure::NoAnswer)) | Err(_) => ConnectionRequestOutcome::Timeout,
+        Ok(Ok(status)) => {
+            seen.status = Some(status);
+            match status {
+                200..=299 => ConnectionRequestOutcome::Accepted,
+                401 => ConnectionRequestOutcome::Unauthorized,
+                status => ConnectionRequestOutcome::Http(status),
+            }
+        }
+        Ok(Err(failure)) => failed(failure, seen),
+        Err(_) => failed(Failure::NoAnswer(exchange.out_of_time()), seen),
     }
+}
+
+/// What a failure means, and what was seen of it.
+fn failed(failure: Failure, seen: &mut CallSeen) -> ConnectionRequestOutcome {
+    match failure {
+        Failure::Unreachable(tcp) => {
+            seen.tcp = Some(tcp);
+            ConnectionRequestOutcome::Unreachable
+        }
+        Failure::NoAnswer(why) => {
+            seen.tcp = Some(TcpSeen::Connected);
+            seen.unanswered = Some(why);
+            ConnectionRequestOutcome::Timeout
+        }
+        Failure::Ours => ConnectionRequestOutcome::Timeout,
+    }
+}
+
+/// The challenge that people are shown: the digest that is answered, or else whatever was asked for.
+fn shown(challenges: &[Challenge]) -> Option<ChallengeSeen> {
+    let digest = challenges.iter().find(|challenge| challenge.scheme == "digest");
+    let challenge = digest.or_else(|| challenges.first())?;
+    let named = |name: &str| challenge.parameters.get(name);
+    Some(ChallengeSeen::new(&challenge.scheme, named("realm").unwrap_or_default(), named("qop")))
 }
 
 /// The second GET: on the same connection if the device keeps it, since some tie the nonce to it.
 async fn again(
     exchange: &mut Exchange,
-    url: &Target,
+    url: &CallUrl,
     to: SocketAddr,
     connect: Duration,
     head: &Head,
@@ -176,6 +202,6 @@ async fn again(
 
 fn cnonce() -> Result<String, Failure> {
     let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|_| Failure::NoAnswer)?;
+    getrandom::fill(&mut bytes).map_err(|_| Failure::Ours)?;
     Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }

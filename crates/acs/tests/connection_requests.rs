@@ -4,7 +4,10 @@ mod common;
 
 use ConnectionRequestOutcome as Outcome;
 use acs::HttpConnectionRequester;
-use app::ports::{Cidr, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester};
+use app::ports::{
+    CallReport, CallSeen, ChallengeSeen, Cidr, ConnectionRequestOutcome, ConnectionRequestTarget,
+    ConnectionRequester, TcpSeen, Unanswered,
+};
 use common::PATIENCE;
 use cwmp::digest::{Algorithm, DigestServer, Presented, ServerPolicy, Verdict, parse_authorization};
 use std::{
@@ -43,6 +46,11 @@ async fn ask(url: &str) -> Outcome {
 
 /// The same of somebody who waits so long for each answer.
 async fn ask_for(url: &str, answer_within: Duration) -> Outcome {
+    report(url, answer_within).await.outcome
+}
+
+/// The same with what was seen on the way.
+async fn report(url: &str, answer_within: Duration) -> CallReport {
     let requester = HttpConnectionRequester::default().with_answer_within(answer_within);
     timeout(PATIENCE, requester.request(target(Some(url.into())))).await.expect("always an outcome")
 }
@@ -117,7 +125,7 @@ fn count(seen: &Arc<Mutex<Vec<String>>>) -> usize {
 #[tokio::test]
 async fn pre_checks_come_first_and_in_order() {
     let requester = HttpConnectionRequester::default();
-    assert_eq!(requester.request(target(None)).await, Outcome::UrlMissing);
+    assert_eq!(requester.request(target(None)).await, Outcome::UrlMissing.into());
     for (url, want) in [
         ("", Outcome::UrlMissing),
         ("  ", Outcome::UrlMissing),
@@ -141,7 +149,7 @@ async fn pre_checks_come_first_and_in_order() {
     // A careless operator's "everywhere" still is no way to the cloud's metadata.
     let mut everywhere = target(Some("http://169.254.169.254/".into()));
     everywhere.allowed = vec!["0.0.0.0/0".parse().expect("network")];
-    assert_eq!(requester.request(everywhere).await, Outcome::NotInManagementSubnet);
+    assert_eq!(requester.request(everywhere).await, Outcome::NotInManagementSubnet.into());
 }
 
 #[tokio::test]
@@ -158,7 +166,7 @@ async fn a_device_cannot_send_us_to_its_neighbour() {
             behind_nat: behind_nat.iter().map(|text| text.parse().expect("a network")).collect(),
             ..target(Some(url.to_owned()))
         };
-        async move { HttpConnectionRequester::default().request(target).await }
+        async move { HttpConnectionRequester::default().request(target).await.outcome }
     };
     let nobody: [&[&str]; 4] = [&[], &["127.20.3.10"], &["::1", "fe80::1"], &["0.0.0.0"]];
     for known_at in nobody {
@@ -377,6 +385,137 @@ async fn connected_without_an_http_answer_is_a_timeout() {
     })
     .await;
     assert_eq!(ask_for(&drips, SHORT).await, Outcome::Timeout);
+}
+
+/// What was seen, without what differs from run to run.
+async fn seen(url: &str, answer_within: Duration) -> (Outcome, CallSeen) {
+    let CallReport { outcome, seen } = report(url, answer_within).await;
+    assert!(seen.to.is_some_and(|to| url.contains(&to.to_string())), "{seen:?}");
+    assert_eq!(seen.connect_ms.is_some(), seen.tcp == Some(TcpSeen::Connected), "{seen:?}");
+    (outcome, CallSeen { to: None, connect_ms: None, ..seen })
+}
+
+#[tokio::test]
+async fn what_was_seen_on_the_way_is_told_with_the_outcome() {
+    let connected = CallSeen { tcp: Some(TcpSeen::Connected), ..CallSeen::default() };
+    let digest = |realm: &str, qop: Option<&str>| Some(ChallengeSeen::new("digest", realm, qop));
+
+    let (url, _) = device(|mut call| async move {
+        while let Some(head) = call.request().await {
+            match verdict(&head, "s3cret") {
+                Some(Verdict::Correct) => call.answer("HTTP/1.1 200 OK\nContent-Length: 0").await,
+                _ => call.answer(&challenge("\nContent-Length: 0")).await,
+            }
+        }
+    })
+    .await;
+    let challenged = CallSeen {
+        challenge: digest("HuaweiHomeGateway", Some("auth")),
+        credentials_sent: true,
+        ..connected.clone()
+    };
+    let want = CallSeen { status: Some(200), ..challenged.clone() };
+    assert_eq!(seen(&url, PATIENCE).await, (Outcome::Accepted, want), "accepted with our credentials");
+
+    let (url, _) = device(|mut call| async move {
+        while call.request().await.is_some() {
+            call.answer(&challenge("\nContent-Length: 0")).await;
+        }
+    })
+    .await;
+    let want = CallSeen { status: Some(401), ..challenged.clone() };
+    assert_eq!(seen(&url, PATIENCE).await, (Outcome::Unauthorized, want), "401 twice");
+
+    let (url, _) = device(|mut call| async move {
+        while call.request().await.is_some() {
+            call.answer("HTTP/1.1 401 No\nWWW-Authenticate: Basic realm=\"x\"\nContent-Length: 0").await;
+        }
+    })
+    .await;
+    let basic = Some(ChallengeSeen::new("basic", "x", None));
+    let want = CallSeen { status: Some(401), challenge: basic, ..connected.clone() };
+    assert_eq!(seen(&url, PATIENCE).await, (Outcome::Unauthorized, want), "Basic is not answered");
+
+    let (url, _) = device(|mut call| async move {
+        call.request().await;
+        call.answer("HTTP/1.1 403 Forbidden\nContent-Length: 0").await;
+    })
+    .await;
+    let want = CallSeen { status: Some(403), ..connected.clone() };
+    assert_eq!(seen(&url, PATIENCE).await, (Outcome::Http(403), want));
+
+    // It takes one connection, and asks for the password, and nobody listens there any more.
+    let listener = TcpListener::bind("127.20.3.9:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("accepted");
+        drop(listener);
+        let mut call = Call { stream, number: 1, seen: Arc::default() };
+        call.request().await;
+        call.answer(&challenge("\nConnection: close")).await;
+    });
+    let CallReport { outcome, seen: gone } = report(&format!("http://{address}/cr?id=7"), PATIENCE).await;
+    assert_eq!((outcome, gone.tcp), (Outcome::Unreachable, Some(TcpSeen::Refused)));
+    assert_eq!(gone.challenge, challenged.challenge);
+}
+
+#[tokio::test]
+async fn why_there_is_no_answer_is_told() {
+    let connected = CallSeen { tcp: Some(TcpSeen::Connected), ..CallSeen::default() };
+    let listener = TcpListener::bind("127.20.3.10:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let want = CallSeen { tcp: Some(TcpSeen::Refused), ..CallSeen::default() };
+    assert_eq!(seen(&format!("http://{address}/"), PATIENCE).await, (Outcome::Unreachable, want));
+
+    let unanswered =
+        |why: Unanswered| (Outcome::Timeout, CallSeen { unanswered: Some(why), ..connected.clone() });
+    let (silent, _) = device(|mut call| async move { while call.request().await.is_some() {} }).await;
+    assert_eq!(seen(&silent, SHORT).await, unanswered(Unanswered::Silent));
+    let (closes, _) = device(|mut call| async move {
+        call.request().await;
+    })
+    .await;
+    assert_eq!(seen(&closes, PATIENCE).await, unanswered(Unanswered::Closed));
+    let (garbage, _) = device(|mut call| async move {
+        call.request().await;
+        call.answer("SSH-2.0-dropbear").await;
+        call.request().await;
+    })
+    .await;
+    assert_eq!(seen(&garbage, PATIENCE).await, unanswered(Unanswered::NotHttp));
+    let (slow, _) = device(|mut call| async move {
+        call.request().await;
+        call.stream.write_all(b"HTTP/1.1 200 O").await.expect("sent");
+        call.request().await;
+    })
+    .await;
+    assert_eq!(seen(&slow, SHORT).await, unanswered(Unanswered::Slow));
+    let (plain, _) = device(|mut call| async move {
+        call.stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("sent");
+    })
+    .await;
+    let tls = plain.replace("http://", "https://");
+    assert_eq!(report(&tls, PATIENCE).await.seen.unanswered, Some(Unanswered::Tls));
+}
+
+#[tokio::test]
+async fn a_host_that_drops_what_we_send_is_told_from_one_that_refuses() {
+    // A queue of connections that is full takes no more: what comes is dropped without a word.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.20.3.9:0".parse().expect("an address")).expect("bound");
+    let listener = socket.listen(1).expect("listening");
+    let address = listener.local_addr().expect("address");
+    let mut queued = Vec::new();
+    while let Ok(connected) = timeout(SHORT, TcpStream::connect(address)).await {
+        queued.push(connected.expect("queued"));
+    }
+    let full =
+        ConnectionRequestTarget { connect_timeout: SHORT, ..target(Some(format!("http://{address}/"))) };
+    let CallReport { outcome, seen } = HttpConnectionRequester::default().request(full).await;
+    assert_eq!((outcome, seen.tcp), (Outcome::Unreachable, Some(TcpSeen::TimedOut)));
+    assert_eq!((seen.connect_ms, seen.unanswered), (None, None));
+    drop((listener, queued));
 }
 
 #[tokio::test]

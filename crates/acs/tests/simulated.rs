@@ -134,8 +134,8 @@ async fn lead(quirks: &str) {
         connect_timeout: Duration::from_secs(20),
     };
     let wrong = ConnectionRequestTarget { password: Secret::new("guess"), ..target.clone() };
-    assert_eq!(requester.request(wrong).await, ConnectionRequestOutcome::Unauthorized, "{quirks}");
-    assert_eq!(requester.request(target).await, ConnectionRequestOutcome::Accepted, "{quirks}");
+    assert_eq!(requester.request(wrong).await.outcome, ConnectionRequestOutcome::Unauthorized, "{quirks}");
+    assert_eq!(requester.request(target).await.outcome, ConnectionRequestOutcome::Accepted, "{quirks}");
     clean_end(&mut heard, &serial.hex16()).await;
     fleet.shutdown().await;
     acs.stop().await;

@@ -7,6 +7,8 @@ pub mod actor;
 mod auth;
 mod beats;
 pub mod bus;
+mod call_seen;
+mod call_url;
 mod core;
 mod cpe;
 mod crm;

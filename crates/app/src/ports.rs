@@ -1,6 +1,8 @@
 //! What the edges do for `app`, and what `app` does for them, as traits owned here. No HTTP, SSH or CWMP name appears:
 //! an edge translates its protocol into these words.
 
+pub use crate::call_seen::{CallReport, CallSeen, ChallengeSeen, TcpSeen, Unanswered};
+pub use crate::call_url::{CallUrl, may_be_called};
 use async_trait::async_trait;
 pub use profiles::cpe::{SoapPrefix, SoapSpelling, SoapVersion, Truth};
 pub use provisioning::{
@@ -233,7 +235,7 @@ pub struct ConnectionRequestTarget {
 #[async_trait]
 pub trait ConnectionRequester: Send + Sync {
     /// Asks the device to open a session. The answer only says that it will try.
-    async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome;
+    async fn request(&self, target: ConnectionRequestTarget) -> CallReport;
 }
 
 #[cfg(test)]

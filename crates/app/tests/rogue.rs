@@ -3,7 +3,7 @@
 use app::{
     AcsPolicy, Actor, App, AppError, AppParts, NewCustomer, NewOlt, NewPlan, NewService, Permission, Role,
     ports::{
-        AuthLevel, Begin, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester,
+        AuthLevel, Begin, CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester,
         CpeFrontDoor, DeviceReply, DeviceRequest, Identity, InformFacts, Next, Peer, SessionEnd,
     },
 };
@@ -20,8 +20,8 @@ struct Nobody;
 
 #[async_trait::async_trait]
 impl ConnectionRequester for Nobody {
-    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
-        ConnectionRequestOutcome::Unreachable
+    async fn request(&self, _: ConnectionRequestTarget) -> CallReport {
+        ConnectionRequestOutcome::Unreachable.into()
     }
 }
 

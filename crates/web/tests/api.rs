@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::{
     Actor, App, AppParts, Permission,
-    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use axum::{
     Router,
@@ -22,8 +22,8 @@ struct NobodyThere;
 
 #[async_trait::async_trait]
 impl ConnectionRequester for NobodyThere {
-    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
-        ConnectionRequestOutcome::Unreachable
+    async fn request(&self, _: ConnectionRequestTarget) -> CallReport {
+        ConnectionRequestOutcome::Unreachable.into()
     }
 }
 

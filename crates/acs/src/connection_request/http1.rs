@@ -1,13 +1,18 @@
 //! As much of an HTTP/1.1 client as a connection request needs.
 
-use super::url::Target;
+use app::ports::{CallUrl, TcpSeen, Unanswered};
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -24,9 +29,24 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
     /// No TCP connection.
-    Unreachable,
+    Unreachable(TcpSeen),
     /// Connected, and then nothing, or nothing that is HTTP.
-    NoAnswer,
+    NoAnswer(Unanswered),
+    /// The second request could not be made here.
+    Ours,
+}
+
+/// What an error of a connect says of the way there.
+fn seen_of(error: &io::Error) -> TcpSeen {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => TcpSeen::Refused,
+        ErrorKind::TimedOut => TcpSeen::TimedOut,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => TcpSeen::Reset,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            TcpSeen::NoRoute
+        }
+        _ => TcpSeen::Failed,
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -37,6 +57,8 @@ pub(super) struct Exchange {
     stream: Box<dyn Stream>,
     /// Read, but not used yet.
     buffer: Vec<u8>,
+    /// Something came since the last request.
+    heard: bool,
 }
 
 /// The head of an answer; its body has been read and dropped.
@@ -88,22 +110,30 @@ impl Head {
 }
 
 impl Exchange {
-    pub(super) async fn open(url: &Target, to: SocketAddr, within: Duration) -> Result<Exchange, Failure> {
+    pub(super) async fn open(url: &CallUrl, to: SocketAddr, within: Duration) -> Result<Exchange, Failure> {
         let connected = timeout(within, TcpStream::connect(to)).await;
-        let stream = connected.ok().and_then(Result::ok).ok_or(Failure::Unreachable)?;
+        let stream = connected
+            .map_err(|_| Failure::Unreachable(TcpSeen::TimedOut))?
+            .map_err(|error| Failure::Unreachable(seen_of(&error)))?;
         // One small packet out, one small packet in.
         let _ = stream.set_nodelay(true);
         let stream: Box<dyn Stream> = if url.tls {
-            let connector = TlsConnector::from(Arc::new(tls_config().ok_or(Failure::NoAnswer)?));
+            let connector = TlsConnector::from(Arc::new(tls_config().ok_or(Failure::Ours)?));
             let handshake = connector.connect(ServerName::IpAddress(to.ip().into()), stream);
-            Box::new(timeout(within * 2, handshake).await.ok().and_then(Result::ok).ok_or(Failure::NoAnswer)?)
+            let shaken = timeout(within * 2, handshake).await.ok().and_then(Result::ok);
+            Box::new(shaken.ok_or(Failure::NoAnswer(Unanswered::Tls))?)
         } else {
             Box::new(stream)
         };
-        Ok(Exchange { stream, buffer: Vec::new() })
+        Ok(Exchange { stream, buffer: Vec::new(), heard: false })
     }
 
-    pub(super) async fn get(&mut self, url: &Target, authorization: Option<&str>) -> Result<Head, Failure> {
+    /// Why there is no answer when the time is up.
+    pub(super) fn out_of_time(&self) -> Unanswered {
+        if self.heard { Unanswered::Slow } else { Unanswered::Silent }
+    }
+
+    pub(super) async fn get(&mut self, url: &CallUrl, authorization: Option<&str>) -> Result<Head, Failure> {
         let authorization =
             authorization.map_or_else(String::new, |value| format!("Authorization: {value}\r\n"));
         let request = format!(
@@ -111,8 +141,10 @@ impl Exchange {
             url.path,
             url.authority()
         );
-        self.stream.write_all(request.as_bytes()).await.map_err(|_| Failure::NoAnswer)?;
-        self.stream.flush().await.map_err(|_| Failure::NoAnswer)?;
+        self.heard = false;
+        let closed = |_| Failure::NoAnswer(Unanswered::Closed);
+        self.stream.write_all(request.as_bytes()).await.map_err(closed)?;
+        self.stream.flush().await.map_err(closed)?;
         let mut head = self.head().await?;
         if head.reusable {
             head.reusable = self.skip_body(&head).await;
@@ -124,10 +156,11 @@ impl Exchange {
         let mut chunk = [0; 2048];
         match self.stream.read(&mut chunk).await {
             Ok(read) if read > 0 => {
+                self.heard = true;
                 self.buffer.extend_from_slice(&chunk[..read]);
                 Ok(())
             }
-            _ => Err(Failure::NoAnswer),
+            _ => Err(Failure::NoAnswer(Unanswered::Closed)),
         }
     }
 
@@ -138,13 +171,13 @@ impl Exchange {
             if let Some((end, next)) = end {
                 let text = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
                 self.buffer.drain(..next);
-                let head = Head::parse(&text).ok_or(Failure::NoAnswer)?;
+                let head = Head::parse(&text).ok_or(Failure::NoAnswer(Unanswered::NotHttp))?;
                 // An interim answer is followed by the real one.
                 if head.status >= 200 {
                     return Ok(head);
                 }
             } else if self.buffer.len() > MAX_HEAD_BYTES {
-                return Err(Failure::NoAnswer);
+                return Err(Failure::NoAnswer(Unanswered::NotHttp));
             } else {
                 self.fill().await?;
             }

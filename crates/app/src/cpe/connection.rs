@@ -1,6 +1,10 @@
 //! Connection requests: the machine decides that one is wanted, this carries it out once and reports what came of it.
 
-use crate::{App, AppError, oms::AddressWord, ports::ConnectionRequestTarget};
+use crate::{
+    App, AppError,
+    oms::AddressWord,
+    ports::{CallSeen, ConnectionRequestTarget, TcpSeen, Unanswered},
+};
 use provisioning::{ConnectionRequestOutcome, Event};
 use std::{net::IpAddr, time::Duration};
 use store::{
@@ -36,6 +40,7 @@ impl App {
         // One at a time on this node, and among all nodes.
         let may = !begun_before && awaited && call.is_some();
         let mine = if may { self.take_call(cpe).await? } else { None };
+        let mut seen = None;
         let outcome = if begun_before {
             ConnectionRequestOutcome::ProcessEnded
         } else if mine.is_none() {
@@ -57,7 +62,10 @@ impl App {
                 behind_nat: policy.nat_networks.clone(),
                 connect_timeout: CONNECT_TIMEOUT,
             };
-            self.connection().request(target).await
+            let began_at = self.now();
+            let report = self.connection().request(target).await;
+            seen = Some(CallSeen { began_at: Some(began_at), ..report.seen });
+            report.outcome
         };
         let waited = self.now().since(job.created_at);
         let detail = match outcome {
@@ -67,7 +75,7 @@ impl App {
                  called again.",
                 job.last_error.as_deref().unwrap_or_default().trim_end_matches('.')
             ),
-            _ => in_words(outcome, row.connection_request_url.as_deref(), peer.as_deref()),
+            _ => in_words(outcome, seen.as_ref(), row.connection_request_url.as_deref(), peer.as_deref()),
         };
         if let Some(mine) = mine
             && let Err(error) = self.end_call(mine).await
@@ -80,6 +88,7 @@ impl App {
             at: self.now(),
             outcome: outcome.as_str().to_owned(),
             detail,
+            seen: serde_json::to_value(seen).unwrap_or_default(),
             ..Default::default()
         };
         self.store().write(move |tx| Box::pin(async move { tx.insert(&record).await })).await?;
@@ -139,7 +148,12 @@ fn not_sent(awaited: bool, taken: bool, outstanding: bool, waited: Duration) -> 
 }
 
 /// The outcome for the CPE's page.
-fn in_words(outcome: ConnectionRequestOutcome, url: Option<&str>, peer: Option<&str>) -> String {
+fn in_words(
+    outcome: ConnectionRequestOutcome,
+    seen: Option<&CallSeen>,
+    url: Option<&str>,
+    peer: Option<&str>,
+) -> String {
     let url = url.unwrap_or("(none)");
     match outcome {
         ConnectionRequestOutcome::Accepted => format!("{url} accepted; a session should follow."),
@@ -159,9 +173,25 @@ fn in_words(outcome: ConnectionRequestOutcome, url: Option<&str>, peer: Option<&
             )
         }
         ConnectionRequestOutcome::Unreachable => {
-            format!("{url} cannot be reached (no TCP connection within 2 s).")
+            let how = match seen.and_then(|seen| seen.tcp) {
+                Some(TcpSeen::Refused) => "the TCP connection was refused",
+                Some(TcpSeen::Reset) => "the TCP connection was reset",
+                Some(TcpSeen::NoRoute) => "there is no route to it",
+                Some(TcpSeen::Failed) => "this server could not open a TCP connection",
+                Some(TcpSeen::TimedOut | TcpSeen::Connected) | None => "no TCP connection within 2 s",
+            };
+            format!("{url} cannot be reached ({how}).")
         }
-        ConnectionRequestOutcome::Timeout => format!("{url} connected and then said nothing."),
+        ConnectionRequestOutcome::Timeout => {
+            let how = match seen.and_then(|seen| seen.unanswered) {
+                Some(Unanswered::Closed) => "connected and closed the connection without an answer",
+                Some(Unanswered::NotHttp) => "connected and answered something that is not HTTP",
+                Some(Unanswered::Slow) => "connected and did not finish its answer in time",
+                Some(Unanswered::Tls) => "connected and did not complete the TLS handshake",
+                Some(Unanswered::Silent) | None => "connected and then said nothing",
+            };
+            format!("{url} {how}.")
+        }
         ConnectionRequestOutcome::NoInformAfterAccept => format!("{url} accepted, and no Inform followed."),
         ConnectionRequestOutcome::Unanswered => format!("No answer from {url} is known."),
         ConnectionRequestOutcome::NotSent => format!("{url} was not called."),

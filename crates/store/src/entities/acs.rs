@@ -346,6 +346,8 @@ table! { numbered "connection_requests"
         outcome: String,
         /// In words.
         detail: String,
+        /// What was seen on its way; null: nothing was sent, or it was not kept.
+        seen: Document,
     }
 }
 

@@ -281,6 +281,7 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     bed.sql("DROP TABLE cpe_recordings").await;
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0013'").await;
     bed.sql("ALTER TABLE device_orders DROP COLUMN findings").await;
+    bed.sql("ALTER TABLE connection_requests DROP COLUMN seen").await;
     bed.sql("UPDATE schema_state SET schema_version = 12, migration = '0012_parameter_sources'").await;
     let store = bed.open().await;
     assert_eq!(values(&store).await, ["7", "home", ""]);

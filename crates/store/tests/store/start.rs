@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     "0014_recordings",
     "0015_dismissed_orders",
     "0016_order_findings",
+    "0017_call_facts",
 ];
 
 /// Everything the schema says about itself, as text.

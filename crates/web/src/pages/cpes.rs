@@ -34,6 +34,9 @@ use crate::{
     words,
 };
 
+/// The last calls to a router that are shown on its page.
+const CALLS_SHOWN: u32 = 10;
+
 #[derive(Template)]
 #[template(path = "cpes.html")]
 struct CpesPage {
@@ -392,7 +395,7 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
     let faults = read.faults(&of_cpe, &Sort::default(), Page::first(5)).await?;
     let sessions = read.cpe_sessions(id, Page::first(5)).await?;
     let mut newer = String::new();
-    let calls = read.connection_requests(id, 5).await?.into_iter().map(|request| {
+    let calls = read.connection_requests(id, CALLS_SHOWN).await?.into_iter().map(|request| {
         let (word, meaning) = words::connection_request(&request.outcome);
         let news = std::mem::replace(&mut newer, request.outcome.clone()) != request.outcome;
         Call { news, word, meaning, detail: request.detail, at: request.at }

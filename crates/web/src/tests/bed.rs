@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::{
     Actor, App, AppParts, Role,
-    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use axum::{
     Router,
@@ -31,8 +31,8 @@ struct Nobody;
 
 #[async_trait::async_trait]
 impl ConnectionRequester for Nobody {
-    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
-        ConnectionRequestOutcome::Unreachable
+    async fn request(&self, _: ConnectionRequestTarget) -> CallReport {
+        ConnectionRequestOutcome::Unreachable.into()
     }
 }
 

@@ -153,6 +153,46 @@ async fn histories_are_filtered_sorted_and_exported() {
 }
 
 #[tokio::test]
+async fn the_last_ten_calls_are_on_the_page_in_words_and_all_of_them_a_step_away() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (_, cpe, _) = bed.seeded().await;
+    let page = admin.get(&bed, &format!("/cpes/{cpe}")).await.text;
+    assert!(between(&page, "Our call to the router", "</section>").contains("Never called"));
+    let outcomes = ["http", "accepted", "timeout", "unreachable"];
+    let calls: Vec<rows::ConnectionRequest> = (0..12)
+        .map(|n: u64| rows::ConnectionRequest {
+            cpe_id: cpe,
+            at: NOW.plus_s(n),
+            outcome: outcomes.get(n as usize).copied().unwrap_or("unauthorized").into(),
+            detail: format!("the call number {n}."),
+            ..rows::ConnectionRequest::default()
+        })
+        .collect();
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            let calls = calls.clone();
+            Box::pin(async move {
+                for call in &calls {
+                    tx.insert(call).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("written");
+    let page = admin.get(&bed, &format!("/cpes/{cpe}")).await.text;
+    let calls = between(&page, "Our call to the router", "</section>");
+    assert_eq!(calls.matches("<li>").count(), 10, "{calls}");
+    assert_eq!(calls.matches("</span><span>Refused (401)").count(), 8, "{calls}");
+    assert_eq!(calls.matches("the call number").count(), 3, "what comes again is said once: {calls}");
+    let order = ["Refused (401)", "Unreachable", "No answer in time"].map(|said| calls.find(said));
+    assert!(order.is_sorted() && order[0].is_some(), "newest first: {order:?}");
+    assert!(calls.contains(&format!("href=\"/cpes/{cpe}/calls\"")), "{calls}");
+}
+
+#[tokio::test]
 async fn users_and_keys_are_filtered_sorted_and_exported() {
     let bed = Bed::new().await;
     let mut admin = bed.admin().await;

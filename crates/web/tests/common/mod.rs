@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use app::{
     App, AppParts,
-    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use store::{KeySource, Store, StoreConfig};
 use tempfile::TempDir;
@@ -26,8 +26,8 @@ struct NobodyThere;
 
 #[async_trait::async_trait]
 impl ConnectionRequester for NobodyThere {
-    async fn request(&self, _: ConnectionRequestTarget) -> ConnectionRequestOutcome {
-        ConnectionRequestOutcome::Unreachable
+    async fn request(&self, _: ConnectionRequestTarget) -> CallReport {
+        ConnectionRequestOutcome::Unreachable.into()
     }
 }
 

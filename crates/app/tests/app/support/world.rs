@@ -2,7 +2,7 @@
 
 use app::{
     AcsPolicy, Actor, App, NewCustomer, NewPlan, NewService, Role, WifiInput,
-    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use std::sync::{
     Arc, Mutex,
@@ -52,14 +52,14 @@ impl Calls {
 
 #[async_trait::async_trait]
 impl ConnectionRequester for Calls {
-    async fn request(&self, target: ConnectionRequestTarget) -> ConnectionRequestOutcome {
+    async fn request(&self, target: ConnectionRequestTarget) -> CallReport {
         // Before anybody can see the call: whoever does may change what the next one meets.
         let hangs = self.0.hangs.load(Ordering::SeqCst);
         self.0.made.lock().expect("lock").push(target);
         if hangs {
             std::future::pending::<()>().await;
         }
-        self.0.answer.lock().expect("lock").unwrap_or(ConnectionRequestOutcome::Accepted)
+        self.0.answer.lock().expect("lock").unwrap_or(ConnectionRequestOutcome::Accepted).into()
     }
 }
 

@@ -11,7 +11,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use app::{
     Actor, App, AppParts, Permission,
-    ports::{ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
+    ports::{CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester},
 };
 use axum::{
     Router,
@@ -37,12 +37,12 @@ impl ConnectionRequester for NobodyThere {
     fn request<'life0, 'async_trait>(
         &'life0 self,
         _: ConnectionRequestTarget,
-    ) -> Pin<Box<dyn Future<Output = ConnectionRequestOutcome> + Send + 'async_trait>>
+    ) -> Pin<Box<dyn Future<Output = CallReport> + Send + 'async_trait>>
     where
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(async { ConnectionRequestOutcome::Unreachable })
+        Box::pin(async { ConnectionRequestOutcome::Unreachable.into() })
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where to send the request.
+/// Where a connection request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) tls: bool,
+pub struct CallUrl {
+    /// It is https.
+    pub tls: bool,
     host: String,
-    pub(super) port: u16,
+    /// As named, or the usual one.
+    pub port: u16,
     /// Path and query, as sent on the request line.
-    pub(super) path: String,
+    pub path: String,
 }
 
-impl Target {
+impl CallUrl {
     /// `None` if the text is no http or https URL. User names in URLs, control characters and blanks are refused:
     /// no device needs them, and they end up in a request line.
-    pub(super) fn parse(text: &str) -> Option<Target> {
+    pub fn parse(text: &str) -> Option<CallUrl> {
         if text.len() > 1024 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
@@ -44,22 +46,39 @@ impl Target {
         }
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Some(Target { tls, host: host.to_owned(), port, path })
+        Some(CallUrl { tls, host: host.to_owned(), port, path })
     }
 
     /// The address; `None` for a name, because names are not resolved. Only the plain notation counts:
     /// `0x7f.1` and `2130706433` are addresses to some systems and tricks to us.
-    pub(super) fn address(&self) -> Option<IpAddr> {
+    pub fn address(&self) -> Option<IpAddr> {
         let v4 = self.host.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
         v4.or_else(|| self.host.parse::<Ipv6Addr>().ok().map(|v6| IpAddr::V6(v6).to_canonical()))
     }
 
+    /// The host as the device wrote it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The value of the Host header.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match (self.tls, self.port) {
             (false, 80) | (true, 443) => host,
             _ => format!("{host}:{}", self.port),
+        }
+    }
+}
+
+/// False for an address that is no device, whatever the configured networks say.
+pub fn may_be_called(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            !(v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast() || v4.is_link_local())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_unspecified() || v6.is_multicast() || (v6.segments()[0] & 0xffc0) == 0xfe80)
         }
     }
 }
@@ -72,7 +91,7 @@ mod tests {
     #[test]
     fn urls_of_devices() {
         let parsed = |text: &str| {
-            let target = Target::parse(text).expect(text);
+            let target = CallUrl::parse(text).expect(text);
             (
                 target.tls,
                 target.address().map(|a| a.to_string()),
@@ -119,14 +138,14 @@ mod tests {
             "http://[::1]x/",
             "http://10.1.2.3/é",
         ] {
-            assert_eq!(Target::parse(text), None, "{text}");
+            assert_eq!(CallUrl::parse(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_answered_without_panic(text in "(https?://)?[\\[\\]:@/?#a-f0-9.]{0,30}\\PC{0,5}") {
-            if let Some(target) = Target::parse(&text) {
+            if let Some(target) = CallUrl::parse(&text) {
                 prop_assert!(target.path.starts_with('/'));
                 prop_assert!(!target.path.contains(char::is_whitespace));
                 let _ = (target.address(), target.authority());
