@@ -26,6 +26,8 @@ pub enum Permission {
     ConfigureCpe,
     /// Order a restart or a factory reset of a CPE.
     RestartCpe,
+    /// Upload and delete firmware files of CPEs.
+    ManageFirmware,
     /// Add and change OLTs.
     WriteOlts,
     /// Change settings such as the ACS policy.
@@ -40,7 +42,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission; API key scopes are these names.
-    pub const ALL: [Permission; 14] = [
+    pub const ALL: [Permission; 15] = [
         Permission::Read,
         Permission::WriteCustomers,
         Permission::WriteServices,
@@ -50,6 +52,7 @@ impl Permission {
         Permission::OperateCpe,
         Permission::ConfigureCpe,
         Permission::RestartCpe,
+        Permission::ManageFirmware,
         Permission::WriteOlts,
         Permission::WriteSettings,
         Permission::ReadAudit,
@@ -69,6 +72,7 @@ impl Permission {
             Permission::OperateCpe => "cpes:operate",
             Permission::ConfigureCpe => "cpes:configure",
             Permission::RestartCpe => "cpes:restart",
+            Permission::ManageFirmware => "firmware:manage",
             Permission::WriteOlts => "olts:write",
             Permission::WriteSettings => "settings:write",
             Permission::ReadAudit => "audit:read",
@@ -116,6 +120,7 @@ impl Permission {
             Permission::OperateCpe => "operate CPEs",
             Permission::ConfigureCpe => "change parameters of CPEs",
             Permission::RestartCpe => "restart or reset CPEs",
+            Permission::ManageFirmware => "manage firmware files",
             Permission::WriteOlts => "change OLTs",
             Permission::WriteSettings => "change settings",
             Permission::ReadAudit => "read the audit log",

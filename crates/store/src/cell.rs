@@ -3,7 +3,8 @@
 use crate::{error::StoreError, sealing::Sealed};
 use types::{
     ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId,
-    JobId, OltId, OltTaskId, OnuRowId, PlanId, PonPath, Serial, ServiceId, TimelineId, UserId, UtcMs,
+    FirmwareFileId, JobId, OltId, OltTaskId, OnuRowId, PlanId, PonPath, Serial, ServiceId, TimelineId,
+    UserId, UtcMs,
 };
 
 /// What the live schema must offer for a field. Engines spell types differently (`bigint`, `int8`, `INTEGER`);
@@ -50,7 +51,7 @@ macro_rules! as_is {
     )*};
 }
 
-as_is! { i64 => Integer, bool => Boolean, String => Text }
+as_is! { i64 => Integer, bool => Boolean, String => Text, Vec<u8> => Bytes }
 
 macro_rules! as_integer {
     ($($type:ident),* $(,)?) => {$(
@@ -64,7 +65,7 @@ macro_rules! as_integer {
 }
 
 as_integer! {
-    UtcMs, ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId, JobId, OltId, OltTaskId, OnuRowId, PlanId,
+    UtcMs, ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId, FirmwareFileId, JobId, OltId, OltTaskId, OnuRowId, PlanId,
     ServiceId, TimelineId, UserId,
 }
 

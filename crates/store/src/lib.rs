@@ -18,6 +18,7 @@ mod db;
 pub mod detected;
 mod entities;
 mod error;
+pub mod firmware_files;
 pub mod firmwares;
 pub mod jobs;
 pub mod leases;
@@ -61,8 +62,9 @@ pub use words::*;
 pub mod rows {
     pub use crate::entities::{
         ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeRecording,
-        CpeSession, CpeTag, CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, IdempotencyRecord,
-        Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu, OutboxEvent, Plan,
-        PonPort, RefusedAddress, Service, ServiceIntent, Setting, TimelineEntry, User, WebSession,
+        CpeSession, CpeTag, CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, FirmwareFile,
+        IdempotencyRecord, Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu,
+        OutboxEvent, Plan, PonPort, RefusedAddress, Service, ServiceIntent, Setting, TimelineEntry, User,
+        WebSession,
     };
 }

@@ -106,6 +106,7 @@ pub async fn sweep(tx: &Tx, bounds: &Bounds, batch: u32) -> Result<u64, StoreErr
     }
     let sql = "DELETE FROM idempotency WHERE created_at < $1";
     gone += run(tx, sql, [before(bounds.idempotency).0]).await?;
+    gone += crate::firmware_files::sweep(tx, now).await?;
     Ok(gone)
 }
 

@@ -65,6 +65,9 @@ enum Ran {
     Failed,
     /// The transaction around it is gone or in doubt; nothing of the group was committed.
     Lost(StoreError),
+    /// Both: the unit failed, and with it went the transaction around it, as SQLite does when the disk is full. Its own
+    /// error says why.
+    FailedAndLost(StoreError),
 }
 
 /// A unit in the queue, its types forgotten.
@@ -335,7 +338,7 @@ impl Group {
                 // may still be lost.
                 Ran::Failed if !ran.is_empty() => ran.push(unit),
                 Ran::Failed => unit.answer(),
-                Ran::Lost(error) => {
+                Ran::Lost(error) | Ran::FailedAndLost(error) => {
                     tracing::warn!(%error, units = ran.len() + 1, "a group of units is run again one by one");
                     roll_back(outer).await;
                     self.hang_up().await;
@@ -387,6 +390,12 @@ impl Group {
                 self.hang_up().await;
                 refuse(unit, error);
             }
+            Ran::FailedAndLost(error) => {
+                tracing::debug!(%error, "the transaction went with the unit that failed in it");
+                roll_back(outer).await;
+                self.hang_up().await;
+                unit.answer();
+            }
         }
     }
 
@@ -411,7 +420,8 @@ impl Group {
         match ended {
             Ok(()) if keep => Ran::Kept(hooks),
             Ok(()) => Ran::Failed,
-            Err(error) => Ran::Lost(error.into()),
+            Err(error) if keep => Ran::Lost(error.into()),
+            Err(error) => Ran::FailedAndLost(error.into()),
         }
     }
 }

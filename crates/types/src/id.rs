@@ -47,6 +47,8 @@ ids! {
     CpeSessionId;
     /// A firmware of a CPE model: maker, product class and software version.
     CpeFirmwareId;
+    /// A firmware file that was uploaded for a CPE model.
+    FirmwareFileId;
     /// A recording of a CPE.
     CpeRecordingId;
     /// A customer (TMF629 Customer).

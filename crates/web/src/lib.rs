@@ -11,6 +11,7 @@ mod backend;
 mod body;
 mod error;
 mod export;
+mod firmware;
 mod form;
 mod light;
 mod list;

@@ -20,9 +20,9 @@ use crate::{
     live::WATCHED,
     nbi, once,
     pages::{
-        audit, authorise, care, cpes, customers, detected, fault_import, faults, histories, models, olts,
-        onu_change, onus, overview, picker, recordings, search, service, service_orders, services, settings,
-        sign_in, tasks,
+        audit, authorise, care, cpes, customers, detected, fault_import, faults, firmware, histories, models,
+        olts, onu_change, onus, overview, picker, recordings, search, service, service_orders, services,
+        settings, sign_in, tasks,
     },
     server::Stopping,
     state::{Ctx, WebState},
@@ -124,6 +124,8 @@ pub(crate) fn routes() -> Vec<Route> {
         read("/settings/models", see, get(models::list)),
         read("/settings/models.csv", see, get(models::csv)),
         read("/settings/models/{id}", see, get(models::show)),
+        read(firmware::PATH, see, get(firmware::list)),
+        read("/settings/firmware.csv", see, get(firmware::csv)),
         read("/audit", Need::May(P::ReadAudit), get(audit::list)),
         read("/audit.csv", Need::May(P::ReadAudit), get(audit::csv)),
         // Acting.
@@ -195,6 +197,13 @@ pub(crate) fn routes() -> Vec<Route> {
         write("/settings/kept-intervals/withdraw", P::WriteSettings, post(settings::withdraw_interval)),
         write("/settings/models/{id}/override", P::WriteSettings, post(models::set)),
         write("/settings/models/{id}/withdraw", P::WriteSettings, post(models::withdraw)),
+        // A file, taken piece by piece.
+        write(
+            firmware::PATH,
+            P::ManageFirmware,
+            post(firmware::upload).layer(DefaultBodyLimit::max(firmware::MAX_UPLOAD)),
+        ),
+        write("/settings/firmware/{id}/delete", P::ManageFirmware, post(firmware::delete)),
         read("/settings/users", Need::May(P::ManageUsers), get(settings::users)),
         read("/settings/users.csv", Need::May(P::ManageUsers), get(settings::users_csv)),
         write("/settings/users", P::ManageUsers, post(settings::create_user)),

@@ -7,6 +7,7 @@ mod care;
 mod cpe;
 mod dialogs;
 mod faults;
+mod firmware;
 mod golden;
 mod hostile;
 mod live;

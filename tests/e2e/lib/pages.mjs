@@ -59,6 +59,7 @@ export const PAGES = [
   { route: "/settings/policy", name: "settings" },
   { route: "/settings/models", name: "models" },
   { route: "/settings/models/{id}", name: "model", from: "/settings/models", link: /^\/settings\/models\/\d+$/ },
+  { route: "/settings/firmware", name: "firmware" },
   { route: "/settings/users", name: "users" },
   { route: "/settings/api-keys", name: "api-keys" },
 ];

@@ -334,6 +334,51 @@ table! { keyed "cpe_recording_lines"
     }
 }
 
+table! { versioned "firmware_files"
+    /// A firmware file, for the CPEs that it names.
+    #[derive(Default)]
+    firmware_files => FirmwareFile[FirmwareFileId] {
+        /// File name, safe in an address.
+        name: String,
+        /// Only for CPEs whose maker calls itself so; empty: whatever it calls itself.
+        manufacturer: String,
+        /// Only for CPEs with this OUI; empty: with any.
+        oui: String,
+        /// Only for CPEs with this product class.
+        product_class: String,
+        /// Only for CPEs with this hardware version; empty: with any.
+        hardware_version: String,
+        /// The version that a CPE tells of itself after it was installed.
+        software_version: String,
+        /// Bytes.
+        size: i64,
+        /// SHA-256 of the content, hexadecimal; empty until it is whole.
+        sha256: String,
+        /// For colleagues.
+        note: String,
+        /// Who uploaded it.
+        uploaded_by: String,
+        /// When that began.
+        uploaded_at: UtcMs,
+        /// `uploading`, `ready` or `removing`.
+        state: String,
+    }
+}
+
+table! { keyed "firmware_parts"
+    /// A part of the content of a firmware file.
+    #[derive(Default)]
+    firmware_parts => FirmwarePart by {
+        /// File.
+        file_id: FirmwareFileId,
+        /// From 0.
+        number: i64,
+    } and {
+        /// [`crate::firmware_files::PART`] bytes; the last one fewer.
+        body: Vec<u8>,
+    }
+}
+
 table! { numbered "connection_requests"
     /// A connection request and what came of it.
     #[derive(Default)]

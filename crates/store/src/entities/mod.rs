@@ -42,6 +42,8 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     DeviceOrder::SPEC,
     CpeRecording::SPEC,
     CpeRecordingLine::SPEC,
+    FirmwareFile::SPEC,
+    FirmwarePart::SPEC,
     ConnectionRequest::SPEC,
     CpeTimer::SPEC,
     LearnedFact::SPEC,

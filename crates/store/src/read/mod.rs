@@ -9,6 +9,7 @@ mod customers;
 mod detected;
 mod devices;
 mod faults;
+mod firmware_files;
 mod models;
 mod olts;
 mod onus;
@@ -32,6 +33,7 @@ pub use devices::{
     TagRow,
 };
 pub use faults::{FaultCount, FaultFilter, FaultGroup, FaultGrouping, FaultRow};
+pub use firmware_files::{FirmwareFileFilter, FirmwareFileRow};
 pub use models::{FamilyCount, FirmwareRow, LessonRow, ModelFilter, ModelRow, RefusalRow};
 pub use olts::{OltFilter, OltRow, PonPortRow};
 pub use onus::{OnuFilter, OnuRow, OnuViews};

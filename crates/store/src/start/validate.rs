@@ -20,6 +20,7 @@ pub(crate) const UNIQUE_INDEXES: &[(&str, &str)] = &[
     ("olt_task_lines", "olt_task_lines_seq"),
     ("cpes", "cpes_identity"),
     ("cpe_firmwares", "cpe_firmwares_identity"),
+    ("firmware_files", "firmware_files_content"),
     ("device_orders", "device_orders_key"),
     ("cpes", "cpes_auth_username"),
     ("users", "users_name"),

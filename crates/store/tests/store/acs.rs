@@ -279,6 +279,8 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     bed.sql("ALTER TABLE device_orders DROP COLUMN dismissed_at").await;
     bed.sql("DROP TABLE cpe_recording_lines").await;
     bed.sql("DROP TABLE cpe_recordings").await;
+    bed.sql("DROP TABLE firmware_parts").await;
+    bed.sql("DROP TABLE firmware_files").await;
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0013'").await;
     bed.sql("ALTER TABLE device_orders DROP COLUMN findings").await;
     bed.sql("ALTER TABLE connection_requests DROP COLUMN seen").await;

@@ -6,6 +6,7 @@ mod bed;
 
 mod acs;
 mod durability;
+mod firmware;
 mod orphans;
 mod read;
 mod recordings;

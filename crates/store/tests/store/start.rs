@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     "0015_dismissed_orders",
     "0016_order_findings",
     "0017_call_facts",
+    "0018_firmware_files",
 ];
 
 /// Everything the schema says about itself, as text.

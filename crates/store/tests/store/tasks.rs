@@ -215,6 +215,9 @@ async fn tasks_that_were_open_before_claims_have_what_is_theirs(bed: &Bed) {
         "DROP TABLE device_orders",
         "DROP TABLE cpe_recording_lines",
         "DROP TABLE cpe_recordings",
+        "ALTER TABLE connection_requests DROP COLUMN seen",
+        "DROP TABLE firmware_parts",
+        "DROP TABLE firmware_files",
         "DELETE FROM seaql_migrations WHERE version >= '0007'",
         "UPDATE schema_state SET schema_version = 6, migration = '0006_claimed_serials'",
     ] {

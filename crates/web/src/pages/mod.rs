@@ -8,6 +8,7 @@ pub(crate) mod customers;
 pub(crate) mod detected;
 pub(crate) mod fault_import;
 pub(crate) mod faults;
+pub(crate) mod firmware;
 pub(crate) mod histories;
 pub(crate) mod models;
 pub(crate) mod olts;

@@ -35,6 +35,7 @@ pub(super) fn tabs(who: &Who, current: &str) -> Vec<Tab> {
     let all = [
         ("/settings/policy", "ACS policy", Permission::Read),
         ("/settings/models", "CPE models", Permission::Read),
+        ("/settings/firmware", "Firmware files", Permission::Read),
         ("/olts", "OLTs", Permission::Read),
         ("/plans", "Plans", Permission::Read),
         ("/settings/users", "Users and roles", Permission::ManageUsers),

@@ -283,6 +283,20 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         ..rows::CpeRecording::default()
     };
     store::recordings::begin(tx, recording, HOSTILE, NOW).await?;
+    let file = rows::FirmwareFile {
+        name: HOSTILE.into(),
+        manufacturer: HOSTILE.into(),
+        product_class: HOSTILE.into(),
+        hardware_version: HOSTILE.into(),
+        software_version: HOSTILE.into(),
+        note: HOSTILE.into(),
+        uploaded_by: HOSTILE.into(),
+        uploaded_at: NOW,
+        ..rows::FirmwareFile::default()
+    };
+    if let store::firmware_files::Begun::As(id) = store::firmware_files::begin(tx, file).await? {
+        store::firmware_files::finish(tx, id, 45_613_056, "ab12").await?;
+    }
     let line = rows::TimelineEntry {
         at: NOW,
         kind: "provisioning".into(),

@@ -12,6 +12,7 @@ mod device_orders;
 mod diagnoses;
 mod document;
 mod faults;
+mod firmware;
 mod idempotency;
 mod input;
 mod models;
@@ -105,8 +106,8 @@ impl Table {
 
 fn table() -> Table {
     use Permission::{
-        AuthoriseOnu, ConfigureCpe, ManageKeys, ManageUsers, OperateCpe, ReadAudit, RenewSecrets, RestartCpe,
-        WriteCustomers, WriteOlts, WritePlans, WriteServices, WriteSettings,
+        AuthoriseOnu, ConfigureCpe, ManageFirmware, ManageKeys, ManageUsers, OperateCpe, ReadAudit,
+        RenewSecrets, RestartCpe, WriteCustomers, WriteOlts, WritePlans, WriteServices, WriteSettings,
     };
     Table { rows: Vec::new(), routes: OpenApiRouter::with_openapi(document::head()) }
         .with(Need::Public, routes!(document::get_openapi))
@@ -199,6 +200,10 @@ fn table() -> Table {
         .read(routes!(models::get_cpe_model))
         .order(WriteSettings, routes!(models::override_family))
         .order(WriteSettings, routes!(models::withdraw_family))
+        .read(routes!(firmware::list_firmware))
+        .may(ManageFirmware, routes!(firmware::upload_firmware))
+        .read(routes!(firmware::get_firmware))
+        .may(ManageFirmware, routes!(firmware::delete_firmware))
         .read(routes!(faults::list_faults))
         .read(routes!(faults::summarise_faults))
         .read(routes!(faults::list_fault_groups))

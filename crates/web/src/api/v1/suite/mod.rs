@@ -1,6 +1,7 @@
 //! The API as a program sees it: the real routes, guard and application over a database of its own.
 
 mod device_orders;
+mod firmware;
 mod lists;
 mod orders;
 mod permissions;

@@ -86,6 +86,10 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
                     ..Default::default()
                 };
                 store::orders::insert(tx, &order, &types::Secret::new(PASSPHRASE)).await?;
+                let file = rows::FirmwareFile { name: "x.bin".into(), ..Default::default() };
+                if let store::firmware_files::Begun::As(id) = store::firmware_files::begin(tx, file).await? {
+                    store::firmware_files::finish(tx, id, 1, "ab12").await?;
+                }
                 tx.insert(&rows::CpeFirmware { product_class: "EG8145V5".into(), ..Default::default() })
                     .await?;
                 store::services::link_cpe(tx, ServiceId(service), Some(cpe)).await?;

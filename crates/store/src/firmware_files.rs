@@ -1,0 +1,164 @@
+//! Firmware files. Their content lies in the database, in parts: every node of an installation has it, a backup of the
+//! database is whole, and what was not uploaded to its end is never found ([ADR 7](../../../docs/adr)).
+
+use crate::{
+    db::{Db, Tx},
+    entities::{FirmwareFile, FirmwarePart, firmware_files, firmware_parts},
+    error::StoreError,
+    record::stored::Stored,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    Statement, sea_query::Expr,
+};
+use std::time::Duration;
+use types::{FirmwareFileId, UtcMs};
+
+/// Bytes of a part: small enough that writing one holds nobody up.
+pub const PART: usize = 256 * 1024;
+/// Bytes of the largest file.
+pub const LARGEST: u64 = 256 * 1024 * 1024;
+/// Bytes of all files together.
+pub const ALL_TOGETHER: u64 = 4 * 1024 * 1024 * 1024;
+/// Uploads at the same time.
+pub const MOST_AT_ONCE: u64 = 4;
+/// An upload that is not whole by then never will be.
+pub const UPLOAD_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// Parts that go in one unit of work.
+const PARTS_PER_SWEEP: u32 = 16;
+
+/// States of a file.
+pub mod state {
+    /// Not whole yet.
+    pub const UPLOADING: &str = "uploading";
+    /// Whole, and what its checksum says.
+    pub const READY: &str = "ready";
+    /// On its way out; nobody finds it any more.
+    pub const REMOVING: &str = "removing";
+}
+
+/// What a new upload met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It may go on.
+    As(FirmwareFileId),
+    /// As many as may are under way.
+    TooMany,
+    /// There are as many bytes as there may be.
+    NoRoom,
+}
+
+/// Begins a file that has no content yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn begin(tx: &Tx, new: FirmwareFile) -> Result<Begun, StoreError> {
+    use firmware_files::{Column, Entity};
+    let under_way = Entity::find().filter(Column::State.eq(state::UPLOADING)).count(tx.db()).await?;
+    if under_way >= MOST_AT_ONCE {
+        return Ok(Begun::TooMany);
+    }
+    let sizes: Vec<i64> = Entity::find().select_only().column(Column::Size).into_tuple().all(tx.db()).await?;
+    let there: u64 = sizes.into_iter().filter_map(|size| u64::try_from(size).ok()).sum();
+    if there >= ALL_TOGETHER {
+        return Ok(Begun::NoRoom);
+    }
+    let new = FirmwareFile { state: state::UPLOADING.to_owned(), version: 1, ..new };
+    Ok(Begun::As(tx.insert(&new).await?))
+}
+
+/// Adds a part to a file that is being uploaded.
+///
+/// # Errors
+/// [`StoreError::Overtaken`] when it is not being uploaded any more; [`StoreError::Full`] when the disk is full.
+pub async fn put(tx: &Tx, file: FirmwareFileId, number: i64, body: Vec<u8>) -> Result<(), StoreError> {
+    let there: Option<FirmwareFile> = tx.get(file).await?;
+    if there.is_none_or(|row| row.state != state::UPLOADING) {
+        return Err(StoreError::Overtaken { what: "the upload", found: "that it was given up".to_owned() });
+    }
+    let part = FirmwarePart { file_id: file, number, body };
+    firmware_parts::Entity::insert(part.into_active()).exec_without_returning(tx.db()).await?;
+    Ok(())
+}
+
+/// All parts are there: the file is ready.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] when the same content is there for the same CPEs, [`StoreError::Overtaken`] when it is not
+/// being uploaded any more.
+pub async fn finish(
+    tx: &Tx,
+    file: FirmwareFileId,
+    size: i64,
+    sha256: &str,
+) -> Result<FirmwareFile, StoreError> {
+    let row: FirmwareFile = tx.require(file).await?;
+    if row.state != state::UPLOADING {
+        return Err(StoreError::Overtaken { what: "the upload", found: row.state });
+    }
+    let row = FirmwareFile { size, sha256: sha256.to_owned(), state: state::READY.to_owned(), ..row };
+    tx.update(&row).await?.or_overtaken("the upload")?;
+    Ok(row)
+}
+
+/// Nobody finds the file from now on; its parts go with [`sweep`]. False: it is not there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn remove(tx: &Tx, file: FirmwareFileId) -> Result<bool, StoreError> {
+    use firmware_files::{Column, Entity};
+    let done = Entity::update_many()
+        .col_expr(Column::State, Expr::value(state::REMOVING))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(file.0))
+        .filter(Column::State.ne(state::REMOVING))
+        .exec(tx.db())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Removes what is left of files on their way out, and of uploads that nobody finished; some at a time, so that no unit
+/// of work is long. Zero: nothing is left.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
+    use firmware_files::{Column, Entity};
+    let within = i64::try_from(UPLOAD_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(state::REMOVING))
+        .filter(Column::State.eq(state::UPLOADING))
+        .filter(Column::UploadedAt.lt(now.0.saturating_sub(within).saturating_sub(60_000)))
+        .exec(tx.db())
+        .await?;
+    let parts = format!(
+        "DELETE FROM firmware_parts WHERE (file_id, number) IN (SELECT p.file_id, p.number FROM firmware_parts p \
+         JOIN firmware_files f ON f.id = p.file_id WHERE f.state = '{}' LIMIT {PARTS_PER_SWEEP})",
+        state::REMOVING
+    );
+    let backend = tx.db().get_database_backend();
+    let gone = tx.db().execute_raw(Statement::from_string(backend, parts)).await?.rows_affected();
+    if gone > 0 {
+        return Ok(gone);
+    }
+    Ok(Entity::delete_many().filter(Column::State.eq(state::REMOVING)).exec(tx.db()).await?.rows_affected)
+}
+
+/// A file that is whole.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn ready(db: &Db, file: FirmwareFileId) -> Result<Option<FirmwareFile>, StoreError> {
+    Ok(db.get::<FirmwareFile>(file).await?.filter(|row| row.state == state::READY))
+}
+
+/// A part of its content; `None` behind the last one. Read through the pool: it is large, and nobody else should wait.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn part(db: &Db, file: FirmwareFileId, number: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    use firmware_parts::{Column, Entity};
+    let found =
+        Entity::find().filter(Column::FileId.eq(file.0)).filter(Column::Number.eq(number)).one(db).await?;
+    Ok(found.map(FirmwarePart::from_model).transpose()?.map(|part| part.body))
+}

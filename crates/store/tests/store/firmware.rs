@@ -1,0 +1,127 @@
+//! Firmware files: whole or not there, on both engines.
+
+use crate::bed::Bed;
+use std::time::Duration;
+use store::{
+    Store, StoreError,
+    firmware_files::{self, Begun, MOST_AT_ONCE, UPLOAD_WITHIN, state},
+    rows::FirmwareFile,
+};
+use types::FirmwareFileId;
+
+fn file(name: &str) -> FirmwareFile {
+    FirmwareFile {
+        name: name.into(),
+        manufacturer: "Huawei".into(),
+        product_class: "EG8145V5".into(),
+        software_version: "V5R020C10S125".into(),
+        uploaded_by: "nino".into(),
+        ..Default::default()
+    }
+}
+
+async fn begin(store: &Store, name: &str) -> Begun {
+    let new = FirmwareFile { uploaded_at: store.now(), ..file(name) };
+    store
+        .write(move |tx| Box::pin(async move { firmware_files::begin(tx, new).await }))
+        .await
+        .expect("answered")
+}
+
+async fn begun(store: &Store, name: &str) -> FirmwareFileId {
+    match begin(store, name).await {
+        Begun::As(id) => id,
+        refused => panic!("{refused:?}"),
+    }
+}
+
+async fn put(store: &Store, id: FirmwareFileId, number: i64, body: &[u8]) -> Result<(), StoreError> {
+    let body = body.to_vec();
+    store.write(move |tx| Box::pin(async move { firmware_files::put(tx, id, number, body).await })).await
+}
+
+async fn finish(store: &Store, id: FirmwareFileId, sha256: &'static str) -> Result<FirmwareFile, StoreError> {
+    store.write(move |tx| Box::pin(async move { firmware_files::finish(tx, id, 5, sha256).await })).await
+}
+
+async fn swept(store: &Store) -> u64 {
+    let now = store.now();
+    let mut gone = 0;
+    loop {
+        let some = store
+            .write(move |tx| Box::pin(async move { firmware_files::sweep(tx, now).await }))
+            .await
+            .expect("swept");
+        if some == 0 {
+            return gone;
+        }
+        gone += some;
+    }
+}
+
+async fn a_file_is_found_when_it_is_whole_and_read_part_by_part(bed: &Bed) {
+    let store = bed.open().await;
+    let id = begun(&store, "one.bin").await;
+    put(&store, id, 0, b"abc").await.expect("a part");
+    put(&store, id, 1, &[0, 255]).await.expect("a part");
+    assert_eq!(firmware_files::ready(&store, id).await.expect("reads"), None, "not before its end");
+    let row = finish(&store, id, "aa").await.expect("whole");
+    assert_eq!((row.size, row.state.as_str()), (5, state::READY));
+    assert!(firmware_files::ready(&store, id).await.expect("reads").is_some());
+    assert_eq!(firmware_files::part(&store, id, 0).await.expect("reads").as_deref(), Some(&b"abc"[..]));
+    assert_eq!(firmware_files::part(&store, id, 1).await.expect("reads"), Some(vec![0, 255]));
+    assert_eq!(firmware_files::part(&store, id, 2).await.expect("reads"), None);
+    assert!(matches!(put(&store, id, 2, b"x").await, Err(StoreError::Overtaken { .. })), "it is closed");
+
+    // The same content for the same devices is there once; for others it is another file.
+    let again = begun(&store, "two.bin").await;
+    assert!(matches!(finish(&store, again, "aa").await, Err(StoreError::Duplicate { .. })));
+    finish(&store, again, "bb").await.expect("other content");
+}
+
+async fn what_is_removed_goes_in_portions_and_is_not_found_before(bed: &Bed) {
+    let store = bed.open().await;
+    let id = begun(&store, "one.bin").await;
+    for number in 0..40 {
+        put(&store, id, number, b"part").await.expect("a part");
+    }
+    finish(&store, id, "aa").await.expect("whole");
+    assert_eq!(swept(&store).await, 0, "what is ready stays");
+    let remove = || store.write(move |tx| Box::pin(async move { firmware_files::remove(tx, id).await }));
+    assert!(remove().await.expect("removed"));
+    assert!(!remove().await.expect("answered"), "once");
+    assert_eq!(firmware_files::ready(&store, id).await.expect("reads"), None);
+    assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_parts").await, 40);
+    let now = store.now();
+    store
+        .write::<_, _, StoreError>(move |tx| Box::pin(async move { firmware_files::sweep(tx, now).await }))
+        .await
+        .expect("swept");
+    let left = bed.number("SELECT COUNT(*) FROM firmware_parts").await;
+    assert!((1..40).contains(&left), "some at a time: {left}");
+    swept(&store).await;
+    assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_files").await, 0);
+    assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_parts").await, 0);
+}
+
+async fn an_upload_that_nobody_finishes_leaves_nothing(bed: &Bed) {
+    let store = bed.open().await;
+    let mut open = Vec::new();
+    for n in 0..MOST_AT_ONCE {
+        open.push(begun(&store, &format!("{n}.bin")).await);
+    }
+    put(&store, open[0], 0, b"abc").await.expect("a part");
+    assert_eq!(begin(&store, "one more").await, Begun::TooMany);
+    assert_eq!(swept(&store).await, 0, "they may still come to their end");
+    bed.clock.advance(UPLOAD_WITHIN + Duration::from_secs(120));
+    assert!(swept(&store).await > 0);
+    assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_parts").await, 0);
+    assert!(put(&store, open[0], 1, b"late").await.is_err());
+    begun(&store, "one more").await;
+}
+
+on_both! {
+    a_file_is_found_when_it_is_whole_and_read_part_by_part,
+    what_is_removed_goes_in_portions_and_is_not_found_before,
+    an_upload_that_nobody_finishes_leaves_nothing,
+}
