@@ -8,6 +8,9 @@ use profiles::cpe::CpeProfile;
 
 /// Management settings.
 const MANAGEMENT: &str = "is a management setting: with a wrong one the device is lost. Lightkeeper writes those itself and by nothing else";
+/// The whole of it in one text.
+const CONFIGURATION: &str = "holds the device's whole configuration in one text, its management settings, connections and passwords among \
+                             it: whoever writes that may change every one of them";
 /// What lets somebody in.
 const DOOR: &str = "can open the device's own pages, its login or its ports to the WAN side, or shut Lightkeeper out. \
                     Lightkeeper never does that: whoever scans the network finds it";
@@ -18,6 +21,9 @@ const NETWORK: &str = "is part of the device's connections or of what they stand
 const NO_PATH: &str =
     "is no full path of a parameter, from InternetGatewayDevice or Device on, with names and numbers only";
 
+/// Parts of the tree that say who manages the device and by what, below the root, in lower case: CWMP, and what USP and its
+/// transports take its place with (TR-181 Issue 2, TR-369).
+const MANAGEMENT_PARTS: &[&str] = &["managementserver.", "localagent.", "mqtt.", "stomp.", "xmpp."];
 /// Parts of the tree that connections are made of, below the root, in lower case (TR-098 Amendment 2, TR-181 Issue 2).
 const NETWORK_PARTS: &[&str] = &[
     "wandevice.",
@@ -76,8 +82,11 @@ pub fn never_ordered(path: &str) -> Option<&'static str> {
         return Some(NO_PATH);
     }
     let below = below.to_ascii_lowercase();
-    if below.starts_with("managementserver.") {
+    if MANAGEMENT_PARTS.iter().any(|part| below.starts_with(part)) {
         return Some(MANAGEMENT);
+    }
+    if below.starts_with("deviceconfig.") || below.split('.').any(types::names_a_configuration) {
+        return Some(CONFIGURATION);
     }
     let says = |word: &str| below.split('.').any(|name| name.contains(word));
     // Access control lists; lists of MACs are none.
@@ -166,6 +175,30 @@ mod tests {
             ["InternetGatewayDevice.ManagementServer.URL", "Device.ManagementServer.PeriodicInformInterval"]
         {
             assert_eq!(never_ordered(path), Some(MANAGEMENT), "{path}");
+        }
+    }
+
+    #[test]
+    fn another_manager_and_the_whole_configuration_are_never_ordered() {
+        for path in [
+            "Device.LocalAgent.Controller.1.Enable",
+            "Device.LocalAgent.ControllerTrust.Role.1.Permission.1.Param",
+            "Device.MQTT.Client.1.BrokerAddress",
+            "Device.STOMP.Connection.1.Host",
+            "Device.XMPP.Connection.1.Enable",
+            "InternetGatewayDevice.LocalAgent.Enable",
+            "InternetGatewayDevice.mqtt.Client.1.Enable",
+        ] {
+            assert_eq!(never_ordered(path), Some(MANAGEMENT), "{path}");
+        }
+        for path in [
+            "InternetGatewayDevice.DeviceConfig.ConfigFile",
+            "InternetGatewayDevice.DeviceConfig.PersistentData",
+            "InternetGatewayDevice.X_VENDOR.Config_File",
+            "Device.DeviceInfo.VendorConfigFile.1.Name",
+            "Device.X_VENDOR.RunningConfig",
+        ] {
+            assert_eq!(never_ordered(path), Some(CONFIGURATION), "{path}");
         }
     }
 

@@ -24,6 +24,6 @@ pub use money::{Currency, Money, MoneyError};
 pub use pon::{PonPath, PonPathError};
 pub use proxy::ProxyNetwork;
 pub use secret::Secret;
-pub use secret_names::names_a_secret;
+pub use secret_names::{names_a_configuration, names_a_secret};
 pub use serial::{Serial, SerialError};
 pub use time::{Clock, ManualClock, SystemClock, UtcMs};

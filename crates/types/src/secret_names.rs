@@ -22,16 +22,36 @@ const WORDS: [&str; 18] = [
     "credential",
 ];
 
+/// Ends of the last segment that say that the whole configuration stands there as one text, every password in it
+/// (`DeviceConfig.ConfigFile` of TR-098, and vendors' own).
+const WHOLE_CONFIGURATIONS: [&str; 6] =
+    ["configfile", "configurationfile", "cfgfile", "runningconfig", "startupconfig", "configbackup"];
+
 /// True if the name of a parameter says that its value is a secret, whatever the device answers for it. Vendors write
 /// one word in many ways (`X_WPAPSK`, `Client_Auth_Key`, `KeyPassphrase5G`), so what only looks like a secret
 /// (`PSKAuthentication`) counts as one: a setting that is not shown does less harm than a key that is.
 pub fn names_a_secret(path: &str) -> bool {
-    // The instances of `…WEPKey.1` are what the object is.
+    let letters = letters_of(leaf(path));
+    WORDS.iter().any(|word| letters.contains(word))
+        || letters.ends_with("encryptionkey")
+        || names_a_configuration(leaf(path))
+        || has_a_pin(leaf(path))
+}
+
+/// True if this one name (a segment of a path) says that the whole configuration of the device stands there.
+pub fn names_a_configuration(segment: &str) -> bool {
+    let letters = letters_of(segment);
+    WHOLE_CONFIGURATIONS.iter().any(|end| letters.ends_with(end))
+}
+
+/// The last segment that is a name: the instances of `…WEPKey.1` are what the object is.
+fn leaf(path: &str) -> &str {
     let is_number = |segment: &&str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
-    let leaf = path.rsplit('.').find(|segment| !is_number(segment)).unwrap_or_default();
-    let letters: String =
-        leaf.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    WORDS.iter().any(|word| letters.contains(word)) || letters.ends_with("encryptionkey") || has_a_pin(leaf)
+    path.rsplit('.').find(|segment| !is_number(segment)).unwrap_or_default()
+}
+
+fn letters_of(leaf: &str) -> String {
+    leaf.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// `PIN`, `WPSPin`, `X_TP_WpsPinCode`, `pin_1`; not `PingInterval`, `PortMapping`, `Shipping`.
@@ -92,6 +112,9 @@ mod tests {
             "Device.Users.User.1.X_Passcode",
             "Device.X.GponAuthCtcPwd",
             "Device.ManagementServer.ConnectionRequestPassword",
+            "InternetGatewayDevice.DeviceConfig.ConfigFile",
+            "InternetGatewayDevice.DeviceConfig.X_Config_File",
+            "Device.X_VENDOR.RunningConfig",
         ] {
             assert!(names_a_secret(name), "{name}");
         }
@@ -105,6 +128,8 @@ mod tests {
             "Device.ManagementServer.ParameterKey",
             "Device.DownloadDiagnostics.X_CommandKey",
             "InternetGatewayDevice.IPPingDiagnostics.IPPing",
+            "InternetGatewayDevice.DeviceInfo.VendorConfigFileNumberOfEntries",
+            "InternetGatewayDevice.DeviceInfo.VendorConfigFile.1.Version",
             "InternetGatewayDevice.X.Pinging",
             "InternetGatewayDevice.X.Shipping",
             "InternetGatewayDevice.X.ShapingRate",
