@@ -295,7 +295,11 @@ fn key(found: Found<'_>) -> Key {
         Found::Nothing => Key::Nothing,
         Found::Text(found) => text(found),
         Found::Texts(texts) => texts.iter().min().map_or(Key::Nothing, |first| text(first)),
-        Found::Number(number) => Key::Number(number),
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "what lies this near to another number may stand beside it"
+        )]
+        Found::Number(number) => Key::Number(number as f64),
         Found::Flag(flag) => Key::Flag(flag),
         Found::Time(at) => Key::Time(at),
         Found::Parameter { text: value, kind } => match kind {

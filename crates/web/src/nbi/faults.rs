@@ -59,7 +59,7 @@ impl Subject for Fault {
             Field::Own("timestamp") => Found::Time(self.row.at),
             Field::Own("code") => Found::Text(&self.code),
             Field::Own("message") => Found::Text(&self.row.text),
-            Field::Own("retries") => Found::Number(0.0),
+            Field::Own("retries") => Found::Number(0),
             Field::Own(_) | Field::Parameter { .. } => Found::Nothing,
         }
     }

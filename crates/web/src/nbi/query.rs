@@ -4,6 +4,8 @@
 //! **Invariant: bounded.** Whatever JSON comes in is read or refused with a sentence; a query has a limit on its depth, on
 //! its conditions and on its patterns, and a pattern costs linear time (`regex`), whatever it says.
 
+use std::cmp::Ordering;
+
 use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
@@ -38,7 +40,7 @@ pub(super) enum Found<'a> {
     Nothing,
     Text(&'a str),
     Texts(&'a [String]),
-    Number(f64),
+    Number(i64),
     Flag(bool),
     /// Milliseconds UTC.
     Time(i64),
@@ -65,7 +67,7 @@ pub(super) struct Fields {
 #[derive(Debug, Clone)]
 enum Alternative {
     Text(String),
-    Number(f64),
+    Number(Number),
     Flag(bool),
     Time(i64),
     Pattern(Regex),
@@ -311,8 +313,7 @@ impl Reader {
             Json::Null => all.push(Alternative::Nothing),
             Json::Bool(flag) => all.push(Alternative::Flag(*flag)),
             Json::Number(number) => {
-                let number = number.as_f64().unwrap_or(f64::NAN);
-                all.push(Alternative::Number(number));
+                all.push(Alternative::Number(Number::of(number)));
             }
             Json::String(text) => {
                 all.push(Alternative::Text(text.clone()));
@@ -429,10 +430,66 @@ fn as_pattern(text: &str) -> Option<(&str, &str)> {
         .then_some((pattern, flags))
 }
 
-fn number(text: &str) -> Option<f64> {
+/// A number: a whole one to the last digit, any other as near as JSON has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    Whole(i128),
+    Other(f64),
+}
+
+impl Number {
+    fn of(number: &serde_json::Number) -> Self {
+        let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+        whole.map_or_else(|| Number::near(number.as_f64().unwrap_or(f64::NAN)), Number::Whole)
+    }
+
+    /// `4.0` is 4.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "what has no fraction and lies inside the range is the same as a whole number"
+    )]
+    fn near(number: f64) -> Self {
+        if number.fract() == 0.0 && number.abs() < 1e38 {
+            Number::Whole(number as i128)
+        } else {
+            Number::Other(number)
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "compared with what is no whole number anyway")]
+    fn float(self) -> f64 {
+        match self {
+            Number::Whole(number) => number as f64,
+            Number::Other(number) => number,
+        }
+    }
+}
+
+impl From<i64> for Number {
+    fn from(number: i64) -> Self {
+        Number::Whole(i128::from(number))
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Number::Whole(left), Number::Whole(right)) => left.partial_cmp(right),
+            (left, right) => left.float().partial_cmp(&right.float()),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<Number> {
     let looks = !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
-    looks.then(|| text.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+    if !looks {
+        return None;
+    }
+    if let Ok(whole) = text.parse::<i128>() {
+        return Some(Number::Whole(whole));
+    }
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Number::near)
 }
 
 /// A moment as people and programs write it: RFC 3339, `2017-12-11 13:16:23 +0000`, or as JavaScript shows a date.
@@ -496,22 +553,18 @@ fn is(found: Found<'_>, wanted: &Alternative) -> bool {
         (Found::Texts(texts), Alternative::Pattern(pattern)) => {
             texts.iter().any(|text| pattern.is_match(text))
         }
-        #[allow(clippy::float_cmp, reason = "equal means the same number, as in JSON")]
-        (Found::Number(number), Alternative::Number(wanted)) => number == *wanted,
+        (Found::Number(number), Alternative::Number(wanted)) => Number::from(number) == *wanted,
         (Found::Flag(flag), Alternative::Flag(wanted)) => flag == *wanted,
         (Found::Time(at), Alternative::Time(wanted)) => at == *wanted,
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "milliseconds stay exact for longer than there are devices"
-        )]
-        (Found::Time(at), Alternative::Number(wanted)) => at as f64 == *wanted,
+        (Found::Time(at), Alternative::Number(wanted)) => Number::from(at) == *wanted,
         (Found::Parameter { text, .. }, Alternative::Text(wanted)) => text == wanted,
         (Found::Parameter { text, .. }, Alternative::Pattern(pattern)) => pattern.is_match(text),
         (Found::Parameter { text, kind }, Alternative::Flag(wanted)) => {
             kind == "boolean" && flag(text) == *wanted
         }
         (Found::Parameter { text, kind }, Alternative::Number(wanted)) => {
-            kind != "boolean" && number(text) == Some(*wanted)
+            // A text of digits is a text: a name of 0123456 is not one of 123456, and not one of 1.23456e5.
+            is_numeric(kind) && number(text) == Some(*wanted)
         }
         (Found::Parameter { text, kind: "dateTime" }, Alternative::Time(wanted)) => {
             time(text) == Some(*wanted)
@@ -534,22 +587,18 @@ fn compares(found: Found<'_>, order: Order, wanted: &Alternative) -> bool {
         (Found::Texts(texts), Alternative::Text(wanted)) => {
             texts.iter().any(|text| so(order, text.as_str(), wanted.as_str()))
         }
-        (Found::Number(number), Alternative::Number(wanted)) => so(order, number, *wanted),
+        (Found::Number(number), Alternative::Number(wanted)) => so(order, Number::from(number), *wanted),
         (Found::Time(at), Alternative::Time(wanted)) => so(order, at, *wanted),
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "milliseconds stay exact for longer than there are devices"
-        )]
-        (Found::Time(at), Alternative::Number(wanted)) => so(order, at as f64, *wanted),
+        (Found::Time(at), Alternative::Number(wanted)) => so(order, Number::from(at), *wanted),
         (Found::Parameter { text, kind: "dateTime" }, Alternative::Time(wanted)) => {
             time(text).is_some_and(|at| so(order, at, *wanted))
         }
         (Found::Parameter { text, kind }, Alternative::Number(wanted)) => {
-            kind != "boolean" && number(text).is_some_and(|number| so(order, number, *wanted))
+            is_numeric(kind) && number(text).is_some_and(|number| so(order, number, *wanted))
         }
         // A number is not compared as a text: "9" is more than "10" there.
         (Found::Parameter { text, kind }, Alternative::Text(wanted)) => {
-            !is_numeric(kind) && number(wanted).is_none() && so(order, text, wanted.as_str())
+            !is_numeric(kind) && so(order, text, wanted.as_str())
         }
         _ => false,
     }
@@ -575,6 +624,8 @@ mod tests {
                 Field::Parameter { path, part: Part::Value } => match path.as_str() {
                     "D.SoftwareVersion" => Found::Parameter { text: "V5R019C10S125", kind: "string" },
                     "D.UpTime" => Found::Parameter { text: "86400", kind: "unsignedInt" },
+                    "D.Username" => Found::Parameter { text: "123456", kind: "string" },
+                    "D.Bytes" => Found::Parameter { text: "9007199254740993", kind: "unsignedLong" },
                     "D.Enable" => Found::Parameter { text: "1", kind: "boolean" },
                     "D.Now" => Found::Parameter { text: "2026-11-21T14:29:58Z", kind: "dateTime" },
                     _ => Found::Nothing,
@@ -587,6 +638,33 @@ mod tests {
     fn matched(query: &str) -> bool {
         let device = Device(vec!["fibre".into(), "north".into()]);
         Matcher::parse(query, FIELDS).unwrap_or_else(|error| panic!("{query}: {error}")).matches(&device)
+    }
+
+    #[test]
+    fn a_text_of_digits_is_no_number_and_a_number_is_one_to_its_last_digit() {
+        for query in [
+            r#"{"D.Username": "123456"}"#,
+            r#"{"D.Username": {"$gt": "1", "$lt": "2"}}"#,
+            r#"{"D.Bytes": 9007199254740993}"#,
+            r#"{"D.Bytes": "9007199254740993"}"#,
+            r#"{"D.Bytes": {"$gt": 9007199254740992}}"#,
+            r#"{"D.UpTime": 86400.0}"#,
+            r#"{"D.UpTime": "8.64e4"}"#,
+            r#"{"D.UpTime": {"$gt": 86399.5}}"#,
+        ] {
+            assert!(matched(query), "{query}");
+        }
+        for query in [
+            r#"{"D.Username": "0123456"}"#,
+            r#"{"D.Username": "1.23456e5"}"#,
+            r#"{"D.Username": 123456}"#,
+            r#"{"D.Username": {"$in": ["+123456", "123456.0"]}}"#,
+            r#"{"D.Username": {"$gte": 123456}}"#,
+            r#"{"D.Bytes": 9007199254740992}"#,
+            r#"{"D.Bytes": "9007199254740994"}"#,
+        ] {
+            assert!(!matched(query), "{query}");
+        }
     }
 
     #[test]
