@@ -111,6 +111,21 @@ pub struct AcsConfig {
     pub body_total: Duration,
     /// How long an answer of the application may take before the CPE gets 503. CPEs wait at least 30 s.
     pub answer_within: Duration,
+    /// A device that takes nothing of an answer for so long is cut off.
+    pub write_within: Duration,
+    /// Files that are fetched at the same time; beyond it devices get 503 and come again …
+    pub max_downloads: usize,
+    /// … and by one address.
+    pub max_downloads_per_address: usize,
+    /// Requests for files that one address may send per second …
+    pub files_per_s: f64,
+    /// … and at once.
+    pub files_burst: f64,
+    /// Bytes per second of a file that a device takes at least, after a grace; slower ones are cut off, and go on
+    /// where they were.
+    pub file_bytes_per_s: u64,
+    /// That grace.
+    pub file_grace: Duration,
     /// `Retry-After` of a 503 under overload, in seconds.
     pub retry_after_s: u32,
 }
@@ -140,6 +155,13 @@ impl Default for AcsConfig {
             body_idle: Duration::from_secs(10),
             body_total: Duration::from_secs(60),
             answer_within: Duration::from_secs(25),
+            write_within: Duration::from_secs(30),
+            max_downloads: 64,
+            max_downloads_per_address: 8,
+            files_per_s: 1.0,
+            files_burst: 30.0,
+            file_bytes_per_s: 4096,
+            file_grace: Duration::from_secs(60),
             retry_after_s: 60,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     body::{self, BodyError, BodyLimits},
     convert,
     cookie::{self, Token},
+    files::{self, AnyAnswer, Files},
     rate::{Budget, RateLimiter},
     server::Counters,
     sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
@@ -21,7 +22,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE},
 };
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use std::{
     sync::Arc,
@@ -49,6 +50,7 @@ pub(crate) struct Edge {
     outside_sessions: RateLimiter,
     wrong_passwords: RateLimiter,
     pub(crate) in_flight: Arc<Budget>,
+    pub(crate) files: Files,
     /// Large messages that are unpacked and decoded at the same time.
     aside: Semaphore,
     /// Makes the IDs of our requests unique across restarts.
@@ -95,14 +97,31 @@ impl Edge {
                 config.wrong_passwords_per_minute,
             ),
             in_flight: Budget::new(config.max_bytes_in_flight, config.max_bytes_in_flight_per_address),
+            files: Files::new(&config),
             aside: Semaphore::new(ASIDE_AT_ONCE),
             id_prefix,
             config,
         }
     }
 
-    /// Handles one request. The work for a session runs in its own task: it goes on if the peer hangs up.
-    pub(crate) async fn handle(self: Arc<Self>, peer: Origin, request: Request<Incoming>) -> Answer {
+    /// Handles one request: of a file, or of CWMP. Files and messages share the listeners, and so who may come in.
+    pub(crate) async fn any(self: Arc<Self>, peer: Origin, request: Request<Incoming>) -> AnyAnswer {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads || !request.uri().path().starts_with(files::PREFIX) {
+            return self.handle(peer, request).await.map(Either::Left);
+        }
+        match self.speaks_for(peer, request.headers()) {
+            // What comes with such a request is not looked at.
+            Some(origin) => self.file(origin, request.map(drop)).await,
+            None => {
+                self.counters.refused_connections.add();
+                self.answer(Reply::Status(StatusCode::FORBIDDEN), peer).map(Either::Left)
+            }
+        }
+    }
+
+    /// Handles one message. The work for a session runs in its own task: it goes on if the peer hangs up.
+    async fn handle(self: Arc<Self>, peer: Origin, request: Request<Incoming>) -> Answer {
         let Some(origin) = self.speaks_for(peer, request.headers()) else {
             self.counters.refused_connections.add();
             return self.answer(Reply::Status(StatusCode::FORBIDDEN), peer);

@@ -1,4 +1,5 @@
-//! The edge towards the CPEs: the CWMP server, the connection-request client and a small time server.
+//! The edge towards the CPEs: the CWMP server, the file server, the connection-request client and a small
+//! time server.
 //!
 //! **Invariant: a peer can only cost its own connection and its own session.** Everything a peer sends has a
 //! limit in bytes and in time; a session is found by an unguessable cookie and never by the socket; work for a
@@ -13,7 +14,9 @@ mod connection_request;
 mod convert;
 mod cookie;
 mod error;
+mod files;
 mod handler;
+mod patience;
 mod rate;
 mod server;
 mod sessions;

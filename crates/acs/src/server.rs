@@ -1,6 +1,8 @@
 //! Listeners and connections.
 
-use crate::{AcsConfig, AcsError, Networks, handler::Edge, rate::lock, sessions::Origin};
+use crate::{
+    AcsConfig, AcsError, Networks, handler::Edge, patience::Impatient, rate::lock, sessions::Origin,
+};
 use app::ports::CpeFrontDoor;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -54,6 +56,8 @@ pub(crate) struct Counters {
     pub(crate) undecodable: Counter,
     pub(crate) refused_bodies: Counter,
     pub(crate) refused_connections: Counter,
+    pub(crate) downloads: Counter,
+    pub(crate) refused_files: Counter,
 }
 
 /// What the server has been through since it started.
@@ -75,6 +79,12 @@ pub struct AcsStats {
     pub refused_bodies: u64,
     /// Connections beyond a limit or from outside the allowed networks.
     pub refused_connections: u64,
+    /// Files that are fetched now.
+    pub downloading: u64,
+    /// Files, or ranges of them, that were begun to be sent.
+    pub downloads: u64,
+    /// Requests for files that were answered 404.
+    pub refused_files: u64,
 }
 
 /// The CWMP server, bound but not running yet.
@@ -193,6 +203,9 @@ impl AcsServer {
             undecodable: edge.counters.undecodable.get(),
             refused_bodies: edge.counters.refused_bodies.get(),
             refused_connections: edge.counters.refused_connections.get(),
+            downloading: edge.files.downloading() as u64,
+            downloads: edge.counters.downloads.get(),
+            refused_files: edge.counters.refused_files.get(),
         }
     }
 
@@ -278,10 +291,10 @@ fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let head_within = edge.config.head_within;
+    let (head_within, write_within) = (edge.config.head_within, edge.config.write_within);
     let service = service_fn(move |request: Request<Incoming>| {
         let edge = edge.clone();
-        async move { Ok::<_, Infallible>(edge.handle(origin, request).await) }
+        async move { Ok::<_, Infallible>(edge.any(origin, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -291,7 +304,7 @@ fn serve<S>(
         // Small HTTP stacks compare header names letter by letter.
         .title_case_headers(true)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Impatient::new(stream, write_within)), service);
     let connection = watcher.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

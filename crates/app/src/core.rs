@@ -4,6 +4,7 @@ use crate::{
     Actor, AppError, Beat, Bus, Loop,
     beats::Beats,
     cpe::{Challenged, LiveDevices, Recordings, RefusedLately},
+    files::FileLog,
     oms::OltRegistry,
     ports::ConnectionRequester,
     secrets::random_secret,
@@ -56,6 +57,7 @@ struct Inner {
     recordings: Recordings,
     challenged: Challenged,
     refused_lately: RefusedLately,
+    file_log: FileLog,
     olts: OltRegistry,
     tries: Tries,
     process: String,
@@ -109,6 +111,7 @@ impl App {
             recordings: Recordings::default(),
             challenged: Challenged::default(),
             refused_lately: RefusedLately::default(),
+            file_log: FileLog::default(),
             olts: OltRegistry::default(),
             tries: Tries::default(),
             process,
@@ -181,6 +184,10 @@ impl App {
 
     pub(crate) fn live(&self) -> &LiveDevices {
         &self.0.live
+    }
+
+    pub(crate) fn file_log(&self) -> &FileLog {
+        &self.0.file_log
     }
 
     pub(crate) fn refused_lately(&self) -> &RefusedLately {

@@ -14,6 +14,7 @@ mod cpe;
 mod crm;
 mod error;
 pub mod faults;
+mod files;
 mod firmware;
 pub mod import;
 mod lately;
@@ -43,6 +44,7 @@ pub use crm::{
     Seen, ServiceCorrection, VlanInput, WifiInput,
 };
 pub use error::{AppError, FieldError};
+pub use files::FileRefusals;
 pub use firmware::{FIRMWARE_WITHIN_S, FirmwareUpload, LARGEST_FIRMWARE, NewFirmware, firmware_fits};
 pub use oms::{
     AuthoriseFor, AuthoriseRequest, DryCheck, DryLine, DryRun, LIGHT_AGAIN_S, NewAuthorised, NewLine, NewOlt,

@@ -14,7 +14,7 @@ use std::{
     str::FromStr,
     time::Duration,
 };
-use types::{CpeId, Secret};
+use types::{CpeId, FirmwareFileId, Secret, UtcMs};
 
 use crate::AppError;
 
@@ -175,6 +175,32 @@ pub enum CpeNotice {
     },
 }
 
+/// What the address of a file says; nothing of it is proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileAddress {
+    /// The file.
+    pub file: FirmwareFileId,
+    /// The device that it is for.
+    pub cpe: CpeId,
+    /// Until when.
+    pub until: UtcMs,
+    /// What is to prove it, hexadecimal.
+    pub signature: String,
+}
+
+/// A file that may be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedFile {
+    /// Which.
+    pub id: FirmwareFileId,
+    /// Bytes.
+    pub size: u64,
+    /// Of its content, hexadecimal.
+    pub sha256: String,
+    /// Bytes of each of its parts but the last.
+    pub part_bytes: u64,
+}
+
 /// Called by the ACS edge; implemented by [`App`](crate::App).
 #[async_trait]
 pub trait CpeFrontDoor: Send + Sync {
@@ -184,6 +210,18 @@ pub trait CpeFrontDoor: Send + Sync {
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin;
     /// Somebody was cut off who spoke plain HTTP from outside the networks it is allowed from. Must not wait.
     fn refused(&self, address: IpAddr);
+    /// The file at this address, if whoever asks from there may have it now. Why not is not for them.
+    ///
+    /// # Errors
+    /// When that cannot be looked up now.
+    async fn file(&self, address: FileAddress, from: IpAddr) -> Result<Option<OfferedFile>, AppError>;
+    /// A part of a file, from 0; `None` behind the last one.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    async fn file_part(&self, file: FirmwareFileId, number: i64) -> Result<Option<Vec<u8>>, AppError>;
+    /// Somebody asked for a file at what cannot be an address of one. Must not wait.
+    fn no_file(&self, from: IpAddr);
 }
 
 /// One session of one device. The edge calls one method at a time and always ends with [`CpeSession::end`]; a process

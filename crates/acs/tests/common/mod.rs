@@ -6,7 +6,7 @@ use acs::{AcsConfig, AcsServer, AcsStats, PlainListener};
 use app::AppError;
 use app::ports::{
     AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply, DeviceRequest,
-    InformFacts, Next, Peer, SessionEnd, SoapSpelling, SoapVersion, Truth,
+    FileAddress, InformFacts, Next, OfferedFile, Peer, SessionEnd, SoapSpelling, SoapVersion, Truth,
 };
 use async_trait::async_trait;
 use cwmp::{
@@ -26,7 +26,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
-use types::{CpeId, Secret, SystemClock};
+use types::{CpeId, FirmwareFileId, Secret, SystemClock};
 
 /// Nothing in these tests takes this long unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,6 +39,7 @@ pub enum Said {
     Replied(String, DeviceReply),
     Noticed(String, CpeNotice),
     Refused(IpAddr),
+    NoFile(IpAddr),
     Ended(String, SessionEnd),
 }
 
@@ -53,6 +54,8 @@ struct Rules {
     /// `ready` waits for a permit.
     gate: Option<Arc<Semaphore>>,
     panics_on_ready: Option<String>,
+    files: HashMap<FirmwareFileId, Vec<u8>>,
+    unreadable_part: Option<i64>,
 }
 
 /// The application, as far as these tests need one.
@@ -102,6 +105,14 @@ impl Door {
         self.rules.lock().expect("rules").scripts.insert(serial.into(), requests.into_iter().collect());
     }
 
+    pub fn file(&self, id: i64, content: Vec<u8>) {
+        self.rules.lock().expect("rules").files.insert(FirmwareFileId(id), content);
+    }
+
+    pub fn part_is_unreadable(&self, number: i64) {
+        self.rules.lock().expect("rules").unreadable_part = Some(number);
+    }
+
     pub fn gate(&self) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
         self.rules.lock().expect("rules").gate = Some(gate.clone());
@@ -121,6 +132,31 @@ impl CpeFrontDoor for Door {
 
     fn refused(&self, address: IpAddr) {
         let _ = self.said.send(Said::Refused(address));
+    }
+
+    async fn file(&self, address: FileAddress, _: IpAddr) -> Result<Option<OfferedFile>, AppError> {
+        let rules = self.rules.lock().expect("rules");
+        let given = (address.signature == SIGNED).then(|| rules.files.get(&address.file)).flatten();
+        Ok(given.map(|content| OfferedFile {
+            id: address.file,
+            size: content.len() as u64,
+            sha256: format!("{:064x}", content.len()),
+            part_bytes: FILE_PART as u64,
+        }))
+    }
+
+    async fn file_part(&self, file: FirmwareFileId, number: i64) -> Result<Option<Vec<u8>>, AppError> {
+        let rules = self.rules.lock().expect("rules");
+        if rules.unreadable_part == Some(number) {
+            return Err(AppError::Unavailable("the database is away.".into()));
+        }
+        let content = rules.files.get(&file).map(Vec::as_slice).unwrap_or_default();
+        let part = content.chunks(FILE_PART).nth(usize::try_from(number).expect("a number"));
+        Ok(part.map(<[u8]>::to_vec))
+    }
+
+    fn no_file(&self, from: IpAddr) {
+        let _ = self.said.send(Said::NoFile(from));
     }
 
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {
@@ -212,6 +248,11 @@ impl CpeSession for Session {
 /// Serial number of a device whose family wants its messages spelled in a way of its own.
 pub const FUSSY: &str = "FUSSY";
 
+/// What this application takes for a signature.
+pub const SIGNED: &str = "ab12";
+/// Bytes of a part of a file here.
+pub const FILE_PART: usize = 1000;
+
 /// Key of a transfer whose end the application cannot store.
 pub const NOT_STORED: &str = "not-stored";
 
@@ -287,6 +328,16 @@ impl Answer {
         let set = self.header("set-cookie").expect("a cookie is set");
         set.split(';').next().expect("a pair").to_owned()
     }
+}
+
+/// An answer to a request for a file.
+#[derive(Debug)]
+pub struct Fetched {
+    pub answer: Answer,
+    /// As the head says it.
+    pub length: usize,
+    /// As much came.
+    pub whole: bool,
 }
 
 pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -365,6 +416,41 @@ impl Device {
         }
         answer.body = self.buffer.drain(..length).collect();
         Some(answer)
+    }
+
+    /// One request without a body; gives the head of the answer, and what came of the body.
+    pub async fn fetch(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Fetched {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: acs\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        self.send(head.as_bytes()).await;
+        timeout(PATIENCE, self.read_fetched(method == "HEAD")).await.expect("neither an answer nor an end")
+    }
+
+    async fn read_fetched(&mut self, head_only: bool) -> Fetched {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            assert!(self.more().await, "the connection was closed without an answer");
+        };
+        let head = String::from_utf8(self.buffer.drain(..end + 4).collect()).expect("a head");
+        let headers: Vec<(String, String)> = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let status = head.split(' ').nth(1).expect("status").parse().expect("status");
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let length: usize = length.map_or(0, |(_, value)| value.parse().expect("length"));
+        let expected = if head_only { 0 } else { length };
+        while self.buffer.len() < expected && self.more().await {}
+        let body: Vec<u8> = self.buffer.drain(..self.buffer.len().min(expected)).collect();
+        let whole = body.len() == expected;
+        Fetched { answer: Answer { status, headers, body }, length, whole }
     }
 
     pub async fn post(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Answer {

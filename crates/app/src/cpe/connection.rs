@@ -114,7 +114,11 @@ impl App {
     }
 
     /// Where this device is: where it spoke from last, and where its OLT has it.
-    async fn known_at(&self, row: &rows::Cpe, peer: Option<&str>) -> Result<Vec<IpAddr>, AppError> {
+    pub(crate) async fn known_at(
+        &self,
+        row: &rows::Cpe,
+        peer: Option<&str>,
+    ) -> Result<Vec<IpAddr>, AppError> {
         let mut known: Vec<IpAddr> = peer.and_then(|text| text.parse().ok()).into_iter().collect();
         if let Some(serial) = row.pon_serial
             && let Some(onu) = onus::by_serial(self.store(), serial).await?

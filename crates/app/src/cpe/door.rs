@@ -9,15 +9,15 @@ use super::{
 use crate::{
     App, AppError,
     ports::{
-        AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, Identity, Next, Peer,
-        SoapSpelling,
+        AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, FileAddress, Identity,
+        Next, OfferedFile, Peer, SoapSpelling,
     },
 };
 use async_trait::async_trait;
 use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd};
 use std::net::IpAddr;
 use store::{Slot, StoreError, cpes, onus, rows};
-use types::{CpeId, CpeSessionId, UtcMs};
+use types::{CpeId, CpeSessionId, FirmwareFileId, UtcMs};
 
 /// Longest DeviceId fields by TR-069 A.3.3.1; anything longer is no device of ours.
 const LONGEST_ID: usize = 64;
@@ -42,6 +42,18 @@ impl CpeFrontDoor for App {
 
     fn refused(&self, address: IpAddr) {
         self.note_refused(address);
+    }
+
+    async fn file(&self, address: FileAddress, from: IpAddr) -> Result<Option<OfferedFile>, AppError> {
+        self.offered(&address, from).await
+    }
+
+    async fn file_part(&self, file: FirmwareFileId, number: i64) -> Result<Option<Vec<u8>>, AppError> {
+        Ok(store::firmware_files::part(self.store(), file, number).await?)
+    }
+
+    fn no_file(&self, from: IpAddr) {
+        self.note_no_file(from);
     }
 
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {

@@ -12,6 +12,7 @@ mod crm;
 mod diagnoses;
 mod door;
 mod family;
+mod files;
 mod firmware;
 mod journey;
 mod lost;

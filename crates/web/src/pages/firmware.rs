@@ -1,6 +1,6 @@
 //! Firmware files: what there is, for which CPEs, uploaded and deleted here.
 
-use app::{LARGEST_FIRMWARE, NewFirmware};
+use app::{FileRefusals, LARGEST_FIRMWARE, NewFirmware};
 use askama::Template;
 use axum::{
     extract::{FromRequest as _, Multipart, Path, Request, State},
@@ -49,6 +49,7 @@ struct FirmwarePage {
     form: Form,
     may: bool,
     largest_mib: u64,
+    refusals: Option<FileRefusals>,
 }
 
 fn filter(query: &Query) -> FirmwareFileFilter {
@@ -68,7 +69,8 @@ async fn draw(
     let may = who.may(app::Permission::ManageFirmware);
     let (list, tabs) = (ListView::new(query, found.total), tabs(who, PATH));
     let largest_mib = LARGEST_FIRMWARE >> 20;
-    Ok(FirmwarePage { shell, v: ctx.view(), tabs, list, rows: found.rows, form, may, largest_mib })
+    let refusals = ctx.app().file_refusals();
+    Ok(FirmwarePage { shell, v: ctx.view(), tabs, list, rows: found.rows, form, may, largest_mib, refusals })
 }
 
 pub(crate) async fn list(

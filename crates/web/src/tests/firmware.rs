@@ -1,6 +1,6 @@
 //! The page of firmware files: upload with checks, list, export, delete.
 
-use app::Role;
+use app::{Role, ports::CpeFrontDoor};
 use axum::http::{StatusCode, header};
 
 use super::bed::{Answer, Bed, Browser, between};
@@ -109,5 +109,11 @@ async fn a_form_that_does_not_fit_comes_back_with_what_was_typed() {
     let wrong = [FIELDS[0], FIELDS[1], FIELDS[2], ("sha256", &"0".repeat(64))];
     let answer = send(&bed, &admin, &wrong, Some(("x.bin", "x")), false).await;
     assert!(answer.text.contains("was damaged on its"), "{}", answer.text);
-    assert!(admin.get(&bed, PATH).await.text.contains("No firmware file yet"), "nothing was kept");
+    let page = admin.get(&bed, PATH).await.text;
+    assert!(page.contains("No firmware file yet"), "nothing was kept");
+    assert!(!page.contains("fw-refused"));
+    bed.app.no_file("10.9.9.9".parse().expect("an address"));
+    let page = admin.get(&bed, PATH).await.text;
+    let told = between(&page, "id=\"fw-refused\"", "</div>");
+    assert!(told.contains("1 request for a file was refused") && told.contains("10.9.9.9"), "{told}");
 }

@@ -1,0 +1,215 @@
+//! The addresses at which CPEs fetch firmware files: each for one file, one device and a time, signed with a key that
+//! follows from the sealing key, so that every node knows it and the database does not.
+//!
+//! Whoever asks for what it may not have is told nothing. Operators are: an address that we did sign and that is refused
+//! all the same is a line in the history of its device; what was never ours is counted.
+
+use crate::{
+    App, AppError, firmware_fits,
+    ports::{FileAddress, OfferedFile},
+};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use store::{StoreError, firmware_files, rows};
+use types::{CpeId, FirmwareFileId, UtcMs};
+
+/// A device is told of in its history once within this, however often it asks.
+const SAID_AGAIN: Duration = Duration::from_secs(600);
+/// Devices remembered for that.
+const REMEMBERED: usize = 1_000;
+
+/// Why a file was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It is no address of ours.
+    NotOurs,
+    /// Its time is over.
+    Expired,
+    /// The file is deleted.
+    NoFile,
+    /// The device is gone, or in quarantine.
+    NoDevice,
+    /// The device says now that it is another model.
+    OtherModel,
+    /// Somebody else than the device asks.
+    Elsewhere,
+}
+
+impl Why {
+    fn words(self) -> &'static str {
+        match self {
+            Why::NotOurs => "the address was never given out, or was changed",
+            Why::Expired => "the time of the address is over",
+            Why::NoFile => "the file is deleted",
+            Why::NoDevice => "its device is gone or in quarantine",
+            Why::OtherModel => "the device is no longer of the model that the file is for",
+            Why::Elsewhere => "it was asked for from an address that is not the device's",
+        }
+    }
+}
+
+/// What the file server refused since this process began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRefusals {
+    /// Requests refused.
+    pub times: u64,
+    /// The last one.
+    pub last_at: UtcMs,
+    /// From where it came.
+    pub last_from: IpAddr,
+    /// Why, in words.
+    pub last_why: &'static str,
+}
+
+/// What was refused, and of which devices that was said.
+#[derive(Debug, Default)]
+pub(crate) struct FileLog(Mutex<(Option<FileRefusals>, HashMap<CpeId, UtcMs>)>);
+
+impl FileLog {
+    fn lock(&self) -> MutexGuard<'_, (Option<FileRefusals>, HashMap<CpeId, UtcMs>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, from: IpAddr, why: Why, now: UtcMs) {
+        let mut log = self.lock();
+        let times = log.0.as_ref().map_or(0, |seen| seen.times).saturating_add(1);
+        log.0 = Some(FileRefusals { times, last_at: now, last_from: from, last_why: why.words() });
+    }
+
+    /// The history of this device is to say it: it did not lately.
+    fn is_news(&self, cpe: CpeId, now: UtcMs) -> bool {
+        let mut log = self.lock();
+        let said = &mut log.1;
+        said.retain(|_, at| now.since(*at) < SAID_AGAIN);
+        if said.contains_key(&cpe) || said.len() >= REMEMBERED {
+            return false;
+        }
+        said.insert(cpe, now);
+        true
+    }
+}
+
+impl App {
+    fn file_signature(&self, file: FirmwareFileId, cpe: CpeId, until_s: i64) -> Hmac<Sha256> {
+        let key = self.store().derived_secret("signed addresses of files");
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes())
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        mac.update(format!("lightkeeper file 1\0{file}\0{cpe}\0{until_s}").as_bytes());
+        mac
+    }
+
+    /// Path and query under which this device, and no other, may fetch this file until then.
+    pub fn file_path(&self, file: &rows::FirmwareFile, cpe: CpeId, until: UtcMs) -> String {
+        let until_s = until.0.div_euclid(1000);
+        let signature = hex::encode(self.file_signature(file.id, cpe, until_s).finalize().into_bytes());
+        // The name is safe in an address since it was uploaded.
+        format!("/files/{}/{}?d={cpe}&e={until_s}&s={signature}", file.id, file.name)
+    }
+
+    /// What the file server refused, if anything.
+    pub fn file_refusals(&self) -> Option<FileRefusals> {
+        self.file_log().lock().0.clone()
+    }
+
+    pub(crate) fn note_no_file(&self, from: IpAddr) {
+        self.file_log().note(from.to_canonical(), Why::NotOurs, self.now());
+    }
+
+    /// The file behind an address, if whoever asks may have it now.
+    pub(crate) async fn offered(
+        &self,
+        address: &FileAddress,
+        from: IpAddr,
+    ) -> Result<Option<OfferedFile>, AppError> {
+        let from = from.to_canonical();
+        let now = self.now();
+        let given = hex::decode(&address.signature).unwrap_or_default();
+        let signed = self.file_signature(address.file, address.cpe, address.until.0.div_euclid(1000));
+        // In constant time; before anything is looked up, so that a guess costs no query.
+        if signed.verify_slice(&given).is_err() {
+            self.file_log().note(from, Why::NotOurs, now);
+            return Ok(None);
+        }
+        let cpe: Option<rows::Cpe> = self.store().get(address.cpe).await?;
+        let file = firmware_files::ready(self.store(), address.file).await?;
+        let why = match (&cpe, &file) {
+            _ if now >= address.until => Why::Expired,
+            (None, _) => Why::NoDevice,
+            (Some(cpe), _) if cpe.quarantine => Why::NoDevice,
+            (_, None) => Why::NoFile,
+            (Some(cpe), Some(file)) if !firmware_fits(file, cpe) => Why::OtherModel,
+            (Some(cpe), Some(_)) if !self.is_there(cpe, from).await? => Why::Elsewhere,
+            (Some(_), Some(file)) => {
+                return Ok(Some(OfferedFile {
+                    id: file.id,
+                    size: u64::try_from(file.size).unwrap_or(0),
+                    sha256: file.sha256.clone(),
+                    part_bytes: firmware_files::PART as u64,
+                }));
+            }
+        };
+        self.file_log().note(from, why, now);
+        if let Some(cpe) = cpe
+            && self.file_log().is_news(cpe.id, now)
+        {
+            self.tell_refused_file(&cpe, address, from, why).await?;
+        }
+        Ok(None)
+    }
+
+    /// This is where the device is: where it spoke from last, or where its OLT has it. Behind address translation it may
+    /// come by another address of the same network.
+    async fn is_there(&self, cpe: &rows::Cpe, from: IpAddr) -> Result<bool, AppError> {
+        let peer: Option<IpAddr> = cpe.peer_address.parse().ok();
+        let policy = self.policy();
+        let translated =
+            |peer: IpAddr| policy.nat_networks.iter().any(|net| net.contains(peer) && net.contains(from));
+        if peer.is_some_and(|peer| peer.to_canonical() == from || translated(peer)) {
+            return Ok(true);
+        }
+        Ok(self.known_at(cpe, None).await?.iter().any(|known| known.to_canonical() == from))
+    }
+
+    async fn tell_refused_file(
+        &self,
+        cpe: &rows::Cpe,
+        address: &FileAddress,
+        from: IpAddr,
+        why: Why,
+    ) -> Result<(), AppError> {
+        let entry = rows::TimelineEntry {
+            at: self.now(),
+            kind: "report".into(),
+            severity: store::Severity::Warn,
+            service_id: cpe.service_id,
+            cpe_id: Some(cpe.id),
+            code: "file_refused".into(),
+            text: format!(
+                "Firmware file {} was asked for from {from} and not given: {}.",
+                address.file,
+                why.words()
+            ),
+            next_text: Some("A device that still needs it must be ordered to fetch it again.".into()),
+            actor: "system:files".into(),
+            facts: serde_json::json!({ "file": address.file, "from": from.to_string() }),
+            ..Default::default()
+        };
+        self.store()
+            .write(move |tx| {
+                let entry = entry.clone();
+                Box::pin(async move {
+                    tx.insert(&entry).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        self.bus().say(crate::Change::Cpe(cpe.id));
+        Ok(())
+    }
+}
