@@ -8,7 +8,7 @@ use crate::{
     db::{Db, Tx},
     entities::{OltTask, OltTaskClaim, olt_task_claims},
     error::StoreError,
-    record::{rows, stored::Stored},
+    record::{Change, stored::Stored},
 };
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder,
@@ -67,8 +67,7 @@ pub async fn take(tx: &Tx, task: OltTaskId, claims: &[Claim]) -> Result<Option<O
         let row = OltTaskClaim { name: name.clone(), task_id: task };
         olt_task_claims::Entity::insert(row.into_active())
             .on_conflict(OnConflict::column(olt_task_claims::Column::Name).do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
         let found = tx.find_one::<OltTaskClaim>(olt_task_claims::Column::Name.eq(name.as_str())).await?;
         let Some(found) = found else {
@@ -99,22 +98,19 @@ pub async fn holder(db: &Db, claims: &[Claim]) -> Result<Option<OltTask>, StoreE
 /// When the database cannot be read.
 pub async fn places(db: &Db, olt: OltId, pon: PonPath) -> Result<Vec<(i64, OltTaskId)>, StoreError> {
     let prefix = places_of(olt, pon);
-    let found: Vec<OltTaskClaim> = rows(
-        olt_task_claims::Entity::find()
-            .filter(olt_task_claims::Column::Name.like(LikeExpr::new(format!("{prefix}%"))))
-            .order_by_asc(olt_task_claims::Column::Name)
-            .all(db)
-            .await?,
-    )?;
+    let found: Vec<OltTaskClaim> = db
+        .find_all(
+            olt_task_claims::Entity::find()
+                .filter(olt_task_claims::Column::Name.like(LikeExpr::new(format!("{prefix}%"))))
+                .order_by_asc(olt_task_claims::Column::Name),
+        )
+        .await?;
     let id = |claim: &OltTaskClaim| claim.name.strip_prefix(&prefix)?.parse().ok();
     Ok(found.iter().filter_map(|claim| Some((id(claim)?, claim.task_id))).collect())
 }
 
 /// A task has nothing for itself any more.
 pub(crate) async fn release(tx: &Tx, task: OltTaskId) -> Result<(), StoreError> {
-    olt_task_claims::Entity::delete_many()
-        .filter(olt_task_claims::Column::TaskId.eq(task.0))
-        .exec(tx.db())
-        .await?;
+    olt_task_claims::Entity::delete_many().filter(olt_task_claims::Column::TaskId.eq(task.0)).run(tx).await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     jobs::{self, NewJob},
     orders,
     record::{
-        rows, rows_per_statement,
+        Change, rows_per_statement,
         stored::{Numbered, Stored},
     },
     sealing::Slot,
@@ -91,14 +91,13 @@ pub async fn by_auth_username(db: &Db, username: &str) -> Result<Option<Cpe>, St
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_pon_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreError> {
-    rows(
+    db.find_all(
         cpes::Entity::find()
             .filter(cpes::Column::PonSerial.eq(serial.hex16()))
             .order_by_asc(cpes::Column::Id)
-            .limit(10)
-            .all(db)
-            .await?,
+            .limit(10),
     )
+    .await
 }
 
 /// CPEs that informed and were not believed.
@@ -156,15 +155,14 @@ impl NotBelieved<'_> {
     }
 
     async fn latest(&self, db: &Db, filter: Condition, limit: u64) -> Result<Vec<Cpe>, StoreError> {
-        rows(
+        db.find_all(
             cpes::Entity::find()
                 .filter(filter)
                 .order_by_desc(cpes::Column::LastInformAt)
                 .order_by_desc(cpes::Column::Id)
-                .limit(limit)
-                .all(db)
-                .await?,
+                .limit(limit),
         )
+        .await
     }
 }
 
@@ -181,14 +179,11 @@ fn naming(serial: Serial) -> Condition {
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_any_serial(db: &Db, serial: Serial) -> Result<Vec<Cpe>, StoreError> {
-    let mut found: Vec<Cpe> = rows(
-        cpes::Entity::find()
-            .filter(naming(serial))
-            .order_by_desc(cpes::Column::LastInformAt)
-            .limit(10)
-            .all(db)
-            .await?,
-    )?;
+    let mut found: Vec<Cpe> = db
+        .find_all(
+            cpes::Entity::find().filter(naming(serial)).order_by_desc(cpes::Column::LastInformAt).limit(10),
+        )
+        .await?;
     found.sort_by_key(|cpe| cpe.pon_serial != Some(serial));
     Ok(found)
 }
@@ -203,9 +198,9 @@ pub async fn set_pon_serial(tx: &Tx, cpe: CpeId, serial: Serial) -> Result<Guard
         .col_expr(cpes::Column::PonSerial, Expr::value(Some(serial.hex16())))
         .col_expr(cpes::Column::Version, Expr::col(cpes::Column::Version).add(1))
         .filter(cpes::Column::Id.eq(cpe.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(if done.rows_affected > 0 { Guarded::Changed } else { Guarded::NotFound })
+    Ok(if done > 0 { Guarded::Changed } else { Guarded::NotFound })
 }
 
 /// How many CPEs are in quarantine.
@@ -268,8 +263,7 @@ pub async fn find_or_insert(tx: &Tx, new: &Cpe) -> Result<Cpe, StoreError> {
                 .do_nothing()
                 .to_owned(),
         )
-        .try_insert()
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     by_identity(tx, &new.oui, &new.product_class, &new.serial_number).await?.ok_or_else(|| {
         StoreError::Missing {
@@ -380,7 +374,7 @@ async fn drop_evidence(tx: &Tx, cpe: CpeId, layer: &str) -> Result<(), StoreErro
     evidence::Entity::delete_many()
         .filter(evidence::Column::CpeId.eq(cpe.0))
         .filter(evidence::Column::Layer.eq(layer))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -407,7 +401,7 @@ pub async fn put_evidence(tx: &Tx, cpe: CpeId, items: &[EvidenceItem]) -> Result
                     ])
                     .to_owned(),
             )
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
     }
     Ok(())
@@ -435,7 +429,7 @@ pub async fn put_parameters(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Resu
                     .value(Column::Writable, said.if_null(Expr::col((Entity, Column::Writable))))
                     .to_owned(),
             )
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
     }
     put_addresses(tx, cpe, &items).await
@@ -452,7 +446,7 @@ pub async fn parameters_named(
 ) -> Result<Vec<CpeParameter>, StoreError> {
     use cpe_parameters::{Column, Entity};
     let named = Column::Path.is_in(paths.iter().map(String::as_str));
-    rows(Entity::find().filter(Column::CpeId.eq(cpe.0)).filter(named).all(db).await?)
+    db.find_all(Entity::find().filter(Column::CpeId.eq(cpe.0)).filter(named)).await
 }
 
 /// Forgets what is no longer on a CPE: parameters of that subtree, or of that name, that were last read before then.
@@ -470,7 +464,7 @@ async fn forget_parameters(tx: &Tx, cpe: CpeId, path: &str, before: UtcMs) -> Re
         .filter(Column::CpeId.eq(cpe.0))
         .filter(there)
         .filter(Column::ReadAt.lt(before.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -507,7 +501,7 @@ async fn put_addresses(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<()
     if items.is_empty() {
         return Ok(());
     }
-    let known: Vec<CpeAddress> = rows(Entity::find().filter(Column::CpeId.eq(cpe.0)).all(tx.db()).await?)?;
+    let known: Vec<CpeAddress> = tx.db().find_all(Entity::find().filter(Column::CpeId.eq(cpe.0))).await?;
     let mut known: BTreeMap<String, String> = known.into_iter().map(|row| (row.path, row.address)).collect();
     let (mut new, mut gone) = (Vec::new(), Vec::new());
     for item in items {
@@ -524,7 +518,7 @@ async fn put_addresses(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<()
         Entity::delete_many()
             .filter(Column::CpeId.eq(cpe.0))
             .filter(Column::Path.is_in(some.iter().copied()))
-            .exec(tx.db())
+            .run(tx)
             .await?;
     }
     for some in new.chunks(rows_per_statement::<CpeAddress>()) {
@@ -532,7 +526,7 @@ async fn put_addresses(tx: &Tx, cpe: CpeId, items: &[CpeParameter]) -> Result<()
             .on_conflict(
                 OnConflict::columns([Column::CpeId, Column::Path]).update_column(Column::Address).to_owned(),
             )
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
     }
     Ok(())
@@ -560,7 +554,7 @@ async fn start_timers(tx: &Tx, cpe: CpeId, timers: &[(String, UtcMs)]) -> Result
     }
     cpe_timers::Entity::insert_many(timers.into_iter().map(CpeTimer::into_active))
         .on_conflict(OnConflict::columns([Column::CpeId, Column::Timer]).update_column(Column::At).to_owned())
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -572,7 +566,7 @@ async fn stop_timers(tx: &Tx, cpe: CpeId, timers: &[String]) -> Result<(), Store
     cpe_timers::Entity::delete_many()
         .filter(cpe_timers::Column::CpeId.eq(cpe.0))
         .filter(cpe_timers::Column::Timer.is_in(timers.iter().map(String::as_str)))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -583,15 +577,14 @@ async fn stop_timers(tx: &Tx, cpe: CpeId, timers: &[String]) -> Result<(), Store
 /// # Errors
 /// When the database cannot be read.
 pub async fn timers_due(db: &Db, now: UtcMs, limit: u64) -> Result<Vec<CpeTimer>, StoreError> {
-    rows(
+    db.find_all(
         cpe_timers::Entity::find()
             .filter(cpe_timers::Column::At.lte(now.0))
             .order_by_asc(cpe_timers::Column::At)
             .order_by_asc(cpe_timers::Column::CpeId)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// When the next timer is due, to sleep until then.
@@ -614,13 +607,12 @@ pub async fn next_timer_at(db: &Db) -> Result<Option<UtcMs>, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn timers(db: &Db, cpe: CpeId) -> Result<Vec<CpeTimer>, StoreError> {
-    rows(
+    db.find_all(
         cpe_timers::Entity::find()
             .filter(cpe_timers::Column::CpeId.eq(cpe.0))
-            .order_by_asc(cpe_timers::Column::Timer)
-            .all(db)
-            .await?,
+            .order_by_asc(cpe_timers::Column::Timer),
     )
+    .await
 }
 
 /// Writes a session that began.
@@ -664,9 +656,9 @@ pub async fn end_session(
         .col_expr(Column::Detail, Expr::value(summary.detail.to_string()))
         .filter(Column::Id.eq(session.0))
         .filter(Column::EndedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         return Ok(Guarded::Changed);
     }
     Ok(match tx.get::<CpeSession>(session).await? {
@@ -690,9 +682,9 @@ pub async fn note_session(
         .col_expr(Column::Detail, Expr::value(detail.to_string()))
         .filter(Column::Id.eq(session.0))
         .filter(Column::EndedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if noted.rows_affected == 0 {
+    if noted == 0 {
         return Err(StoreError::Overtaken { what: "the session", found: "ended".into() });
     }
     Ok(())
@@ -703,14 +695,13 @@ pub async fn note_session(
 /// # Errors
 /// When the database cannot be read.
 pub async fn sessions(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeSession>, StoreError> {
-    rows(
+    db.find_all(
         cpe_sessions::Entity::find()
             .filter(cpe_sessions::Column::CpeId.eq(cpe.0))
             .order_by_desc(cpe_sessions::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// Latest faults of a CPE.
@@ -718,14 +709,13 @@ pub async fn sessions(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeSession>
 /// # Errors
 /// When the database cannot be read.
 pub async fn faults(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeFault>, StoreError> {
-    rows(
+    db.find_all(
         cpe_faults::Entity::find()
             .filter(cpe_faults::Column::CpeId.eq(cpe.0))
             .order_by_desc(cpe_faults::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// Latest connection requests to a CPE.
@@ -737,14 +727,13 @@ pub async fn connection_requests(
     cpe: CpeId,
     limit: u64,
 ) -> Result<Vec<ConnectionRequest>, StoreError> {
-    rows(
+    db.find_all(
         connection_requests::Entity::find()
             .filter(connection_requests::Column::CpeId.eq(cpe.0))
             .order_by_desc(connection_requests::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// Parameters of a CPE as last read, by path.
@@ -752,13 +741,12 @@ pub async fn connection_requests(
 /// # Errors
 /// When the database cannot be read.
 pub async fn parameters(db: &Db, cpe: CpeId) -> Result<Vec<CpeParameter>, StoreError> {
-    rows(
+    db.find_all(
         cpe_parameters::Entity::find()
             .filter(cpe_parameters::Column::CpeId.eq(cpe.0))
-            .order_by_asc(cpe_parameters::Column::Path)
-            .all(db)
-            .await?,
+            .order_by_asc(cpe_parameters::Column::Path),
     )
+    .await
 }
 
 /// Evidence on a CPE, by layer and setting.
@@ -766,14 +754,13 @@ pub async fn parameters(db: &Db, cpe: CpeId) -> Result<Vec<CpeParameter>, StoreE
 /// # Errors
 /// When the database cannot be read.
 pub async fn evidence(db: &Db, cpe: CpeId) -> Result<Vec<EvidenceItem>, StoreError> {
-    rows(
+    db.find_all(
         evidence::Entity::find()
             .filter(evidence::Column::CpeId.eq(cpe.0))
             .order_by_asc(evidence::Column::Layer)
-            .order_by_asc(evidence::Column::Setting)
-            .all(db)
-            .await?,
+            .order_by_asc(evidence::Column::Setting),
     )
+    .await
 }
 
 /// Remembers what was learned about a firmware.
@@ -794,7 +781,7 @@ pub async fn learn(tx: &Tx, fact: &LearnedFact) -> Result<(), StoreError> {
             .update_columns([Column::Fact, Column::At])
             .to_owned(),
         )
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }

@@ -4,7 +4,6 @@ use crate::{
     db::Db,
     entities::{Customer, Plan, customers, plans},
     error::StoreError,
-    record::rows,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryOrder, QuerySelect};
 
@@ -29,13 +28,8 @@ pub async fn plan_by_name(db: &Db, name: &str) -> Result<Option<Plan>, StoreErro
 /// # Errors
 /// When the database cannot be read.
 pub async fn plans(db: &Db) -> Result<Vec<Plan>, StoreError> {
-    rows(
-        plans::Entity::find()
-            .order_by_desc(plans::Column::Active)
-            .order_by_asc(plans::Column::Name)
-            .all(db)
-            .await?,
-    )
+    db.find_all(plans::Entity::find().order_by_desc(plans::Column::Active).order_by_asc(plans::Column::Name))
+        .await
 }
 
 /// The first number a customer gets: `C-10001`.

@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{DetectedOnu, detected_onus},
     error::{Guarded, StoreError},
-    record::{rows, stored::Numbered},
+    record::{Change, stored::Numbered},
     words::DetectedState,
 };
 use sea_orm::{
@@ -74,7 +74,7 @@ pub async fn saw(tx: &Tx, seen: Sighting) -> Result<(), StoreError> {
                 .value(Column::State, busy)
                 .to_owned(),
         )
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -89,9 +89,9 @@ pub async fn mark_gone(tx: &Tx, olt: OltId, at: UtcMs) -> Result<u64, StoreError
         .filter(detected_onus::Column::OltId.eq(olt.0))
         .filter(detected_onus::Column::State.eq(DetectedState::Waiting.as_str()))
         .filter(detected_onus::Column::LastSeenAt.lt(at.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected)
+    Ok(done)
 }
 
 /// Guarded change of state.
@@ -109,9 +109,9 @@ pub async fn transition(
         .col_expr(detected_onus::Column::Version, Expr::col(detected_onus::Column::Version).add(1))
         .filter(detected_onus::Column::Id.eq(detected.0))
         .filter(detected_onus::Column::State.eq(from.as_str()))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         return Ok(Guarded::Changed);
     }
     Ok(match tx.get::<DetectedOnu>(detected).await? {
@@ -138,13 +138,12 @@ pub async fn by_serial(db: &Db, olt: OltId, serial: Serial) -> Result<Option<Det
 /// # Errors
 /// When the database cannot be read.
 pub async fn waiting(db: &Db, limit: u64) -> Result<Vec<DetectedOnu>, StoreError> {
-    rows(
+    db.find_all(
         detected_onus::Entity::find()
             .filter(detected_onus::Column::State.eq(DetectedState::Waiting.as_str()))
             .order_by_desc(detected_onus::Column::LastSeenAt)
             .order_by_asc(detected_onus::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }

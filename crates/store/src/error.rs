@@ -214,6 +214,10 @@ impl From<DbErr> for StoreError {
         }
         let why = error.to_string();
         match database_code(&error).as_deref() {
+            // Of the writer's own connection, whose errors the ORM does not know: SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE ·
+            // _FOREIGNKEY.
+            Some("1555" | "2067") => StoreError::Duplicate { what: message(&error) },
+            Some("787") => StoreError::Dangling { what: message(&error) },
             // SQLITE_FULL · disk_full
             Some("13" | "53100") => StoreError::Full { why },
             // SQLITE_READONLY and its kinds · read_only_sql_transaction
@@ -243,6 +247,11 @@ fn sqlx_error(error: &DbErr) -> Option<&sea_orm::SqlxError> {
 /// SQLSTATE on PostgreSQL, the extended result code on SQLite.
 pub(crate) fn database_code(error: &DbErr) -> Option<String> {
     sqlx_error(error)?.as_database_error()?.code().map(|code| code.into_owned())
+}
+
+fn message(error: &DbErr) -> String {
+    let said = sqlx_error(error).and_then(|error| error.as_database_error());
+    said.map(|said| said.message().to_owned()).unwrap_or_default()
 }
 
 fn is_lost(error: &DbErr) -> bool {

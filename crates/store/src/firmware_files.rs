@@ -5,7 +5,7 @@ use crate::{
     db::{Db, Tx},
     entities::{FirmwareFile, FirmwarePart, firmware_files, firmware_parts},
     error::StoreError,
-    record::stored::Stored,
+    record::{Change, stored::Stored},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
@@ -112,9 +112,9 @@ pub async fn remove(tx: &Tx, file: FirmwareFileId) -> Result<bool, StoreError> {
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(file.0))
         .filter(Column::State.ne(state::REMOVING))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Removes what is left of files on their way out, and of uploads that nobody finished; some at a time, so that no unit
@@ -129,7 +129,7 @@ pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
         .col_expr(Column::State, Expr::value(state::REMOVING))
         .filter(Column::State.eq(state::UPLOADING))
         .filter(Column::UploadedAt.lt(now.0.saturating_sub(within).saturating_sub(60_000)))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     let parts = format!(
         "DELETE FROM firmware_parts WHERE (file_id, number) IN (SELECT p.file_id, p.number FROM firmware_parts p \
@@ -137,11 +137,11 @@ pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
         state::REMOVING
     );
     let backend = tx.db().get_database_backend();
-    let gone = tx.db().execute_raw(Statement::from_string(backend, parts)).await?.rows_affected();
+    let gone = tx.db().run(Statement::from_string(backend, parts)).await?;
     if gone > 0 {
         return Ok(gone);
     }
-    Ok(Entity::delete_many().filter(Column::State.eq(state::REMOVING)).exec(tx.db()).await?.rows_affected)
+    Entity::delete_many().filter(Column::State.eq(state::REMOVING)).run(tx).await
 }
 
 /// A file that is whole.

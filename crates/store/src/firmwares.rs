@@ -4,7 +4,8 @@ use crate::{
     db::{Db, Tx},
     entities::{CpeFirmware, cpe_firmwares},
     error::StoreError,
-    record::{rows, stored::Numbered},
+    record::Change,
+    record::stored::Numbered,
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
@@ -53,8 +54,7 @@ pub async fn meet(tx: &Tx, new: &CpeFirmware) -> Result<bool, StoreError> {
                 .do_nothing()
                 .to_owned(),
         )
-        .try_insert()
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(true)
 }
@@ -65,12 +65,8 @@ pub async fn meet(tx: &Tx, new: &CpeFirmware) -> Result<bool, StoreError> {
 /// When the database cannot be read.
 pub async fn overridden(db: &Db) -> Result<Vec<CpeFirmware>, StoreError> {
     use cpe_firmwares::{Column, Entity};
-    rows(
-        Entity::find()
-            .filter(Column::Family.is_not_null())
-            .order_by_asc(Column::Id)
-            .limit(MOST_OVERRIDES)
-            .all(db)
-            .await?,
+    db.find_all(
+        Entity::find().filter(Column::Family.is_not_null()).order_by_asc(Column::Id).limit(MOST_OVERRIDES),
     )
+    .await
 }

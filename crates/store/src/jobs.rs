@@ -8,7 +8,7 @@ use crate::{
     entities::{Job, jobs},
     error::{Guarded, StoreError},
     leases,
-    record::{rows, stored::Numbered},
+    record::{Change, stored::Numbered},
     words::JobState,
 };
 use sea_orm::{
@@ -70,8 +70,7 @@ pub async fn enqueue(tx: &Tx, new: &NewJob) -> Result<Enqueued, StoreError> {
     }
     jobs::Entity::insert(job.into_new())
         .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .try_insert()
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     // Ours, or that of a unit that committed since we looked.
     match open(tx, &new.kind, key).await? {
@@ -124,7 +123,7 @@ pub async fn lease(
         // Other nodes ask at the same moment; each takes what the others have not locked, and nobody waits.
         due = due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
-    let due: Vec<Job> = rows(due.all(tx.db()).await?)?;
+    let due: Vec<Job> = tx.db().find_all(due).await?;
     let (mut taken, spent): (Vec<Job>, Vec<Job>) =
         due.into_iter().partition(|job| job.attempts < job.max_attempts);
     if !spent.is_empty() {
@@ -135,7 +134,7 @@ pub async fn lease(
             .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(Column::LastError, error)
             .filter(Column::Id.is_in(spent.iter().map(|job| job.id.0)))
-            .exec(tx.db())
+            .run(tx)
             .await?;
     }
     if taken.is_empty() {
@@ -148,7 +147,7 @@ pub async fn lease(
         .col_expr(Column::LeaseUntil, Expr::value(Some(until.0)))
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .filter(Column::Id.is_in(taken.iter().map(|job| job.id.0)))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     for job in &mut taken {
         job.state = JobState::Leased;
@@ -168,9 +167,9 @@ pub async fn renew(tx: &Tx, job: JobId, owner: &str, lease_for: Duration) -> Res
     let done = jobs::Entity::update_many()
         .col_expr(jobs::Column::LeaseUntil, Expr::value(Some(until.0)))
         .filter(held(job, owner))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
 }
 
 /// Completes a job. Write it in the same unit as what the job did, and it is done exactly once.
@@ -183,9 +182,9 @@ pub async fn complete(tx: &Tx, job: JobId, owner: &str) -> Result<Guarded, Store
         .col_expr(jobs::Column::FinishedAt, Expr::value(Some(tx.now().0)))
         .col_expr(jobs::Column::LeaseUntil, Expr::value(None::<i64>))
         .filter(held(job, owner))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
 }
 
 /// Records a failure: queued again after a back-off that doubles from `first_backoff` up to an hour, or dead after the
@@ -214,9 +213,9 @@ pub async fn fail(
         .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
         .col_expr(Column::FinishedAt, Expr::value(dead.then_some(now.0)))
         .filter(held(job, owner))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, job).await }
 }
 
 fn backoff(first: Duration, attempts: i64) -> Duration {

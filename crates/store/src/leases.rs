@@ -11,6 +11,7 @@ use crate::{
     db::{Db, Tx},
     entities::{NodeLease, node_leases},
     error::StoreError,
+    record::Change,
     record::stored::Stored,
 };
 use sea_orm::{
@@ -76,11 +77,10 @@ pub async fn acquire(
         let row = NodeLease { name: name.to_owned(), owner: owner.to_owned(), until, token: now.0 };
         let done = Entity::insert(row.into_active())
             .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
         // Somebody was quicker otherwise.
-        let inserted = matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0);
+        let inserted = done > 0;
         return if inserted { taken(now.0) } else { Ok(None) };
     };
     if found.owner != owner && found.until >= now {
@@ -93,9 +93,9 @@ pub async fn acquire(
         .col_expr(Column::Token, Expr::value(token))
         // As it was found: it may have been renewed or taken since.
         .filter(held(name, found.token).add(Column::Until.eq(found.until.0)))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { taken(token) } else { Ok(None) }
+    if done > 0 { taken(token) } else { Ok(None) }
 }
 
 /// Makes a lease longer.
@@ -108,9 +108,9 @@ pub async fn renew(tx: &Tx, lease: &Lease, lease_for: Duration) -> Result<(), St
     let done = Entity::update_many()
         .col_expr(Column::Until, Expr::value(until.0))
         .filter(held(&lease.name, lease.token))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(()) } else { Err(fenced(tx, lease).await?) }
+    if done > 0 { Ok(()) } else { Err(fenced(tx, lease).await?) }
 }
 
 /// Lets a unit of work through only while its lease is still the one that was taken. Nobody takes it before this unit
@@ -124,9 +124,9 @@ pub async fn require(tx: &Tx, lease: &Lease) -> Result<(), StoreError> {
     let done = Entity::update_many()
         .col_expr(Column::Token, Expr::col(Column::Token))
         .filter(held(&lease.name, lease.token))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(()) } else { Err(fenced(tx, lease).await?) }
+    if done > 0 { Ok(()) } else { Err(fenced(tx, lease).await?) }
 }
 
 fn held(name: &str, token: i64) -> Condition {
@@ -161,7 +161,7 @@ pub async fn release(tx: &Tx, lease: &Lease) -> Result<bool, StoreError> {
         .col_expr(Column::Until, Expr::value(0))
         .filter(held(&lease.name, lease.token))
         .filter(Column::Until.gt(0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }

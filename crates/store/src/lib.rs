@@ -22,6 +22,7 @@ pub mod firmware_files;
 pub mod firmwares;
 pub mod jobs;
 pub mod leases;
+mod local;
 mod migrations;
 mod near;
 pub mod olts;

@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{Olt, PonPort, olts, pon_ports},
     error::StoreError,
-    record::{rows, stored::Numbered},
+    record::{Change, stored::Numbered},
     words::{AdminState, OltObservedState},
 };
 use sea_orm::{
@@ -26,7 +26,7 @@ pub async fn by_name(db: &Db, name: &str) -> Result<Option<Olt>, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn all(db: &Db) -> Result<Vec<Olt>, StoreError> {
-    rows(olts::Entity::find().order_by_asc(olts::Column::Name).all(db).await?)
+    db.find_all(olts::Entity::find().order_by_asc(olts::Column::Name)).await
 }
 
 /// What was seen of an OLT. `None` in `observed` keeps what was read before: an OLT that is silent has not changed.
@@ -61,7 +61,7 @@ pub async fn observe(
     if let Some(observed) = seen.observed {
         change = change.col_expr(olts::Column::Observed, Expr::value(observed.to_string()));
     }
-    change.exec(tx.db()).await?;
+    change.run(tx).await?;
     Ok(Some(before.observed_state))
 }
 
@@ -75,9 +75,9 @@ pub async fn pin_host_key(tx: &Tx, olt: OltId, pin: &str) -> Result<bool, StoreE
         .col_expr(olts::Column::HostKeyPin, Expr::value(Some(pin.to_owned())))
         .filter(olts::Column::Id.eq(olt.0))
         .filter(olts::Column::HostKeyPin.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// PON ports of an OLT.
@@ -86,7 +86,7 @@ pub async fn pin_host_key(tx: &Tx, olt: OltId, pin: &str) -> Result<bool, StoreE
 /// When the database cannot be read.
 pub async fn pon_ports(db: &Db, olt: OltId) -> Result<Vec<PonPort>, StoreError> {
     let mut ports: Vec<PonPort> =
-        rows(pon_ports::Entity::find().filter(pon_ports::Column::OltId.eq(olt.0)).all(db).await?)?;
+        db.find_all(pon_ports::Entity::find().filter(pon_ports::Column::OltId.eq(olt.0))).await?;
     ports.sort_by_key(|port| port.pon);
     Ok(ports)
 }
@@ -136,7 +136,7 @@ pub async fn observe_port(
     };
     pon_ports::Entity::insert(port.into_new())
         .on_conflict(OnConflict::columns([Column::OltId, Column::Pon]).update_columns(known).to_owned())
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }

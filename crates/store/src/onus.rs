@@ -5,7 +5,7 @@ use crate::{
     db::{Db, Tx},
     entities::{Onu, cpes, onus},
     error::{Guarded, StoreError},
-    record::{rows, stored::Stored},
+    record::{Change, stored::Stored},
     words::{Presence, SyncState},
 };
 use sea_orm::{
@@ -53,7 +53,7 @@ pub async fn of_olt(db: &Db, olt: OltId, pon: Option<PonPath>) -> Result<Vec<Onu
         filter = filter.add(onus::Column::Pon.eq(pon.to_string()));
     }
     let mut found: Vec<Onu> =
-        rows(onus::Entity::find().filter(filter).order_by_asc(onus::Column::Id).all(db).await?)?;
+        db.find_all(onus::Entity::find().filter(filter).order_by_asc(onus::Column::Id)).await?;
     found.sort_by_key(|onu| (onu.pon, onu.onu_id));
     Ok(found)
 }
@@ -64,7 +64,7 @@ pub async fn of_olt(db: &Db, olt: OltId, pon: Option<PonPath>) -> Result<Vec<Onu
 /// When the database cannot be read.
 pub async fn these(db: &Db, ids: &[OnuRowId]) -> Result<Vec<Onu>, StoreError> {
     let wanted = live().add(onus::Column::Id.is_in(ids.iter().map(|id| id.0)));
-    rows(onus::Entity::find().filter(wanted).order_by_asc(onus::Column::Id).all(db).await?)
+    db.find_all(onus::Entity::find().filter(wanted).order_by_asc(onus::Column::Id)).await
 }
 
 /// ONU IDs in use on a port, ascending.
@@ -145,9 +145,9 @@ pub async fn transition_sync(
         .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
         .filter(onus::Column::Id.eq(onu.0))
         .filter(onus::Column::SyncState.eq(from.as_str()))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         return Ok(Guarded::Changed);
     }
     Ok(match tx.get::<Onu>(onu).await? {
@@ -167,15 +167,15 @@ pub async fn remove(tx: &Tx, onu: OnuRowId, now: UtcMs) -> Result<Guarded, Store
         .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
         .filter(onus::Column::Id.eq(onu.0))
         .filter(onus::Column::RemovedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         use crate::entities::services;
         services::Entity::update_many()
             .col_expr(services::Column::OnuId, Expr::value(None::<i64>))
             .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
             .filter(services::Column::OnuId.eq(onu.0))
-            .exec(tx.db())
+            .run(tx)
             .await?;
         return Ok(Guarded::Changed);
     }
@@ -250,9 +250,9 @@ pub async fn keep_observed(
     let done = onus::Entity::update_many()
         .col_expr(onus::Column::Observed, Expr::value(text))
         .filter(onus::Column::Id.eq(onu.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Records the light of an ONU. `None` keeps what was read before.
@@ -272,7 +272,7 @@ pub async fn observe_light(
         }
     }
     if rx_onu_cdbm.is_some() || rx_olt_cdbm.is_some() {
-        change.exec(tx.db()).await?;
+        change.run(tx).await?;
     }
     Ok(())
 }
@@ -287,7 +287,7 @@ pub async fn forget_light(tx: &Tx, onu: OnuRowId) -> Result<(), StoreError> {
         .col_expr(onus::Column::RxOltCdbm, Expr::value(None::<i64>))
         .col_expr(onus::Column::DistanceM, Expr::value(None::<i64>))
         .filter(onus::Column::Id.eq(onu.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -317,7 +317,7 @@ pub async fn observe(tx: &Tx, onu: OnuRowId, seen: OnuObservation) -> Result<boo
     if let Some(observed) = seen.observed {
         change = change.col_expr(onus::Column::Observed, Expr::value(observed.to_string()));
     }
-    Ok(change.exec(tx.db()).await?.rows_affected > 0)
+    Ok(change.run(tx).await? > 0)
 }
 
 #[cfg(test)]

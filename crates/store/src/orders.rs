@@ -5,7 +5,7 @@ use crate::{
     db::{Db, Tx},
     entities::{DeviceOrder, device_orders},
     error::StoreError,
-    record::rows,
+    record::Change,
     sealing::Slot,
 };
 use sea_orm::{
@@ -36,14 +36,14 @@ pub async fn by_key(db: &Db, key: &str) -> Result<Option<DeviceOrder>, StoreErro
 /// # Errors
 /// When the database cannot be read, or a content does not open.
 pub async fn open_of(db: &Db, cpe: CpeId) -> Result<Vec<(DeviceOrder, Option<Secret>)>, StoreError> {
-    let found: Vec<DeviceOrder> = rows(
-        device_orders::Entity::find()
-            .filter(device_orders::Column::CpeId.eq(cpe.0))
-            .filter(device_orders::Column::EndedAt.is_null())
-            .order_by_asc(device_orders::Column::Id)
-            .all(db)
-            .await?,
-    )?;
+    let found: Vec<DeviceOrder> = db
+        .find_all(
+            device_orders::Entity::find()
+                .filter(device_orders::Column::CpeId.eq(cpe.0))
+                .filter(device_orders::Column::EndedAt.is_null())
+                .order_by_asc(device_orders::Column::Id),
+        )
+        .await?;
     found
         .into_iter()
         .map(|row| {
@@ -85,14 +85,13 @@ pub async fn open_of_kinds(db: &Db, kinds: &[&str]) -> Result<u64, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_cpe(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<DeviceOrder>, StoreError> {
-    rows(
+    db.find_all(
         device_orders::Entity::find()
             .filter(device_orders::Column::CpeId.eq(cpe.0))
             .order_by_desc(device_orders::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// What became of an order.
@@ -146,7 +145,7 @@ pub async fn note(tx: &Tx, news: &News) -> Result<(), StoreError> {
             .col_expr(Column::EndedAt, Expr::value(Some(at.0)))
             .col_expr(Column::BodySealed, Expr::value(None::<Vec<u8>>));
     }
-    update.filter(Column::Key.eq(news.key.as_str())).filter(Column::EndedAt.is_null()).exec(tx.db()).await?;
+    update.filter(Column::Key.eq(news.key.as_str())).filter(Column::EndedAt.is_null()).run(tx).await?;
     Ok(())
 }
 
@@ -162,7 +161,7 @@ pub async fn dismiss(tx: &Tx, id: DeviceOrderId, at: UtcMs) -> Result<bool, Stor
         .filter(Column::State.is_in(["failed", "expired"]))
         .filter(Column::EndedAt.is_not_null())
         .filter(Column::DismissedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }

@@ -8,6 +8,7 @@ use crate::{
     entities::cpe_sessions,
     error::StoreError,
     leases,
+    record::Change,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value, sea_query::Expr};
 use types::{CpeId, CpeSessionId, UtcMs};
@@ -82,8 +83,7 @@ pub async fn end_others(tx: &Tx, midway: &Midway, before: UtcMs, limit: u32) -> 
          (SELECT s.id FROM cpe_sessions s JOIN cpes c ON c.id = s.cpe_id WHERE s.ended_at IS NULL AND \
          (({ORPHANED} AND NOT ({ADRIFT})) OR (NOT ({ORPHANED}) AND s.began_at < $7)) ORDER BY s.id LIMIT $8)"
     );
-    let done = tx.execute_raw(about_orphans(tx, sql, midway, &[before.0, limit.into()]).await?).await?;
-    Ok(done.rows_affected())
+    Ok(tx.db().run(about_orphans(tx, sql, midway, &[before.0, limit.into()]).await?).await?)
 }
 
 /// Ends a session as `torn` whose process died.
@@ -97,7 +97,7 @@ pub async fn end(tx: &Tx, session: CpeSessionId) -> Result<(), StoreError> {
         .col_expr(Column::Outcome, Expr::value(Some("torn".to_owned())))
         .filter(Column::Id.eq(session.0))
         .filter(Column::EndedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }

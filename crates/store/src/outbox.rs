@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{OutboxEvent, outbox},
     error::StoreError,
-    record::rows,
+    record::Change,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
@@ -22,14 +22,13 @@ pub async fn publish(tx: &Tx, topic: &str, payload: serde_json::Value) -> Result
 /// # Errors
 /// When the database cannot be read.
 pub async fn undelivered(db: &Db, limit: u64) -> Result<Vec<OutboxEvent>, StoreError> {
-    rows(
+    db.find_all(
         outbox::Entity::find()
             .filter(outbox::Column::DeliveredAt.is_null())
             .order_by_asc(outbox::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// The same of one topic only, those after event `after`: events that cannot be told now are passed, and what another
@@ -43,16 +42,15 @@ pub async fn undelivered_of(
     after: i64,
     limit: u64,
 ) -> Result<Vec<OutboxEvent>, StoreError> {
-    rows(
+    db.find_all(
         outbox::Entity::find()
             .filter(outbox::Column::DeliveredAt.is_null())
             .filter(outbox::Column::Topic.eq(topic))
             .filter(outbox::Column::Id.gt(after))
             .order_by_asc(outbox::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// Marks events as told; returns how many were not yet.
@@ -64,7 +62,7 @@ pub async fn mark_delivered(tx: &Tx, ids: &[i64]) -> Result<u64, StoreError> {
         .col_expr(outbox::Column::DeliveredAt, Expr::value(Some(tx.now().0)))
         .filter(outbox::Column::Id.is_in(ids.iter().copied()))
         .filter(outbox::Column::DeliveredAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected)
+    Ok(done)
 }

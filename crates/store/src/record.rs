@@ -6,8 +6,8 @@ use crate::{
     error::{Guarded, StoreError},
 };
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn,
+    PrimaryKeyTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
 };
 
 /// A column as the code expects it.
@@ -150,9 +150,34 @@ impl Db {
         {
             return Ok(found);
         }
-        rows(select.all(self).await?)
+        self.find_all(select).await
+    }
+
+    /// Rows, however many.
+    pub(crate) async fn find_all<R: Record>(
+        &self,
+        select: sea_orm::Select<R::Entity>,
+    ) -> Result<Vec<R>, StoreError> {
+        match self.found(|| select.build(DbBackend::Sqlite)) {
+            Some(found) => Ok(found?),
+            None => rows(select.all(self).await?),
+        }
     }
 }
+
+/// Statements that change rows.
+pub(crate) trait Change: QueryTrait + Sized + Send {
+    /// Runs it; says how many rows it changed.
+    fn run(self, tx: &Tx) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        let statement = self.build(tx.get_database_backend());
+        async move { Ok(tx.db().run(statement).await?) }
+    }
+}
+
+impl<A: sea_orm::ActiveModelTrait + Send> Change for sea_orm::Insert<A> {}
+impl<A: sea_orm::ActiveModelTrait + Send> Change for sea_orm::InsertMany<A> {}
+impl<E: EntityTrait> Change for sea_orm::UpdateMany<E> {}
+impl<E: EntityTrait> Change for sea_orm::DeleteMany<E> {}
 
 impl Tx {
     /// Writes a new row; its `id` is ignored and the one it got is returned.
@@ -160,8 +185,11 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Duplicate`] when a unique value is taken, [`StoreError::Dangling`] when it points nowhere.
     pub async fn insert<R: NumberedRecord>(&self, row: &R) -> Result<R::Id, StoreError> {
-        let done = R::Entity::insert(row.clone().into_new()).exec(self.db()).await?;
-        Ok(R::id_of(done.last_insert_id))
+        let insert = R::Entity::insert(row.clone().into_new());
+        if let Some(number) = self.db().inserted(|| insert.build(DbBackend::Sqlite)) {
+            return Ok(R::Id::from(number?));
+        }
+        Ok(R::id_of(insert.exec(self.db()).await?.last_insert_id))
     }
 
     /// Writes many new rows at once; their ids are ignored.
@@ -170,9 +198,7 @@ impl Tx {
     /// As [`Tx::insert`].
     pub async fn insert_many<R: NumberedRecord>(&self, rows: &[R]) -> Result<(), StoreError> {
         for some in rows.chunks(rows_per_statement::<R>()) {
-            R::Entity::insert_many(some.iter().cloned().map(R::into_new))
-                .exec_without_returning(self.db())
-                .await?;
+            R::Entity::insert_many(some.iter().cloned().map(R::into_new)).run(self).await?;
         }
         Ok(())
     }
@@ -190,9 +216,9 @@ impl Tx {
             .col_expr("version", Expr::col("version").add(1))
             .filter(id_column::<R>().eq(id))
             .filter(Expr::col("version").eq(row.version_held()))
-            .exec(self.db())
+            .run(self)
             .await?;
-        if done.rows_affected > 0 {
+        if done > 0 {
             return Ok(Guarded::Changed);
         }
         Ok(match self.get::<R>(row.identity()).await? {
@@ -206,11 +232,9 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Dangling`] when other rows still point to it.
     pub async fn delete<R: NumberedRecord>(&self, id: R::Id) -> Result<bool, StoreError> {
-        let done = R::Entity::delete_many()
-            .filter(id_column::<R>().eq(Into::<i64>::into(id)))
-            .exec(self.db())
-            .await?;
-        Ok(done.rows_affected > 0)
+        let done =
+            R::Entity::delete_many().filter(id_column::<R>().eq(Into::<i64>::into(id))).run(self).await?;
+        Ok(done > 0)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{CpeRecording, CpeRecordingLine, cpe_recording_lines, cpe_recordings},
     error::StoreError,
-    record::{rows, stored::Stored},
+    record::{Change, rows, stored::Stored},
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use types::{CpeId, CpeRecordingId, UtcMs};
@@ -41,7 +41,7 @@ fn running(now: UtcMs) -> Condition {
 /// When the database cannot be read.
 pub async fn running_now(db: &Db, now: UtcMs) -> Result<Vec<CpeRecording>, StoreError> {
     use cpe_recordings::{Column, Entity};
-    rows(Entity::find().filter(running(now)).order_by_asc(Column::Id).limit(MOST_AT_ONCE).all(db).await?)
+    db.find_all(Entity::find().filter(running(now)).order_by_asc(Column::Id).limit(MOST_AT_ONCE)).await
 }
 
 /// Recordings of one CPE, newest first.
@@ -51,7 +51,7 @@ pub async fn running_now(db: &Db, now: UtcMs) -> Result<Vec<CpeRecording>, Store
 pub async fn of_cpe(db: &Db, cpe: CpeId) -> Result<Vec<CpeRecording>, StoreError> {
     use cpe_recordings::{Column, Entity};
     let found = Entity::find().filter(Column::CpeId.eq(cpe.0)).order_by_desc(Column::Id);
-    rows(found.limit(KEPT_PER_CPE + 1).all(db).await?)
+    db.find_all(found.limit(KEPT_PER_CPE + 1)).await
 }
 
 /// Begins a recording with its first line; older ones of the same CPE make room. `None`: too many run already.
@@ -94,7 +94,7 @@ fn length(line: &str) -> i64 {
 
 async fn put(tx: &Tx, recording: CpeRecordingId, line: i64, body: &str) -> Result<(), StoreError> {
     let row = CpeRecordingLine { recording_id: recording, line, body: body.to_owned() };
-    cpe_recording_lines::Entity::insert(row.into_active()).exec_without_returning(tx.db()).await?;
+    cpe_recording_lines::Entity::insert(row.into_active()).run(tx).await?;
     Ok(())
 }
 
@@ -157,6 +157,6 @@ pub async fn stop(tx: &Tx, id: CpeRecordingId, now: UtcMs) -> Result<bool, Store
 pub async fn lines(db: &Db, id: CpeRecordingId) -> Result<Vec<String>, StoreError> {
     use cpe_recording_lines::{Column, Entity};
     let found: Vec<CpeRecordingLine> =
-        rows(Entity::find().filter(Column::RecordingId.eq(id.0)).order_by_asc(Column::Line).all(db).await?)?;
+        db.find_all(Entity::find().filter(Column::RecordingId.eq(id.0)).order_by_asc(Column::Line)).await?;
     Ok(found.into_iter().map(|line| line.body).collect())
 }

@@ -5,7 +5,6 @@ use crate::{
     db::{Db, Tx},
     entities::{RefusedAddress, refused_addresses},
     error::StoreError,
-    record::rows,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 use std::time::Duration;
@@ -37,16 +36,16 @@ pub async fn add(tx: &Tx, refused: &[RefusedAddress]) -> Result<(), StoreError> 
             row.first_at.0.into(),
             row.last_at.0.into(),
         ];
-        tx.execute_raw(Statement::from_sql_and_values(engine, sql, values)).await?;
+        tx.db().run(Statement::from_sql_and_values(engine, sql, values)).await?;
     }
     let kept_ms = i64::try_from(REFUSED_KEPT.as_millis()).unwrap_or(i64::MAX);
     let old = "DELETE FROM refused_addresses WHERE last_at < $1";
-    tx.execute_raw(Statement::from_sql_and_values(engine, old, [(tx.now().0 - kept_ms).into()])).await?;
+    tx.db().run(Statement::from_sql_and_values(engine, old, [(tx.now().0 - kept_ms).into()])).await?;
     let most = i64::try_from(MOST_REFUSED).unwrap_or(i64::MAX);
     for public in [false, true] {
         let sql = "DELETE FROM refused_addresses WHERE public = $1 AND address IN (SELECT address FROM \
                    refused_addresses WHERE public = $1 ORDER BY last_at DESC, address LIMIT 1000000 OFFSET $2)";
-        tx.execute_raw(Statement::from_sql_and_values(engine, sql, [public.into(), most.into()])).await?;
+        tx.db().run(Statement::from_sql_and_values(engine, sql, [public.into(), most.into()])).await?;
     }
     Ok(())
 }
@@ -57,14 +56,13 @@ pub async fn add(tx: &Tx, refused: &[RefusedAddress]) -> Result<(), StoreError> 
 /// When the database cannot be read.
 pub async fn since(db: &Db, since: UtcMs) -> Result<Vec<RefusedAddress>, StoreError> {
     use refused_addresses::{Column, Entity};
-    rows(
+    db.find_all(
         Entity::find()
             .filter(Column::LastAt.gte(since.0))
             .order_by_asc(Column::Public)
             .order_by_desc(Column::LastAt)
             .order_by_asc(Column::Address)
-            .limit(2 * MOST_REFUSED)
-            .all(db)
-            .await?,
+            .limit(2 * MOST_REFUSED),
     )
+    .await
 }

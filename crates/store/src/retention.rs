@@ -114,5 +114,5 @@ pub async fn sweep(tx: &Tx, bounds: &Bounds, batch: u32) -> Result<u64, StoreErr
 async fn run<const N: usize>(tx: &Tx, sql: &str, values: [i64; N]) -> Result<u64, StoreError> {
     let values = values.map(|value| Value::BigInt(Some(value)));
     let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
-    Ok(tx.execute_raw(statement).await?.rows_affected())
+    Ok(tx.db().run(statement).await?)
 }

@@ -4,6 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{cpes, device_orders, olt_tasks, olts, schema_state, service_intents},
     error::StoreError,
+    record::Change,
     sealing::{Sealed, Slot, text_of},
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
@@ -108,9 +109,8 @@ impl Tx {
                 $table::Entity::update_many()
                     .col_expr($table::Column::$column, Expr::value(sealed))
                     .filter($table::Column::Id.eq($id))
-                    .exec(self.db())
+                    .run(self)
                     .await?
-                    .rows_affected
             };
         }
         let written = match slot {

@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{Cpe, Onu, Service, ServiceIntent, cpes, onus, service_intents, services},
     error::{Guarded, StoreError},
-    record::{rows, stored::Stored},
+    record::{Change, stored::Stored},
     sealing::{Slot, text_of},
     words::{AccessState, Layer, ServiceState},
 };
@@ -55,13 +55,12 @@ pub async fn by_cpe(db: &Db, cpe: CpeId) -> Result<Option<Service>, StoreError> 
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_customer(db: &Db, customer: CustomerId) -> Result<Vec<Service>, StoreError> {
-    rows(
+    db.find_all(
         services::Entity::find()
             .filter(services::Column::CustomerId.eq(customer.0))
-            .order_by_asc(services::Column::Id)
-            .all(db)
-            .await?,
+            .order_by_asc(services::Column::Id),
     )
+    .await
 }
 
 /// Services that a PON serial speaks for: they expect it, or their ONU carries it. Terminated ones do not count. More
@@ -151,8 +150,8 @@ pub async fn transition(
         let first = Expr::col(services::Column::ActivatedAt).if_null(now.0);
         change = change.col_expr(services::Column::ActivatedAt, first);
     }
-    let done = change.exec(tx.db()).await?;
-    if done.rows_affected > 0 {
+    let done = change.run(tx).await?;
+    if done > 0 {
         return Ok(Guarded::Changed);
     }
     why_not(tx, service).await
@@ -175,9 +174,9 @@ pub async fn set_access(
         .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
         .filter(services::Column::Id.eq(service.0))
         .filter(services::Column::Version.eq(version))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, service).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, service).await }
 }
 
 async fn why_not(tx: &Tx, service: ServiceId) -> Result<Guarded, StoreError> {
@@ -199,7 +198,7 @@ pub async fn link_onu(tx: &Tx, service: ServiceId, onu: Option<OnuRowId>) -> Res
         .col_expr(onus::Column::ServiceId, Expr::value(None::<i64>))
         .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
         .filter(onus::Column::ServiceId.eq(service.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     if let Some(onu) = onu {
         services::Entity::update_many()
@@ -207,23 +206,23 @@ pub async fn link_onu(tx: &Tx, service: ServiceId, onu: Option<OnuRowId>) -> Res
             .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
             .filter(services::Column::OnuId.eq(onu.0))
             .filter(services::Column::Id.ne(service.0))
-            .exec(tx.db())
+            .run(tx)
             .await?;
         let linked = onus::Entity::update_many()
             .col_expr(onus::Column::ServiceId, Expr::value(Some(service.0)))
             .col_expr(onus::Column::Version, Expr::col(onus::Column::Version).add(1))
             .filter(onus::Column::Id.eq(onu.0))
-            .exec(tx.db())
+            .run(tx)
             .await?;
-        must_exist::<Onu>(linked.rows_affected, onu.0)?;
+        must_exist::<Onu>(linked, onu.0)?;
     }
     let linked = services::Entity::update_many()
         .col_expr(services::Column::OnuId, Expr::value(onu.map(|onu| onu.0)))
         .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
         .filter(services::Column::Id.eq(service.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    must_exist::<Service>(linked.rows_affected, service.0)
+    must_exist::<Service>(linked, service.0)
 }
 
 /// Takes the row of a service for the rest of this unit of work: whoever else wants to change who belongs to it waits, and
@@ -235,9 +234,9 @@ pub async fn take(tx: &Tx, service: ServiceId) -> Result<(), StoreError> {
     let taken = services::Entity::update_many()
         .col_expr(services::Column::Version, Expr::col(services::Column::Version))
         .filter(services::Column::Id.eq(service.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    must_exist::<Service>(taken.rows_affected, service.0)
+    must_exist::<Service>(taken, service.0)
 }
 
 /// Puts a CPE under a service, on both sides; as [`link_onu`]. The versions of the CPEs concerned count up, so a step
@@ -250,7 +249,7 @@ pub async fn link_cpe(tx: &Tx, service: ServiceId, cpe: Option<CpeId>) -> Result
         .col_expr(cpes::Column::ServiceId, Expr::value(None::<i64>))
         .col_expr(cpes::Column::Version, Expr::col(cpes::Column::Version).add(1))
         .filter(cpes::Column::ServiceId.eq(service.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     if let Some(cpe) = cpe {
         services::Entity::update_many()
@@ -258,23 +257,23 @@ pub async fn link_cpe(tx: &Tx, service: ServiceId, cpe: Option<CpeId>) -> Result
             .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
             .filter(services::Column::CpeId.eq(cpe.0))
             .filter(services::Column::Id.ne(service.0))
-            .exec(tx.db())
+            .run(tx)
             .await?;
         let linked = cpes::Entity::update_many()
             .col_expr(cpes::Column::ServiceId, Expr::value(Some(service.0)))
             .col_expr(cpes::Column::Version, Expr::col(cpes::Column::Version).add(1))
             .filter(cpes::Column::Id.eq(cpe.0))
-            .exec(tx.db())
+            .run(tx)
             .await?;
-        must_exist::<Cpe>(linked.rows_affected, cpe.0)?;
+        must_exist::<Cpe>(linked, cpe.0)?;
     }
     let linked = services::Entity::update_many()
         .col_expr(services::Column::CpeId, Expr::value(cpe.map(|cpe| cpe.0)))
         .col_expr(services::Column::Version, Expr::col(services::Column::Version).add(1))
         .filter(services::Column::Id.eq(service.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    must_exist::<Service>(linked.rows_affected, service.0)
+    must_exist::<Service>(linked, service.0)
 }
 
 fn must_exist<R: Stored>(affected: u64, id: i64) -> Result<(), StoreError> {
@@ -349,7 +348,7 @@ pub async fn set_intent(
                 ])
                 .to_owned(),
         )
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(IntentChange::Changed(intent_version))
 }
@@ -397,7 +396,7 @@ pub async fn remove_intent(tx: &Tx, service: ServiceId, layer: Layer) -> Result<
     let done = service_intents::Entity::delete_many()
         .filter(service_intents::Column::ServiceId.eq(service.0))
         .filter(service_intents::Column::Layer.eq(layer.as_str()))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }

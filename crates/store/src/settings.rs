@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{IdempotencyRecord, Setting, idempotency, settings},
     error::{Guarded, StoreError},
-    record::{rows, stored::Stored},
+    record::{Change, stored::Stored},
 };
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
@@ -25,7 +25,7 @@ pub async fn get(db: &Db, key: &str) -> Result<Option<Setting>, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn all(db: &Db) -> Result<Vec<Setting>, StoreError> {
-    rows(settings::Entity::find().order_by_asc(settings::Column::Key).all(db).await?)
+    db.find_all(settings::Entity::find().order_by_asc(settings::Column::Key)).await
 }
 
 /// Writes a setting if its version is still `seen`; zero means that there was none.
@@ -45,10 +45,9 @@ pub async fn put(
             Setting { key: key.to_owned(), value, updated_at: now, updated_by: actor.to_owned(), version: 1 };
         let done = settings::Entity::insert(row.into_active())
             .on_conflict(OnConflict::column(settings::Column::Key).do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(tx.db())
+            .run(tx)
             .await?;
-        matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0)
+        done > 0
     } else {
         let done = settings::Entity::update_many()
             .col_expr(settings::Column::Value, Expr::value(value.to_string()))
@@ -57,9 +56,9 @@ pub async fn put(
             .col_expr(settings::Column::Version, Expr::col(settings::Column::Version).add(1))
             .filter(settings::Column::Key.eq(key))
             .filter(settings::Column::Version.eq(seen))
-            .exec(tx.db())
+            .run(tx)
             .await?;
-        done.rows_affected > 0
+        done > 0
     };
     if written {
         return Ok(Guarded::Changed);
@@ -112,10 +111,9 @@ pub async fn remember_request(
                 .do_nothing()
                 .to_owned(),
         )
-        .try_insert()
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
-    if matches!(done, sea_orm::TryInsertResult::Inserted(rows) if rows > 0) {
+    if done > 0 {
         return Ok(Seen::New);
     }
     let Some(found) = tx.find_one::<IdempotencyRecord>(request(scope, key)).await? else {
@@ -133,9 +131,8 @@ pub async fn remember_request(
             .filter(request(scope, key))
             .filter(idempotency::Column::Response.is_null())
             .filter(idempotency::Column::CreatedAt.eq(found.created_at.0))
-            .exec(tx.db())
+            .run(tx)
             .await?
-            .rows_affected
             > 0;
     Ok(if cut_off { Seen::CutOff } else { Seen::UnderWay })
 }
@@ -149,9 +146,9 @@ pub async fn keep_request(tx: &Tx, scope: &str, key: &str) -> Result<bool, Store
         .col_expr(idempotency::Column::CreatedAt, Expr::value(tx.now().0))
         .filter(request(scope, key))
         .filter(idempotency::Column::Response.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// True while a request is remembered and not answered.
@@ -176,9 +173,9 @@ pub async fn remember_answer(
     let done = idempotency::Entity::update_many()
         .col_expr(idempotency::Column::Response, Expr::value(Some(answer.to_string())))
         .filter(request(scope, key))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Forgets a request that failed, so that it may be made again.
@@ -189,9 +186,9 @@ pub async fn forget_request(tx: &Tx, scope: &str, key: &str) -> Result<bool, Sto
     let done = idempotency::Entity::delete_many()
         .filter(request(scope, key))
         .filter(idempotency::Column::Response.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 fn request(scope: &str, key: &str) -> Condition {

@@ -4,6 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{CpeTag, cpe_faults, cpe_tags},
     error::StoreError,
+    record::Change,
     record::stored::Stored,
 };
 use sea_orm::{
@@ -25,10 +26,9 @@ pub async fn add(tx: &Tx, tag: &CpeTag) -> Result<bool, StoreError> {
         .on_conflict(
             OnConflict::columns([cpe_tags::Column::CpeId, cpe_tags::Column::Tag]).do_nothing().to_owned(),
         )
-        .try_insert()
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
-    if !matches!(done, sea_orm::TryInsertResult::Inserted(1..)) {
+    if done == 0 {
         return Ok(false);
     }
     let all =
@@ -66,9 +66,9 @@ pub async fn remove(tx: &Tx, cpe: CpeId, tag: &str) -> Result<bool, StoreError> 
     let done = cpe_tags::Entity::delete_many()
         .filter(cpe_tags::Column::CpeId.eq(cpe.0))
         .filter(cpe_tags::Column::Tag.eq(tag))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Takes note of a fault of a CPE; false if there is none that still stood.
@@ -81,7 +81,7 @@ pub async fn dismiss_fault(tx: &Tx, cpe: CpeId, fault: i64, at: UtcMs) -> Result
         .filter(cpe_faults::Column::Id.eq(fault))
         .filter(cpe_faults::Column::CpeId.eq(cpe.0))
         .filter(cpe_faults::Column::DismissedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }

@@ -5,7 +5,7 @@ use crate::{
     db::{Db, Tx},
     entities::{OltTask, OltTaskLine, olt_task_lines, olt_tasks},
     error::{Guarded, StoreError},
-    record::{rows, stored::Numbered},
+    record::{Change, rows, stored::Numbered},
     words::OltTaskState,
 };
 use sea_orm::{
@@ -101,9 +101,9 @@ pub async fn transition(
         .filter(olt_tasks::Column::Id.eq(task.0))
         .filter(olt_tasks::Column::State.eq(to.from.as_str()))
         .filter(olt_tasks::Column::FinishedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         if finished.is_some() {
             claims::release(tx, task).await?;
         }
@@ -120,9 +120,9 @@ pub async fn set_onu(tx: &Tx, task: OltTaskId, onu: OnuRowId) -> Result<bool, St
     let done = olt_tasks::Entity::update_many()
         .col_expr(olt_tasks::Column::OnuRowId, Expr::value(Some(onu.0)))
         .filter(olt_tasks::Column::Id.eq(task.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Tasks that are not finished and are not waiting for a person, oldest first: what a node carries on with.
@@ -130,15 +130,14 @@ pub async fn set_onu(tx: &Tx, task: OltTaskId, onu: OnuRowId) -> Result<bool, St
 /// # Errors
 /// When the database cannot be read.
 pub async fn unfinished(db: &Db, limit: u64) -> Result<Vec<OltTask>, StoreError> {
-    rows(
+    db.find_all(
         olt_tasks::Entity::find()
             .filter(olt_tasks::Column::FinishedAt.is_null())
             .filter(olt_tasks::Column::State.ne(OltTaskState::NeedsOperator.as_str()))
             .order_by_asc(olt_tasks::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// As [`unfinished`], of those that may be tried now: of each OLT the oldest, so that one on which much waits keeps no
@@ -212,9 +211,9 @@ pub async fn postpone(
         .filter(Column::Id.eq(task.0))
         .filter(Column::State.eq(from.as_str()))
         .filter(Column::FinishedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
 }
 
 /// No open task on an OLT is tried before then: it cannot be spoken to now, which is nobody's own fault.
@@ -229,9 +228,9 @@ pub async fn hold_back(tx: &Tx, olt: OltId, until: UtcMs) -> Result<u64, StoreEr
         .filter(Column::OltId.eq(olt.0))
         .filter(Column::FinishedAt.is_null())
         .filter(earlier)
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected)
+    Ok(done)
 }
 
 /// The open tasks on an OLT are tried at once: it answers again. How often they were tried counts all the same.
@@ -243,9 +242,9 @@ pub async fn try_all_now(tx: &Tx, olt: OltId) -> Result<u64, StoreError> {
         .col_expr(olt_tasks::Column::NextTryAt, Expr::value(None::<i64>))
         .filter(olt_tasks::Column::OltId.eq(olt.0))
         .filter(olt_tasks::Column::FinishedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected)
+    Ok(done)
 }
 
 /// The open tasks on an OLT are tried at once, and counted from the beginning: somebody has changed what was in the way.
@@ -259,9 +258,9 @@ pub async fn let_go_on(tx: &Tx, olt: OltId) -> Result<u64, StoreError> {
         .col_expr(Column::Tries, Expr::value(0))
         .filter(Column::OltId.eq(olt.0))
         .filter(Column::FinishedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected)
+    Ok(done)
 }
 
 /// A task is tried at once, and counted from the beginning.
@@ -275,9 +274,9 @@ pub async fn try_now(tx: &Tx, task: OltTaskId) -> Result<Guarded, StoreError> {
         .col_expr(Column::Tries, Expr::value(0))
         .filter(Column::Id.eq(task.0))
         .filter(Column::FinishedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
+    if done > 0 { Ok(Guarded::Changed) } else { why_not(tx, task).await }
 }
 
 /// The lines that are left for a person to send.
@@ -288,7 +287,7 @@ pub async fn set_lines_left(tx: &Tx, task: OltTaskId, lines: &[String]) -> Resul
     olt_tasks::Entity::update_many()
         .col_expr(olt_tasks::Column::LinesLeft, Expr::value(serde_json::json!(lines).to_string()))
         .filter(olt_tasks::Column::Id.eq(task.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -348,14 +347,13 @@ pub async fn open_on(db: &Db, onu: OnuRowId) -> Result<Option<OltTask>, StoreErr
 /// # Errors
 /// When the database cannot be read.
 pub async fn for_serial(db: &Db, serial: Serial, limit: u64) -> Result<Vec<OltTask>, StoreError> {
-    rows(
+    db.find_all(
         olt_tasks::Entity::find()
             .filter(olt_tasks::Column::Serial.eq(serial.hex16()))
             .order_by_desc(olt_tasks::Column::Id)
-            .limit(limit)
-            .all(db)
-            .await?,
+            .limit(limit),
     )
+    .await
 }
 
 /// Journals a line. Written before the line is sent (with an empty reply) and again when its reply is known; the
@@ -371,7 +369,7 @@ pub async fn journal_line(tx: &Tx, line: OltTaskLine) -> Result<(), StoreError> 
                 .update_columns([Column::Line, Column::Reply, Column::Class, Column::At])
                 .to_owned(),
         )
-        .exec_without_returning(tx.db())
+        .run(tx)
         .await?;
     Ok(())
 }
@@ -381,11 +379,10 @@ pub async fn journal_line(tx: &Tx, line: OltTaskLine) -> Result<(), StoreError> 
 /// # Errors
 /// When the database cannot be read.
 pub async fn lines(db: &Db, task: OltTaskId) -> Result<Vec<OltTaskLine>, StoreError> {
-    rows(
+    db.find_all(
         olt_task_lines::Entity::find()
             .filter(olt_task_lines::Column::TaskId.eq(task.0))
-            .order_by_asc(olt_task_lines::Column::Seq)
-            .all(db)
-            .await?,
+            .order_by_asc(olt_task_lines::Column::Seq),
     )
+    .await
 }

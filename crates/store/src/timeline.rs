@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{TimelineEntry, timeline},
     error::StoreError,
-    record::rows,
+    record::Change,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use types::{CpeId, CustomerId, OltId, OnuRowId, ServiceId, TimelineId, UtcMs};
@@ -42,9 +42,9 @@ pub async fn hand_over(tx: &Tx, from: CpeId, to: CpeId) -> Result<u64, StoreErro
     let moved = timeline::Entity::update_many()
         .col_expr(timeline::Column::CpeId, Expr::value(Some(to.0)))
         .filter(timeline::Column::CpeId.eq(from.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(moved.rows_affected)
+    Ok(moved)
 }
 
 /// Lines of one kind about a service, from a moment on.
@@ -59,7 +59,7 @@ pub async fn since(
 ) -> Result<Vec<TimelineEntry>, StoreError> {
     use timeline::Column;
     let query = timeline::Entity::find().filter(Column::ServiceId.eq(service.0));
-    rows(query.filter(Column::Code.eq(code)).filter(Column::At.gt(from.0)).all(db).await?)
+    db.find_all(query.filter(Column::Code.eq(code)).filter(Column::At.gt(from.0))).await
 }
 
 /// A page of history, newest first: up to `limit` lines before `before`.
@@ -85,5 +85,5 @@ pub async fn page(
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.0));
     }
-    rows(query.all(db).await?)
+    db.find_all(query).await
 }

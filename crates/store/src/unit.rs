@@ -1,8 +1,11 @@
 //! Units of work: how writes reach the database.
 //!
-//! On SQLite one task writes. It takes whatever units are waiting, runs each inside a savepoint of one transaction,
+//! On SQLite one thread writes. It takes whatever units are waiting, runs each inside a savepoint of one transaction,
 //! commits once for all, and only then answers anybody: who is refused because of what another wrote finds that there. A
-//! unit that fails takes back its own savepoint and nothing else. A lone unit is committed at once; the groups form by themselves while a commit is on its way to the disk.
+//! unit that fails takes back its own savepoint and nothing else. A lone unit is committed at once; the groups form by
+//! themselves while a commit is on its way to the disk. The thread asks a connection of its own (`local.rs`). What asks for
+//! more than that can tell is taken back and run again on one of the ORM's, after the others are answered; what is known to
+//! do so is not tried.
 //!
 //! On PostgreSQL every unit is a transaction of its own from the pool, at READ COMMITTED: what a unit must not lose
 //! it guards by version, and where two units meet all the same the later one is run again.
@@ -10,6 +13,7 @@
 use crate::{
     db::{Hook, Shared, Tx},
     error::{StartError, StoreError},
+    local::Local,
     start::SqliteFile,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -17,6 +21,8 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use std::{
+    any::TypeId,
+    collections::{HashSet, VecDeque},
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -63,6 +69,8 @@ impl Default for WriteLimits {
 enum Ran {
     Kept(Vec<Hook>),
     Failed,
+    /// It asks for more than the writer's own connection can tell; nothing of it is left.
+    Beyond,
     /// The transaction around it is gone or in doubt; nothing of the group was committed.
     Lost(StoreError),
     /// Both: the unit failed, and with it went the transaction around it, as SQLite does when the disk is full. Its own
@@ -72,6 +80,8 @@ enum Ran {
 
 /// A unit in the queue, its types forgotten.
 pub(crate) trait Queued: Send {
+    /// Which unit it is, whatever is in it.
+    fn kind(&self) -> TypeId;
     fn run<'t>(&'t mut self, tx: &'t Tx) -> BoxFuture<'t, bool>;
     /// Replaces whatever the unit answered.
     fn fail(&mut self, error: StoreError);
@@ -91,6 +101,10 @@ where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
+    fn kind(&self) -> TypeId {
+        TypeId::of::<F>()
+    }
+
     fn run<'t>(&'t mut self, tx: &'t Tx) -> BoxFuture<'t, bool> {
         Box::pin(async move {
             let result = (self.unit.clone())(tx).await;
@@ -122,9 +136,20 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StartError> {
         let connection = Some(file.connect_writer(limits.max_pages).await?);
+        let local = Some(file.open_local(limits.max_pages)?);
         let (queue, units) = mpsc::channel(limits.queue);
         let limit = limits.queue;
-        tokio::spawn(Group { file, connection, limits, shared }.run(units));
+        let group = Group { file, connection, local, beyond: HashSet::new(), limits, shared };
+        // A thread to itself: it waits for the disk, so that none of those does that serve everybody. The runtime keeps the
+        // time for it.
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                let _runtime = runtime.enter();
+                group.run(units);
+            })
+            .map_err(|error| StoreError::Unavailable { why: format!("no thread for the writer: {error}") })?;
         Ok(Writer::Grouped { queue, limit })
     }
 
@@ -262,9 +287,13 @@ async fn within<R>(limit: Duration, unit: impl Future<Output = R>) -> Result<R, 
     }
 }
 
-/// The task that writes a SQLite file.
+/// The thread that writes a SQLite file.
 struct Group {
     file: SqliteFile,
+    /// The connection that is asked here. `None` after trouble, as the other.
+    local: Option<Local>,
+    /// Units that ask for more than it can tell.
+    beyond: HashSet<TypeId>,
     /// One connection. `None` after trouble: what the driver then believes about open transactions need not be true
     /// any more, so the next group gets a connection without a past.
     connection: Option<DatabaseConnection>,
@@ -273,16 +302,131 @@ struct Group {
 }
 
 impl Group {
-    async fn run(mut self, mut units: mpsc::Receiver<Box<dyn Queued>>) {
-        while let Some(first) = units.recv().await {
-            let lost = self.group(first, &mut units).await;
-            // The group was lost before its commit, so nothing of it is in the database: each unit gets a
-            // transaction to itself, and only the one at fault fails.
-            for unit in lost {
-                self.alone(unit).await;
+    fn run(mut self, mut units: mpsc::Receiver<Box<dyn Queued>>) {
+        while let Some(first) = units.blocking_recv() {
+            let Here { lost, beyond } = self.here(first, &mut units);
+            let mut beyond: VecDeque<_> = beyond.into();
+            futures::executor::block_on(async {
+                // The group was lost before its commit, so nothing of it is in the database: each unit gets a
+                // transaction to itself, and only the one at fault fails.
+                for unit in lost {
+                    self.alone(unit).await;
+                }
+                if let Some(first) = beyond.pop_front() {
+                    for unit in self.group(first, &mut beyond).await {
+                        self.alone(unit).await;
+                    }
+                }
+            });
+        }
+        futures::executor::block_on(self.hang_up());
+    }
+
+    /// Runs and commits one group on the connection that is asked here.
+    fn here(&mut self, first: Box<dyn Queued>, units: &mut mpsc::Receiver<Box<dyn Queued>>) -> Here {
+        let mut here = Here::default();
+        let began = Instant::now();
+        let mut outer: Option<Local> = None;
+        let mut ran: Vec<Box<dyn Queued>> = Vec::new();
+        let mut hooks = Vec::new();
+        let mut taken = 0;
+        let mut next = Some(first);
+        while let Some(mut unit) = next.take() {
+            taken += 1;
+            if self.beyond.contains(&unit.kind()) {
+                here.beyond.push(unit);
+            } else {
+                let begun = match outer.clone() {
+                    Some(outer) => Ok(outer),
+                    None => self.begin_here(),
+                };
+                match begun {
+                    Ok(begun) => {
+                        outer = Some(begun.clone());
+                        match self.inside_here(&begun, unit.as_mut()) {
+                            Ran::Kept(more) => {
+                                hooks.extend(more);
+                                ran.push(unit);
+                            }
+                            Ran::Beyond => {
+                                self.beyond.insert(unit.kind());
+                                here.beyond.push(unit);
+                            }
+                            // It may have failed because of what others of the group wrote, which nobody else can see yet
+                            // and which may still be lost.
+                            Ran::Failed if !ran.is_empty() => ran.push(unit),
+                            Ran::Failed => unit.answer(),
+                            Ran::Lost(error) | Ran::FailedAndLost(error) => {
+                                tracing::warn!(%error, units = ran.len() + 1, "a group of units is run again one by one");
+                                self.local = None;
+                                ran.push(unit);
+                                here.lost = ran;
+                                return here;
+                            }
+                        }
+                    }
+                    Err(error) => refuse(unit, error),
+                }
+            }
+            if taken < self.limits.group_units && began.elapsed() < self.limits.group_time {
+                next = units.try_recv().ok();
             }
         }
-        self.hang_up().await;
+        let Some(outer) = outer else { return here };
+        match outer.say("COMMIT").map_err(StoreError::from) {
+            Ok(()) => {
+                run_hooks(hooks);
+                ran.into_iter().for_each(Queued::answer);
+            }
+            Err(error) => {
+                // Whether a failed COMMIT reached the disk is not always known, so nothing is run twice.
+                tracing::error!(%error, units = ran.len(), "a group of units could not be committed");
+                self.local = None;
+                ran.into_iter().for_each(|unit| refuse(unit, error.clone()));
+            }
+        }
+        here
+    }
+
+    fn begin_here(&mut self) -> Result<Local, StoreError> {
+        let local = match self.local.take() {
+            Some(local) => local,
+            None => match self.file.open_local(self.limits.max_pages) {
+                Ok(local) => local,
+                Err(error) => return Err(StoreError::Unavailable { why: error.to_string() }),
+            },
+        };
+        // IMMEDIATE: a transaction that reads first and writes later could otherwise find that another process
+        // wrote in between, and would have to be thrown away.
+        local.say("BEGIN IMMEDIATE")?;
+        Ok(self.local.insert(local).clone())
+    }
+
+    /// Runs a unit inside a savepoint of the connection that is asked here.
+    fn inside_here(&self, outer: &Local, unit: &mut dyn Queued) -> Ran {
+        if let Err(error) = outer.say("SAVEPOINT unit") {
+            return Ran::Lost(error.into());
+        }
+        let tx = Tx::local(outer.clone(), Arc::clone(&self.shared));
+        let ran = futures::executor::block_on(within(self.limits.unit_time, unit.run(&tx)));
+        let ended = tx.into_ended();
+        let (keep, hooks, taken_back) = match (ran, ended) {
+            (_, None) => (false, Vec::new(), Ran::Beyond),
+            (Ok(true), Some((None, hooks))) => (true, hooks, Ran::Failed),
+            (Ok(true), Some((Some(failure), _))) | (Err(failure), Some(_)) => {
+                unit.fail(failure);
+                (false, Vec::new(), Ran::Failed)
+            }
+            (Ok(false), Some(_)) => (false, Vec::new(), Ran::Failed),
+        };
+        if !keep && let Err(error) = outer.say("ROLLBACK TO unit") {
+            return Ran::Lost(error.into());
+        }
+        match outer.say("RELEASE unit") {
+            Ok(()) if keep => Ran::Kept(hooks),
+            Ok(()) => taken_back,
+            Err(error) => Ran::Lost(error.into()),
+        }
     }
 
     async fn hang_up(&mut self) {
@@ -309,11 +453,11 @@ impl Group {
         connection.begin_with_options(options).await.map_err(StoreError::from)
     }
 
-    /// Runs and commits one group. Units given back were not committed and may be run again.
+    /// Runs and commits one group on a connection of the ORM's. Units given back were not committed and may be run again.
     async fn group(
         &mut self,
         first: Box<dyn Queued>,
-        units: &mut mpsc::Receiver<Box<dyn Queued>>,
+        units: &mut VecDeque<Box<dyn Queued>>,
     ) -> Vec<Box<dyn Queued>> {
         let outer = match self.begin().await {
             Ok(outer) => outer,
@@ -322,13 +466,10 @@ impl Group {
                 return Vec::new();
             }
         };
-        let began = Instant::now();
         let mut ran: Vec<Box<dyn Queued>> = Vec::new();
         let mut hooks = Vec::new();
-        let mut taken = 0;
         let mut next = Some(first);
         while let Some(mut unit) = next.take() {
-            taken += 1;
             match self.inside(&outer, unit.as_mut()).await {
                 Ran::Kept(more) => {
                     hooks.extend(more);
@@ -336,19 +477,18 @@ impl Group {
                 }
                 // It may have failed because of what others of the group wrote, which nobody else can see yet and which
                 // may still be lost.
-                Ran::Failed if !ran.is_empty() => ran.push(unit),
-                Ran::Failed => unit.answer(),
+                Ran::Failed | Ran::Beyond if !ran.is_empty() => ran.push(unit),
+                Ran::Failed | Ran::Beyond => unit.answer(),
                 Ran::Lost(error) | Ran::FailedAndLost(error) => {
                     tracing::warn!(%error, units = ran.len() + 1, "a group of units is run again one by one");
                     roll_back(outer).await;
                     self.hang_up().await;
                     ran.push(unit);
+                    ran.extend(units.drain(..));
                     return ran;
                 }
             }
-            if taken < self.limits.group_units && began.elapsed() < self.limits.group_time {
-                next = units.try_recv().ok();
-            }
+            next = units.pop_front();
         }
         match outer.commit().await.map_err(StoreError::from) {
             Ok(()) => {
@@ -381,7 +521,7 @@ impl Group {
                     refuse(unit, error);
                 }
             },
-            Ran::Failed => {
+            Ran::Failed | Ran::Beyond => {
                 roll_back(outer).await;
                 unit.answer();
             }
@@ -426,9 +566,144 @@ impl Group {
     }
 }
 
+/// What is left of a group to be done in the ordinary way.
+#[derive(Default)]
+struct Here {
+    /// None of it was committed.
+    lost: Vec<Box<dyn Queued>>,
+    /// Units that ask for more than can be told here.
+    beyond: Vec<Box<dyn Queued>>,
+}
+
 fn refuse(mut unit: Box<dyn Queued>, error: StoreError) {
     // Another process held the file longer than we wait for it.
     let error = if error.is_conflict() { StoreError::Contended { attempts: 1 } } else { error };
     unit.fail(error);
     unit.answer();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Store, StoreConfig,
+        entities::{Customer, Service},
+        sealing::KeySource,
+    };
+    use sea_orm::{DbBackend, Statement};
+    use tokio::{sync::watch, task::JoinHandle};
+
+    async fn store() -> (Store, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("lk.db").display());
+        let config = StoreConfig::new(url, KeySource::File(folder.path().join("key")));
+        (Store::open(config).await.expect("opens"), folder)
+    }
+
+    fn customer(code: &str) -> Customer {
+        Customer { code: code.to_owned(), name: "Ann".to_owned(), ..Customer::default() }
+    }
+
+    fn insert(store: &Store, code: &str) -> JoinHandle<Result<(), StoreError>> {
+        let (store, row) = (store.clone(), customer(code));
+        tokio::spawn(async move {
+            store.write(move |tx| Box::pin(async move { tx.insert(&row).await.map(drop) })).await
+        })
+    }
+
+    async fn customers(store: &Store) -> u64 {
+        store.count::<Customer>().await.expect("counts")
+    }
+
+    /// A unit that says `sql`, adds a customer and a service of nobody, and waits; and five more that come into its group.
+    async fn group_with(
+        store: &Store,
+        sql: &'static str,
+        dangles: bool,
+    ) -> (Result<(), StoreError>, Vec<Result<(), StoreError>>) {
+        let (go, wait) = watch::channel(false);
+        let (running, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let spoiler = {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write::<_, _, StoreError>(move |tx| {
+                        let (mut wait, running) = (wait.clone(), running.clone());
+                        Box::pin(async move {
+                            if dangles {
+                                tx.db().run(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+                                tx.insert(&Service { code: "S-1".into(), ..Service::default() }).await?;
+                            }
+                            let _ = running.send(());
+                            wait.wait_for(|go| *go).await.expect("told to go");
+                            if !dangles {
+                                tx.insert(&customer("C-spoils")).await?;
+                                tx.db().run(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+                            }
+                            Ok(())
+                        })
+                    })
+                    .await
+            })
+        };
+        begun.recv().await.expect("the unit runs");
+        let units: Vec<_> = (0..5).map(|n| insert(store, &format!("C-{n}"))).collect();
+        while store.units_waiting() < 5 {
+            tokio::task::yield_now().await;
+        }
+        go.send_replace(true);
+        let mut others = Vec::new();
+        for unit in units {
+            others.push(unit.await.expect("does not panic"));
+        }
+        (spoiler.await.expect("does not panic"), others)
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_here_is_an_error_for_all_of_its_group() {
+        let (store, _folder) = store().await;
+        // Looked at when the group is committed: the one way to make COMMIT itself fail at will.
+        let (spoiler, others) = group_with(&store, "PRAGMA defer_foreign_keys = ON", true).await;
+        assert!(matches!(spoiler, Err(StoreError::Dangling { .. })), "{spoiler:?}");
+        assert!(others.iter().all(Result::is_err), "nobody is told that it was written: {others:?}");
+        assert_eq!(customers(&store).await, 0, "and nothing was");
+        insert(&store, "C-after").await.expect("does not panic").expect("the writer goes on");
+        assert_eq!(customers(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_takes_its_group_down_here_costs_only_itself() {
+        let (store, _folder) = store().await;
+        let (spoiler, others) = group_with(&store, "ROLLBACK", false).await;
+        assert!(spoiler.is_err(), "{spoiler:?}");
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
+        assert_eq!(customers(&store).await, 5, "theirs, each once, and nothing of the one at fault");
+    }
+
+    #[tokio::test]
+    async fn what_asks_for_more_is_run_in_the_ordinary_way_and_leaves_its_work_once() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        static TOLD: AtomicUsize = AtomicUsize::new(0);
+        let (store, _folder) = store().await;
+        let count_and_add = |code: &'static str| {
+            store.write::<_, _, StoreError>(move |tx| {
+                Box::pin(async move {
+                    RUNS.fetch_add(1, Ordering::Relaxed);
+                    tx.after_commit(|| {
+                        TOLD.fetch_add(1, Ordering::Relaxed);
+                    });
+                    tx.insert(&customer(code)).await?;
+                    // Even if it makes nothing of not being told.
+                    Ok(tx.count::<Customer>().await.unwrap_or(0))
+                })
+            })
+        };
+        assert_eq!(count_and_add("C-1").await.expect("writes"), 1, "it sees its own and counts");
+        assert_eq!(RUNS.load(Ordering::Relaxed), 2, "tried, taken back, and run");
+        assert_eq!(count_and_add("C-2").await.expect("writes"), 2);
+        assert_eq!(RUNS.load(Ordering::Relaxed), 3, "what is known to ask for more is not tried");
+        assert_eq!((customers(&store).await, TOLD.load(Ordering::Relaxed)), (2, 2));
+        insert(&store, "C-3").await.expect("does not panic").expect("the others go on here");
+        assert_eq!(customers(&store).await, 3);
+    }
 }

@@ -4,7 +4,7 @@ use crate::{
     db::{Db, Tx},
     entities::{ApiKey, AuditEntry, User, WebSession, api_keys, audit_log, users, web_sessions},
     error::{Guarded, StoreError},
-    record::{rows, stored::Stored},
+    record::{Change, stored::Stored},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use types::{ApiKeyId, UserId, UtcMs};
@@ -22,7 +22,7 @@ pub async fn by_name(db: &Db, name: &str) -> Result<Option<User>, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn all(db: &Db) -> Result<Vec<User>, StoreError> {
-    rows(users::Entity::find().order_by_asc(users::Column::Name).all(db).await?)
+    db.find_all(users::Entity::find().order_by_asc(users::Column::Name)).await
 }
 
 /// Records a login; the version stays.
@@ -33,9 +33,9 @@ pub async fn logged_in(tx: &Tx, user: UserId, at: UtcMs) -> Result<bool, StoreEr
     let done = users::Entity::update_many()
         .col_expr(users::Column::LastLoginAt, Expr::value(Some(at.0)))
         .filter(users::Column::Id.eq(user.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Remembers a browser.
@@ -43,7 +43,7 @@ pub async fn logged_in(tx: &Tx, user: UserId, at: UtcMs) -> Result<bool, StoreEr
 /// # Errors
 /// [`StoreError::Dangling`] if there is no such user.
 pub async fn open_web_session(tx: &Tx, session: &WebSession) -> Result<(), StoreError> {
-    web_sessions::Entity::insert(session.clone().into_active()).exec_without_returning(tx.db()).await?;
+    web_sessions::Entity::insert(session.clone().into_active()).run(tx).await?;
     Ok(())
 }
 
@@ -75,9 +75,9 @@ pub async fn touch_web_session(tx: &Tx, token_hash: &str, at: UtcMs) -> Result<b
     let done = web_sessions::Entity::update_many()
         .col_expr(web_sessions::Column::LastSeenAt, Expr::value(at.0))
         .filter(web_sessions::Column::TokenHash.eq(token_hash))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Logs a browser out.
@@ -87,9 +87,9 @@ pub async fn touch_web_session(tx: &Tx, token_hash: &str, at: UtcMs) -> Result<b
 pub async fn close_web_session(tx: &Tx, token_hash: &str) -> Result<bool, StoreError> {
     let done = web_sessions::Entity::delete_many()
         .filter(web_sessions::Column::TokenHash.eq(token_hash))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Logs all browsers of a user out, but `except`; after a change of password or role.
@@ -101,7 +101,7 @@ pub async fn close_web_sessions_of(tx: &Tx, user: UserId, except: Option<&str>) 
     if let Some(except) = except {
         gone = gone.filter(web_sessions::Column::TokenHash.ne(except));
     }
-    Ok(gone.exec(tx.db()).await?.rows_affected)
+    gone.run(tx).await
 }
 
 /// A key that may be used now, by the hash of what the program presents.
@@ -119,7 +119,7 @@ pub async fn api_key(db: &Db, key_hash: &str) -> Result<Option<ApiKey>, StoreErr
 /// # Errors
 /// When the database cannot be read.
 pub async fn api_keys(db: &Db) -> Result<Vec<ApiKey>, StoreError> {
-    rows(api_keys::Entity::find().order_by_desc(api_keys::Column::Id).all(db).await?)
+    db.find_all(api_keys::Entity::find().order_by_desc(api_keys::Column::Id)).await
 }
 
 /// Records a use of a key.
@@ -130,9 +130,9 @@ pub async fn touch_api_key(tx: &Tx, key: ApiKeyId, at: UtcMs) -> Result<bool, St
     let done = api_keys::Entity::update_many()
         .col_expr(api_keys::Column::LastUsedAt, Expr::value(Some(at.0)))
         .filter(api_keys::Column::Id.eq(key.0))
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(done > 0)
 }
 
 /// Takes a key back, once.
@@ -144,9 +144,9 @@ pub async fn revoke_api_key(tx: &Tx, key: ApiKeyId, at: UtcMs) -> Result<Guarded
         .col_expr(api_keys::Column::RevokedAt, Expr::value(Some(at.0)))
         .filter(api_keys::Column::Id.eq(key.0))
         .filter(api_keys::Column::RevokedAt.is_null())
-        .exec(tx.db())
+        .run(tx)
         .await?;
-    if done.rows_affected > 0 {
+    if done > 0 {
         return Ok(Guarded::Changed);
     }
     Ok(match tx.get::<ApiKey>(key).await? {
@@ -172,7 +172,7 @@ pub async fn audit_page(db: &Db, before: Option<i64>, limit: u64) -> Result<Vec<
     if let Some(before) = before {
         query = query.filter(audit_log::Column::Id.lt(before));
     }
-    rows(query.all(db).await?)
+    db.find_all(query).await
 }
 
 /// What the audit log says of one subject, newest first.
@@ -184,5 +184,5 @@ pub async fn audit_of(db: &Db, subject: &str, limit: u64) -> Result<Vec<AuditEnt
         .filter(audit_log::Column::Subject.eq(subject))
         .order_by_desc(audit_log::Column::Id)
         .limit(limit);
-    rows(query.all(db).await?)
+    db.find_all(query).await
 }

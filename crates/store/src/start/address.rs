@@ -1,6 +1,9 @@
 //! Where the database is, and how it is connected to.
 
-use crate::error::{StartError, StoreError};
+use crate::{
+    error::{StartError, StoreError},
+    local::{Local, Manner},
+};
 use sea_orm::{
     DatabaseConnection,
     sqlx::{
@@ -143,6 +146,12 @@ impl SqliteFile {
             options = options.pragma("max_page_count", pages.to_string());
         }
         self.connect(options, 1).await
+    }
+
+    /// The connection that the writer asks directly.
+    pub(crate) fn open_local(&self, max_pages: Option<u32>) -> Result<Local, StoreError> {
+        let manner = Manner { read_only: self.read_only, busy_timeout: BUSY_TIMEOUT, max_pages };
+        Ok(Local::open(&self.path, manner)?)
     }
 
     /// Connections that cannot write, whatever they are asked.

@@ -175,18 +175,15 @@ async fn a_commit_that_fails_is_an_error_for_all_of_its_group_and_the_next_group
     let bed = Bed::sqlite();
     let store = bed.open().await;
     insert(&store, customer("C-before")).await.expect("inserts");
-    // A reference that is only looked at when the group is committed: the one way to make COMMIT itself fail at will.
     let (go, wait) = tokio::sync::watch::channel(false);
     let (running, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let spoiler = {
+    let holding = {
         let store = store.clone();
         tokio::spawn(async move {
             store
-                .write::<_, _, StoreError>(move |tx| {
+                .write::<_, _, StoreError>(move |_| {
                     let (mut wait, running) = (wait.clone(), running.clone());
                     Box::pin(async move {
-                        tx.execute_unprepared("PRAGMA defer_foreign_keys = ON").await?;
-                        tx.insert(&store::rows::Service { code: "S-1".into(), ..Default::default() }).await?;
                         running.send(()).expect("somebody listens");
                         wait.wait_for(|go| *go).await.expect("told to go");
                         Ok(())
@@ -196,17 +193,43 @@ async fn a_commit_that_fails_is_an_error_for_all_of_its_group_and_the_next_group
         })
     };
     begun.recv().await.expect("the unit runs");
-    // These wait behind it, and so come into its group.
+    // These wait behind it, and so come into one group, in the ordinary way: what they ask is answered by the ORM.
+    let spoiler = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move {
+                        // A reference that is only looked at when the group is committed: the one way to make COMMIT itself
+                        // fail at will.
+                        tx.execute_unprepared("PRAGMA defer_foreign_keys = ON").await?;
+                        tx.insert(&store::rows::Service { code: "S-1".into(), ..Default::default() }).await?;
+                        Ok(())
+                    })
+                })
+                .await
+        })
+    };
     let units: Vec<_> = (0..5)
         .map(|n| {
             let store = store.clone();
-            tokio::spawn(async move { insert(&store, customer(&format!("C-{n}"))).await })
+            tokio::spawn(async move {
+                store
+                    .write::<_, _, StoreError>(move |tx| {
+                        Box::pin(async move {
+                            tx.count::<Customer>().await?;
+                            tx.insert(&customer(&format!("C-{n}"))).await
+                        })
+                    })
+                    .await
+            })
         })
         .collect();
-    while store.units_waiting() < 5 {
+    while store.units_waiting() < 6 {
         tokio::task::yield_now().await;
     }
     go.send_replace(true);
+    holding.await.expect("does not panic").expect("it is not of their group");
     assert!(matches!(spoiler.await.expect("does not panic"), Err(StoreError::Dangling { .. })));
     for unit in units {
         assert!(unit.await.expect("does not panic").is_err(), "nobody is told that it was written");
