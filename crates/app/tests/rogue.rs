@@ -309,11 +309,40 @@ async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
     let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
     assert_eq!(network.spoken_to(reset(), stranger(HOME)).await, (None, false), "asked for its secret first");
     assert!(network.spoken_to(reset(), stranger(HOME)).await.1);
-    // An operator may say that a device that moved is the one, for a while.
+    // An operator may say that a device that moved is the one: where people were told of it, and nowhere else.
     network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
+    for other in ["127.20.0.67", "198.51.100.9"] {
+        for _ in 0..3 {
+            assert_eq!(network.spoken_to(reset(), stranger(other)).await, (None, false), "{other}");
+        }
+    }
     assert!(network.spoken_to(reset(), stranger(ELSEWHERE)).await.1);
+    // An answer may be lost: it says the same again, from where it is known now.
+    assert!(network.spoken_to(reset(), stranger(ELSEWHERE)).await.1);
+    // The word is used up.
+    assert_eq!(network.spoken_to(reset(), stranger("127.20.0.68")).await, (None, false));
     network.clock.advance(std::time::Duration::from_secs(3600));
     assert_eq!(network.spoken_to(reset(), stranger("127.20.0.67")).await, (None, false));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_operators_claim_is_not_let_in_by_it() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    // Nobody but an operator can say which device this is.
+    let facts = || inform("00259E", "E48D8C112233", "2 PERIODIC");
+    let (row, asked) = network.spoken_to(facts(), stranger(HOME)).await;
+    let cpe = row.filter(|_| !asked).expect("kept in quarantine");
+    // What fails vouches for nobody.
+    let nowhere = network.app.claim_cpe(&operator(), cpe, ServiceId(4711)).await;
+    assert!(matches!(nowhere, Err(AppError::NotFound { .. })), "{nowhere:?}");
+    network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
+    for address in [ELSEWHERE, "198.51.100.9"] {
+        for _ in 0..3 {
+            assert_eq!(network.spoken_to(facts(), stranger(address)).await, (None, false), "{address}");
+        }
+    }
+    assert!(network.spoken_to(facts(), stranger(HOME)).await.1, "where the operator saw it");
 }
 
 #[tokio::test]

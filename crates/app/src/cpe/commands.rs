@@ -94,7 +94,8 @@ impl App {
         Ok(())
     }
 
-    /// Says by hand which service a device belongs to: an operator's word counts like the OLT's.
+    /// Says by hand which service a device belongs to: an operator's word counts like the OLT's. It is about the device
+    /// where it was last seen: from there it is let in, and from nowhere else.
     ///
     /// # Errors
     /// [`AppError::Conflict`] when the service has a device that spoke to us, or the device another service.
@@ -122,8 +123,9 @@ impl App {
             claimed_by: Some(actor.label()),
             doubt: None,
         };
+        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await?;
         self.challenged().vouch(cpe, self.now());
-        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await
+        Ok(())
     }
 
     /// Says which of several WANs carries the service of this device. It has to be one of those the device was found to have

@@ -214,6 +214,7 @@ impl App {
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
         let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
+        self.challenged().is_let_in(cpe, peer.address);
         let linked = slot.as_ref().and_then(|live| live.row.service_id);
         drop(slot);
         if let Some((service, row)) = second_for {
@@ -335,19 +336,20 @@ impl App {
         // have is the address that this device spoke from, or has by its OLT, or an operator who says just now that it
         // is the one.
         let known = device.connection.peer.as_deref();
-        let vouched =
-            self.challenged().vouched(row.id, now) || known == Some(address.as_str()) || resolved.is_here();
+        let vouched = self.challenged().vouched(row.id, peer.address, now)
+            || known == Some(address.as_str())
+            || resolved.is_here();
         if let Link::One { claimed_by: Some(by), .. } = link
             && !vouched
         {
             let reason = format!(
                 "{} was claimed by {by} when it spoke from {}; now somebody informs with its name from {address} and \
-                 without its secret. It was told nothing. If it is the same device, claim it again within 15 minutes of \
-                 its next Inform.",
+                 without its secret. It was told nothing. If it is the same device, claim it again: it is then let in \
+                 from {address}, once, if it informs within 15 minutes.",
                 inform.serial_number,
                 known.unwrap_or("nowhere")
             );
-            self.report_cpe(row, "identity_moved", &reason, store::Severity::Warn).await?;
+            self.report_moved(row, &reason, peer.address).await?;
             return Ok(if asked { Admission::Refused(reason) } else { self.challenge(row.id, peer.address) });
         }
         // From elsewhere and with nobody's word, or against the OLT's: whoever guessed the serial number moves neither
@@ -379,12 +381,12 @@ impl App {
                 if asked && proven && reset {
                     let text = format!(
                         "{} says that it was reset to factory settings, but informs from {address} and not from {} as \
-                         before. It was told nothing. If it is the same device, claim it again: it is then let in for \
-                         15 minutes.",
+                         before. It was told nothing. If it is the same device, claim it again: it is then let in from \
+                         {address}, once, if it informs within 15 minutes.",
                         inform.serial_number,
                         known.unwrap_or("any known address")
                     );
-                    self.report_cpe(row, "identity_moved", &text, store::Severity::Warn).await?;
+                    self.report_moved(row, &text, peer.address).await?;
                 } else if asked && proven && username.is_some() {
                     self.report_unproven(row, inform, &address).await?;
                 }
@@ -413,6 +415,14 @@ impl App {
         !self.policy().anonymous_first_contact
     }
 
+    /// Tells that somebody informs from elsewhere. What people do then is about this address.
+    async fn report_moved(&self, row: &rows::Cpe, text: &str, address: IpAddr) -> Result<(), AppError> {
+        if self.report_cpe(row, "identity_moved", text, store::Severity::Warn).await? {
+            self.challenged().tells_of(row.id, address, self.now());
+        }
+        Ok(())
+    }
+
     async fn report_unproven(
         &self,
         row: &rows::Cpe,
@@ -423,7 +433,7 @@ impl App {
             "{} does not show its own secret ({address} tried). It was told nothing.",
             inform.serial_number
         );
-        self.report_cpe(row, "identity_unproven", &text, store::Severity::Warn).await
+        self.report_cpe(row, "identity_unproven", &text, store::Severity::Warn).await.map(|_| ())
     }
 
     /// The row of this device; a new one in quarantine if it is unknown.
@@ -474,7 +484,7 @@ impl App {
             return Ok(Found::Not(Begin::Refused { reason }));
         }
         if !self.is_expected(&serials, peer, Ask::Certain(&asker)).await? && !self.has_room().await? {
-            tracing::warn!(%serial, "quarantine is full; an unknown device is told to come later");
+            tracing::warn!(?serial, "quarantine is full; an unknown device is told to come later");
             return Ok(Found::Not(Begin::Busy { retry_after_s: 3600 }));
         }
         let now = self.now();
@@ -530,16 +540,16 @@ impl App {
     }
 
     /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone
-    /// who knows a serial number can cause one.
+    /// who knows a serial number can cause one. True if it was written now.
     async fn report_cpe(
         &self,
         row: &rows::Cpe,
         code: &'static str,
         text: &str,
         severity: store::Severity,
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
         if !self.challenged().may_report(row.id, code, self.now()) {
-            return Ok(());
+            return Ok(false);
         }
         tracing::warn!(cpe = %row.id, code, text, "reported");
         let entry = rows::TimelineEntry {
@@ -557,7 +567,7 @@ impl App {
         self.store()
             .write(move |tx| Box::pin(async move { store::timeline::append(tx, &entry).await }))
             .await?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -498,7 +498,15 @@ async fn an_operators_claim_counts_like_the_olts_word(bed: &Bed) {
     assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
     let link = machine(&cpe_row(&app, id).await).link;
     assert!(matches!(link, Some(Link::One { claimed_by: Some(by), .. }) if by == "nino"));
-    // The claim is about the device the operator saw, not about whoever says the same name elsewhere later.
+    // The claim is about the device the operator saw, not about whoever says the same name elsewhere, at once or later.
+    let before = cpe_row(&app, id).await;
+    for _ in 0..3 {
+        match app.begin(facts.clone(), anonymous(OUTSIDE)).await {
+            Begin::Refused { .. } | Begin::Challenge => {}
+            other => panic!("it should have been turned away: {other:?}"),
+        }
+    }
+    assert_eq!(cpe_row(&app, id).await, before);
     bed.advance_s(20 * 60);
     let before = cpe_row(&app, id).await;
     for events in [&["0 BOOTSTRAP"][..], &["2 PERIODIC"], &["0 BOOTSTRAP"]] {
