@@ -85,6 +85,11 @@ pub struct AcsConfig {
     pub session_idle: Duration,
     /// The longest idle time a CPE may ask for.
     pub max_session_idle: Duration,
+    /// A session ends after this long, however busy it is; its work goes on at the next Inform.
+    pub max_session_age: Duration,
+    /// Messages of a CPE in one session that are no answer to ours: notices, and what cannot be read. Beyond it the
+    /// session ends.
+    pub max_unasked_messages: u32,
     /// Sessions at the same time; beyond it new ones get 503.
     pub max_sessions: usize,
     /// Connections at the same time; beyond it new ones are closed.
@@ -95,6 +100,10 @@ pub struct AcsConfig {
     pub rate_per_s: f64,
     /// … and at once.
     pub rate_burst: f64,
+    /// Informs of one device per second …
+    pub device_rate_per_s: f64,
+    /// … and at once.
+    pub device_rate_burst: f64,
     /// Bytes of bodies that are held at the same time, beyond the first few of each …
     pub max_bytes_in_flight: usize,
     /// … and of one address.
@@ -143,11 +152,15 @@ impl Default for AcsConfig {
             encode: EncodeOptions::default(),
             session_idle: Duration::from_secs(30),
             max_session_idle: Duration::from_secs(300),
+            max_session_age: Duration::from_secs(3600),
+            max_unasked_messages: 32,
             max_sessions: 20_000,
             max_connections: 8_192,
             max_connections_per_address: 1_024,
             rate_per_s: 50.0,
             rate_burst: 500.0,
+            device_rate_per_s: 0.5,
+            device_rate_burst: 30.0,
             max_bytes_in_flight: 256 << 20,
             max_bytes_in_flight_per_address: 64 << 20,
             wrong_passwords_per_minute: 30.0,

@@ -7,7 +7,7 @@ use crate::{
     convert,
     cookie::{self, Token},
     files::{self, AnyAnswer, Files},
-    rate::{Budget, RateLimiter},
+    rate::{Budget, DeviceLimiter, RateLimiter},
     server::Counters,
     sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
 };
@@ -49,6 +49,7 @@ pub(crate) struct Edge {
     auth: Authenticator,
     outside_sessions: RateLimiter,
     wrong_passwords: RateLimiter,
+    devices: DeviceLimiter,
     pub(crate) in_flight: Arc<Budget>,
     pub(crate) files: Files,
     /// Large messages that are unpacked and decoded at the same time.
@@ -96,6 +97,7 @@ impl Edge {
                 config.wrong_passwords_per_minute / 60.0,
                 config.wrong_passwords_per_minute,
             ),
+            devices: DeviceLimiter::new(config.device_rate_per_s, config.device_rate_burst),
             in_flight: Budget::new(config.max_bytes_in_flight, config.max_bytes_in_flight_per_address),
             files: Files::new(&config),
             aside: Semaphore::new(ASIDE_AT_ONCE),
@@ -155,14 +157,25 @@ impl Edge {
             Err(error) => return self.refuse_body(error, origin),
         };
         let cut_short = is_cut_short(&bytes);
-        let message = Message {
-            origin,
-            target: target_of(&head.uri),
-            input: self.decode(bytes.clone(), &head.headers, max_bytes).await,
-            headers: head.headers,
-            bytes,
-            cookies,
+        let Some(input) = self.decode(bytes.clone(), &head.headers, max_bytes).await else {
+            self.counters.overload.add();
+            return self.answer(Reply::Busy { retry_after_s: self.config.retry_after_s }, origin);
         };
+        let message =
+            Message { origin, target: target_of(&head.uri), input, headers: head.headers, bytes, cookies };
+        if opens_session(&message.input) {
+            // A live session, or its name, gives room to answers and not to Informs: each of those is a stranger's until
+            // it is proved, whatever cookie comes with it.
+            if message.bytes.len() > self.config.max_inform_bytes {
+                return self.refuse_body(BodyError::TooLarge { limit: self.config.max_inform_bytes }, origin);
+            }
+            if matches!(found, Found::Session(_))
+                && !self.outside_sessions.allow(origin.address, Instant::now())
+            {
+                self.counters.overload.add();
+                return self.answer(Reply::Busy { retry_after_s: self.config.retry_after_s }, origin);
+            }
+        }
         let edge = self.clone();
         let session = match &found {
             Found::Session(entry) => Some(entry.clone()),
@@ -256,17 +269,18 @@ impl Edge {
         )
     }
 
-    async fn decode(&self, bytes: Bytes, headers: &HeaderMap, max_bytes: usize) -> Input {
+    /// Nothing if others keep everything that decodes busy for too long.
+    async fn decode(&self, bytes: Bytes, headers: &HeaderMap, max_bytes: usize) -> Option<Input> {
         let limits = Limits { max_bytes: max_bytes.min(self.config.limits.max_bytes), ..self.config.limits };
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let large = bytes.len() > DECODE_ASIDE_BYTES;
         let decode = move || Input::from_decoded(cwmp::decode(&bytes, content_type.as_deref(), &limits));
         if large {
-            let _place = self.aside.acquire().await;
+            let _place = tokio::time::timeout(self.config.answer_within, self.aside.acquire()).await.ok()?;
             let aside = tokio::task::spawn_blocking(decode).await;
-            aside.unwrap_or(Input::Undecodable(cwmp::CodecError::NoBody))
+            Some(aside.unwrap_or(Input::Undecodable(cwmp::CodecError::NoBody)))
         } else {
-            decode()
+            Some(decode())
         }
     }
 
@@ -275,9 +289,7 @@ impl Edge {
             self.counters.undecodable.add();
             tracing::debug!(peer = %message.origin.address, %error, "message refused");
         }
-        let opens =
-            matches!(&message.input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)));
-        match (opens, found) {
+        match (opens_session(&message.input), found) {
             (true, _) => self.open(message).await,
             (false, Found::Session(entry)) => self.go_on(&entry, message.input).await,
             (false, Found::Ended) if message.input == Input::Empty => Reply::NoContent,
@@ -327,6 +339,10 @@ impl Edge {
         else {
             return Reply::Status(StatusCode::BAD_REQUEST);
         };
+        if !self.is_patient(&inform, &identity, message.origin) {
+            self.counters.overload.add();
+            return Reply::Busy { retry_after_s: self.config.retry_after_s };
+        }
         let username = proved_name(&identity);
         let peer = Peer { address: message.origin.address, tls: message.origin.tls, identity };
         let app = match self.door.begin(convert::inform_facts(inform, machine.version()), peer).await {
@@ -355,6 +371,19 @@ impl Edge {
         Reply::Envelope { envelope: reply, encode, cookie: Some(token) }
     }
 
+    /// This device has not opened more sessions than any device needs.
+    fn is_patient(&self, inform: &cwmp::codec::Inform, identity: &Identity, origin: Origin) -> bool {
+        let now = Instant::now();
+        match (identity.level, identity.cpe) {
+            (AuthLevel::Own, Some(cpe)) => self.devices.allow_proved(cpe, now),
+            _ => {
+                let id = &inform.device_id;
+                let said = [&*id.oui, &*id.product_class, &*id.serial_number];
+                self.devices.allow_claimed(origin.address, said, now)
+            }
+        }
+    }
+
     /// A message that is no Inform and names no session.
     async fn without_session(&self, message: Message) -> Reply {
         let challenged_first = message.input == Input::Empty;
@@ -379,7 +408,7 @@ impl Edge {
     async fn go_on(&self, entry: &Arc<Entry>, input: Input) -> Reply {
         // One message at a time: the second socket with the same cookie is told so and changes nothing.
         let Ok(mut live) = entry.live.clone().try_lock_owned() else {
-            return Reply::Status(StatusCode::CONFLICT);
+            return self.unasked(entry).unwrap_or(Reply::Status(StatusCode::CONFLICT));
         };
         let Some(Live { machine, app }) = live.as_mut() else {
             return Reply::Status(StatusCode::BAD_REQUEST);
@@ -387,6 +416,9 @@ impl Edge {
         entry.touch();
         let next = match machine.received(input) {
             Output::Answer { request, reply, .. } => {
+                if let Some(ended) = self.unasked(entry) {
+                    return ended;
+                }
                 let stored = app.notice(convert::notice(&request)).await;
                 entry.touch();
                 let envelope = match stored {
@@ -420,9 +452,14 @@ impl Edge {
                 tracing::debug!(cpe = %entry.cpe, why, "session ended");
                 return self.end(entry, SessionEnd::Torn);
             }
-            Output::Refuse(Refusal::Busy) => return Reply::Status(StatusCode::CONFLICT),
-            Output::Refuse(Refusal::InformFirst { .. } | Refusal::Undecodable(_) | Refusal::Over) => {
-                return Reply::Status(StatusCode::BAD_REQUEST);
+            Output::Refuse(refusal) => {
+                let status = match refusal {
+                    Refusal::Busy => StatusCode::CONFLICT,
+                    Refusal::InformFirst { .. } | Refusal::Undecodable(_) | Refusal::Over => {
+                        StatusCode::BAD_REQUEST
+                    }
+                };
+                return self.unasked(entry).unwrap_or(Reply::Status(status));
             }
         };
         entry.touch();
@@ -438,6 +475,20 @@ impl Edge {
                 self.end(entry, SessionEnd::Clean)
             }
         }
+    }
+
+    /// Counts a message that is no answer to ours. Beyond the limit the session is over: what was not acknowledged, the
+    /// device says again in its next one.
+    fn unasked(&self, entry: &Arc<Entry>) -> Option<Reply> {
+        let most = self.config.max_unasked_messages;
+        if entry.count_unasked() <= most {
+            return None;
+        }
+        tracing::info!(
+            cpe = %entry.cpe, peer = %entry.address,
+            "a device sent more than {most} messages in one session that nobody asked for; the session is ended"
+        );
+        Some(self.end(entry, SessionEnd::Torn))
     }
 
     /// The application hears of the end when the message at work is answered, not before.
@@ -484,6 +535,10 @@ impl Edge {
         *answer.status_mut() = status;
         answer
     }
+}
+
+fn opens_session(input: &Input) -> bool {
+    matches!(input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)))
 }
 
 /// The name, if it was proved and not only given.

@@ -1,21 +1,23 @@
-//! How much one address may ask of us.
+//! How much one address, and one device, may ask of us.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher, Hash},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use types::CpeId;
 
-/// Addresses remembered. Beyond it the full buckets are forgotten first; if all are in use, strangers wait.
-const MAX_ADDRESSES: usize = 100_000;
+/// Buckets remembered. Beyond it the full ones are forgotten first; if all are in use, strangers wait.
+const MAX_BUCKETS: usize = 100_000;
 
-/// A token bucket per address.
+/// A token bucket per address, or per what somebody says to be.
 #[derive(Debug)]
-pub(crate) struct RateLimiter {
+pub(crate) struct RateLimiter<K = IpAddr> {
     per_s: f64,
     burst: f64,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    buckets: Mutex<HashMap<K, Bucket>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,25 +27,60 @@ struct Bucket {
 }
 
 impl RateLimiter {
+    /// Takes one token of an address; false if there is none.
+    pub(crate) fn allow(&self, address: IpAddr, now: Instant) -> bool {
+        self.take(key_of(address), now).unwrap_or(false)
+    }
+}
+
+/// A token bucket per device. What a device says to be counts together with where it says so, as long as it has not
+/// proved it: whoever guesses a serial number elsewhere uses up nothing of the real one's.
+#[derive(Debug)]
+pub(crate) struct DeviceLimiter {
+    limiter: RateLimiter<u64>,
+    hasher: RandomState,
+}
+
+impl DeviceLimiter {
+    pub(crate) fn new(per_s: f64, burst: f64) -> Self {
+        DeviceLimiter { limiter: RateLimiter::new(per_s, burst), hasher: RandomState::new() }
+    }
+
+    /// Takes one token of somebody who shows no secret of its own.
+    pub(crate) fn allow_claimed(&self, address: IpAddr, identity: [&str; 3], now: Instant) -> bool {
+        self.allow((key_of(address), identity), now)
+    }
+
+    /// Takes one token of a device that showed its own secret.
+    pub(crate) fn allow_proved(&self, cpe: CpeId, now: Instant) -> bool {
+        self.allow(cpe, now)
+    }
+
+    /// Where nothing more can be remembered, the limit on addresses has to do.
+    fn allow(&self, who: impl Hash, now: Instant) -> bool {
+        self.limiter.take(self.hasher.hash_one(who), now).unwrap_or(true)
+    }
+}
+
+impl<K: Eq + Hash> RateLimiter<K> {
     pub(crate) fn new(per_s: f64, burst: f64) -> Self {
         RateLimiter { per_s, burst, buckets: Mutex::new(HashMap::new()) }
     }
 
-    /// Takes one token; false if there is none.
-    pub(crate) fn allow(&self, address: IpAddr, now: Instant) -> bool {
-        let key = key_of(address);
+    /// Takes one token; false if there is none, nothing if this one cannot be remembered.
+    fn take(&self, key: K, now: Instant) -> Option<bool> {
         let mut buckets = lock(&self.buckets);
-        if buckets.len() >= MAX_ADDRESSES && !buckets.contains_key(&key) {
+        if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| self.filled(*bucket, now) < self.burst);
-            if buckets.len() >= MAX_ADDRESSES {
-                return false;
+            if buckets.len() >= MAX_BUCKETS {
+                return None;
             }
         }
         let bucket = buckets.entry(key).or_insert(Bucket { tokens: self.burst, at: now });
         let filled = self.filled(*bucket, now);
         let allowed = filled >= 1.0;
         *bucket = Bucket { tokens: if allowed { filled - 1.0 } else { filled }, at: now };
-        allowed
+        Some(allowed)
     }
 
     fn filled(&self, bucket: Bucket, now: Instant) -> f64 {
@@ -53,7 +90,7 @@ impl RateLimiter {
 }
 
 /// One customer of IPv6 has a /64 of addresses.
-fn key_of(address: IpAddr) -> IpAddr {
+pub(crate) fn key_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))),
         v4 => v4,

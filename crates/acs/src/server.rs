@@ -1,7 +1,11 @@
 //! Listeners and connections.
 
 use crate::{
-    AcsConfig, AcsError, Networks, handler::Edge, patience::Impatient, rate::lock, sessions::Origin,
+    AcsConfig, AcsError, Networks,
+    handler::Edge,
+    patience::Impatient,
+    rate::{key_of, lock},
+    sessions::Origin,
 };
 use app::ports::CpeFrontDoor;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -103,7 +107,7 @@ impl std::fmt::Debug for AcsServer {
     }
 }
 
-/// The open connections, in total and by address.
+/// The open connections, in total and by address; one customer of IPv6 has many addresses and is one.
 #[derive(Default)]
 struct Connections(Mutex<HashMap<IpAddr, usize>>);
 
@@ -117,6 +121,7 @@ impl Connections {
     /// A trusted proxy speaks for many and has no limit of its own.
     fn take(self: &Arc<Self>, address: IpAddr, config: &AcsConfig) -> Option<Place> {
         let speaks_for_many = config.trusted_proxies.contains(address);
+        let address = key_of(address);
         let mut open = lock(&self.0);
         let total: usize = open.values().sum();
         let own = open.entry(address).or_default();
@@ -222,7 +227,7 @@ impl AcsServer {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = reap.tick() => edge.sessions.reap(Instant::now()),
+                _ = reap.tick() => edge.sessions.reap(Instant::now(), edge.config.max_session_age),
                 (stream, peer) = accept(plain.as_ref().map(|(listener, _)| listener)) => {
                     let address = peer.ip().to_canonical();
                     let allowed = plain.as_ref().is_some_and(|(_, from)| from.contains(address))
@@ -312,4 +317,24 @@ fn serve<S>(
         }
         drop(place);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_customer_has_the_places_of_one_address() {
+        let config = AcsConfig { max_connections_per_address: 2, ..AcsConfig::default() };
+        let connections = Arc::new(Connections::default());
+        let take = |address: &str| connections.take(address.parse().expect("an address"), &config);
+        let one = take("2001:db8:0:7::1").expect("the first");
+        let two = take("2001:db8:0:7:ffff::2").expect("the second");
+        assert!(take("2001:db8:0:7::3").is_none(), "the third address of the same customer");
+        let other = take("2001:db8:0:8::1").expect("another customer");
+        drop(one);
+        let again = take("2001:db8:0:7::3").expect("a place is free");
+        drop((two, other, again));
+        assert!(lock(&connections.0).is_empty());
+    }
 }

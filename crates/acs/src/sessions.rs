@@ -6,7 +6,10 @@ use cwmp::{EncodeOptions, SessionMachine};
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle};
@@ -25,13 +28,16 @@ pub(crate) struct Live {
 pub(crate) struct Entry {
     token: Token,
     pub(crate) cpe: CpeId,
-    address: IpAddr,
+    pub(crate) address: IpAddr,
     tls: bool,
     username: Option<String>,
     idle: Duration,
     /// How this device is written to.
     pub(crate) encode: EncodeOptions,
+    begun: Instant,
     last_seen: Mutex<Instant>,
+    /// Messages that were no answer to ours.
+    unasked: AtomicU32,
     /// `None` once it is over. Held while a message is worked on.
     pub(crate) live: Arc<AsyncMutex<Option<Live>>>,
 }
@@ -39,6 +45,11 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn touch(&self) {
         *lock(&self.last_seen) = Instant::now();
+    }
+
+    /// One more message that nobody asked for; gives how many there were.
+    pub(crate) fn count_unasked(&self) -> u32 {
+        self.unasked.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     fn idle_for(&self, now: Instant) -> Duration {
@@ -143,7 +154,9 @@ impl Sessions {
             username: new.username,
             idle: new.idle,
             encode: new.encode,
+            begun: Instant::now(),
             last_seen: Mutex::new(Instant::now()),
+            unasked: AtomicU32::new(0),
             live: Arc::new(AsyncMutex::new(Some(new.live))),
         });
         let before = {
@@ -184,17 +197,27 @@ impl Sessions {
         tables.ended.insert(entry.token.clone(), Instant::now());
     }
 
-    /// Ends the sessions that have been silent for too long. A session at work is not silent.
-    pub(crate) fn reap(&self, now: Instant) {
-        let silent: Vec<Arc<Entry>> = {
+    /// Ends the sessions that have been silent for too long, and those that go on for longer than `max_age`. A session at
+    /// work is not silent, and is not ended before the message at work is answered.
+    pub(crate) fn reap(&self, now: Instant, max_age: Duration) {
+        let is_old = |entry: &Entry| now.saturating_duration_since(entry.begun) > max_age;
+        let over: Vec<Arc<Entry>> = {
             let mut tables = lock(&self.0);
             tables.ended.retain(|_, at| now.saturating_duration_since(*at) < REMEMBER_ENDED);
-            let silent =
-                |entry: &&Arc<Entry>| entry.idle_for(now) > entry.idle && entry.live.try_lock().is_ok();
-            tables.by_token.values().filter(silent).cloned().collect()
+            let over = |entry: &&Arc<Entry>| {
+                (entry.idle_for(now) > entry.idle || is_old(entry)) && entry.live.try_lock().is_ok()
+            };
+            tables.by_token.values().filter(over).cloned().collect()
         };
-        for entry in silent {
-            tracing::debug!(cpe = %entry.cpe, "session timed out");
+        for entry in over {
+            if is_old(&entry) {
+                tracing::info!(
+                    cpe = %entry.cpe, peer = %entry.address, after_s = max_age.as_secs(),
+                    "a session has gone on for too long and is ended; its work goes on at the next Inform"
+                );
+            } else {
+                tracing::debug!(cpe = %entry.cpe, "session timed out");
+            }
             self.close(&entry, SessionEnd::TimedOut);
         }
     }

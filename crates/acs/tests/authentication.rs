@@ -9,7 +9,10 @@ use common::*;
 use cwmp::digest::{Algorithm, ServerPolicy};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 fn own(serial: &str) -> impl Fn(&Said) -> bool + '_ {
@@ -235,6 +238,29 @@ async fn over_tls_basic_is_offered_and_taken() {
     let answer = device.post(&[("Authorization", &format!("Basic {basic}"))], &inform("S1")).await;
     assert_eq!(answer.status, 200);
     assert!(matches!(heard.next().await, Said::Began { level: AuthLevel::Own, tls: true, .. }));
+
+    // A hello of TLS 1.2 is answered with one; the same of TLS 1.1 with the alert protocol_version, and the end (RFC 5246,
+    // 7.2.2).
+    let hello = |minor: u8| {
+        let (extensions, ciphers) = (
+            [&[0, 10, 0, 4, 0, 2, 0, 29][..], &[0, 13, 0, 4, 0, 2, 4, 3], &[0, 11, 0, 2, 1, 0]].concat(),
+            [0, 2, 0xc0, 0x2b],
+        );
+        [&[22, 3, 1, 0, 69, 1, 0, 0, 65, 3, minor][..], &[7; 32], &[0], &ciphers, &[1, 0, 0, 22], &extensions]
+            .concat()
+    };
+    for (minor, kind, body) in [(3, 22, None), (2, 21, Some([2, 70]))] {
+        let mut old = TcpStream::connect(to).await.expect("connected");
+        old.write_all(&hello(minor)).await.expect("sent");
+        let mut head = [0; 5];
+        old.read_exact(&mut head).await.expect("answered");
+        assert_eq!(head[0], kind, "1.{}: {head:?}", minor - 1);
+        if let Some(body) = body {
+            let mut rest = Vec::new();
+            old.read_to_end(&mut rest).await.expect("closed");
+            assert_eq!(rest, body);
+        }
+    }
 
     // Noise on the TLS port costs its own connection.
     let mut noise = Device::over(Box::new(TcpStream::connect(to).await.expect("connected")));

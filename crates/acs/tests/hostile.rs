@@ -5,9 +5,12 @@ mod common;
 use acs::AcsConfig;
 use app::ports::{AuthLevel, SessionEnd};
 use common::*;
-use cwmp::Body;
+use cwmp::{
+    Body,
+    codec::{DateTime, FaultStruct, TransferComplete},
+};
 use std::{net::Ipv4Addr, time::Duration};
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 /// The server still serves a well-behaved device.
 async fn still_serves(acs: &Acs) {
@@ -398,5 +401,179 @@ async fn plain_http_is_for_the_management_networks_only() {
     assert_eq!(heard.next().await, Said::Refused(Ipv4Addr::LOCALHOST.into()));
     assert!(matches!(heard.next().await, Said::Began { .. }));
     assert!(heard.nothing_more());
+    acs.stop().await;
+}
+
+fn transfer_complete(number: u32) -> Vec<u8> {
+    message(
+        &format!("t-{number}"),
+        Body::TransferComplete(TransferComplete {
+            command_key: format!("fw-{number}"),
+            fault: FaultStruct { code: 0, text: String::new() },
+            start_time: DateTime::unknown(),
+            complete_time: DateTime::unknown(),
+        }),
+    )
+}
+
+#[tokio::test]
+async fn a_cookie_is_no_way_around_the_limits_on_informs() {
+    let (door, mut heard) = Door::new();
+    let config =
+        AcsConfig { plain: Some(loopback()), rate_per_s: 0.001, rate_burst: 4.0, ..AcsConfig::default() };
+    let acs = Acs::start_with(config, door).await;
+    let cookie = acs.device().await.post(&[], &inform("S1")).await.cookie();
+    let within = async |body: &[u8]| acs.device().await.post(&[("Cookie", &cookie)], body).await.status;
+    // What belongs to the session is not counted.
+    for _ in 0..8 {
+        assert_eq!(within(&message("m", Body::GetRpcMethods)).await, 200);
+    }
+    // An Inform has the room that anybody's has, and not that of an answer.
+    let large = [inform("LARGE"), vec![b' '; 300 << 10]].concat();
+    assert_eq!(within(&large).await, 413);
+    let mut statuses = Vec::new();
+    for number in 0..6 {
+        statuses.push(within(&inform(&format!("F{number}"))).await);
+    }
+    assert_eq!(statuses, [200, 200, 200, 503, 503, 503]);
+    // The session of the cookie goes on all the same, and nobody else pays.
+    assert_eq!(within(b"").await, 204);
+    assert_eq!(
+        acs.device_from(Ipv4Addr::new(127, 0, 0, 9)).await.post(&[], &inform("GOOD")).await.status,
+        200
+    );
+    let mut begun = Vec::new();
+    acs.stop().await;
+    while let Some(said) = heard.rest() {
+        if let Said::Began { serial, .. } = said {
+            begun.push(serial);
+        }
+    }
+    assert_eq!(begun, ["S1", "F0", "F1", "F2", "GOOD"]);
+}
+
+#[tokio::test]
+async fn one_device_opens_no_more_sessions_than_it_needs() {
+    let (door, _heard) = Door::new();
+    door.own("OWN", "cpe-1", "secret-1");
+    let config = AcsConfig {
+        plain: Some(loopback()),
+        device_rate_per_s: 0.001,
+        device_rate_burst: 3.0,
+        ..AcsConfig::default()
+    };
+    let acs = Acs::start_with(config, door).await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(acs.device().await.post(&[], &inform("A")).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 503, 503]);
+    // Neither another one behind the same address, nor the same name elsewhere, pays for it.
+    assert_eq!(acs.device().await.post(&[], &inform("B")).await.status, 200);
+    let elsewhere = Ipv4Addr::new(127, 0, 0, 9);
+    assert_eq!(acs.device_from(elsewhere).await.post(&[], &inform("A")).await.status, 200);
+    // Whoever guesses a name, even at the address of its owner, uses up nothing of what the owner has.
+    for _ in 0..4 {
+        acs.device().await.post(&[], &inform("OWN")).await;
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(acs.device().await.inform_with_digest("OWN", "cpe-1", "secret-1").await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 503]);
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn notices_without_end_end_their_own_session() {
+    let (door, mut heard) = Door::new();
+    let config = AcsConfig { plain: Some(loopback()), max_unasked_messages: 5, ..AcsConfig::default() };
+    let acs = Acs::start_with(config, door).await;
+    let mut device = acs.device().await;
+    let cookie = device.post(&[], &inform("S1")).await.cookie();
+    let mut other = acs.device().await;
+    let others = other.post(&[], &inform("S2")).await.cookie();
+    let mut statuses = Vec::new();
+    for number in 0..6 {
+        statuses.push(device.post(&[("Cookie", &cookie)], &transfer_complete(number)).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 204], "the last one is not acknowledged");
+    let (mut noticed, mut over) = (0, false);
+    while !over {
+        match heard.next().await {
+            Said::Noticed(serial, _) => {
+                assert_eq!(serial, "S1");
+                noticed += 1;
+            }
+            Said::Ended(serial, how) => {
+                assert_eq!((serial.as_str(), how), ("S1", SessionEnd::Torn));
+                over = true;
+            }
+            Said::Began { .. } => {}
+            said => panic!("{said:?}"),
+        }
+    }
+    assert_eq!(noticed, 5, "the application heard no more");
+    // So does what cannot be read.
+    let cookie = acs.device().await.post(&[], &inform("S3")).await.cookie();
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(acs.device().await.post(&[("Cookie", &cookie)], b"hello").await.status);
+    }
+    assert_eq!(statuses, [400, 400, 400, 400, 400, 204]);
+    // It may come again at once, and nobody else noticed anything.
+    assert_eq!(device.post(&[], &inform("S1")).await.status, 200);
+    assert_eq!(other.post(&[("Cookie", &others)], b"").await.status, 204);
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_does_not_go_on_for_ever() {
+    let (door, mut heard) = Door::new();
+    let config = AcsConfig {
+        plain: Some(loopback()),
+        max_session_age: Duration::from_millis(1),
+        max_unasked_messages: u32::MAX,
+        ..AcsConfig::default()
+    };
+    let acs = Acs::start_with(config, door).await;
+    let mut device = acs.device().await;
+    let cookie = device.post(&[], &inform("S1")).await.cookie();
+    let never_silent = async {
+        while device.post(&[("Cookie", &cookie)], &message("m", Body::GetRpcMethods)).await.status == 200 {}
+    };
+    timeout(PATIENCE, never_silent).await.expect("it is ended, busy or not");
+    loop {
+        match heard.next().await {
+            Said::Ended(serial, how) => {
+                assert_eq!((serial.as_str(), how), ("S1", SessionEnd::TimedOut));
+                break;
+            }
+            Said::Began { .. } | Said::Noticed(..) => {}
+            said => panic!("{said:?}"),
+        }
+    }
+    still_serves(&acs).await;
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_of_the_answers_is_cut_off() {
+    let (door, _heard) = Door::new();
+    let config = AcsConfig {
+        plain: Some(loopback()),
+        rate_per_s: 1e9,
+        rate_burst: 1e9,
+        head_within: PATIENCE,
+        write_within: Duration::from_millis(200),
+        ..AcsConfig::default()
+    };
+    let acs = Acs::start_with(config, door).await;
+    let mut device = acs.device().await;
+    // Challenges pile up until the kernel takes no more; then the server waits, and not for long.
+    let questions = post_bytes(&[], b"").repeat(1000);
+    let until_refused = async { while device.wire.write_all(&questions).await.is_ok() {} };
+    timeout(PATIENCE, until_refused).await.expect("the server gives up on it");
+    still_serves(&acs).await;
     acs.stop().await;
 }

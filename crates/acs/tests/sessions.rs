@@ -113,6 +113,16 @@ async fn a_session_from_inform_to_204() {
         heard.next().await,
         Said::Noticed("S1".into(), CpeNotice::Other { method: "X_ACME_Hello".into() })
     );
+    // What it asks for is noted and acknowledged, and nothing happens by it.
+    let wish =
+        b"<Envelope><Header><ID>w-1</ID></Header><Body><RequestDownload><FileType>1 Firmware Upgrade Image\
+        </FileType><FileTypeArg/></RequestDownload></Body></Envelope>";
+    let answer = device.post(&[("Cookie", &cookie)], wish).await.envelope();
+    assert_eq!((answer.id.as_deref(), answer.body), (Some("w-1"), Body::RequestDownloadResponse));
+    assert_eq!(
+        heard.next().await,
+        Said::Noticed("S1".into(), CpeNotice::Other { method: "RequestDownload".into() })
+    );
     let request = device.post(&[("Cookie", &cookie)], b"").await.envelope();
     assert_eq!(heard.next().await, Said::Ready("S1".into()));
     assert_eq!(request.body.method(), "GetParameterNames");

@@ -71,6 +71,11 @@ impl Heard {
         timeout(PATIENCE, self.0.recv()).await.expect("the application was told nothing").expect("door open")
     }
 
+    /// What was said and not heard yet.
+    pub fn rest(&mut self) -> Option<Said> {
+        self.0.try_recv().ok()
+    }
+
     pub fn nothing_more(&mut self) -> bool {
         self.0.try_recv().is_err()
     }

@@ -356,6 +356,20 @@ fn hostile_messages_are_refused_cheaply() {
     assert!(million.len() < Limits::default().max_bytes, "the list limit must be what refuses it");
     assert!(matches!(read(&million), Err(CodecError::TooMany { .. })));
 
+    // What an array says of its own size makes no room, and a name that comes twice is kept twice, for who reads it.
+    let twice = "<ParameterValueStruct><Name>A.B</Name><Value>1</Value></ParameterValueStruct>\
+        <ParameterValueStruct><Name>A.B</Name><Value>2</Value></ParameterValueStruct>";
+    let lie = in_body(&format!(
+        "<c:GetParameterValuesResponse><ParameterList xmlns:e=\"http://schemas.xmlsoap.org/soap/encoding/\" \
+         e:arrayType=\"c:ParameterValueStruct[4294967295]\">{twice}</ParameterList></c:GetParameterValuesResponse>"
+    ));
+    let Body::GetParameterValuesResponse(response) = read(&lie).expect("tolerated").body else {
+        panic!("{lie}")
+    };
+    let read_back: Vec<(&str, &str)> =
+        response.parameters.iter().map(|one| (one.name.as_str(), one.value.text.as_str())).collect();
+    assert_eq!(read_back, [("A.B", "1"), ("A.B", "2")]);
+
     let fat = in_body(&format!("<c:Reboot><CommandKey>{}</CommandKey></c:Reboot>", "x".repeat(1 << 21)));
     assert!(matches!(read(&fat), Err(CodecError::TooMany { .. })));
     assert!(matches!(read(&"x".repeat(9 << 20)), Err(CodecError::TooLarge { .. })));
