@@ -1,7 +1,7 @@
 //! Carrying out device orders in a session, after everything the machine itself has to do.
 
 use crate::{
-    Effect, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
+    Diagnosis, Effect, InformFacts, Link, Proof, Reason, ReasonCode, State, Timer,
     diagnose::MAY_HAVE_BEGUN,
     guard::{never_ordered, only_read},
     order::{
@@ -247,7 +247,7 @@ impl<'a> Work<'a> {
     }
 
     fn only_reads(&self, key: &str) -> bool {
-        self.order(key).is_some_and(|order| matches!(order.what, OrderKind::Refresh { .. }))
+        self.order(key).is_some_and(|order| order.what.only_reads())
     }
 
     /// What an Inform says of what the device was told before.
@@ -387,7 +387,7 @@ impl<'a> Work<'a> {
         let begun = self.device.session.as_ref();
         let structural = begun.is_some_and(|session| session.structural > 0);
         match &order.what {
-            OrderKind::Refresh { .. } => None,
+            OrderKind::Refresh { .. } | OrderKind::Diagnose(Diagnosis::Hosts) => None,
             // Its result is only read.
             OrderKind::Diagnose(_) if taken => None,
             OrderKind::Set { .. } | OrderKind::Diagnose(_) => {
@@ -467,6 +467,7 @@ impl<'a> Work<'a> {
             let text = match order.what {
                 OrderKind::Refresh { .. } => "The device is being read.",
                 OrderKind::Set { .. } => "The device is being told; then it is read back.",
+                OrderKind::Diagnose(Diagnosis::Hosts) => "The device is being read.",
                 OrderKind::Diagnose(_) => "The device is being asked to test it.",
                 OrderKind::Reboot | OrderKind::FactoryReset => {
                     "The device is being told. It is done when the device comes back and says so."

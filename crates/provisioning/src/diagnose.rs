@@ -181,6 +181,7 @@ pub(crate) struct Wanted {
 impl<'a> Work<'a> {
     /// Sends the next request of a test, or ends it.
     pub(crate) fn diagnose(&mut self, order: &'a Order, asked: &'a Diagnosis) -> Move {
+        let Some(name) = asked.name() else { return self.read_hosts(order) };
         let profile = self.profile_or_nominee();
         let title = asked.title();
         let Some(open) = self.open_order(&order.key).cloned() else { return Move::Finish };
@@ -201,7 +202,7 @@ impl<'a> Work<'a> {
         if let Some(why) = profile.read_only.as_ref().filter(|_| open.running.is_none()) {
             return self.not_tested(order, &format!("The router is only read: {why}."));
         }
-        let Some((names, objects)) = profile.diagnostic(asked.name()) else {
+        let Some((names, objects)) = profile.diagnostic(name) else {
             return self.not_tested(order, &format!("{} has no {title} that we know.", profile.title));
         };
         let begun = self.session().diagnosing.as_ref().filter(|begun| begun.key == order.key).cloned();
@@ -252,9 +253,9 @@ impl<'a> Work<'a> {
             return self.request(purpose(care), DeviceRequest::SetValues { values, key: order.key.clone() });
         };
         if begun.check {
-            let host = leaf_of(names, "host", &begun);
-            let paths =
-                [Some(format!("{}{}", running.object, names.state)), host].into_iter().flatten().collect();
+            let target = asked.target().and_then(|(word, _)| leaf_of(names, word, &begun));
+            let state = format!("{}{}", running.object, names.state);
+            let paths = [Some(state), target].into_iter().flatten().collect();
             return self.request(purpose(CareStep::CheckTest), DeviceRequest::GetValues { paths });
         }
         if begun.state.is_none() {
@@ -348,6 +349,9 @@ impl<'a> Work<'a> {
         reply: &DeviceReply,
     ) -> Move {
         let key = &order.key;
+        if asked.name().is_none() && self.hosts_answered(order, &care, reply) {
+            return Move::Again;
+        }
         match (care, reply) {
             (CareStep::FindTest { object }, DeviceReply::Names(names)) => {
                 let below = names.iter().filter(|name| name.path.len() > object.len());
@@ -471,7 +475,8 @@ impl<'a> Work<'a> {
     /// last.
     fn asks_without(&mut self, key: &str, object: &str, asked: &Diagnosis, fault: &DeviceFault) -> bool {
         let Some(profile) = self.profile_or_nominee() else { return false };
-        let Some((names, _)) = profile.diagnostic(asked.name()) else { return false };
+        let Some(name) = asked.name() else { return false };
+        let Some((names, _)) = profile.diagnostic(name) else { return false };
         let Some(test) = self.session().diagnosing.clone().filter(|test| test.key == key) else {
             return false;
         };
@@ -479,7 +484,7 @@ impl<'a> Work<'a> {
         let calls = test_calls(&profile, names, object, asked, &test, &way);
         let call = calls.ok().and_then(|calls| calls.into_iter().nth(test.written));
         let Some((call, _)) = call else { return false };
-        let (_, optional) = asked.name().inputs();
+        let (_, optional) = name.inputs();
         let sent = |word: &&&str| {
             leaf_of(names, word, &test).is_some_and(|path| call.iter().any(|value| value.path == path))
         };
@@ -523,7 +528,7 @@ impl<'a> Work<'a> {
     fn test_taken(&mut self, order: &Order, asked: &Diagnosis, object: String) {
         let now = self.now;
         let profile = self.profile_or_nominee();
-        let names = profile.as_ref().and_then(|profile| profile.diagnostic(asked.name()));
+        let names = profile.as_ref().zip(asked.name()).and_then(|(profile, name)| profile.diagnostic(name));
         let (Some(test), Some(profile)) = (self.session().diagnosing.clone(), profile.as_ref()) else {
             return;
         };
@@ -593,17 +598,17 @@ impl<'a> Work<'a> {
         let Some(test) = self.session().diagnosing.clone() else { return };
         let Some(running) = self.open_order(&order.key).and_then(|open| open.running.clone()) else { return };
         let profile = self.profile_or_nominee();
-        let names = profile.as_ref().and_then(|profile| profile.diagnostic(asked.name()));
+        let names = profile.as_ref().zip(asked.name()).and_then(|(profile, name)| profile.diagnostic(name));
         let Some((names, _)) = names else { return };
         let read =
             |path: &str| values.iter().find(|value| value.path == path).map(|value| value.value.trim());
-        let host = leaf_of(names, "host", &test);
-        let host = host.and_then(|path| read(&path)).filter(|host| !host.is_empty());
-        if let Some(other) = host.filter(|host| !asked.is_about(host)) {
+        let (word, target) = asked.target().unwrap_or_default();
+        let named = leaf_of(names, word, &test);
+        let named = named.and_then(|path| read(&path)).filter(|named| !named.is_empty());
+        if let Some(other) = named.filter(|named| !asked.is_about(named)) {
             let text = format!(
-                "Not proved: the router was asked to test {} and names {} right after that. It may run a test of that; nobody \
-                 reads its result.",
-                asked.host(),
+                "Not proved: the router was asked to test {target} and names {} right after that. It may run a test of that; \
+                 nobody reads its result.",
                 plain(other, 80)
             );
             self.order_over(&order.key, OrderState::Failed, text);
@@ -753,7 +758,9 @@ impl<'a> Work<'a> {
 }
 
 /// What is left out of a call that a device refuses without saying what, in this order; the connection after all else.
-const LEFT_OUT_FIRST: [&str; 5] = ["timeout", "size", "repetitions", "hops", "interface"];
+const LEFT_OUT_FIRST: [&str; 6] = ["timeout", "size", "repetitions", "hops", "server", "interface"];
+/// Inputs that are no numbers.
+const TEXTS: [&str; 4] = ["host", "name", "server", "interface"];
 /// Said of a test that a device took.
 const TAKEN: &str =
     "The device took it and runs it after the session. It is done when the device says so and was read.";
@@ -764,7 +771,7 @@ fn leaf_of(names: &Diagnostic, word: &str, begun: &Diagnosing) -> Option<String>
     let object = begun.object.as_deref()?;
     let usable = |leaf: &&String| {
         let found = begun.names.iter().find(|name| name.path.strip_prefix(object) == Some(leaf.as_str()));
-        found.is_some_and(|name| name.writable || word == "host")
+        found.is_some_and(|name| name.writable || matches!(word, "host" | "name"))
     };
     let leaf = names.inputs.get(word)?.0.iter().find(usable)?;
     Some(format!("{object}{leaf}"))
@@ -780,7 +787,7 @@ fn test_calls(
     begun: &Diagnosing,
     way: &Way,
 ) -> Result<Vec<(Vec<SetValue>, bool)>, String> {
-    let needed = asked.name().inputs().0;
+    let needed = asked.name().map_or(&[] as &[&str], |name| name.inputs().0);
     let mut inputs: Vec<(&str, String)> = asked.inputs();
     // Empty: whatever an earlier test named is not taken for this one.
     let interface = match way {
@@ -790,8 +797,7 @@ fn test_calls(
     inputs.push(("interface", interface));
     let (mut needs, mut others) = (Vec::new(), Vec::new());
     for (word, text) in inputs.into_iter().filter(|(word, _)| !begun.refused.contains(*word)) {
-        let kind =
-            if matches!(word, "host" | "interface") { ValueKind::String } else { ValueKind::UnsignedInt };
+        let kind = if TEXTS.contains(&word) { ValueKind::String } else { ValueKind::UnsignedInt };
         let value = |path| SetValue { path, kind, value: WriteValue::Plain(text) };
         match leaf_of(names, word, begun) {
             Some(path) if needed.contains(&word) => needs.push(value(path)),
@@ -853,8 +859,11 @@ mod tests {
             for asked in [
                 Diagnosis::Ping { host: "h".into(), count: 4, timeout_ms: 1000, size: 56 },
                 Diagnosis::Traceroute { host: "h".into(), hops: 30, tries: 1, timeout_ms: 1000 },
+                Diagnosis::Lookup { host: "h".into(), server: "s".into(), count: 1, timeout_ms: 1000 },
+                Diagnosis::Neighbours,
             ] {
-                let Some((names, objects)) = profile.diagnostic(asked.name()) else { continue };
+                let name = asked.name().expect("a test");
+                let Some((names, objects)) = profile.diagnostic(name) else { continue };
                 let object = objects[0];
                 let leaves = names.leaves().into_iter().flatten();
                 let listed = leaves.map(|leaf| NameInfo { path: format!("{object}{leaf}"), writable: true });
@@ -876,12 +885,8 @@ mod tests {
                 let flat: Vec<&SetValue> = calls.iter().flat_map(|(values, _)| values).collect();
                 assert_eq!(flat.len(), names.inputs.len() + 1, "{}: nothing is left out", profile.id);
                 let last = flat.last().expect("calls");
-                assert!(
-                    last.path.ends_with(&names.state) && last.value.expose() == "Requested",
-                    "{}",
-                    profile.id
-                );
-                tested.insert((most, asked.name() == DiagnosticName::Ping));
+                assert_eq!(last.value.expose(), "Requested", "{}", profile.id);
+                tested.insert((most, name == DiagnosticName::Ping));
             }
         }
         assert!(

@@ -38,8 +38,10 @@ mod diagnosis;
 mod effect;
 mod event;
 mod family;
+mod findings;
 mod gates;
 mod guard;
+mod hosts;
 mod inform;
 mod intent;
 mod machine;
@@ -69,13 +71,15 @@ pub use device::{
     LayerRecord, NotKept, Ownership, ProfileRef, RefusedFamily, Run, Search, State, StoredObject, WorkingWan,
 };
 pub use diagnose::{MISSING, Running, Way};
-pub use diagnosis::{Diagnosis, Findings, Hop, NotTaken};
+pub use diagnosis::Diagnosis;
 pub use effect::{Effect, Evidence, FaultRecord, LearnedFact, Proof, Step, Transition};
 pub use event::{
     AuthLevel, ConnectionRequestOutcome, Event, InformEvent, InformFacts, Link, Peer, SessionEnd, Timer,
 };
+pub use findings::{Findings, Hop, NameAnswer, Neighbour, NotTaken};
 pub use gates::{Gate, gates};
 pub use guard::{never_ordered, only_read};
+pub use hosts::Host;
 pub use intent::{
     AccessIntent, Band, Intents, InternetIntent, InternetMode, Ipv6Mode, LanIntent, LanPort, WifiIntent,
     WifiSecurity, Wish, secret_fingerprint,

@@ -7,7 +7,8 @@
 use crate::{
     Device, Intents, Layer,
     diagnose::Running,
-    diagnosis::{Diagnosis, Findings},
+    diagnosis::Diagnosis,
+    findings::Findings,
     talk::{SetValue, ValueKind},
 };
 use profiles::cpe::CpeProfile;
@@ -64,8 +65,13 @@ impl OrderKind {
             OrderKind::Set { .. } => "set",
             OrderKind::Reboot => "reboot",
             OrderKind::FactoryReset => "factory_reset",
-            OrderKind::Diagnose(what) => what.name().as_str(),
+            OrderKind::Diagnose(what) => what.as_str(),
         }
+    }
+
+    /// Nothing is written for it.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, OrderKind::Refresh { .. } | OrderKind::Diagnose(Diagnosis::Hosts))
     }
 
     /// Doing it twice is not the same as doing it once.

@@ -3,7 +3,8 @@
 use crate::{
     Effect, OrderNews,
     diagnose::{Diagnosing, Running, Wanted, Way},
-    diagnosis::{Diagnosis, MOST_ROWS, NotTaken, Progress, Reported, error_words, findings, plain},
+    diagnosis::{Diagnosis, Progress, error_words, plain},
+    findings::{NotTaken, Reported, findings},
     order::{Order, OrderState, RefreshedValue},
     talk::NameInfo,
     work::{Move, Work},
@@ -52,9 +53,8 @@ impl Work<'_> {
         listed: &[NameInfo],
     ) {
         let profile = self.profile_or_nominee();
-        let Some((names, _)) = profile.as_ref().and_then(|profile| profile.diagnostic(asked.name())) else {
-            return;
-        };
+        let names = profile.as_ref().zip(asked.name()).and_then(|(profile, name)| profile.diagnostic(name));
+        let Some((names, _)) = names else { return };
         let listed: Vec<&str> = listed
             .iter()
             .filter(|name| !name.path.ends_with('.') && !names_a_secret(&name.path))
@@ -77,8 +77,8 @@ impl Work<'_> {
         rows.sort_unstable();
         let mut numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         numbers.dedup();
-        let cut = numbers.len() > MOST_ROWS;
-        numbers.truncate(MOST_ROWS);
+        let cut = numbers.len() > asked.most_rows();
+        numbers.truncate(asked.most_rows());
         for (at, number) in numbers.iter().enumerate() {
             for (word, leaves) in &names.rows {
                 let has = |leaf: &&String| rows.binary_search(&(*number, leaf.as_str())).is_ok();
@@ -127,18 +127,18 @@ impl Work<'_> {
         if !fresh.is_empty() {
             self.effect(Effect::RecordRefreshed(fresh));
         }
-        let of = reported.once.get("host").map(|host| plain(host, 80)).unwrap_or_default();
+        let (word, target) = asked.target().unwrap_or_default();
+        let of = reported.once.get(word).map(|of| plain(of, 256)).unwrap_or_default();
         if !asked.is_about(&of) {
             let (has, because) = match of.as_str() {
-                "" if test.unread.contains_key("host") => {
+                "" if test.unread.contains_key(word) => {
                     ("the router does not let be read whom it tested".to_owned(), "")
                 }
                 "" => ("the router does not tell whom it tested".to_owned(), OR_NOT_TAKEN),
-                of => (format!("what the router has is the result for {of}"), OR_NOT_TAKEN),
+                of => (format!("what the router has is the result for {}", plain(of, 80)), OR_NOT_TAKEN),
             };
             let text = format!(
-                "Not proved: {has}, and {} was asked for.{because} It is not shown as the result of this order.",
-                asked.host()
+                "Not proved: {has}, and {target} was asked for.{because} It is not shown as the result of this order."
             );
             self.order_over(key, OrderState::Failed, text);
             return Move::Again;
@@ -167,7 +167,7 @@ impl Work<'_> {
         let also = [
             unread_sentence(found.unread()).filter(|_| its_own),
             not_taken_sentence(found.not_taken(), running.guessed),
-            way_sentence(&running, found.interface()),
+            way_sentence(&running, found.interface()).filter(|_| asked.target().is_some()),
         ];
         for sentence in also.into_iter().flatten() {
             text.push(' ');
@@ -181,7 +181,7 @@ impl Work<'_> {
 }
 
 /// What is missing because it could not be read.
-fn unread_sentence(words: &[String]) -> Option<String> {
+pub(crate) fn unread_sentence(words: &[String]) -> Option<String> {
     (!words.is_empty()).then(|| {
         format!(
             "It did not let be read, or not everywhere: {}; what is missing of that is not known.",

@@ -5,7 +5,7 @@ use crate::{
     Actor, App, AppError, Change, DeviceOrderRequest, DiagnosisRequest, OrderTaken, ParameterChange,
     Permission,
 };
-use provisioning::{ConnectionRequestOutcome as Outcome, OrderState, ValueKind};
+use provisioning::{ConnectionRequestOutcome as Outcome, Diagnosis, OrderState, ValueKind};
 use std::time::Duration;
 use store::{StoreError, orders, rows};
 use tokio::{
@@ -227,10 +227,16 @@ fn repeated(order: &rows::DeviceOrder) -> Result<DeviceOrderRequest, AppError> {
             }
             Ok(DeviceOrderRequest::Set { values })
         }
-        "ping" | "traceroute" => {
+        "hosts" => Ok(DeviceOrderRequest::Diagnose(DiagnosisRequest::Hosts)),
+        kind if Diagnosis::is_word(kind) => {
             let number = |field: &str| order.shown[field].as_u64().and_then(|number| u32::try_from(number).ok());
             let (host, timeout_ms) = (text(&order.shown["host"]), number("timeout_ms"));
-            Ok(DeviceOrderRequest::Diagnose(match order.kind.as_str() {
+            Ok(DeviceOrderRequest::Diagnose(match kind {
+                "lookup" => {
+                    let server = Some(text(&order.shown["server"]));
+                    DiagnosisRequest::Lookup { host, server, count: number("count"), timeout_ms }
+                }
+                "neighbours" => DiagnosisRequest::Neighbours,
                 "ping" => {
                     DiagnosisRequest::Ping { host, count: number("count"), timeout_ms, size: number("size") }
                 }

@@ -16,7 +16,8 @@ pub const TEST_TIMEOUT_MS: RangeInclusive<u32> = 100..=10_000;
 pub const TRACE_HOPS: RangeInclusive<u32> = 1..=64;
 /// Tries at each of them.
 pub const TRACE_TRIES: RangeInclusive<u32> = 1..=3;
-
+/// Requests of a name look-up.
+pub const LOOKUP_COUNT: RangeInclusive<u32> = 1..=10;
 /// What somebody wants a CPE to test. What is not given is as usual.
 #[derive(Debug, Clone)]
 pub enum DiagnosisRequest {
@@ -42,6 +43,21 @@ pub enum DiagnosisRequest {
         /// Milliseconds to wait for each answer (2000).
         timeout_ms: Option<u32>,
     },
+    /// Look a name up.
+    Lookup {
+        /// Name.
+        host: String,
+        /// Address of a name server (those that the device uses).
+        server: Option<String>,
+        /// Requests (3).
+        count: Option<u32>,
+        /// Milliseconds to wait for each answer (2000).
+        timeout_ms: Option<u32>,
+    },
+    /// Look for other Wi-Fi networks.
+    Neighbours,
+    /// Read what is connected.
+    Hosts,
 }
 
 impl DiagnosisRequest {
@@ -63,6 +79,18 @@ impl DiagnosisRequest {
                 tries: within("tries", tries.unwrap_or(1), TRACE_TRIES)?,
                 timeout_ms: within("timeout_ms", timeout_ms.unwrap_or(2000), TEST_TIMEOUT_MS)?,
             }),
+            DiagnosisRequest::Lookup { host, server, count, timeout_ms } => Ok(Diagnosis::Lookup {
+                host: host_of(&host)?,
+                server: match server.as_deref().map(str::trim).filter(|server| !server.is_empty()) {
+                    None => String::new(),
+                    Some(server) if server.parse::<IpAddr>().is_ok() => server.to_owned(),
+                    Some(_) => return Err(AppError::invalid("server", "must be an IP address.")),
+                },
+                count: within("count", count.unwrap_or(3), LOOKUP_COUNT)?,
+                timeout_ms: within("timeout_ms", timeout_ms.unwrap_or(2000), TEST_TIMEOUT_MS)?,
+            }),
+            DiagnosisRequest::Neighbours => Ok(Diagnosis::Neighbours),
+            DiagnosisRequest::Hosts => Ok(Diagnosis::Hosts),
         }
     }
 }
@@ -149,12 +177,13 @@ impl App {
         let known = live.device.profile.as_ref().and_then(|known| profiles.get(&known.id));
         let Some(profile) = known else { return Ok(Vec::new()) };
         let title = asked.title();
+        let Some(name) = asked.name() else { return Ok(Vec::new()) };
         if let Some(why) = &profile.read_only {
             return Err(AppError::Conflict(format!(
                 "This CPE is only read: {why}. It is asked for no {title}."
             )));
         }
-        let Some((names, objects)) = profile.diagnostic(asked.name()) else {
+        let Some((names, objects)) = profile.diagnostic(name) else {
             return Err(AppError::Conflict(format!("{} has no {title} that we know.", profile.title)));
         };
         let mut warnings = Vec::new();
@@ -183,6 +212,10 @@ pub(super) fn summary(asked: &Diagnosis) -> String {
     match asked {
         Diagnosis::Ping { host, count, .. } => format!("ping {host}, {count} requests"),
         Diagnosis::Traceroute { host, hops, .. } => format!("trace the route to {host}, {hops} hops at most"),
+        Diagnosis::Lookup { host, server, .. } if server.is_empty() => format!("look up {host}"),
+        Diagnosis::Lookup { host, server, .. } => format!("look up {host} at {server}"),
+        Diagnosis::Neighbours => "scan for other Wi-Fi networks".to_owned(),
+        Diagnosis::Hosts => "read what is connected".to_owned(),
     }
 }
 

@@ -22,7 +22,9 @@ mod tags;
 pub use awaited::{Awaited, Called};
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
-pub use diagnoses::{DiagnosisRequest, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES};
+pub use diagnoses::{
+    DiagnosisRequest, LOOKUP_COUNT, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES,
+};
 pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,

@@ -188,6 +188,7 @@ impl App {
             }
         })?;
         let (usual, bounds) = match request {
+            DeviceOrderRequest::Diagnose(DiagnosisRequest::Hosts) => (EXPIRES_S, EXPIRY_S),
             DeviceOrderRequest::Diagnose(_) => (TEST_EXPIRES_S, TEST_EXPIRY_S),
             _ => (EXPIRES_S, EXPIRY_S),
         };
@@ -204,7 +205,7 @@ impl App {
             ));
         }
         let (what, warnings) = self.checked(cpe, request).await?;
-        let reads = matches!(what, OrderKind::Refresh { .. });
+        let reads = what.only_reads();
         if !reads && let Some(why) = self.only_reading(cpe).await? {
             return Err(AppError::Conflict(why));
         }

@@ -116,6 +116,45 @@ async fn a_trace_is_run_read_and_kept(bed: &Bed) {
     assert!(failed.findings.is_null(), "{}", failed.findings);
 }
 
+async fn every_other_test_is_run_read_and_kept(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let host = "www.example.net".to_owned();
+    for (test, text) in [
+        (
+            DiagnosisRequest::Lookup { host, server: None, count: None, timeout_ms: None },
+            "www.example.net is 203.0.113.7, answered in ",
+        ),
+        (DiagnosisRequest::Neighbours, "The router hears 3 networks."),
+    ] {
+        let order = order(&app, id, DeviceOrderRequest::Diagnose(test)).await;
+        let done = until_over(bed, &app, &calls, &mut cpe, order).await;
+        assert_eq!(done.state, "done", "{done:?}");
+        assert!(done.text.contains(text), "{text}: {}", done.text);
+    }
+}
+
+async fn what_is_connected_is_read_and_nothing_is_written(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let asked = cpe.asked.len();
+    let order = order(&app, id, DeviceOrderRequest::Diagnose(DiagnosisRequest::Hosts)).await;
+    let done = until_over(bed, &app, &calls, &mut cpe, order).await;
+    assert_eq!(
+        (done.state.as_str(), done.text.as_str()),
+        ("done", "The router lists 2 hosts, 1 by Wi-Fi now."),
+        "{done:?}"
+    );
+    let phone = &done.findings["hosts"][0];
+    assert_eq!((&phone["name"], &phone["mac"]), (&"phone".into(), &"02:00:5E:00:01:02".into()));
+    assert_eq!((&phone["band"], &phone["signal_dbm"]), (&"5GHz".into(), &(-54).into()), "{phone}");
+    assert!(!cpe.asked[asked..].iter().any(|asked| asked.starts_with("set")), "{:?}", &cpe.asked[asked..]);
+}
+
 async fn lies_are_left_out(bed: &Bed) {
     let calls = Calls::default();
     let app = bed.app("node-1", &calls).await;
@@ -274,6 +313,8 @@ on_both!(
     a_ping_is_run_read_and_kept,
     a_trace_is_run_read_and_kept,
     a_test_that_cannot_be_begun_expires_soon,
+    every_other_test_is_run_read_and_kept,
+    what_is_connected_is_read_and_nothing_is_written,
     a_cpe_that_never_says_so_is_called_once_and_read,
     lies_are_left_out,
     a_test_that_goes_on_can_be_given_up,

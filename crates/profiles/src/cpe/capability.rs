@@ -87,6 +87,8 @@ names! {
     Ping = "ping", "Ping";
     /// Trace route from the device.
     Traceroute = "traceroute", "Trace route";
+    /// Look up of a name from the device.
+    DnsLookup = "dns_lookup", "Name look-up";
     /// Download test.
     DownloadTest = "download_test", "Download test";
     /// Upload test.

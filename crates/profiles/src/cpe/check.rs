@@ -39,6 +39,9 @@ pub(super) fn check(file: &str, profile: &CpeProfile) -> Result<(), ProfileError
     for (name, capability) in &profile.capabilities {
         checker.capability(*name, capability)?;
     }
+    if let Some(problem) = profile.hosts.iter().find_map(|table| table.problem(&profile.root)) {
+        return checker.wrong("hosts", problem);
+    }
     for (name, diagnostic) in &profile.diagnostics {
         if let Some(problem) = diagnostic.problem(*name) {
             return checker.wrong(format!("diagnostics.{}", name.as_str()), problem);

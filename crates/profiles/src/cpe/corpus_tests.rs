@@ -119,6 +119,9 @@ fn patterns_of(rows: &[ModelRow]) -> HashSet<String> {
 /// What the tests of a family read and write: of several names of one thing the one that the exports know.
 fn tested_by(profile: &CpeProfile, known: &HashSet<String>) -> Vec<String> {
     let mut used = Vec::new();
+    for names in profile.hosts.iter().flat_map(HostTable::patterns) {
+        used.extend(names.iter().find(|path| known.contains(*path)).or(names.first()).cloned());
+    }
     for name in DiagnosticName::ALL {
         let Some((diagnostic, objects)) = profile.diagnostic(*name) else { continue };
         for leaves in diagnostic.leaves() {

@@ -15,17 +15,28 @@ pub enum DiagnosticName {
     Ping,
     /// Trace route.
     Traceroute,
+    /// Look a name up.
+    Lookup,
+    /// Look for other Wi-Fi networks.
+    Neighbours,
 }
 
 impl DiagnosticName {
     /// Every one.
-    pub const ALL: &[DiagnosticName] = &[DiagnosticName::Ping, DiagnosticName::Traceroute];
+    pub const ALL: &[DiagnosticName] = &[
+        DiagnosticName::Ping,
+        DiagnosticName::Traceroute,
+        DiagnosticName::Lookup,
+        DiagnosticName::Neighbours,
+    ];
 
     /// Stable word.
     pub fn as_str(self) -> &'static str {
         match self {
             DiagnosticName::Ping => "ping",
             DiagnosticName::Traceroute => "traceroute",
+            DiagnosticName::Lookup => "lookup",
+            DiagnosticName::Neighbours => "neighbours",
         }
     }
 
@@ -34,6 +45,8 @@ impl DiagnosticName {
         match self {
             DiagnosticName::Ping => CapabilityName::Ping,
             DiagnosticName::Traceroute => CapabilityName::Traceroute,
+            DiagnosticName::Lookup => CapabilityName::DnsLookup,
+            DiagnosticName::Neighbours => CapabilityName::WifiScan,
         }
     }
 
@@ -42,6 +55,8 @@ impl DiagnosticName {
         match self {
             DiagnosticName::Ping => (&["host"], &["interface", "repetitions", "timeout", "size"]),
             DiagnosticName::Traceroute => (&["host"], &["interface", "repetitions", "timeout", "hops"]),
+            DiagnosticName::Lookup => (&["name"], &["interface", "server", "repetitions", "timeout"]),
+            DiagnosticName::Neighbours => (&[], &[]),
         }
     }
 
@@ -50,6 +65,8 @@ impl DiagnosticName {
         match self {
             DiagnosticName::Ping => &["received", "lost", "least", "average", "most"],
             DiagnosticName::Traceroute => &["time"],
+            DiagnosticName::Lookup => &["successes"],
+            DiagnosticName::Neighbours => &[],
         }
     }
 
@@ -58,6 +75,10 @@ impl DiagnosticName {
         match self {
             DiagnosticName::Ping => &[],
             DiagnosticName::Traceroute => &["name", "address", "times", "error"],
+            DiagnosticName::Lookup => &["status", "name", "addresses", "server", "time"],
+            DiagnosticName::Neighbours => {
+                &["ssid", "bssid", "channel", "signal", "band", "width", "security", "standards"]
+            }
         }
     }
 }
@@ -80,6 +101,7 @@ pub struct Diagnostic {
     #[serde(default = "state")]
     pub state: String,
     /// What may be written, by word.
+    #[serde(default)]
     pub inputs: BTreeMap<String, LeafNames>,
     /// What is read once, by word.
     #[serde(default)]

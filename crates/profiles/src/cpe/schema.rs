@@ -3,6 +3,7 @@
 use super::{
     capability::{Capability, CapabilityName, Confidence},
     diagnostic::{Diagnostic, DiagnosticName},
+    hosts::HostTable,
     variable::Variable,
     wan::Wan,
 };
@@ -67,6 +68,9 @@ pub struct CpeProfile {
     /// Tests that it runs by itself; where, their capabilities say.
     #[serde(default)]
     pub diagnostics: BTreeMap<DiagnosticName, Diagnostic>,
+    /// Tables of what is connected to it.
+    #[serde(default)]
+    pub hosts: Vec<HostTable>,
     /// Path patterns no reference export proves, with the reason. A `*` at the end stands for the rest.
     #[serde(default)]
     pub unproved: BTreeMap<String, String>,

@@ -9,7 +9,7 @@ use provisioning::{
 
 pub(crate) const PING: &str = "InternetGatewayDevice.IPPingDiagnostics.";
 
-fn active(csv: &str, test: TestRun) -> Shell {
+pub(crate) fn active(csv: &str, test: TestRun) -> Shell {
     let quirks = Quirks { test, ..Quirks::default() };
     let mut shell = Shell::new(Cpe::new(csv, quirks), Some(intents(None)));
     shell.run_until(State::Active, 3600);
@@ -44,7 +44,7 @@ pub(crate) fn ping(shell: &mut Shell, host: &str) -> String {
     give(shell, Diagnosis::Ping { host: host.into(), count: 4, timeout_ms: 2000, size: 56 })
 }
 
-fn give(shell: &mut Shell, what: Diagnosis) -> String {
+pub(crate) fn give(shell: &mut Shell, what: Diagnosis) -> String {
     let key = format!("lk-o-{}", shell.context.orders.len());
     shell.context.orders.push(Order { key: key.clone(), what: OrderKind::Diagnose(what) });
     let expires_at = shell.now.plus_s(86_400);

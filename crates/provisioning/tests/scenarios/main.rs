@@ -3,6 +3,7 @@
 
 mod changes;
 mod diagnoses;
+mod diagnoses_more;
 mod diagnoses_read;
 mod gates;
 mod intervals;

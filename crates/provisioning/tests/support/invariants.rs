@@ -128,10 +128,10 @@ impl Invariants {
             let linked = next.link.as_ref().and_then(provisioning::Link::service);
             for order in next.orders.iter().filter(|order| order.sent_at.is_some()) {
                 let given = self.ordered_for.get(&order.key).copied().flatten();
-                let reads = context.orders.iter().any(|content| {
-                    content.key == order.key
-                        && matches!(content.what, provisioning::OrderKind::Refresh { .. })
-                });
+                let reads = context
+                    .orders
+                    .iter()
+                    .any(|content| content.key == order.key && content.what.only_reads());
                 assert!(
                     given == linked || (given.is_none() && reads),
                     "no_order_runs_under_another_service: {order:?} given under {given:?}, linked to {linked:?}"

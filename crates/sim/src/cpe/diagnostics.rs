@@ -108,18 +108,23 @@ impl Device {
             self.state.tests.iter().filter(|test| due(test)).map(|test| test.object.clone()).collect();
         self.state.tests.retain(|test| !due(test));
         for object in ended {
-            let host = self.tree.value(&format!("{object}Host")).unwrap_or_default().to_owned();
+            let host = self.target(&object);
             let quirk = self.spec.quirks.self_tests;
             // A name under .invalid is never resolved (RFC 6761).
-            let nowhere = host.is_empty() || host.ends_with(".invalid") || quirk == SelfTests::CannotResolve;
+            let nowhere = host.as_deref().is_some_and(|host| {
+                host.is_empty() || host.ends_with(".invalid") || quirk == SelfTests::CannotResolve
+            });
             let state = match quirk {
                 _ if nowhere => "Error_CannotResolveHostName",
                 SelfTests::NoEvent => "Completed",
                 _ => "Complete",
             };
             if !nowhere {
+                let host = host.unwrap_or_default();
                 self.ping(&object);
                 self.trace(&object, &host);
+                self.look_up(&object, &host);
+                self.scan(&object);
             }
             self.tree.write(&format!("{object}{STATE}"), state);
             if quirk != SelfTests::NoEvent {
@@ -161,9 +166,7 @@ impl Device {
         if !self.tree.has(&table) {
             return;
         }
-        for old in self.tree.instances(&table) {
-            self.tree.delete_inside(&format!("{table}{old}."));
-        }
+        self.empty_table(&table);
         if !self.carries(object) {
             return;
         }
@@ -187,6 +190,80 @@ impl Device {
             if let Some(ms) = times.first() {
                 self.tree.write(&format!("{object}ResponseTime"), ms);
             }
+        }
+    }
+
+    /// Whom a test is about; `None` if it is about nobody.
+    fn target(&self, object: &str) -> Option<String> {
+        let value = |leaf: &str| self.tree.value(&format!("{object}{leaf}"));
+        value("Host").or_else(|| value("HostName")).map(str::to_owned)
+    }
+
+    /// A new row of the table, filled.
+    fn tell_row(&mut self, table: &str, values: &[(&str, &str)]) {
+        let Ok(number) = self.tree.add_inside(table, true) else { return };
+        for (leaf, value) in values {
+            self.tree.write(&format!("{table}{number}.{leaf}"), value);
+        }
+    }
+
+    /// The results of the test before go.
+    fn empty_table(&mut self, table: &str) {
+        for old in self.tree.instances(table) {
+            self.tree.delete_inside(&format!("{table}{old}."));
+        }
+    }
+
+    fn look_up(&mut self, object: &str, host: &str) {
+        if !self.tree.has(&format!("{object}HostName")) {
+            return;
+        }
+        let table = format!("{object}Result.");
+        self.empty_table(&table);
+        let times = self.number(object, &["NumberOfRepetitions"]).clamp(1, 10);
+        let server = self.tree.value(&format!("{object}DNSServer")).unwrap_or_default();
+        let server = if server.is_empty() { "100.64.0.53" } else { server }.to_owned();
+        for _ in 0..times {
+            let ms = self.draw(2, 20).to_string();
+            self.tell_row(
+                &table,
+                &[
+                    ("Status", "Success"),
+                    ("AnswerType", "NonAuthoritative"),
+                    ("HostNameReturned", host),
+                    ("IPAddresses", "203.0.113.7"),
+                    ("DNSServerIP", &server),
+                    ("ResponseTime", &ms),
+                ],
+            );
+        }
+        self.tree.write(&format!("{object}SuccessCount"), &times.to_string());
+    }
+
+    fn scan(&mut self, object: &str) {
+        if self.target(object).is_some() {
+            return;
+        }
+        let table = format!("{object}Result.");
+        self.empty_table(&table);
+        for (ssid, bssid, channel, band, signal) in [
+            ("Bakery", "02:00:5E:00:00:11", "6", "2.4GHz", "-71"),
+            ("Neighbours upstairs", "02:00:5E:00:00:12", "36", "5GHz", "-48"),
+            ("", "02:00:5E:00:00:13", "11", "2.4GHz", "-83"),
+        ] {
+            self.tell_row(
+                &table,
+                &[
+                    ("SSID", ssid),
+                    ("BSSID", bssid),
+                    ("Channel", channel),
+                    ("OperatingFrequencyBand", band),
+                    ("SignalStrength", signal),
+                    ("SecurityModeEnabled", "WPA2"),
+                    ("OperatingChannelBandwidth", "20MHz"),
+                    ("OperatingStandards", "n"),
+                ],
+            );
         }
     }
 

@@ -17,7 +17,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use provisioning::{Findings, Hop, never_ordered};
+use provisioning::{Diagnosis, Findings, Hop, Host, NameAnswer, Neighbour, never_ordered};
 use store::{read::ParameterBranch, rows::DeviceOrder};
 use types::{CpeId, DeviceOrderId, Secret};
 
@@ -50,6 +50,14 @@ struct OrderLine {
     hops: Vec<Hop>,
     /// How long they took could not be read, of some at least.
     times_unread: bool,
+    /// Names (of networks, of hosts) could not be read, of some at least.
+    names_unread: bool,
+    /// What name servers answered.
+    answers: Vec<NameAnswer>,
+    /// Networks that were heard.
+    networks: Vec<Neighbour>,
+    /// What is connected.
+    hosts: Vec<Host>,
 }
 
 #[derive(Template)]
@@ -95,14 +103,31 @@ fn word(state: &str) -> Word {
 }
 
 fn line(row: DeviceOrder) -> OrderLine {
-    let (hops, unread) = match serde_json::from_value(row.findings) {
-        Ok(Some(Findings::Traceroute { hops, unread, .. })) => (hops, unread),
-        _ => Default::default(),
-    };
-    let test = profiles::cpe::DiagnosticName::ALL.iter().any(|name| name.as_str() == row.kind);
+    let (mut hops, mut answers, mut networks, mut hosts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut times_unread, mut names_unread) = (false, false);
+    let missing = |unread: &[String], word: &str| unread.iter().any(|one| one == word);
+    match serde_json::from_value(row.findings) {
+        Ok(Some(Findings::Traceroute { hops: found, unread, .. })) => {
+            (hops, times_unread) = (found, missing(&unread, "times"));
+        }
+        Ok(Some(Findings::Lookup { answers: found, .. })) => answers = found,
+        Ok(Some(Findings::Neighbours { networks: found, unread, .. })) => {
+            (networks, names_unread) = (found, missing(&unread, "ssid"));
+        }
+        Ok(Some(Findings::Hosts { hosts: found, unread, .. })) => {
+            (hosts, names_unread) = (found, missing(&unread, "name"));
+        }
+        // The rest is told in the sentence.
+        Ok(_) | Err(_) => {}
+    }
+    let test = Diagnosis::is_word(&row.kind);
     OrderLine {
         hops,
-        times_unread: unread.iter().any(|word| word == "times"),
+        times_unread,
+        names_unread,
+        answers,
+        networks,
+        hosts,
         id: row.id.0,
         word: word(&row.state),
         waits: row.state == "waiting" || (test && row.state == "sent"),
@@ -207,6 +232,9 @@ pub(crate) async fn test(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>, 
     let host = form.val("host").to_owned();
     let what = match form.val("test") {
         "traceroute" => DiagnosisRequest::Traceroute { host, hops: None, tries: None, timeout_ms: None },
+        "lookup" => DiagnosisRequest::Lookup { host, server: None, count: None, timeout_ms: None },
+        "neighbours" => DiagnosisRequest::Neighbours,
+        "hosts" => DiagnosisRequest::Hosts,
         _ => DiagnosisRequest::Ping { host, count: None, timeout_ms: None, size: None },
     };
     give(&ctx, &who, id, &place(id, ""), DeviceOrderRequest::Diagnose(what)).await

@@ -197,3 +197,62 @@ async fn a_test_is_ordered_from_the_page_and_its_hops_are_shown() {
     assert!(shown.contains("no answer") && shown.contains("ICMP 3"), "{shown}");
     assert!(shown.contains("/care/cancel"), "what goes on can be given up");
 }
+
+#[tokio::test]
+async fn what_was_found_is_shown_in_tables() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let cpe = device(&bed).await;
+    let test = format!("/cpes/{cpe}/care/test");
+    for (word, findings, shown) in [
+        (
+            "hosts",
+            serde_json::json!({ "test": "hosts", "cut": false, "hosts": [
+                { "mac": "02:00:5E:00:01:02", "ip": "192.168.1.3", "name": "<i>phone", "interface": "802.11", "active": true,
+                  "wifi": true, "band": "5GHz", "signal_dbm": -54, "down_kbps": 144_400, "up_kbps": null },
+            ] }),
+            ["&#60;i&#62;phone", "Wi-Fi 5GHz", "-54 dBm", "144 Mbit/s"],
+        ),
+        (
+            "neighbours",
+            serde_json::json!({ "test": "neighbours", "cut": false, "doubtful": false, "networks": [
+                { "ssid": "Bakery", "bssid": "02:00:5E:00:00:11", "channel": 6, "band": "2.4GHz", "signal_dbm": -71,
+                  "width": "20MHz", "security": "WPA2", "standards": "n" },
+            ] }),
+            ["Bakery", "2.4GHz", "-71 dBm", "WPA2"],
+        ),
+        (
+            "lookup",
+            serde_json::json!({ "test": "lookup", "host": "a.example", "successes": 1, "doubtful": false, "cut": false, "interface": null,
+              "not_taken": [], "answers": [
+                { "status": "Success", "name": "a.example", "addresses": ["203.0.113.7"], "server": "100.64.0.53", "time_ms": 12 },
+            ] }),
+            ["203.0.113.7", "100.64.0.53", "12 ms", "Success"],
+        ),
+    ] {
+        admin.post(&bed, &test, &[("test", word), ("host", "a.example")]).await;
+        let order = bed.app.device_orders(cpe, 1).await.expect("readable").pop().expect("ordered");
+        assert_eq!(order.kind, word);
+        let news = store::orders::News {
+            key: order.key.clone(),
+            state: "done".into(),
+            text: "Success".into(),
+            findings: Some(findings),
+            ended_at: Some(NOW),
+            ..Default::default()
+        };
+        bed.app
+            .store()
+            .write::<_, _, StoreError>(move |tx| {
+                let news = news.clone();
+                Box::pin(async move { store::orders::note(tx, &news).await })
+            })
+            .await
+            .expect("written");
+        let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;
+        let orders = between(&page, "id=\"orders\"", "</section>");
+        for one in shown {
+            assert!(orders.contains(one), "{one} is not in {orders}");
+        }
+    }
+}

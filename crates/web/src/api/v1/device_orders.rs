@@ -26,7 +26,7 @@ const LISTED: u64 = 100;
 pub(super) struct DeviceOrder {
     id: i64,
     cpe_id: i64,
-    /// `refresh`, `set`, `reboot`, `factory_reset`, `ping` or `traceroute`.
+    /// `refresh`, `set`, `reboot`, `factory_reset`, or a test: `ping`, `traceroute`, `lookup`, `download`, `upload`, `neighbours`, `hosts`.
     kind: String,
     /// What, in a few words.
     summary: String,
