@@ -36,8 +36,8 @@ pub use core::{App, AppParts};
 pub use cpe::{
     Awaited, Called, DeviceOrderRequest, DiagnosisRequest, EXPIRES_S, EXPIRY_S, HELD_BECAUSE, LONGEST_H,
     LOOKUP_COUNT, MOST_BYTES, MOST_OPEN_TESTS, MOST_SESSIONS, MOST_VALUES, OrderTaken, PING_BYTES,
-    PING_COUNT, ParameterChange, Refusals, Refused, TEST_EXPIRES_S, TEST_EXPIRY_S, TEST_TIMEOUT_MS,
-    TRACE_HOPS, TRACE_TRIES, recording_runs,
+    PING_COUNT, ParameterChange, Reach, ReachEvidence, ReachStep, ReachVerdict, Refusals, Refused,
+    TEST_EXPIRES_S, TEST_EXPIRY_S, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES, Verdict, recording_runs,
 };
 pub use crm::{
     AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,

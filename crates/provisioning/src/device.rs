@@ -394,6 +394,9 @@ pub struct NotKept {
 pub struct ConnectionFacts {
     /// ConnectionRequestURL as last told.
     pub url: Option<String>,
+    /// That one is told since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_since: Option<UtcMs>,
     /// Source address of the last Inform.
     pub peer: Option<String>,
     /// One is under way since.

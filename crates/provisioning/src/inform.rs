@@ -43,8 +43,10 @@ impl Work<'_> {
         connection.peer = Some(peer.to_owned());
         if let Some(url) =
             inform.parameter("ManagementServer.ConnectionRequestURL").filter(|url| !url.is_empty())
+            && connection.url.as_deref() != Some(url)
         {
             connection.url = Some(url.to_owned());
+            connection.url_since = Some(now);
         }
         let called = inform.has_event("6 CONNECTION REQUEST");
         self.session().called = called;

@@ -18,6 +18,7 @@ mod once_secrets;
 mod pages;
 mod picker;
 mod policy;
+mod reach;
 mod recordings;
 mod rights;
 mod search;

@@ -35,6 +35,7 @@ export const PAGES = [
   { route: "/cpes/{id}", name: "cpe", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, picture: true },
   { route: "/cpes/{id}/sessions", name: "cpe-sessions", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/sessions" },
   { route: "/cpes/{id}/calls", name: "cpe-calls", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/calls" },
+  { route: "/cpes/{id}/reach", name: "cpe-reach", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/reach" },
   { route: "/cpes/{id}/care", name: "cpe-care", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/care" },
   { route: "/cpes/{id}/recordings", name: "cpe-recordings", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/recordings" },
   { route: "/cpes/{id}/timeline", name: "cpe-timeline", from: "/cpes?state=ACTIVE", link: /^\/cpes\/\d+$/, then: "/timeline" },

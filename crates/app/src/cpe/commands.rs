@@ -156,7 +156,7 @@ impl App {
         self.operate(actor, cpe, "cpe.choose_wan", event, "").await
     }
 
-    async fn operate(
+    pub(super) async fn operate(
         &self,
         actor: &Actor,
         cpe: CpeId,
@@ -195,6 +195,9 @@ impl App {
                 Event::HoldSet { .. } => format!("{HELD_BECAUSE}{why}"),
                 Event::HoldCleared { .. } => "Hold lifted.".to_owned(),
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
+                Event::CallRequested { .. } if action == "cpe.check_reach" => {
+                    "Check asked for whether it can be reached.".to_owned()
+                }
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),
                 Event::ClockGateOverridden { .. } => "Allowed to pass without a clock.".to_owned(),
                 Event::ClockGateRestored { .. } => {

@@ -1,7 +1,7 @@
 //! Connection requests: the machine decides that one is wanted, this carries it out once and reports what came of it.
 
 use crate::{
-    App, AppError,
+    App, AppError, Change,
     oms::AddressWord,
     ports::{CallSeen, ConnectionRequestTarget, TcpSeen, Unanswered},
 };
@@ -95,6 +95,8 @@ impl App {
         if awaited {
             self.feed(cpe, Event::ConnectionRequestFinished(outcome)).await?;
         }
+        // Where its machine had nothing to say to that, there is a call more to be shown all the same.
+        self.bus().say(Change::Cpe(cpe));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod lessons;
 mod live;
 mod lost;
 mod orders;
+mod reach;
 mod reconsider;
 mod recorder;
 mod refused;
@@ -30,6 +31,7 @@ pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,
     ParameterChange, TEST_EXPIRES_S, TEST_EXPIRY_S,
 };
+pub use reach::{Reach, ReachEvidence, ReachStep, ReachVerdict, Verdict};
 pub(crate) use recorder::Recordings;
 pub use recorder::{LONGEST_H, MOST_SESSIONS, runs as recording_runs};
 pub(crate) use refused::RefusedLately;

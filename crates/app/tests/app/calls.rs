@@ -4,12 +4,12 @@ use crate::{
     shell::{callable, machine},
     support::{
         bed::Bed,
-        cpe::INSIDE,
+        cpe::{INSIDE, pass},
         eventually,
-        world::{self, Calls, admin, cpe_row, told},
+        world::{self, Calls, admin, cpe_row, person, told},
     },
 };
-use app::{App, ports::ConnectionRequestOutcome};
+use app::{Actor, App, AppError, Reach, Role, Verdict, ports::ConnectionRequestOutcome};
 use std::net::IpAddr;
 use types::CpeId;
 
@@ -118,7 +118,93 @@ async fn among_all_nodes_a_device_gets_one_call_at_a_time(bed: &Bed) {
     assert_eq!(third.made().len(), 1);
 }
 
+/// The verdicts from the URL to the Inform.
+fn verdicts(reach: &Reach) -> Vec<Verdict> {
+    reach.steps.iter().map(|step| step.verdict).collect()
+}
+
+/// On the heap: each of these is a large future, and the test below makes many of them.
+async fn check(app: &App, by: &Actor, id: CpeId) -> Result<Reach, AppError> {
+    Box::pin(app.check_reach(by, id)).await
+}
+
+async fn work(app: &App) {
+    Box::pin(app.work_once()).await.expect("work");
+}
+
+async fn a_check_is_one_call_at_most_and_says_what_came_of_it(bed: &Bed) {
+    use Verdict::{Bad, Good, NotKnown, NotTried};
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = Box::pin(callable(bed, &app, &calls)).await;
+    bed.advance_s(31);
+    work(&app).await;
+    let before = calls.made().len();
+
+    // Looking calls nobody, and who may only look does not check.
+    app.reach(id).await.expect("known");
+    let refused = check(&app, &person("vera", Role::Viewer), id).await;
+    assert!(matches!(refused, Err(AppError::Forbidden(_))), "{refused:?}");
+    assert!(matches!(app.reach(CpeId(999)).await, Err(AppError::NotFound(_))));
+
+    let asked = check(&app, &admin(), id).await.expect("asked for");
+    assert_eq!(verdicts(&asked), [Good, Good, NotKnown, NotKnown, NotKnown], "{asked:?}");
+    assert!(asked.waits && asked.summary.contains("is being called since"), "{}", asked.summary);
+    assert_eq!(calls.made().len(), before, "its machine wants the call, and a worker makes it");
+    work(&app).await;
+    work(&app).await;
+    assert_eq!(calls.made().len(), before + 1);
+    let took = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&took), [Good, Good, Good, Good, NotKnown], "{took:?}");
+    assert!(took.waits && took.steps[4].text.contains("its Inform is waited for until"), "{took:?}");
+
+    // Again at once: what came of the call before, and no other call.
+    let again = check(&app, &admin(), id).await.expect("asked for");
+    work(&app).await;
+    assert_eq!((calls.made().len(), verdicts(&again)), (before + 1, verdicts(&took)));
+    assert!(again.not_again_before.is_some_and(|until| until > app.now()), "{again:?}");
+
+    // It comes.
+    let mut answered = before;
+    for _ in 0..10 {
+        Box::pin(pass(bed, &app, &calls, &mut answered, &mut cpe)).await;
+    }
+    let came = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&came), [Good; 5], "{came:?}");
+    assert!(came.summary.starts_with("The device can be reached"), "{}", came.summary);
+    let made = calls.made().len();
+
+    // It refuses: said, waited for, and nothing gets worse.
+    for (outcome, want) in [
+        (ConnectionRequestOutcome::Unreachable, [Good, Good, Bad, NotTried, NotTried]),
+        (ConnectionRequestOutcome::Unauthorized, [Good, Good, Good, Bad, NotTried]),
+        (ConnectionRequestOutcome::Http(503), [Good, Good, Good, NotKnown, NotTried]),
+    ] {
+        calls.answer(outcome);
+        bed.advance_s(31);
+        work(&app).await;
+        let made = calls.made().len();
+        check(&app, &admin(), id).await.expect("asked for");
+        for _ in 0..3 {
+            work(&app).await;
+        }
+        let reach = app.reach(id).await.expect("known");
+        assert_eq!(verdicts(&reach)[..4], want[..4], "{outcome:?}: {reach:?}");
+        assert_ne!(verdicts(&reach)[4], Good, "{outcome:?}: that Inform came of another call");
+        assert_eq!(calls.made().len(), made + 1, "{outcome:?}: never repeated");
+        assert_eq!(cpe_row(&app, id).await.state, "ACTIVE", "{outcome:?}");
+        let row = store::cpes::connection_requests(app.store(), id, 1).await.expect("readable").pop();
+        let row = row.expect("it counts like any call");
+        assert_eq!(row.outcome, outcome.as_str());
+        assert!(row.seen["began_at"].is_number(), "{}", row.seen);
+    }
+    assert_eq!(calls.made().len(), made + 3);
+    let audited = "SELECT COUNT(*) FROM audit_log WHERE action = 'cpe.check_reach'";
+    assert_eq!(bed.number(audited).await, 5);
+}
+
 on_both!(
+    a_check_is_one_call_at_most_and_says_what_came_of_it,
     among_all_nodes_a_device_gets_one_call_at_a_time,
     a_device_is_called_where_it_speaks_from_and_where_its_olt_has_it,
     a_url_of_somebody_else_is_told_with_both_addresses,

@@ -16,6 +16,7 @@ pub(crate) mod onu_change;
 pub(crate) mod onus;
 pub(crate) mod overview;
 pub(crate) mod picker;
+pub(crate) mod reach;
 pub(crate) mod recordings;
 pub(crate) mod search;
 mod secrets;

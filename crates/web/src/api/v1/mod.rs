@@ -21,6 +21,7 @@ mod onus;
 mod output;
 mod overview;
 mod plans;
+mod reach;
 mod recordings;
 mod services;
 mod settings;
@@ -178,6 +179,8 @@ fn table() -> Table {
         .order(OperateCpe, routes!(cpes::release_hold))
         .order(OperateCpe, routes!(cpes::retry_cpe))
         .order(OperateCpe, routes!(cpes::call_cpe))
+        .read(routes!(reach::get_reach))
+        .order(OperateCpe, routes!(reach::check_reach))
         .order(OperateCpe, routes!(cpes::choose_wan))
         .order(OperateCpe, routes!(cpes::claim_cpe))
         .order(OperateCpe, routes!(cpes::release_cpe))

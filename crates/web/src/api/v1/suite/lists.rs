@@ -218,3 +218,32 @@ async fn a_cpe_is_recorded_on_order_and_the_file_taken() {
     assert_eq!(bed.get(&place).await.json()["items"].as_array().map(Vec::len), Some(1));
     bed.get("/api/v1/recordings/9/file").await.problem(StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn why_a_cpe_cannot_be_reached_is_told_step_by_step_and_checked_on_order() {
+    let bed = Bed::new().await;
+    let cpe = rows::Cpe {
+        serial_number: "485754437D4733C3".into(),
+        state: "DISCOVERED".into(),
+        ..Default::default()
+    };
+    let cpe =
+        bed.app.store().write(|tx| Box::pin(async move { tx.insert(&cpe).await })).await.expect("a CPE");
+    let place = format!("/api/v1/cpes/{cpe}/reach");
+    bed.get("/api/v1/cpes/99/reach").await.problem(StatusCode::NOT_FOUND);
+    bed.post("/api/v1/cpes/99/reach", json!({})).await.problem(StatusCode::NOT_FOUND);
+    let known = bed.get(&place).await.json();
+    let steps = known["steps"].as_array().expect("steps");
+    let told: Vec<(&str, &str)> = steps
+        .iter()
+        .map(|step| (step["step"].as_str().unwrap_or_default(), step["verdict"].as_str().unwrap_or_default()))
+        .collect();
+    let none = "not_tried";
+    assert_eq!(told, [("url", "bad"), ("subnet", none), ("tcp", none), ("auth", none), ("inform", none)]);
+    assert_eq!(known["summary"], "The device has told no ConnectionRequestURL.");
+    assert!(steps[0]["next"].as_str().is_some_and(|next| next.contains("never informed")), "{known}");
+    assert_eq!((&known["waits"], &known["called_at"]), (&json!(false), &json!(null)));
+    let checked = bed.post(&place, json!({})).await;
+    assert_eq!(checked.status, StatusCode::ACCEPTED);
+    assert_eq!(checked.json()["steps"], known["steps"], "nobody can be called, so nothing else is known");
+}
