@@ -124,9 +124,11 @@ impl<'a> Work<'a> {
 
     /// The timer that ends what nobody came for.
     pub(crate) fn watch_orders(&mut self) {
-        // A device that may not be called yet for what it should have finished is called as soon as it may.
-        let uncalled =
-            |order: &OpenOrder| !order.called && order.running.as_ref().is_some_and(|test| test.called_back);
+        // A device that may not be called yet, because it was called just now, is called as soon as it may.
+        let uncalled = |order: &OpenOrder| {
+            let waits = order.running.as_ref().map_or(order.sent_at.is_none(), |test| test.called_back);
+            !order.called && waits
+        };
         let gap = self.gap_until().filter(|_| self.device.orders.iter().any(uncalled));
         match self.device.orders.iter().map(OpenOrder::due_at).chain(gap).min() {
             Some(at) => {
@@ -333,6 +335,10 @@ impl<'a> Work<'a> {
             }
         }
         self.call_for_orders();
+        // What waits and was not called for, for it was too soon, is not forgotten.
+        if !self.device.orders.is_empty() && self.gap_until().is_some() {
+            self.watch_orders();
+        }
     }
 
     // ---- in a session ----------------------------------------------------------------------------------------

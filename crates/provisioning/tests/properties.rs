@@ -200,6 +200,7 @@ fn quirks() -> impl Strategy<Value = Quirks> {
                 (false, _) => TestRun::Told,
             },
             tests_later: line.1 && line.4,
+            applies_later: false,
             odd_names: Vec::new(),
             unreadable: Vec::new(),
             unconfigured_is_deaf: line.4,

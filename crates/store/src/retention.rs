@@ -16,6 +16,8 @@ pub struct Bounds {
     pub connection_requests_per_cpe: i64,
     /// Device orders per CPE; more than may be open.
     pub orders_per_cpe: i64,
+    /// Orders of one CPE up to which those stay that were not carried out and nobody has taken note of.
+    pub standing_orders_per_cpe: i64,
     /// Lines of history per CPE.
     pub timeline_per_cpe: i64,
     /// Parameters per CPE; the longest unread go first.
@@ -41,6 +43,7 @@ impl Default for Bounds {
             faults_per_cpe: 100,
             connection_requests_per_cpe: 50,
             orders_per_cpe: 100,
+            standing_orders_per_cpe: 1000,
             timeline_per_cpe: 500,
             parameters_per_cpe: 20_000,
             timeline: 400 * DAY,
@@ -62,8 +65,13 @@ pub async fn trim_cpe(tx: &Tx, cpe: CpeId, bounds: &Bounds) -> Result<u64, Store
         ("cpe_sessions", bounds.sessions_per_cpe, ""),
         ("cpe_faults", bounds.faults_per_cpe, ""),
         ("connection_requests", bounds.connection_requests_per_cpe, ""),
-        // One that is open stays, however old it is.
-        ("device_orders", bounds.orders_per_cpe, "AND ended_at IS NOT NULL"),
+        // One that is open stays, however old it is; one that was not carried out and nobody has taken note of stays long.
+        (
+            "device_orders",
+            bounds.orders_per_cpe,
+            "AND ended_at IS NOT NULL AND (dismissed_at IS NOT NULL OR state NOT IN ('failed', 'expired'))",
+        ),
+        ("device_orders", bounds.standing_orders_per_cpe, "AND ended_at IS NOT NULL"),
         ("timeline", bounds.timeline_per_cpe, ""),
     ] {
         let sql = format!(

@@ -5,7 +5,7 @@ use crate::{
     Actor, App, AppError, Change, DeviceOrderRequest, DiagnosisRequest, OrderTaken, ParameterChange,
     Permission,
 };
-use provisioning::{ConnectionRequestOutcome as Outcome, Diagnosis, OrderState, ValueKind};
+use provisioning::{ConnectionRequestOutcome as Outcome, Diagnosis, OrderState, State, ValueKind};
 use std::time::Duration;
 use store::{StoreError, orders, rows};
 use tokio::{
@@ -16,6 +16,9 @@ use types::{CpeId, DeviceOrderId, Secret, UtcMs};
 
 /// What is waited for is looked at again that often even if nobody says that it changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+const REFUSED: &str = "The device refused our credentials (401) when it was called, and is not called before they were written \
+                       anew; it speaks at its next Inform.";
 
 /// What came of a call that somebody wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +34,9 @@ pub enum Called {
 pub struct Awaited {
     /// The order.
     pub order: rows::DeviceOrder,
-    /// Why the device did not come when it was called for it, as a sentence.
-    pub not_called: Option<String>,
+    /// Why it is not over, as a sentence, where more is known than that no session came: what the device was told, or why
+    /// it did not come or is not called.
+    pub why: Option<String>,
 }
 
 impl App {
@@ -58,7 +62,9 @@ impl App {
         if device.connection.outstanding_since.is_none() && !self.was_called(cpe, last).await? {
             let gap = self.policy().provisioning.connection_request_gap_s;
             let lately = device.connection.last_at.is_some_and(|at| at.plus_s(gap) > self.now());
-            return Ok(Called::Not(if lately {
+            return Ok(Called::Not(if device.connection.unauthorized_since.is_some() {
+                REFUSED.to_owned()
+            } else if lately {
                 format!(
                     "The device was called less than {gap} s ago and is not called again so soon; it speaks at its next \
                      Inform at the latest."
@@ -104,8 +110,8 @@ impl App {
         Ok(calls.iter().any(|call| call.id > after))
     }
 
-    /// Waits until an order is begun, and then until it is over; sooner, when the device was called for it and did not
-    /// come.
+    /// Waits until a session is open or an order is begun, and then until it is over; sooner, when the device was called
+    /// for it and did not come, or is not called for it in time.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
@@ -117,23 +123,71 @@ impl App {
     ) -> Result<Awaited, AppError> {
         let mut changes = self.bus().subscribe();
         let mut until = Instant::now() + begun_within;
+        let last = until + over_within;
         let mut begun = false;
         loop {
             let order = self.device_order(id).await?;
             if order.ended_at.is_some() {
-                return Ok(Awaited { order, not_called: None });
+                return Ok(Awaited { order, why: None });
             }
-            if !begun && order.sent_at.is_some() {
-                begun = true;
-                until = Instant::now() + over_within;
+            let (told, speaks) = (order.sent_at.is_some(), self.speaks(order.cpe_id).await?);
+            if !begun && (told || speaks) {
+                (begun, until) = (true, Instant::now() + over_within);
+            } else if begun && !told && !speaks {
+                // A session that came and went without it: another one is waited for.
+                (begun, until) = (false, last.min(Instant::now() + begun_within));
             }
-            let failed = if begun { None } else { self.failed_call(order.cpe_id, order.created_at).await? };
+            if begun {
+                if !changed(&mut changes, order.cpe_id, until).await {
+                    return Ok(Awaited { why: told.then(|| order.text.clone()), order });
+                }
+                continue;
+            }
+            let failed = self.failed_call(order.cpe_id, order.created_at).await?;
             // A device that answers is there: most say 503 while a session of their own is not quite over, and come soon.
             let answered = failed.as_ref().is_some_and(|call| call.outcome == Outcome::Http(503).as_str());
-            if failed.is_some() && !answered || !changed(&mut changes, order.cpe_id, until).await {
-                return Ok(Awaited { order, not_called: failed.map(|call| call.detail) });
+            let why = match failed {
+                Some(call) => Some(call.detail),
+                None => self.not_called_by(&order, until).await?,
+            };
+            if why.is_some() && !answered || !changed(&mut changes, order.cpe_id, until).await {
+                return Ok(Awaited { order, why });
             }
         }
+    }
+
+    /// Why the device is not called for an order until then, as a sentence; `None` if it is, or that is not known.
+    async fn not_called_by(
+        &self,
+        order: &rows::DeviceOrder,
+        until: Instant,
+    ) -> Result<Option<String>, AppError> {
+        let device = self.load(order.cpe_id).await?.device;
+        let uncalled = device.orders.iter().any(|open| open.key == order.key && !open.called);
+        let call = &device.connection;
+        if !uncalled || call.outstanding_since.is_some() {
+            return Ok(None);
+        }
+        if call.unauthorized_since.is_some() {
+            return Ok(Some(REFUSED.to_owned()));
+        }
+        let gap = self.policy().provisioning.connection_request_gap_s;
+        let Some(at) = call.last_at.map(|at| at.plus_s(gap)).filter(|at| *at > self.now()) else {
+            return Ok(None);
+        };
+        let left = at.since(self.now());
+        if device.state() == State::WaitingInform {
+            return Ok(Some(format!(
+                "The device was called less than {gap} s ago for what it still has to be told, and is not called again; it \
+                 is told this at its next Inform."
+            )));
+        }
+        Ok((Instant::now() + left > until).then(|| {
+            let left = left.as_secs().max(1);
+            format!(
+                "The device was called less than {gap} s ago. It is called for this once more in {left} s."
+            )
+        }))
     }
 
     /// The latest call since then, if the device did not say yes to it.
@@ -161,13 +215,7 @@ impl App {
 
     async fn note_dismissed(&self, actor: &Actor, order: rows::DeviceOrder) -> Result<bool, AppError> {
         let id = order.id;
-        let audit = self.audit_row(
-            actor,
-            "cpe.dismiss_order",
-            &format!("cpe:{}", order.cpe_id),
-            None,
-            Some(order.shown),
-        );
+        let audit = self.dismissal(actor, &order);
         let at = self.now();
         let stood = self.store().write::<_, _, StoreError>(move |tx| {
             let audit = audit.clone();
@@ -187,8 +235,8 @@ impl App {
     /// Orders once more what was not carried out, and takes note of that. What it was is checked again as it was then.
     ///
     /// # Errors
-    /// As [`App::order_device`]; [`AppError::Conflict`] for what did not fail, for a restart, which is told once, and for
-    /// what held a secret, which is not kept.
+    /// As [`App::order_device`]; [`AppError::Conflict`] for what did not fail or was repeated already, for a restart, which
+    /// is told once, for what held a secret, which is not kept, and where the device belongs to another service now.
     pub async fn repeat_order(&self, actor: &Actor, id: DeviceOrderId) -> Result<OrderTaken, AppError> {
         let order = self.device_order(id).await?;
         if !matches!(OrderState::parse(&order.state), Some(OrderState::Failed | OrderState::Expired)) {
@@ -197,9 +245,13 @@ impl App {
                 order.state
             )));
         }
-        let taken = self.order_device(actor, order.cpe_id, repeated(&order)?, None).await?;
-        self.note_dismissed(actor, order).await?;
-        Ok(taken)
+        Box::pin(self.order_again(actor, order.cpe_id, repeated(&order)?, None, Some(&order))).await
+    }
+
+    /// The line in the audit log that somebody took note of this.
+    pub(super) fn dismissal(&self, actor: &Actor, order: &rows::DeviceOrder) -> rows::AuditEntry {
+        let cpe = format!("cpe:{}", order.cpe_id);
+        self.audit_row(actor, "cpe.dismiss_order", &cpe, None, Some(order.shown.clone()))
     }
 }
 

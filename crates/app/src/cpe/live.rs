@@ -166,7 +166,7 @@ struct Write {
     /// The timer whose step this is: it must still be due, or another node was quicker.
     fired: Option<String>,
     audit: Option<rows::AuditEntry>,
-    order: Option<(rows::DeviceOrder, Secret)>,
+    order: Option<Box<super::orders::NewOrder>>,
     now: UtcMs,
 }
 
@@ -184,7 +184,7 @@ pub(crate) struct Recorded {
     pub(crate) entry: rows::TimelineEntry,
     pub(crate) audit: rows::AuditEntry,
     /// A new device order with its content, if it is one.
-    pub(crate) order: Option<(rows::DeviceOrder, Secret)>,
+    pub(crate) order: Option<Box<super::orders::NewOrder>>,
 }
 
 /// What became of a [`Write`].
@@ -799,9 +799,8 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     if !guarded.is_changed() {
         return Ok(Applied::NotAsRead(guarded));
     }
-    if let Some((order, body)) = &write.order {
-        super::orders::room_for(tx, order).await?;
-        store::orders::insert(tx, order, body).await?;
+    if let Some(order) = &write.order {
+        order.insert(tx).await?;
     }
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;

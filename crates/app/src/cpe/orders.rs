@@ -164,6 +164,33 @@ impl Body {
     }
 }
 
+/// An order that is about to be kept.
+#[derive(Clone)]
+pub(crate) struct NewOrder {
+    row: rows::DeviceOrder,
+    body: Secret,
+    /// The one that was not carried out and that this one takes the place of, with the line that says so.
+    repeats: Option<(DeviceOrderId, rows::AuditEntry)>,
+}
+
+impl NewOrder {
+    /// Keeps it if there is room, in the unit of work of its first step. Of several who repeat one order, one does.
+    pub(super) async fn insert(&self, tx: &store::Tx) -> Result<(), AppError> {
+        if let Some((id, audit)) = &self.repeats {
+            if !orders::dismiss(tx, *id, self.row.created_at).await? {
+                return Err(AppError::Conflict(
+                    "This order was ordered once more or taken note of already; nothing was ordered."
+                        .to_owned(),
+                ));
+            }
+            tx.insert(audit).await?;
+        }
+        room_for(tx, &self.row).await?;
+        orders::insert(tx, &self.row, &self.body).await?;
+        Ok(())
+    }
+}
+
 impl App {
     /// Orders something for one CPE. It is carried out in a session after what its service needs: the CPE is asked once
     /// to open one, and else it waits for the next Inform, until it expires (after [`EXPIRES_S`] if nothing is said; a test
@@ -180,6 +207,20 @@ impl App {
         request: DeviceOrderRequest,
         expires_s: Option<u64>,
     ) -> Result<OrderTaken, AppError> {
+        // Boxed, as everything of a step is large.
+        Box::pin(self.order_again(actor, cpe, request, expires_s, None)).await
+    }
+
+    /// The same, in the place of one that was not carried out; that one stands no more. It is done under the service that
+    /// the first was given for, or not at all, and waits as long.
+    pub(super) async fn order_again(
+        &self,
+        actor: &Actor,
+        cpe: CpeId,
+        request: DeviceOrderRequest,
+        expires_s: Option<u64>,
+        repeats: Option<&rows::DeviceOrder>,
+    ) -> Result<OrderTaken, AppError> {
         actor.require(match request {
             DeviceOrderRequest::Refresh { .. } | DeviceOrderRequest::Diagnose(_) => Permission::OperateCpe,
             DeviceOrderRequest::Set { .. } => Permission::ConfigureCpe,
@@ -192,7 +233,10 @@ impl App {
             DeviceOrderRequest::Diagnose(_) => (TEST_EXPIRES_S, TEST_EXPIRY_S),
             _ => (EXPIRES_S, EXPIRY_S),
         };
-        let expires_s = expires_s.unwrap_or(usual);
+        let waited = repeats
+            .map(|order| order.expires_at.since(order.created_at).as_secs())
+            .filter(|s| bounds.contains(s));
+        let expires_s = expires_s.or(waited).unwrap_or(usual);
         if !bounds.contains(&expires_s) {
             let text = format!("must lie between {} and {} seconds.", bounds.start(), bounds.end());
             return Err(AppError::invalid("expires_s", text));
@@ -201,6 +245,16 @@ impl App {
         if store::cpes::is_placeholder(&row) {
             return Err(AppError::Conflict(
                 "This CPE has never spoken to us; nothing can be ordered for it before its first Inform."
+                    .to_owned(),
+            ));
+        }
+        if let Some(order) = repeats
+            && order.service_id != row.service_id
+            && (order.service_id.is_some() || order.kind != "refresh")
+        {
+            return Err(AppError::Conflict(
+                "This order was given while the device belonged to another service, or it is not known for which: it is \
+                 not done to whoever has the device now. Nothing was ordered; order it anew if it is wanted there."
                     .to_owned(),
             ));
         }
@@ -214,6 +268,7 @@ impl App {
         let order = rows::DeviceOrder {
             key: key.clone(),
             cpe_id: cpe,
+            service_id: row.service_id,
             kind: what.as_str().to_owned(),
             summary: summary(&what),
             shown: shown.clone(),
@@ -243,7 +298,11 @@ impl App {
                 ..Default::default()
             },
             audit: self.audit_row(actor, "cpe.order", &format!("cpe:{cpe}"), None, Some(shown)),
-            order: Some((order, Secret::new(body))),
+            order: Some(Box::new(NewOrder {
+                row: order,
+                body: Secret::new(body),
+                repeats: repeats.map(|order| (order.id, self.dismissal(actor, order))),
+            })),
         };
         let given = Event::OrderGiven { key: key.clone(), service_id: row.service_id, expires_at };
         self.feed_recorded(cpe, given, Some(recorded)).await?;
@@ -515,7 +574,7 @@ pub(super) fn for_the_record(news: &OrderNews, told_at: Option<UtcMs>, now: UtcM
 
 /// Whether another order may be open on the device, in the unit of work that writes it. The row of the CPE is written in
 /// it before, so that of two at once the later one sees the earlier.
-pub(super) async fn room_for(tx: &store::Tx, order: &rows::DeviceOrder) -> Result<(), AppError> {
+async fn room_for(tx: &store::Tx, order: &rows::DeviceOrder) -> Result<(), AppError> {
     let open = orders::open_kinds(tx, order.cpe_id).await?;
     if open.len() >= MOST_OPEN_ORDERS {
         return Err(AppError::Conflict(format!(

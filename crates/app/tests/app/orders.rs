@@ -15,6 +15,7 @@ use store::{cpes, rows};
 use types::{CpeId, DeviceOrderId, Secret};
 
 const INFO: &str = "InternetGatewayDevice.DeviceInfo.";
+const NONE_SUCH: &str = "InternetGatewayDevice.DeviceInfo.X_NoneSuch";
 const CODE: &str = "InternetGatewayDevice.DeviceInfo.ProvisioningCode";
 
 fn set(path: &str, value: &str) -> DeviceOrderRequest {
@@ -188,7 +189,75 @@ async fn a_device_without_a_service_is_only_read(bed: &Bed) {
     assert_eq!(app.device_order(read).await.expect("is there").state, "waiting");
 }
 
+/// An order that was not carried out is ordered again once, for as long, and for nobody else than it was given for.
+async fn what_failed_is_repeated_once_and_for_the_same_service_only(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let by = admin();
+    let failed = |expires_s| app.order_device(&by, id, set(NONE_SUCH, "x"), Some(expires_s));
+    let first = failed(600).await.expect("taken").id;
+    let over = until_over(bed, &app, &calls, &mut cpe, first).await;
+    assert_eq!(over.state, "failed", "{over:?}");
+    let other = bed.app("node-2", &calls).await;
+    let (one, two, three) = tokio::join!(
+        app.repeat_order(&by, first),
+        app.repeat_order(&by, first),
+        other.repeat_order(&by, first)
+    );
+    let all = [one, two, three];
+    assert_eq!(all.iter().filter(|taken| taken.is_ok()).count(), 1, "{all:?}");
+    assert!(all.iter().all(|taken| matches!(taken, Ok(_) | Err(AppError::Conflict(_)))), "{all:?}");
+    let again = all.into_iter().find_map(Result::ok).expect("one was taken").id;
+    let kept = app.device_order(again).await.expect("there");
+    assert_eq!(kept.expires_at.since(kept.created_at).as_secs(), 600);
+    assert_eq!(app.device_orders(id, 100).await.expect("readable").len(), 2, "the first and one more");
+    assert!(app.device_order(first).await.expect("kept").dismissed_at.is_some());
+
+    let over = until_over(bed, &app, &calls, &mut cpe, again).await;
+    assert_eq!(over.state, "failed", "{over:?}");
+    // Somebody else has the device since.
+    let stands = app.device_order(again).await.expect("there");
+    assert_eq!(stands.service_id, cpe_row(&app, id).await.service_id);
+    app.release_cpe(&by, id).await.expect("released");
+    let error = app.repeat_order(&by, again).await.expect_err("not for whoever has it now");
+    assert!(matches!(&error, AppError::Conflict(why) if why.contains("another service")), "{error}");
+    assert!(app.device_order(again).await.expect("there").dismissed_at.is_none(), "it stands as it did");
+}
+
+/// Whoever waits is told how far it is when the device was told.
+async fn a_wait_that_is_over_says_what_is_known(bed: &Bed) {
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = callable(bed, &app, &calls).await;
+    bed.advance_s(60);
+    let first = order(&app, id, DeviceOrderRequest::refresh(INFO)).await;
+    until_over(bed, &app, &calls, &mut cpe, first).await;
+    let next = order(&app, id, set(CODE, "fibre-7")).await;
+    let soon = app.order_awaited(next, Duration::ZERO, Duration::ZERO).await.expect("waits");
+    assert_eq!((soon.order.state.as_str(), soon.why), ("waiting", None));
+    // Told, and not over in time: it may be done.
+    let (key, now) = (soon.order.key, app.now());
+    let told = app.store().write::<_, _, store::StoreError>(move |tx| {
+        let news = store::orders::News {
+            key: key.clone(),
+            state: "sent".into(),
+            text: "The device accepted it.".into(),
+            sent_at: Some(now),
+            ..Default::default()
+        };
+        Box::pin(async move { store::orders::note(tx, &news).await })
+    });
+    told.await.expect("noted");
+    let short = Duration::from_millis(10);
+    let over = app.order_awaited(next, short, short).await.expect("waits");
+    assert_eq!((over.order.state.as_str(), over.why.as_deref()), ("sent", Some("The device accepted it.")));
+}
+
 on_both!(
+    a_wait_that_is_over_says_what_is_known,
+    what_failed_is_repeated_once_and_for_the_same_service_only,
     of_two_restarts_at_once_one_is_taken,
     a_device_without_a_service_is_only_read,
     a_subtree_is_read_and_a_parameter_is_set_and_read_back,

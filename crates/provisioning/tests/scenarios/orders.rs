@@ -52,6 +52,52 @@ fn a_refresh_asks_the_device_to_come_once_and_reads_the_subtree() {
     assert_eq!(shell.timers.get(&Timer::OrderExpiry), None);
 }
 
+/// Two orders one after the other: the second is called for too, but not before the gap is over, and once.
+#[test]
+fn an_order_soon_after_a_call_is_called_for_when_that_may_be() {
+    let mut shell = active();
+    let gap = shell.context.policy.connection_request_gap_s;
+    order(&mut shell, OrderKind::refresh(INFO));
+    let called_at = shell.now;
+    shell.run(5);
+    assert!(shell.device.orders.is_empty(), "the first is done");
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    assert!(!shell.connection_wanted, "not so soon again");
+    assert_eq!(shell.timers.get(&Timer::OrderExpiry), Some(&called_at.plus_s(gap)));
+    shell.run(gap + 5);
+    assert_eq!(last(&shell, &key).state, OrderState::Done);
+    assert_eq!(
+        shell.device.connection.last_at,
+        Some(called_at.plus_s(gap)),
+        "at the end of the gap, not later"
+    );
+
+    // One that does not come is called once for it, however long it waits.
+    shell.run(gap);
+    order(&mut shell, OrderKind::refresh(INFO));
+    shell.run(5);
+    shell.cpe.quirks.unreachable = true;
+    order(&mut shell, OrderKind::refresh(INFO));
+    shell.run(gap + 1);
+    let last_at = shell.device.connection.last_at;
+    assert!(shell.device.orders.iter().all(|order| order.called), "{:?}", shell.device.orders);
+    shell.run(4 * gap);
+    assert_eq!(shell.device.connection.last_at, last_at, "and not again");
+}
+
+/// A device that applies a write after the session is called to be read back, when it may be called again.
+#[test]
+fn a_write_that_is_applied_later_is_read_back_without_waiting_for_the_next_inform() {
+    let mut shell = active();
+    shell.cpe.quirks.applies_later = true;
+    let gap = shell.context.policy.connection_request_gap_s;
+    let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
+    shell.run(5);
+    assert_eq!(last(&shell, &key).state, OrderState::Waiting);
+    shell.run(gap + 5);
+    assert_eq!(last(&shell, &key).state, OrderState::Done);
+}
+
 #[test]
 fn no_secret_is_asked_for() {
     let mut shell = active();

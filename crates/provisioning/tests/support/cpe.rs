@@ -76,6 +76,8 @@ pub struct Quirks {
     pub test: TestRun,
     /// A write that requests a test is answered with status 1 and applied when the session is over.
     pub tests_later: bool,
+    /// Every write is.
+    pub applies_later: bool,
     /// Names below these objects are none, or this fault.
     pub odd_names: Vec<(&'static str, Option<u32>)>,
     /// Leaves that it names and does not let be read (9005).
@@ -479,7 +481,8 @@ impl Cpe {
                 parameters: bad,
             });
         }
-        if self.quirks.tests_later && values.iter().any(|(path, ..)| path.ends_with(".DiagnosticsState")) {
+        let test = values.iter().any(|(path, ..)| path.ends_with(".DiagnosticsState"));
+        if self.quirks.applies_later || self.quirks.tests_later && test {
             self.later.extend(values.iter().map(|(path, value, _)| (path.clone(), value.clone())));
             return DeviceReply::Set { status: 1 };
         }

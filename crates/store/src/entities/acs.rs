@@ -255,6 +255,8 @@ table! { versioned "device_orders"
         key: String,
         /// CPE.
         cpe_id: CpeId,
+        /// The service that the CPE belonged to when it was given.
+        service_id: Option<ServiceId>,
         /// `refresh`, `set`, `reboot`, `factory_reset`, or the name of a test (`ping`, `traceroute`).
         kind: String,
         /// What, in a few words.

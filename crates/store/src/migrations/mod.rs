@@ -31,6 +31,7 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0016_order_findings", sql: include_str!("0016_order_findings.sql") }),
         Box::new(Script { name: "0017_call_facts", sql: include_str!("0017_call_facts.sql") }),
         Box::new(Script { name: "0018_firmware_files", sql: include_str!("0018_firmware_files.sql") }),
+        Box::new(Script { name: "0019_order_services", sql: include_str!("0019_order_services.sql") }),
     ]
 }
 

@@ -101,6 +101,7 @@ pub struct StandingOrderRow {
     pub shown: String,
     pub state: String,
     pub text: String,
+    pub warning: String,
     pub fault_code: i64,
     pub fault_text: String,
     pub created_at: i64,
@@ -128,7 +129,7 @@ const DEVICE: &str =
 const FAULT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.reason_code, f.cpe_id, \
      p.oui, p.product_class, p.serial_number";
 
-const ORDER: &str = "SELECT o.id, o.kind, o.shown, o.state, o.text, o.fault_code, o.fault_text, o.created_at, \
+const ORDER: &str = "SELECT o.id, o.kind, o.shown, o.state, o.text, o.warning, o.fault_code, o.fault_text, o.created_at, \
      o.expires_at, o.dismissed_at, o.cpe_id, p.oui, p.product_class, p.serial_number";
 
 fn devices(filter: &DeviceFilter) -> Sql {

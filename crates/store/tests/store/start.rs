@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     "0016_order_findings",
     "0017_call_facts",
     "0018_firmware_files",
+    "0019_order_services",
 ];
 
 /// Everything the schema says about itself, as text.

@@ -121,6 +121,9 @@ fn task(row: &StandingOrderRow) -> Value {
     }
     out.insert("status".into(), row.state.clone().into());
     out.insert("statusText".into(), row.text.clone().into());
+    if !row.warning.is_empty() {
+        out.insert("warning".into(), row.warning.clone().into());
+    }
     if row.fault_code != 0 {
         let fault = json!({ "code": format!("cwmp.{}", row.fault_code), "message": row.fault_text });
         out.insert("fault".into(), fault);
@@ -230,7 +233,17 @@ pub(super) async fn delete(
     }
     let order = DeviceOrderId(row.id);
     if !failed(&row) {
-        nbi.app.cancel_order(&actor, order).await?;
+        let after = nbi.app.cancel_order(&actor, order).await?;
+        if after.state == "failed" {
+            // Whoever deletes it believes that nothing happened; so it stands until that was read.
+            return Err(Refusal::new(
+                StatusCode::CONFLICT,
+                format!(
+                    "{} The task is not gone on with and is kept as failed; delete it once more to take note.",
+                    after.text
+                ),
+            ));
+        }
     }
     nbi.app.dismiss_order(&actor, order).await?;
     Ok(())
@@ -323,8 +336,8 @@ pub(super) async fn create(
     let Ok(_place) = nbi.waiters.try_acquire() else {
         return Ok(answered(StatusCode::ACCEPTED, NOT_PROCESSED, document_of(&nbi, taken.id).await?));
     };
-    let not_called = tokio::select! {
-        awaited = nbi.app.order_awaited(taken.id, wait.begun_within, OVER_WITHIN) => awaited?.not_called,
+    let why = tokio::select! {
+        awaited = nbi.app.order_awaited(taken.id, wait.begun_within, OVER_WITHIN) => awaited?.why,
         () = stopped(stopping.as_mut()) => None,
     };
     // Looked at once more, so that the status and the document say the same.
@@ -332,7 +345,7 @@ pub(super) async fn create(
     let (status, why) = match task["status"].as_str().unwrap_or_default() {
         "done" | "accepted" => (StatusCode::OK, String::new()),
         "failed" | "expired" | "cancelled" => (StatusCode::ACCEPTED, "Task faulted".to_owned()),
-        _ => (StatusCode::ACCEPTED, not_called.unwrap_or_else(|| NOT_PROCESSED.to_owned())),
+        _ => (StatusCode::ACCEPTED, why.unwrap_or_else(|| NOT_PROCESSED.to_owned())),
     };
     Ok(answered(status, &why, task))
 }

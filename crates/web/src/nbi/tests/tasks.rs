@@ -347,6 +347,38 @@ async fn what_failed_stands_until_it_is_tried_again_or_deleted() {
     assert_eq!(nbi.list("tasks", &[]).await.0, 2);
 }
 
+/// A write that left is not made undone by deleting its task, and nobody is told so.
+#[tokio::test]
+async fn what_the_device_may_have_taken_is_deleted_knowingly() {
+    let nbi = Nbi::with_service().await;
+    let code = format!("{INFO}.ProvisioningCode");
+    let asked = json!({ "name": "setParameterValues", "parameterValues": [[code, "fibre-7", "xsd:string"]] });
+    let path = format!("/tasks/{}", id(&nbi.queued(asked).await));
+    let written = nbi.bed.app.store().write::<_, _, StoreError>(|tx| {
+        Box::pin(async move {
+            let mut row: rows::Cpe = tx.require(CpeId(2)).await?;
+            row.machine["orders"][0]["written"] = json!(true);
+            tx.update(&row).await?.or_overtaken("the CPE")
+        })
+    });
+    written.await.expect("written");
+    let refused = nbi.ask(Method::DELETE, &path).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("may have been told and have taken some of it"), "{}", refused.text);
+    assert_eq!(nbi.list("tasks", &[]).await.1[0]["status"], "failed", "it stands until that was read");
+    assert_eq!(nbi.ask(Method::DELETE, &path).await.status, StatusCode::OK);
+    assert_eq!(nbi.list("tasks", &[]).await.0, 0);
+}
+
+#[tokio::test]
+async fn whoever_orders_is_told_what_to_know_of_it() {
+    let nbi = Nbi::with_service().await;
+    let task = nbi.queued(json!({ "name": "factoryReset" })).await;
+    assert!(task["warning"].as_str().is_some_and(|text| text.contains("is lost")), "{task}");
+    let kept = nbi.ask(Method::GET, &format!("/tasks/{}", id(&task))).await;
+    assert!(kept.text.contains("\"warning\":"), "{}", kept.text);
+}
+
 #[tokio::test]
 async fn whoever_waits_is_told_what_came_of_it() {
     let nbi = Nbi::with_service().await;
