@@ -462,6 +462,9 @@ impl Group {
         let outer = match self.begin().await {
             Ok(outer) => outer,
             Err(error) => {
+                // All of them: none would begin where the first did not, and whoever is not answered hears that the
+                // store is closed.
+                units.drain(..).for_each(|unit| refuse(unit, error.clone()));
                 refuse(first, error);
                 return Vec::new();
             }
@@ -669,6 +672,34 @@ mod tests {
         assert_eq!(customers(&store).await, 0, "and nothing was");
         insert(&store, "C-after").await.expect("does not panic").expect("the writer goes on");
         assert_eq!(customers(&store).await, 1);
+    }
+
+    fn nothing(_: &Tx) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    #[tokio::test]
+    async fn where_no_group_can_begin_all_of_it_hear_why() {
+        let (store, folder) = store().await;
+        let nowhere = format!("sqlite://{}", folder.path().join("gone").join("lk.db").display());
+        let Ok(crate::start::Address::Sqlite(file)) = crate::start::Address::parse(&nowhere) else {
+            panic!("a file")
+        };
+        let shared = Arc::clone(&store.shared);
+        let limits = WriteLimits::default();
+        let mut group = Group { file, connection: None, local: None, beyond: HashSet::new(), limits, shared };
+        let (mut answers, mut units) = (Vec::new(), VecDeque::new());
+        for _ in 0..3 {
+            let (reply, answer) = oneshot::channel::<Result<(), StoreError>>();
+            units.push_back(Box::new(Waiting { unit: nothing, result: None, reply }) as Box<dyn Queued>);
+            answers.push(answer);
+        }
+        let first = units.pop_front().expect("the first");
+        assert!(group.group(first, &mut units).await.is_empty(), "nothing is to be run again");
+        for answer in answers {
+            let told = answer.await.expect("each is answered");
+            assert!(matches!(told, Err(StoreError::Unavailable { .. })), "{told:?}");
+        }
     }
 
     #[tokio::test]
