@@ -25,13 +25,15 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0010_cpe_tags", sql: include_str!("0010_cpe_tags.sql") }),
         Box::new(Script { name: "0011_device_orders", sql: include_str!("0011_device_orders.sql") }),
         Box::new(Script { name: "0012_parameter_sources", sql: include_str!("0012_parameter_sources.sql") }),
-        Box::new(EmptySecrets),
+        Box::new(EmptySecrets { name: "0013_empty_secrets" }),
         Box::new(Script { name: "0014_recordings", sql: include_str!("0014_recordings.sql") }),
         Box::new(Script { name: "0015_dismissed_orders", sql: include_str!("0015_dismissed_orders.sql") }),
         Box::new(Script { name: "0016_order_findings", sql: include_str!("0016_order_findings.sql") }),
         Box::new(Script { name: "0017_call_facts", sql: include_str!("0017_call_facts.sql") }),
         Box::new(Script { name: "0018_firmware_files", sql: include_str!("0018_firmware_files.sql") }),
         Box::new(Script { name: "0019_order_services", sql: include_str!("0019_order_services.sql") }),
+        // Whole configurations are secrets since then.
+        Box::new(EmptySecrets { name: "0020_empty_configurations" }),
     ]
 }
 
@@ -68,15 +70,17 @@ impl MigrationTrait for Script {
 }
 
 /// Empties what was stored of parameters whose names say that they hold secrets, from before they were told by every
-/// spelling. Code, because SQL knows no words in camel case.
-struct EmptySecrets;
+/// spelling. Code, because SQL knows no words in camel case. Again under another name whenever more names say so.
+struct EmptySecrets {
+    name: &'static str,
+}
 
 /// Paths in one statement: below the number of parameters that every engine takes.
 const PATHS_PER_STATEMENT: usize = 500;
 
 impl MigrationName for EmptySecrets {
     fn name(&self) -> &str {
-        "0013_empty_secrets"
+        self.name
     }
 }
 

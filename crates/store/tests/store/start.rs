@@ -49,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
     "0017_call_facts",
     "0018_firmware_files",
     "0019_order_services",
+    "0020_empty_configurations",
 ];
 
 /// Everything the schema says about itself, as text.
