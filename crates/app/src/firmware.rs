@@ -351,7 +351,8 @@ impl Drop for FirmwareUpload {
         runtime.spawn(async move {
             let given_up = app
                 .store()
-                .write(move |tx| Box::pin(async move { firmware_files::remove(tx, id).await }))
+                // Its last unit may be on its way to the disk: what was kept stays.
+                .write(move |tx| Box::pin(async move { firmware_files::give_up(tx, id).await }))
                 .await;
             match given_up {
                 Ok(_) => app.sweep_firmware().await,

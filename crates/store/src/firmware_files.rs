@@ -101,6 +101,22 @@ pub async fn finish(
     Ok(row)
 }
 
+/// Gives an upload up. False: it is not under way any more, and a file that was kept stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn give_up(tx: &Tx, file: FirmwareFileId) -> Result<bool, StoreError> {
+    use firmware_files::{Column, Entity};
+    let done = Entity::update_many()
+        .col_expr(Column::State, Expr::value(state::REMOVING))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(file.0))
+        .filter(Column::State.eq(state::UPLOADING))
+        .run(tx)
+        .await?;
+    Ok(done > 0)
+}
+
 /// Nobody finds the file from now on; its parts go with [`sweep`]. False: it is not there.
 ///
 /// # Errors
@@ -127,6 +143,8 @@ pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
     let within = i64::try_from(UPLOAD_WITHIN.as_millis()).unwrap_or(i64::MAX);
     Entity::update_many()
         .col_expr(Column::State, Expr::value(state::REMOVING))
+        // So that no node whose clock is behind brings it back.
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::State.eq(state::UPLOADING))
         .filter(Column::UploadedAt.lt(now.0.saturating_sub(within).saturating_sub(60_000)))
         .run(tx)

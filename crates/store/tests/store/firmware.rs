@@ -120,7 +120,20 @@ async fn an_upload_that_nobody_finishes_leaves_nothing(bed: &Bed) {
     begun(&store, "one more").await;
 }
 
+async fn what_was_kept_is_not_given_up(bed: &Bed) {
+    let store = bed.open().await;
+    let (kept, left) = (begun(&store, "kept.bin").await, begun(&store, "left.bin").await);
+    put(&store, kept, 0, b"abcde").await.expect("a part");
+    finish(&store, kept, "b").await.expect("kept");
+    let give_up = |id| store.write(move |tx| Box::pin(async move { firmware_files::give_up(tx, id).await }));
+    assert!(!give_up(kept).await.expect("writes"), "it came to its end before it was given up");
+    assert!(firmware_files::ready(&store, kept).await.expect("reads").is_some());
+    assert!(give_up(left).await.expect("writes"));
+    assert!(finish(&store, left, "c").await.is_err());
+}
+
 on_both! {
+    what_was_kept_is_not_given_up,
     a_file_is_found_when_it_is_whole_and_read_part_by_part,
     what_is_removed_goes_in_portions_and_is_not_found_before,
     an_upload_that_nobody_finishes_leaves_nothing,

@@ -35,6 +35,8 @@ pub(crate) const PATH: &str = "/settings/firmware";
 pub(crate) const MAX_UPLOAD: usize = LARGEST_FIRMWARE as usize + crate::body::MAX_BODY;
 /// The longest of its other fields, in bytes.
 const LONGEST_FIELD: usize = 8 * 1024;
+/// Fields that the form may have before the file: more than there are.
+const MOST_FIELDS: usize = 20;
 
 filled!(FirmwarePage);
 
@@ -168,6 +170,7 @@ pub(crate) async fn upload(State(ctx): State<Ctx>, who: Who, request: Request) -
 async fn taken(ctx: &Ctx, who: &Who, request: Request, form: &mut Form) -> Result<rows::FirmwareFile, Fail> {
     let within = firmware::piece_within(request.extensions());
     let broken = |_| Fail::bad_request("The form did not arrive whole; nothing was kept. Send it again.");
+    let late = || Fail::bad_request("The form did not arrive in time; nothing was kept.");
     let no_file = || {
         app::AppError::invalid(
             "file",
@@ -178,8 +181,7 @@ async fn taken(ctx: &Ctx, who: &Who, request: Request, form: &mut Form) -> Resul
     let mut parts = Multipart::from_request(request, &()).await.map_err(|_| no_file())?;
     loop {
         let next = tokio::time::timeout(within, parts.next_field()).await;
-        let next =
-            next.map_err(|_| Fail::bad_request("The form did not arrive in time; nothing was kept."))?;
+        let next = next.map_err(|_| late())?;
         let Some(mut part) = next.map_err(broken)? else { return Err(no_file()) };
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" {
@@ -207,17 +209,21 @@ async fn taken(ctx: &Ctx, who: &Who, request: Request, form: &mut Form) -> Resul
             };
         }
         let mut value = Vec::new();
-        while let Some(bytes) =
-            tokio::time::timeout(within, part.chunk()).await.unwrap_or(Ok(None)).map_err(broken)?
-        {
+        loop {
+            // A field that stops in the middle is not the field: the rest of it could name other CPEs.
+            let bytes = tokio::time::timeout(within, part.chunk()).await.map_err(|_| late())?;
+            let Some(bytes) = bytes.map_err(broken)? else { break };
             value.extend_from_slice(&bytes);
             if value.len() > LONGEST_FIELD {
                 return Err(Fail::bad_request("A field of the form is far too long; nothing was kept."));
             }
         }
-        if form.names().count() < 20 {
-            form.set(&name, String::from_utf8_lossy(&value));
+        if form.names().any(|known| known == name) || form.names().count() >= MOST_FIELDS {
+            return Err(Fail::bad_request(
+                "The form has fields twice or too many of them; nothing was kept.",
+            ));
         }
+        form.set(&name, String::from_utf8_lossy(&value));
     }
 }
 

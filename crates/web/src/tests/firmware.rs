@@ -106,6 +106,10 @@ async fn a_form_that_does_not_fit_comes_back_with_what_was_typed() {
         assert_eq!(part.status, StatusCode::OK, "the part is put in its place");
         assert!(part.text.contains(word));
     }
+    // A field that comes twice could name other CPEs than those that were read.
+    let twice = [&FIELDS[..], &[("product_class", "other")]].concat();
+    let answer = send(&bed, &admin, &twice, Some(("x.bin", "x")), false).await;
+    assert!(answer.text.contains("fields twice"), "{}", answer.text);
     let wrong = [FIELDS[0], FIELDS[1], FIELDS[2], ("sha256", &"0".repeat(64))];
     let answer = send(&bed, &admin, &wrong, Some(("x.bin", "x")), false).await;
     assert!(answer.text.contains("was damaged on its"), "{}", answer.text);
