@@ -341,6 +341,11 @@ impl Edge {
         };
         if !self.is_patient(&inform, &identity, message.origin) {
             self.counters.overload.add();
+            if identity.level == AuthLevel::Anonymous {
+                // Somebody behind the same address may name the device and use up what whoever names it has. It proves
+                // itself in answer to this, and has its own.
+                return Reply::Challenge { stale: false };
+            }
             return Reply::Busy { retry_after_s: self.config.retry_after_s };
         }
         let username = proved_name(&identity);
