@@ -38,6 +38,7 @@ pub use cpe::{
     LOOKUP_COUNT, MOST_BYTES, MOST_OPEN_TESTS, MOST_SESSIONS, MOST_VALUES, OrderTaken, PING_BYTES,
     PING_COUNT, ParameterChange, Reach, ReachEvidence, ReachStep, ReachVerdict, Refusals, Refused,
     TEST_EXPIRES_S, TEST_EXPIRY_S, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES, Verdict, recording_runs,
+    shown_url,
 };
 pub use crm::{
     AccessInput, FixedAddress, Generated, InternetInput, LanInput, NewCustomer, NewPlan, NewService, NoVlan,

@@ -153,6 +153,17 @@ fn not_sent(awaited: bool, taken: bool, outstanding: bool, waited: Duration) -> 
     }
 }
 
+/// A URL as it is shown: without a login in it, and without its query, where devices put one.
+pub fn shown_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let place_ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at(place_ends);
+    let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, host)| format!("•••@{host}"));
+    let path = path.split_once('?').map_or(path.to_owned(), |(path, _)| format!("{path}?•••"));
+    let scheme = if url.contains("://") { format!("{scheme}://") } else { String::new() };
+    format!("{scheme}{place}{path}")
+}
+
 /// The outcome for the CPE's page.
 fn in_words(
     outcome: ConnectionRequestOutcome,
@@ -160,7 +171,7 @@ fn in_words(
     url: Option<&str>,
     peer: Option<&str>,
 ) -> String {
-    let url = url.unwrap_or("(none)");
+    let url = url.map_or_else(|| "(none)".to_owned(), shown_url);
     match outcome {
         ConnectionRequestOutcome::Accepted => format!("{url} accepted; a session should follow."),
         ConnectionRequestOutcome::Unauthorized => {

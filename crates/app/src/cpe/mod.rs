@@ -23,6 +23,7 @@ mod tags;
 pub use awaited::{Awaited, Called};
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
+pub use connection::shown_url;
 pub use diagnoses::{
     DiagnosisRequest, LOOKUP_COUNT, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES,
 };

@@ -179,6 +179,7 @@ impl App {
             written_at: ownership.written_at,
             confirmed_at: ownership.confirmed_at,
             repaired_at: ownership.repaired_at,
+            repaired: ownership.repaired,
             session_since: sessions
                 .iter()
                 .find(|session| session.ended_at.is_none())

@@ -2,6 +2,7 @@
 
 use super::{Reach, ReachEvidence, ReachStep, ReachVerdict, Verdict};
 use crate::{
+    cpe::connection::shown_url,
     oms::AddressWord,
     ports::{CallSeen, CallUrl, ChallengeSeen, Cidr, TcpSeen, Unanswered, may_be_called},
 };
@@ -45,8 +46,10 @@ pub(super) struct Facts {
     pub(super) written_at: Option<UtcMs>,
     /// They were read back as written.
     pub(super) confirmed_at: Option<UtcMs>,
-    /// Credentials were written again because of a 401.
+    /// Credentials were written again because of a 401, or that was tried.
     pub(super) repaired_at: Option<UtcMs>,
+    /// It was done then, and not only tried.
+    pub(super) repaired: bool,
     /// It has a session open.
     pub(super) session_since: Option<UtcMs>,
     /// The last call.
@@ -156,7 +159,11 @@ fn summary(facts: &Facts, steps: &[ReachVerdict], calling: Option<UtcMs>, callab
     if steps.iter().all(|step| step.verdict == Verdict::Good) {
         let when =
             facts.came.as_ref().map_or_else(String::new, |came| format!(" It came at {}.", at(came.at)));
-        return format!("The device can be reached: it took our call and opened a session.{when}");
+        let overdue = facts.next_inform_by.filter(|by| *by < facts.now);
+        let overdue = overdue.map_or_else(String::new, |by| {
+            format!(" Its next Inform is overdue since {}: a check shows whether it is still there.", at(by))
+        });
+        return format!("The device was reached: it took our call and opened a session.{when}{overdue}");
     }
     match facts.call {
         None => "Nothing is known to stand in the way; the device was never called.".to_owned(),
@@ -186,8 +193,12 @@ fn url(facts: &Facts, target: Option<&CallUrl>) -> Said {
             }
         });
     };
-    let shown = short(text);
+    let shown = short(&shown_url(text));
     let Some(target) = target else {
+        if shown.contains("•••@") {
+            return said(Verdict::Bad, format!("{shown} has a login in it; such a URL is not called."))
+                .next("The device writes this by itself; a newer firmware may do better. It is waited for.");
+        }
         return said(Verdict::Bad, format!("{shown} is no http or https URL, so it cannot be called."))
             .next("The device writes this by itself; a newer firmware may do better. It is waited for.");
     };
@@ -278,7 +289,7 @@ fn url_evidence(facts: &Facts) -> Vec<ReachEvidence> {
     let mut all = Vec::new();
     if let Some(url) = &facts.url {
         let since = facts.url_since.map_or_else(String::new, |since| format!(", since {}", at(since)));
-        all.push(fact(format!("tells {}{since}", short(url)), facts.last_inform_at, "Inform"));
+        all.push(fact(format!("tells {}{since}", short(&shown_url(url))), facts.last_inform_at, "Inform"));
     }
     if let Some(read) = &facts.url_read {
         let same = facts.url.as_deref() == Some(read.url.as_str());
@@ -287,7 +298,7 @@ fn url_evidence(facts: &Facts) -> Vec<ReachEvidence> {
         } else if read.url.is_empty() {
             "has no URL".to_owned()
         } else {
-            format!("has {}", short(&read.url))
+            format!("has {}", short(&shown_url(&read.url)))
         };
         let source = if read.source.is_empty() { "data model" } else { "import" };
         all.push(fact(text, Some(read.at), source));
@@ -450,6 +461,14 @@ fn auth(facts: &Facts, calling: Option<UtcMs>, tcp: Verdict) -> Said {
         "unauthorized" => Some(401),
         _ => None,
     });
+    // A call has two halves where a password is asked for, and the second may go unanswered.
+    let asked_before = seen.challenge.is_some();
+    let took = |did: &str| match asked_before {
+        true => format!("It asked for a password (401), {did}")
+            .replace(", took the connection", ", took a connection again"),
+        false => format!("It {did}"),
+    };
+    let to_ours = if asked_before { " to our name and password" } else { "" };
     match (status, seen.unanswered) {
         (Some(200..=299), _) => match &seen.challenge {
             Some(challenge) => said(
@@ -479,7 +498,7 @@ fn auth(facts: &Facts, calling: Option<UtcMs>, tcp: Verdict) -> Said {
         (None, None) if call.outcome == "http" => said(Verdict::NotKnown, call.detail.clone())
             .next("A check shows what it answers now."),
         (None, Some(Unanswered::Closed)) => {
-            said(Verdict::Bad, "It took the connection and closed it without an answer.").next(
+            said(Verdict::Bad, format!("{} and closed it without an answer{to_ours}.", took("took the connection"))).next(
                 "An access list on the device does that, or a TR-069 client that hangs. If it goes on over several \
                  Informs, a restart by the customer may help.",
             )
@@ -493,11 +512,11 @@ fn auth(facts: &Facts, calling: Option<UtcMs>, tcp: Verdict) -> Said {
                 .next("Its TLS may be too old to be spoken here. Its Informs are waited for.")
         }
         (None, Some(Unanswered::Slow)) => {
-            said(Verdict::Bad, "It began an answer and did not finish it in time.")
+            said(Verdict::Bad, format!("{} an answer{to_ours} and did not finish it in time.", took("began")))
                 .next("The device may be overloaded, or the line lose packets; see its signal and its CPU load.")
         }
         (None, Some(Unanswered::Silent) | None) => {
-            said(Verdict::Bad, "It took the connection and said nothing within 10 s.")
+            said(Verdict::Bad, format!("{} and said nothing{to_ours} within 10 s.", took("took the connection")))
                 .next("Its TR-069 client may hang, or be in a session. Its next Inform is waited for.")
         }
     }
@@ -540,7 +559,7 @@ fn unauthorized(facts: &Facts, seen: &CallSeen) -> Said {
         seen.challenge.as_ref().map_or_else(String::new, |challenge| format!(" ({})", asked(challenge)));
     let refused = said(Verdict::Bad, format!("It refused our name and password: 401 after them{how}."));
     let called_at = facts.call.as_ref().map(|call| call.at);
-    if let Some(written) = facts.repaired_at.filter(|written| Some(*written) > called_at) {
+    if let Some(written) = facts.repaired_at.filter(|written| facts.repaired && Some(*written) > called_at) {
         return said(
             Verdict::NotKnown,
             format!(
@@ -552,9 +571,14 @@ fn unauthorized(facts: &Facts, seen: &CallSeen) -> Said {
     }
     let rests = facts.repaired_at.map(|at| (at, at.plus_s(facts.rewrite_s)));
     match rests.filter(|(_, until)| *until > facts.now) {
+        Some((tried, until)) if !facts.repaired => refused.next(format!(
+            "To write them to it anew was tried at {} and did not come about; it is tried again from {} on.",
+            at(tried),
+            at(until)
+        )),
         Some((written, until)) => refused.next(format!(
-            "They were written to it anew at {}; that is done once a day at most, so not again before {}. If it still \
-             refuses them, it does not keep what it is told.",
+            "They were written to it anew at {}; that is not done again before {}. If it still refuses them, it does \
+             not keep what it is told.",
             at(written),
             at(until)
         )),
@@ -563,7 +587,8 @@ fn unauthorized(facts: &Facts, seen: &CallSeen) -> Said {
              written as soon as it may be; its page says what it waits for.",
         ),
         None => refused.next(
-            "They are written to it again inside the next session that it opens by itself; before that it is called by order only.",
+            "They are written to it again inside the next session that it opens by itself and in which it may be told something; \
+             its page says if it waits for more. Before that it is called by order only.",
         ),
     }
 }
@@ -586,7 +611,11 @@ fn auth_evidence(facts: &Facts) -> Vec<ReachEvidence> {
         (None, None) => all.push(fact("our settings were never written to it", None, "our records")),
     }
     if let Some(repaired) = facts.repaired_at {
-        all.push(fact("credentials were written again after a 401", Some(repaired), "session"));
+        let text = match facts.repaired {
+            true => "credentials were written again after a 401",
+            false => "to write the credentials again after a 401 was tried, and not done",
+        };
+        all.push(fact(text, Some(repaired), "session"));
     }
     all
 }

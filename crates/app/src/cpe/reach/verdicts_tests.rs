@@ -5,6 +5,7 @@ use super::{
     verdicts::{Came, Facts, LastCall, UrlRead, verdicts},
 };
 use crate::{
+    cpe::connection::shown_url,
     oms::AddressWord,
     ports::{CallSeen, ChallengeSeen, TcpSeen, Unanswered},
 };
@@ -108,6 +109,7 @@ fn cases() -> Vec<(&'static str, Facts, &'static str)> {
         ("never informed", Facts { url: None, url_read: None, peer: None, last_inform_at: None, next_inform_by: None, olt: None, written_at: None, confirmed_at: None, ..known() }, "bnnnn"),
         ("tells no URL", Facts { url: None, url_read: None, ..known() }, "bnnnn"),
         ("not a URL", with_url("10.7.3.9:7547"), "bnnnn"),
+        ("a login in it", with_url("http://tr069:hidden@10.7.3.9:7547/x?key=hidden"), "bnnnn"),
         ("a name", with_url("http://cpe.example.net:7547/"), "bnnnn"),
         ("no address yet", with_url("http://0.0.0.0:7547/tr069"), "bbnnn"),
         ("itself", with_url("http://127.0.0.1:7547/"), "bbnnn"),
@@ -132,8 +134,9 @@ fn cases() -> Vec<(&'static str, Facts, &'static str)> {
         ("our server ended", called("process_ended", None), "ggunn"),
         ("what stood in the way is gone", called("another_address", Some(CallSeen::default())), "ggnnn"),
         ("401 after our credentials", called("unauthorized", Some(answered(401))), "gggbn"),
-        ("401 although they were written again", Facts { repaired_at: Some(ago(7200)), ..called("unauthorized", Some(answered(401))) }, "gggbn"),
-        ("401, and they were written again since", Facts { repaired_at: Some(ago(20)), ..called("unauthorized", Some(answered(401))) }, "gggun"),
+        ("401 although they were written again", Facts { repaired_at: Some(ago(7200)), repaired: true, ..called("unauthorized", Some(answered(401))) }, "gggbn"),
+        ("401, and to write them again was tried", Facts { repaired_at: Some(ago(7200)), ..called("unauthorized", Some(answered(401))) }, "gggbn"),
+        ("401, and they were written again since", Facts { repaired_at: Some(ago(20)), repaired: true, ..called("unauthorized", Some(answered(401))) }, "gggun"),
         ("401 of a device that is not ours", Facts { written_at: None, confirmed_at: None, ..called("unauthorized", Some(answered(401))) }, "gggbn"),
         ("401 with Basic", called("unauthorized", Some(CallSeen { challenge: Some(ChallengeSeen::new("Basic", "x", None)), ..plainly(401) })), "gggbn"),
         ("401 with nothing", called("unauthorized", Some(plainly(401))), "gggbn"),
@@ -203,6 +206,38 @@ fn what_is_waited_for_is_said_and_only_that() {
             matches!(name, "being called" | "being called again" | "accepted, the Inform is waited for");
         assert_eq!(verdicts(&facts).waits, waits, "{name}");
     }
+}
+
+#[test]
+fn a_login_in_a_url_is_shown_to_nobody() {
+    let reach = verdicts(&with_url("http://tr069:hidden@10.7.3.9:7547/x?key=hidden"));
+    let shown = format!("{reach:?}");
+    assert!(!shown.contains("hidden") && shown.contains("http://•••@10.7.3.9:7547/x?•••"), "{shown}");
+    for (url, shown) in [
+        ("http://10.7.3.9:7547/a@b", "http://10.7.3.9:7547/a@b"),
+        ("http://a@b@10.7.3.9", "http://•••@10.7.3.9"),
+        ("tr069:pw@10.7.3.9/x", "•••@10.7.3.9/x"),
+        ("10.7.3.9?key", "10.7.3.9?•••"),
+        ("", ""),
+    ] {
+        assert_eq!(shown_url(url), shown, "{url}");
+    }
+}
+
+#[test]
+fn what_came_long_ago_is_not_said_of_now() {
+    let came = || {
+        cases()
+            .into_iter()
+            .map(|(_, facts, _)| facts)
+            .find(|facts| verdicts(facts).steps.iter().all(|step| step.verdict == Verdict::Good))
+    };
+    let facts = Facts { next_inform_by: Some(ago(60)), ..came().expect("one that was reached") };
+    let summary = verdicts(&facts).summary;
+    assert!(
+        summary.starts_with("The device was reached") && summary.contains("is overdue since"),
+        "{summary}"
+    );
 }
 
 #[test]

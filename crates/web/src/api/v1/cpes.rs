@@ -111,6 +111,7 @@ pub(super) struct Cpe {
     inform_interval_s: Option<i64>,
     /// Where its last Inform came from.
     peer_address: String,
+    /// Where it says that it is called, without a login or a query in it.
     connection_request_url: Option<String>,
     service: Option<ServiceRef>,
     service_state: Option<String>,
@@ -448,7 +449,7 @@ fn cpe(row: CpeRow) -> Cpe {
         next_inform_by_at: time(row.next_inform_by),
         inform_interval_s: row.inform_interval_s,
         peer_address: row.peer_address,
-        connection_request_url: row.connection_request_url,
+        connection_request_url: row.connection_request_url.as_deref().map(app::shown_url),
         service: service_ref(row.service_id, row.service_code),
         service_state: row.service_state,
         customer: named(row.customer_id, row.customer_name),
