@@ -16,7 +16,6 @@ mod cookie;
 mod error;
 mod files;
 mod handler;
-mod patience;
 mod rate;
 mod server;
 mod sessions;

@@ -3,7 +3,6 @@
 use crate::{
     AcsConfig, AcsError, Networks,
     handler::Edge,
-    patience::Impatient,
     rate::{key_of, lock},
     sessions::Origin,
 };
@@ -29,6 +28,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use types::Clock;
 
@@ -301,6 +301,9 @@ fn serve<S>(
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(edge.any(origin, request).await) }
     });
+    // Whoever asks for much and reads nothing holds a place that others need.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_within));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_within)
@@ -309,7 +312,7 @@ fn serve<S>(
         // Small HTTP stacks compare header names letter by letter.
         .title_case_headers(true)
         .half_close(true)
-        .serve_connection(TokioIo::new(Impatient::new(stream, write_within)), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let connection = watcher.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

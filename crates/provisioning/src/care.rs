@@ -590,18 +590,7 @@ impl<'a> Work<'a> {
             results.push(OrderResult { path: value.path.clone(), wanted: masked, observed, proof });
         }
         let kept = seen.iter().filter(|seen| wanted.iter().any(|value| value.path == seen.path));
-        let fresh: Vec<RefreshedValue> = kept
-            .filter(|seen| !names_a_secret(&seen.path))
-            .map(|seen| RefreshedValue {
-                path: seen.path.clone(),
-                value: Some(seen.value.clone()),
-                kind: seen.kind,
-                writable: None,
-            })
-            .collect();
-        if !fresh.is_empty() {
-            self.effect(Effect::RecordRefreshed(fresh));
-        }
+        self.record_read(kept.filter(|seen| !names_a_secret(&seen.path)));
         let other = results.iter().find(|result| result.proof == Proof::Missing);
         let secrets = results.iter().filter(|result| result.proof == Proof::Accepted).count();
         let (state, text) = match other {

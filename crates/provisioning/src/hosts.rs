@@ -6,7 +6,7 @@ use crate::{
     diagnose::{Diagnosing, Wanted},
     diagnosis::text,
     findings::{number, signal_dbm},
-    order::{Order, OrderState, RefreshedValue},
+    order::{Order, OrderState},
     session::Purpose,
     talk::{DeviceReply, DeviceRequest, NameInfo},
     tested::unread_sentence,
@@ -278,19 +278,7 @@ impl<'a> Work<'a> {
                 row.band = said.to_owned();
             }
         }
-        let fresh: Vec<RefreshedValue> = test
-            .values
-            .iter()
-            .map(|value| RefreshedValue {
-                path: value.path.clone(),
-                value: Some(value.value.clone()),
-                kind: value.kind,
-                writable: None,
-            })
-            .collect();
-        if !fresh.is_empty() {
-            self.effect(crate::Effect::RecordRefreshed(fresh));
-        }
+        self.record_read(test.values.iter());
         let refused = |table: &HostTable| test.refused.contains(table.object());
         if tables.iter().all(refused) {
             let named: BTreeSet<&str> = tables.iter().map(HostTable::object).collect();

@@ -6,7 +6,7 @@ use crate::{
     diagnosis::{Diagnosis, Progress, error_words, plain},
     findings::{NotTaken, Reported, findings},
     order::{Order, OrderState, RefreshedValue},
-    talk::NameInfo,
+    talk::{NameInfo, ParamValue},
     work::{Move, Work},
 };
 use std::collections::BTreeMap;
@@ -94,6 +94,21 @@ impl Work<'_> {
         });
     }
 
+    /// What was read in passing is what is known of the device now.
+    pub(crate) fn record_read<'v>(&mut self, values: impl Iterator<Item = &'v ParamValue>) {
+        let fresh: Vec<RefreshedValue> = values
+            .map(|value| RefreshedValue {
+                path: value.path.clone(),
+                value: Some(value.value.clone()),
+                kind: value.kind,
+                writable: None,
+            })
+            .collect();
+        if !fresh.is_empty() {
+            self.effect(Effect::RecordRefreshed(fresh));
+        }
+    }
+
     /// Everything was read.
     pub(crate) fn test_over(&mut self, order: &Order, asked: &Diagnosis, test: &Diagnosing) -> Move {
         let (now, key) = (self.now, &order.key);
@@ -114,19 +129,7 @@ impl Work<'_> {
                 },
             };
         }
-        let fresh: Vec<RefreshedValue> = test
-            .values
-            .iter()
-            .map(|value| RefreshedValue {
-                path: value.path.clone(),
-                value: Some(value.value.clone()),
-                kind: value.kind,
-                writable: None,
-            })
-            .collect();
-        if !fresh.is_empty() {
-            self.effect(Effect::RecordRefreshed(fresh));
-        }
+        self.record_read(test.values.iter());
         let (word, target) = asked.target().unwrap_or_default();
         let of = reported.once.get(word).map(|of| plain(of, 256)).unwrap_or_default();
         if !asked.is_about(&of) {

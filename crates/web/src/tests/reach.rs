@@ -67,7 +67,9 @@ async fn each_step_is_shown_with_its_verdict_what_it_rests_on_and_what_to_do() {
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(verdicts(&page.text), ["good", "good", "bad", "not_tried", "not_tried"]);
     let tcp = between(&page.text, "data-step=\"tcp\"", "</li>");
-    for part in ["refused the TCP connection", "the way there works", "last call: What was said of it."] {
+    for part in
+        ["refused the TCP connection", "the way there works", "last call: What was said of it, 14:29:00"]
+    {
         assert!(tcp.contains(part), "{part}: {tcp}");
     }
     let cause = between(&page.text, "class=\"lk-cause\"", "</section>");

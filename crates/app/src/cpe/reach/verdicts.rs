@@ -443,7 +443,7 @@ fn word(tcp: TcpSeen) -> &'static str {
 }
 
 fn call_evidence(call: Option<&LastCall>) -> Vec<ReachEvidence> {
-    call.map(|call| fact(call.detail.clone(), Some(call.at), "last call")).into_iter().collect()
+    call.map(|call| fact(call.detail.trim_end_matches('.'), Some(call.at), "last call")).into_iter().collect()
 }
 
 // ---- authentication ----------------------------------------------------------------------------------------------
