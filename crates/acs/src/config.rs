@@ -124,17 +124,21 @@ pub struct AcsConfig {
     pub write_within: Duration,
     /// Files that are fetched at the same time; beyond it devices get 503 and come again …
     pub max_downloads: usize,
-    /// … and by one address.
-    pub max_downloads_per_address: usize,
-    /// Requests for files that one address may send per second …
+    /// … and by one device; of one file a device fetches one at a time, and the newer one counts.
+    pub max_downloads_per_device: usize,
+    /// Requests for files that one device may send per second …
     pub files_per_s: f64,
-    /// … and at once.
+    /// … and at once. One address may send as many whose signature is not right, however many devices are behind it.
     pub files_burst: f64,
+    /// A device that takes nothing of a file for so long is cut off: some write their flash meanwhile.
+    pub file_idle: Duration,
     /// Bytes per second of a file that a device takes at least, after a grace; slower ones are cut off, and go on
     /// where they were.
     pub file_bytes_per_s: u64,
     /// That grace.
     pub file_grace: Duration,
+    /// No download takes longer.
+    pub file_total: Duration,
     /// `Retry-After` of a 503 under overload, in seconds.
     pub retry_after_s: u32,
 }
@@ -170,11 +174,13 @@ impl Default for AcsConfig {
             answer_within: Duration::from_secs(25),
             write_within: Duration::from_secs(30),
             max_downloads: 64,
-            max_downloads_per_address: 8,
-            files_per_s: 1.0,
-            files_burst: 30.0,
+            max_downloads_per_device: 2,
+            files_per_s: 5.0,
+            files_burst: 100.0,
+            file_idle: Duration::from_secs(300),
             file_bytes_per_s: 4096,
-            file_grace: Duration::from_secs(60),
+            file_grace: Duration::from_secs(600),
+            file_total: Duration::from_secs(3 * 3600),
             retry_after_s: 60,
         }
     }

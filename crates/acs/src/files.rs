@@ -1,5 +1,5 @@
-//! The file server: `GET` and `HEAD` of `/files/<file>/<name>?d=<device>&e=<until>&s=<signature>`, in ranges, so that a
-//! device goes on where it was cut off.
+//! The file server: `GET` and `HEAD` of `/files/<file>-<device>-<until>-<signature>/<name>`, in ranges, so that a device
+//! goes on where it was cut off. There is no query: old clients cut it off, or escape it.
 //!
 //! A device that asks for what it may not have gets 404, whatever the reason: an address that was tampered with, is too
 //! old, is of another device or never was, look all the same from outside. Why is said to operators by `app`.
@@ -7,7 +7,8 @@
 use crate::{
     AcsConfig,
     handler::Edge,
-    rate::{Budget, RateLimiter, Share},
+    patience::Carries,
+    rate::{RateLimiter, lock},
     sessions::Origin,
 };
 use app::ports::{CpeFrontDoor, FileAddress, OfferedFile};
@@ -22,9 +23,10 @@ use http::{
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -32,69 +34,124 @@ use types::{CpeId, FirmwareFileId, UtcMs};
 
 /// Where files are.
 pub(crate) const PREFIX: &str = "/files/";
-/// Longest path and query that is looked at.
-const MAX_TARGET: usize = 1024;
+/// Longest path that is looked at.
+const MAX_TARGET: usize = 256;
 /// A part that the database does not give within this ends the download; the device goes on later.
 const PART_WITHIN: Duration = Duration::from_secs(20);
 
 /// An answer of the server: a message of CWMP, or a file.
 pub(crate) type AnyAnswer = Response<Either<Full<Bytes>, FileBody>>;
 
-/// What file requests share.
+/// What file requests share. Devices are counted by themselves, once they showed a right signature: many have one
+/// address, and one may have many.
 pub(crate) struct Files {
-    downloads: Arc<Budget>,
-    asks: RateLimiter,
+    places: Arc<Places>,
+    strangers: RateLimiter,
+    devices: RateLimiter<CpeId>,
     slowest: u64,
 }
 
 impl Files {
     pub(crate) fn new(config: &AcsConfig) -> Self {
         Files {
-            downloads: Budget::new(config.max_downloads, config.max_downloads_per_address),
-            asks: RateLimiter::new(config.files_per_s, config.files_burst),
+            places: Arc::new(Places {
+                total: config.max_downloads,
+                per_device: config.max_downloads_per_device,
+                held: Mutex::default(),
+            }),
+            strangers: RateLimiter::new(config.files_per_s, config.files_burst),
+            devices: RateLimiter::new(config.files_per_s, config.files_burst),
             slowest: config.file_bytes_per_s.max(1),
         }
     }
 
     /// Downloads going on now.
     pub(crate) fn downloading(&self) -> usize {
-        self.downloads.held()
+        lock(&self.places.held).by_what.len()
     }
 }
 
-/// Reads `/files/7/name.bin?d=3&e=1795271400&s=ab…`. Nothing but that is an address of a file.
+type What = (CpeId, FirmwareFileId);
+
+/// The downloads going on: some at all, few by one device, one of a file by it.
+#[derive(Debug)]
+struct Places {
+    total: usize,
+    per_device: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    last: u64,
+    by_what: HashMap<What, u64>,
+}
+
+/// The place of a download; given back when dropped.
+#[derive(Debug)]
+struct Place {
+    places: Arc<Places>,
+    what: What,
+    number: u64,
+}
+
+impl Places {
+    /// A device that asks for the same file again was cut off, often without a word: the newer download has the place of
+    /// the older one, which ends. None: there is no room.
+    fn take(self: &Arc<Self>, what: What) -> Option<Place> {
+        let mut held = lock(&self.held);
+        if !held.by_what.contains_key(&what) {
+            let own = held.by_what.keys().filter(|(cpe, _)| *cpe == what.0).count();
+            if held.by_what.len() >= self.total || own >= self.per_device {
+                return None;
+            }
+        }
+        held.last += 1;
+        let number = held.last;
+        held.by_what.insert(what, number);
+        Some(Place { places: self.clone(), what, number })
+    }
+}
+
+impl Place {
+    fn is_held(&self) -> bool {
+        lock(&self.places.held).by_what.get(&self.what) == Some(&self.number)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = lock(&self.places.held);
+        if held.by_what.get(&self.what) == Some(&self.number) {
+            held.by_what.remove(&self.what);
+        }
+    }
+}
+
+/// Reads `/files/7-3-1795271400-ab…/name.bin`. Nothing but that is an address of a file.
 fn parse(uri: &Uri) -> Option<FileAddress> {
     let rest = uri.path().strip_prefix(PREFIX)?;
-    let query = uri.query()?;
-    if uri.path().len() + query.len() > MAX_TARGET {
+    if uri.path().len() > MAX_TARGET || uri.query().is_some() {
         return None;
     }
-    let (id, name) = rest.split_once('/')?;
+    let (signed, name) = rest.split_once('/')?;
     if name.is_empty() || name.contains('/') {
+        return None;
+    }
+    let mut parts = signed.split('-');
+    let (id, device, until, signature) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || signature.is_empty() {
         return None;
     }
     let number = |text: &str| -> Option<i64> {
         let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         plain.then(|| text.parse().ok()).flatten()
     };
-    let (mut device, mut until, mut signature) = (None, None, None);
-    for pair in query.split('&') {
-        let (key, value) = pair.split_once('=')?;
-        let twice = match key {
-            "d" => device.replace(number(value)?).is_some(),
-            "e" => until.replace(number(value)?).is_some(),
-            "s" => signature.replace(value.to_owned()).is_some(),
-            _ => true,
-        };
-        if twice {
-            return None;
-        }
-    }
     Some(FileAddress {
         file: FirmwareFileId(number(id)?),
-        cpe: CpeId(device?),
-        until: UtcMs(until?.checked_mul(1000)?),
-        signature: signature?,
+        cpe: CpeId(number(device)?),
+        until: UtcMs(number(until)?.checked_mul(1000)?),
+        signature: signature.to_owned(),
     })
 }
 
@@ -149,18 +206,32 @@ fn bare(status: StatusCode) -> AnyAnswer {
 
 impl Edge {
     /// Answers a request for a file.
-    pub(crate) async fn file(self: Arc<Self>, origin: Origin, request: Request<()>) -> AnyAnswer {
-        if !self.files.asks.allow(origin.address, Instant::now()) {
-            return self.busy();
-        }
-        let offered = match parse(request.uri()) {
-            Some(address) => self.door.file(address, origin.address).await,
+    pub(crate) async fn file(
+        self: Arc<Self>,
+        origin: Origin,
+        carries: &Carries,
+        request: Request<()>,
+    ) -> AnyAnswer {
+        let (now, from) = (Instant::now(), origin.address);
+        let signed = match parse(request.uri()) {
+            Some(address) => Some(address).filter(|address| self.door.is_signed(address, from)),
             None => {
-                self.door.no_file(origin.address);
-                Ok(None)
+                self.door.no_file(from);
+                None
             }
         };
-        let file = match offered {
+        let Some(address) = signed else {
+            if !self.files.strangers.allow(from, now) {
+                return self.busy();
+            }
+            self.counters.refused_files.add();
+            return bare(StatusCode::NOT_FOUND);
+        };
+        let what = (address.cpe, address.file);
+        if !self.files.devices.take(address.cpe, now).unwrap_or(false) {
+            return self.busy();
+        }
+        let file = match self.door.file(address, from).await {
             Ok(Some(file)) => file,
             Ok(None) => {
                 self.counters.refused_files.add();
@@ -171,11 +242,13 @@ impl Edge {
                 return self.busy();
             }
         };
-        let mut share = self.files.downloads.share(origin.address);
-        if *request.method() == Method::GET && !share.grow_to(1) {
-            return self.busy();
+        if *request.method() == Method::HEAD {
+            return self.offer(file, request.headers(), None);
         }
-        self.offer(file, request.method(), request.headers(), share)
+        match self.files.places.take(what) {
+            Some(place) => self.offer(file, request.headers(), Some((place, carries))),
+            None => self.busy(),
+        }
     }
 
     fn busy(&self) -> AnyAnswer {
@@ -186,22 +259,29 @@ impl Edge {
         answer
     }
 
-    fn offer(&self, file: OfferedFile, method: &Method, asked: &HeaderMap, share: Share) -> AnyAnswer {
+    /// Without a place nothing but the head is sent.
+    fn offer(&self, file: OfferedFile, asked: &HeaderMap, place: Option<(Place, &Carries)>) -> AnyAnswer {
         let tag = format!("\"{}\"", file.sha256);
         let same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
         let known = asked.get(IF_NONE_MATCH).is_some_and(same);
         // What a device has is the beginning of another file: it gets this one whole.
         let goes_on = asked.get(IF_RANGE).is_none_or(same);
-        let range = asked.get(RANGE).filter(|_| goes_on && asked.get_all(RANGE).iter().count() == 1);
+        // Ranges are of GET alone (RFC 9110, 14.2).
+        let ranges = place.is_some() && goes_on && asked.get_all(RANGE).iter().count() == 1;
+        let range = asked.get(RANGE).filter(|_| ranges);
         let (status, from, to) = match wanted(range, file.size) {
             _ if known => (StatusCode::NOT_MODIFIED, 0, 0),
             Wanted::All => (StatusCode::OK, 0, file.size),
             Wanted::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
             Wanted::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
         };
-        let body = if *method == Method::GET && to > from {
+        let body = if let Some((place, carries)) = place
+            && to > from
+        {
             self.counters.downloads.add();
             let slowest = Duration::from_secs((to - from) / self.files.slowest);
+            let until = Instant::now() + (self.config.file_grace + slowest).min(self.config.file_total);
+            carries.a_file_now(until);
             Either::Right(FileBody {
                 door: self.door.clone(),
                 file: file.id,
@@ -209,8 +289,8 @@ impl Edge {
                 at: from,
                 end: to,
                 reading: None,
-                until: Instant::now() + self.config.file_grace + slowest,
-                _share: share,
+                until,
+                place,
             })
         } else {
             Either::Left(Full::default())
@@ -251,7 +331,7 @@ pub(crate) struct FileBody {
     reading: Option<Reading>,
     /// Whoever has not taken it by then takes it too slowly.
     until: Instant,
-    _share: Share,
+    place: Place,
 }
 
 /// Why a download ended before its end; the connection ends with it, and the device sees that something is missing.
@@ -261,6 +341,8 @@ pub(crate) enum Cut {
     Unreadable,
     #[error("the device takes the file too slowly")]
     TooSlow,
+    #[error("the device asked for the file again")]
+    Overtaken,
 }
 
 impl FileBody {
@@ -298,9 +380,14 @@ impl Body for FileBody {
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        if Instant::now() > self.until {
+        let cut = if Instant::now() > self.until {
+            Some(Cut::TooSlow)
+        } else {
+            (!self.place.is_held()).then_some(Cut::Overtaken)
+        };
+        if let Some(cut) = cut {
             self.at = self.end;
-            return Poll::Ready(Some(Err(Cut::TooSlow)));
+            return Poll::Ready(Some(Err(cut)));
         }
         let mut reading = self.reading.take().unwrap_or_else(|| self.read());
         match reading.as_mut().poll(cx) {
@@ -368,29 +455,47 @@ mod tests {
     #[test]
     fn only_an_address_that_we_write_is_one() {
         let read = |text: &str| text.parse::<Uri>().ok().and_then(|uri| parse(&uri));
-        let good = read("http://acs/files/7/a.bin?d=3&e=1795271400&s=ab").expect("an address");
+        let good = read("http://acs/files/7-3-1795271400-ab/a.bin").expect("an address");
         assert_eq!(
-            (good.file, good.cpe, good.until),
-            (FirmwareFileId(7), CpeId(3), UtcMs(1_795_271_400_000))
+            (good.file, good.cpe, good.until, good.signature.as_str()),
+            (FirmwareFileId(7), CpeId(3), UtcMs(1_795_271_400_000), "ab")
         );
         for bad in [
-            "/files/7?d=3&e=1&s=ab",
-            "/files/7/?d=3&e=1&s=ab",
-            "/files/7/a/b?d=3&e=1&s=ab",
-            "/files/../7/a?d=3&e=1&s=ab",
-            "/files/-7/a?d=3&e=1&s=ab",
-            "/files/7/a?d=3&e=1",
+            "/files/7-3-1-ab",
+            "/files/7-3-1-ab/",
+            "/files/7-3-1-ab/a/b",
+            "/files/../7-3-1-ab/a",
+            "/files/-7-3-1-ab/a",
+            "/files/7-3-1/a",
+            "/files/7-3-1-/a",
+            "/files/7-3-1-ab-cd/a",
             "/files/7/a",
-            "/files/7/a?d=3&d=3&e=1&s=ab",
-            "/files/7/a?d=3&e=1&s=ab&x=1",
-            "/files/7/a?d=+3&e=1&s=ab",
-            "/files/7/a?d=3&e=9223372036854775807&s=ab",
-            "/files/99999999999999999999/a?d=3&e=1&s=ab",
-            "/other/7/a?d=3&e=1&s=ab",
+            "/files/7-3-1-ab/a?x=1",
+            "/files/7-+3-1-ab/a",
+            "/files/7-3-9223372036854775807-ab/a",
+            "/files/99999999999999999999-3-1-ab/a",
+            "/other/7-3-1-ab/a",
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
-        assert_eq!(read(&format!("/files/7/{}?d=3&e=1&s=ab", "a".repeat(2000))), None);
+        assert_eq!(read(&format!("/files/7-3-1-ab/{}", "a".repeat(2000))), None);
+    }
+
+    #[test]
+    fn a_device_has_few_places_and_one_of_a_file() {
+        let places = Arc::new(Places { total: 3, per_device: 2, held: Mutex::default() });
+        let what = |cpe, file| (CpeId(cpe), FirmwareFileId(file));
+        let first = places.take(what(1, 1)).expect("the first");
+        let other = places.take(what(1, 2)).expect("another file");
+        assert!(places.take(what(1, 3)).is_none(), "too many of one device");
+        let again = places.take(what(1, 1)).expect("the same file again");
+        assert!(!first.is_held() && again.is_held() && other.is_held());
+        drop(first);
+        assert!(again.is_held(), "the older one gives back nothing that is not its own");
+        let stranger = places.take(what(2, 1)).expect("others have room");
+        assert!(places.take(what(3, 1)).is_none(), "too many at all");
+        drop((again, other, stranger));
+        assert!(lock(&places.held).by_what.is_empty());
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use crate::{
     convert,
     cookie::{self, Token},
     files::{self, AnyAnswer, Files},
+    patience::Carries,
     rate::{Budget, DeviceLimiter, RateLimiter},
     server::Counters,
     sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
@@ -107,14 +108,20 @@ impl Edge {
     }
 
     /// Handles one request: of a file, or of CWMP. Files and messages share the listeners, and so who may come in.
-    pub(crate) async fn any(self: Arc<Self>, peer: Origin, request: Request<Incoming>) -> AnyAnswer {
+    pub(crate) async fn any(
+        self: Arc<Self>,
+        peer: Origin,
+        carries: &Carries,
+        request: Request<Incoming>,
+    ) -> AnyAnswer {
+        carries.a_message_now();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if !reads || !request.uri().path().starts_with(files::PREFIX) {
             return self.handle(peer, request).await.map(Either::Left);
         }
         match self.speaks_for(peer, request.headers()) {
             // What comes with such a request is not looked at.
-            Some(origin) => self.file(origin, request.map(drop)).await,
+            Some(origin) => self.file(origin, carries, request.map(drop)).await,
             None => {
                 self.counters.refused_connections.add();
                 self.answer(Reply::Status(StatusCode::FORBIDDEN), peer).map(Either::Left)

@@ -16,6 +16,7 @@ mod cookie;
 mod error;
 mod files;
 mod handler;
+mod patience;
 mod rate;
 mod server;
 mod sessions;

@@ -68,7 +68,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 
     /// Takes one token; false if there is none, nothing if this one cannot be remembered.
-    fn take(&self, key: K, now: Instant) -> Option<bool> {
+    pub(crate) fn take(&self, key: K, now: Instant) -> Option<bool> {
         let mut buckets = lock(&self.buckets);
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| self.filled(*bucket, now) < self.burst);

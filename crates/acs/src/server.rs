@@ -3,6 +3,7 @@
 use crate::{
     AcsConfig, AcsError, Networks,
     handler::Edge,
+    patience::{Carries, Patient},
     rate::{key_of, lock},
     sessions::Origin,
 };
@@ -28,7 +29,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use types::Clock;
 
@@ -297,13 +297,13 @@ fn serve<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (head_within, write_within) = (edge.config.head_within, edge.config.write_within);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let edge = edge.clone();
-        async move { Ok::<_, Infallible>(edge.any(origin, request).await) }
-    });
     // Whoever asks for much and reads nothing holds a place that others need.
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(write_within));
+    let carries = Carries::messages();
+    let stream = Patient::new(stream, carries.clone(), write_within, edge.config.file_idle);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (edge, carries) = (edge.clone(), carries.clone());
+        async move { Ok::<_, Infallible>(edge.any(origin, &carries, request).await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_within)
@@ -312,7 +312,7 @@ fn serve<S>(
         // Small HTTP stacks compare header names letter by letter.
         .title_case_headers(true)
         .half_close(true)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let connection = watcher.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

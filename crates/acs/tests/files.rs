@@ -3,7 +3,7 @@
 mod common;
 
 use acs::AcsConfig;
-use common::{Acs, Device, Door, FILE_PART, SIGNED, Said, inform, loopback};
+use common::{Acs, Door, FILE_PART, SIGNED, Said, inform, loopback};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::io::AsyncReadExt;
 
@@ -12,7 +12,11 @@ fn content(bytes: usize) -> Vec<u8> {
 }
 
 fn address(file: i64) -> String {
-    format!("/files/{file}/new.bin?d=1&e=1795271400&s={SIGNED}")
+    address_of(1, file)
+}
+
+fn address_of(cpe: i64, file: i64) -> String {
+    format!("/files/{file}-{cpe}-1795271400-{SIGNED}/new.bin")
 }
 
 async fn served(bytes: usize) -> (Arc<Door>, Acs, Vec<u8>) {
@@ -38,6 +42,9 @@ async fn a_file_is_fetched_whole_and_a_head_says_what_it_is() {
     let head = device.fetch("HEAD", &address(7), &[]).await;
     assert_eq!((head.answer.status, head.length), (200, content.len()));
     assert_eq!(head.answer.header("etag"), Some(tag.as_str()));
+    let part = device.fetch("HEAD", &address(7), &[("Range", "bytes=5-9")]).await;
+    assert_eq!((part.answer.status, part.length), (200, content.len()), "ranges are of GET alone");
+    assert_eq!(part.answer.header("accept-ranges"), Some("bytes"));
     let known = device.fetch("GET", &address(7), &[("If-None-Match", &tag)]).await;
     assert_eq!((known.answer.status, known.length), (304, 0));
     // And messages of CWMP go on as ever.
@@ -104,8 +111,9 @@ async fn what_may_not_be_had_looks_all_the_same() {
         address(7).replace(SIGNED, "ab13"),
         "/files/7/new.bin".to_owned(),
         "/files/../etc/passwd".to_owned(),
-        "/files/7/..%2f..%2fetc%2fpasswd?d=1".to_owned(),
-        format!("/files/7/{}", "a".repeat(3000)),
+        "/files/7-1-1795271400-ab13/..%2f..%2fetc%2fpasswd".to_owned(),
+        format!("{}?x=1", address(7)),
+        format!("/files/7-1-1795271400-{SIGNED}/{}", "a".repeat(3000)),
     ] {
         let got = acs.device().await.fetch("GET", &target, &[]).await;
         let mut headers = got.answer.headers.clone();
@@ -115,8 +123,8 @@ async fn what_may_not_be_had_looks_all_the_same() {
     assert_eq!(seen[0].0, 404);
     seen.dedup();
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert_eq!((acs.stats)().refused_files, 6);
-    for _ in 0..4 {
+    assert_eq!((acs.stats)().refused_files, 7);
+    for _ in 0..6 {
         assert_eq!(heard.next().await, Said::NoFile(Ipv4Addr::LOCALHOST.into()));
     }
     assert!(heard.nothing_more());
@@ -148,50 +156,78 @@ async fn a_part_that_cannot_be_read_ends_the_download_and_does_not_pretend() {
 }
 
 #[tokio::test]
-async fn one_address_costs_others_nothing() {
+async fn one_device_costs_others_nothing_also_behind_one_address() {
     let (door, _) = Door::new();
     // More than the buffers of two sockets.
     door.file(7, content(32 << 20));
+    door.file(8, content(32 << 20));
     let config = AcsConfig {
         plain: Some(loopback()),
         max_downloads: 3,
-        max_downloads_per_address: 2,
+        max_downloads_per_device: 1,
         files_per_s: 0.001,
         files_burst: 6.0,
-        write_within: Duration::from_millis(300),
+        file_idle: Duration::from_millis(300),
         ..AcsConfig::default()
     };
     let acs = Acs::start_with(config, door).await;
-    let begin = async |from: Ipv4Addr| {
-        let mut device = acs.device_from(from).await;
-        device.send(format!("GET {} HTTP/1.1\r\nHost: acs\r\n\r\n", address(7)).as_bytes()).await;
+    let begin = async |cpe: i64, file: i64| {
+        let mut device = acs.device().await;
+        device.send(format!("GET {} HTTP/1.1\r\nHost: acs\r\n\r\n", address_of(cpe, file)).as_bytes()).await;
         let mut start = [0; 12];
         device.wire.read_exact(&mut start).await.expect("an answer");
         (device, String::from_utf8_lossy(&start[9..]).into_owned())
     };
-    let (greedy, other) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
-    let (first, one) = begin(greedy).await;
-    let (second, two) = begin(greedy).await;
-    assert_eq!((one.as_str(), two.as_str()), ("200", "200"));
-    assert_eq!(begin(greedy).await.1, "503", "beyond what one address may fetch at a time");
-    assert_eq!(begin(other).await.1, "200", "others are served");
+    let (first, one) = begin(1, 7).await;
+    assert_eq!(one, "200");
+    assert_eq!(begin(1, 8).await.1, "503", "beyond what one device may fetch at a time");
+    let (second, two) = begin(2, 7).await;
+    assert_eq!(two, "200", "another one behind the same address is served");
+    // Cut off without a word and back at once: its place is its own.
+    let (third, three) = begin(1, 7).await;
+    assert_eq!((three.as_str(), (acs.stats)().downloading), ("200", 2));
     // Whoever takes nothing is cut off, and the places are free again.
     let end = tokio::time::Instant::now() + common::PATIENCE;
     while (acs.stats)().downloading > 0 {
         assert!(tokio::time::Instant::now() < end, "who takes nothing keeps a place");
         tokio::task::yield_now().await;
     }
-    drop((first, second));
-    let asks = async |from: Ipv4Addr| {
-        let mut device: Device = acs.device_from(from).await;
-        device.fetch("HEAD", &address(7), &[]).await.answer
-    };
+    drop((first, second, third));
+    let head = async |cpe: i64| acs.device().await.fetch("HEAD", &address_of(cpe, 7), &[]).await.answer;
     for _ in 0..3 {
-        assert_eq!(asks(greedy).await.status, 200);
+        assert_eq!(head(1).await.status, 200);
     }
-    let answer = asks(greedy).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("60")), "too many requests");
-    assert_eq!(asks(other).await.status, 200);
+    let answer = head(1).await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("60")),
+        "too many requests of one device"
+    );
+    assert_eq!(head(2).await.status, 200);
+    // Of strangers the address counts, and what they do is none of the devices' business.
+    let guess = address(7).replace(SIGNED, "ab13");
+    let mut guessed = Vec::new();
+    for _ in 0..8 {
+        guessed.push(acs.device().await.fetch("GET", &guess, &[]).await.answer.status);
+    }
+    assert_eq!(guessed, [404, 404, 404, 404, 404, 404, 503, 503]);
+    assert_eq!(head(3).await.status, 200);
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_download_that_is_asked_for_again_ends() {
+    let (_, acs, content) = served(32 << 20).await;
+    let mut first = acs.device().await;
+    first.send(format!("GET {} HTTP/1.1\r\nHost: acs\r\n\r\n", address(7)).as_bytes()).await;
+    let mut start = [0; 12];
+    first.wire.read_exact(&mut start).await.expect("an answer");
+    let again = acs.device().await.fetch("GET", &address(7), &[("Range", "bytes=-10")]).await;
+    assert_eq!((again.answer.status, again.answer.body.len()), (206, 10));
+    let mut rest = Vec::new();
+    let ended =
+        tokio::time::timeout(common::PATIENCE, first.wire.read_to_end(&mut rest)).await.expect("it ends");
+    assert!(ended.is_err() || rest.len() < content.len(), "cut off, and not at its end");
     acs.stop().await;
 }
 

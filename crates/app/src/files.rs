@@ -21,6 +21,12 @@ use types::{CpeId, FirmwareFileId, UtcMs};
 
 /// A device is told of in its history once within this, however often it asks.
 const SAID_AGAIN: Duration = Duration::from_secs(600);
+/// Bytes of a signature: half of what the hash gives, which nobody guesses either.
+const SIGNATURE: usize = 16;
+/// Characters of the longest address that devices take (TR-069 A.3.2.8 has 256, and some count a zero at its end).
+const LONGEST_URL: usize = 255;
+/// As much of a name as is needed to know a file again.
+const SHORTEST_NAME: usize = 8;
 /// Devices remembered for that.
 const REMEMBERED: usize = 1_000;
 
@@ -37,7 +43,7 @@ enum Why {
     NoDevice,
     /// The device says now that it is another model.
     OtherModel,
-    /// Somebody else than the device asks.
+    /// Somebody asks from where no device is.
     Elsewhere,
 }
 
@@ -49,7 +55,9 @@ impl Why {
             Why::NoFile => "the file is deleted",
             Why::NoDevice => "its device is gone or in quarantine",
             Why::OtherModel => "the device is no longer of the model that the file is for",
-            Why::Elsewhere => "it was asked for from an address that is not the device's",
+            Why::Elsewhere => {
+                "it was asked for from outside of the management networks, and not from where the device is"
+            }
         }
     }
 }
@@ -95,6 +103,14 @@ impl FileLog {
     }
 }
 
+/// One address, or of one /64: a device may speak by one interface and fetch by another.
+fn same_customer(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.segments()[..4] == other.segments()[..4],
+        (one, other) => one == other,
+    }
+}
+
 impl App {
     fn file_signature(&self, file: FirmwareFileId, cpe: CpeId, until_s: i64) -> Hmac<Sha256> {
         let key = self.store().derived_secret("signed addresses of files");
@@ -104,12 +120,35 @@ impl App {
         mac
     }
 
-    /// Path and query under which this device, and no other, may fetch this file until then.
-    pub fn file_path(&self, file: &rows::FirmwareFile, cpe: CpeId, until: UtcMs) -> String {
+    /// The address under which this device may fetch this file until then, at the server that it knows by `origin`, as
+    /// in `http://acs.example:7547`. It has no query, which old clients cut off or escape, and is as short as they need
+    /// it: of a long name only the end is in it. `None`: that of the server alone leaves no room.
+    pub fn file_url(
+        &self,
+        origin: &str,
+        file: &rows::FirmwareFile,
+        cpe: CpeId,
+        until: UtcMs,
+    ) -> Option<String> {
         let until_s = until.0.div_euclid(1000);
-        let signature = hex::encode(self.file_signature(file.id, cpe, until_s).finalize().into_bytes());
+        let signature = self.file_signature(file.id, cpe, until_s).finalize().into_bytes();
+        let signature = hex::encode(signature.get(..SIGNATURE)?);
+        let start = format!("{origin}/files/{}-{cpe}-{until_s}-{signature}/", file.id);
+        let room = LONGEST_URL.checked_sub(start.len()).filter(|room| *room >= SHORTEST_NAME)?;
         // The name is safe in an address since it was uploaded.
-        format!("/files/{}/{}?d={cpe}&e={until_s}&s={signature}", file.id, file.name)
+        let name = file.name.get(file.name.len().saturating_sub(room)..)?;
+        Some(format!("{start}{name}"))
+    }
+
+    /// Whether this address was made here and is as it was made: in constant time, and without looking anything up.
+    pub(crate) fn made_here(&self, address: &FileAddress, from: IpAddr) -> bool {
+        let given = hex::decode(&address.signature).unwrap_or_default();
+        let signed = self.file_signature(address.file, address.cpe, address.until.0.div_euclid(1000));
+        let ours = given.len() == SIGNATURE && signed.verify_truncated_left(&given).is_ok();
+        if !ours {
+            self.note_no_file(from);
+        }
+        ours
     }
 
     /// What the file server refused, if anything.
@@ -127,15 +166,12 @@ impl App {
         address: &FileAddress,
         from: IpAddr,
     ) -> Result<Option<OfferedFile>, AppError> {
-        let from = from.to_canonical();
-        let now = self.now();
-        let given = hex::decode(&address.signature).unwrap_or_default();
-        let signed = self.file_signature(address.file, address.cpe, address.until.0.div_euclid(1000));
-        // In constant time; before anything is looked up, so that a guess costs no query.
-        if signed.verify_slice(&given).is_err() {
-            self.file_log().note(from, Why::NotOurs, now);
+        // Before anything is looked up, so that a guess costs no query.
+        if !self.made_here(address, from) {
             return Ok(None);
         }
+        let from = from.to_canonical();
+        let now = self.now();
         let cpe: Option<rows::Cpe> = self.store().get(address.cpe).await?;
         let file = firmware_files::ready(self.store(), address.file).await?;
         let why = match (&cpe, &file) {
@@ -163,17 +199,15 @@ impl App {
         Ok(None)
     }
 
-    /// This is where the device is: where it spoke from last, or where its OLT has it. Behind address translation it may
-    /// come by another address of the same network.
+    /// A device may be here: inside the management networks, or else this is where it spoke from last or where its OLT has
+    /// it. Addresses change in the middle of a download, and the signature is the proof; that is for the networks, which
+    /// nobody's own computer is in.
     async fn is_there(&self, cpe: &rows::Cpe, from: IpAddr) -> Result<bool, AppError> {
-        let peer: Option<IpAddr> = cpe.peer_address.parse().ok();
-        let policy = self.policy();
-        let translated =
-            |peer: IpAddr| policy.nat_networks.iter().any(|net| net.contains(peer) && net.contains(from));
-        if peer.is_some_and(|peer| peer.to_canonical() == from || translated(peer)) {
+        if self.is_inside(from) {
             return Ok(true);
         }
-        Ok(self.known_at(cpe, None).await?.iter().any(|known| known.to_canonical() == from))
+        let known = self.known_at(cpe, Some(&cpe.peer_address)).await?;
+        Ok(known.into_iter().any(|known| same_customer(known, from)))
     }
 
     async fn tell_refused_file(

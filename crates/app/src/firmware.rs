@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use store::{
     StoreError,
-    firmware_files::{self, ALL_TOGETHER, Begun, LARGEST, MOST_AT_ONCE, PART},
+    firmware_files::{self, ALL_TOGETHER, Begun, LARGEST, MOST_AT_ONCE, PART, Put},
     rows,
 };
 use types::FirmwareFileId;
@@ -119,6 +119,26 @@ impl std::fmt::Debug for FirmwareUpload {
     }
 }
 
+/// Parts between two looks at the disk.
+const LOOK_EVERY: i64 = 16;
+
+fn no_room() -> AppError {
+    AppError::Conflict(format!(
+        "The firmware files are {} GiB together, with those that are uploaded now, which is the most. Nothing of this one \
+         was kept; delete some that nobody needs first.",
+        ALL_TOGETHER >> 30
+    ))
+}
+
+fn no_reserve() -> AppError {
+    AppError::Unavailable(
+        "This file would leave too little room on the disk where the database lies, and without room nothing works any \
+         more; nothing of it was kept. Make room on that disk, and upload it again. Deleted firmware files give room to \
+         new ones, not to the disk."
+            .to_owned(),
+    )
+}
+
 /// The disk is the operator's to look after, so that is said in words of its own.
 fn not_kept(error: StoreError) -> AppError {
     match error {
@@ -140,6 +160,11 @@ impl App {
     pub async fn upload_firmware(&self, actor: &Actor, new: NewFirmware) -> Result<FirmwareUpload, AppError> {
         actor.require(Permission::ManageFirmware)?;
         let new = new.checked()?;
+        if self.store().room_for_files() == Some(0) {
+            return Err(no_reserve());
+        }
+        // Uploads of processes that do not say that they run are given up.
+        self.join().await?;
         let row = rows::FirmwareFile {
             name: new.name.clone(),
             manufacturer: new.manufacturer.clone(),
@@ -150,6 +175,7 @@ impl App {
             note: new.note.clone(),
             uploaded_by: actor.label(),
             uploaded_at: self.now(),
+            process: self.process().to_owned(),
             ..Default::default()
         };
         let begun = self
@@ -172,10 +198,7 @@ impl App {
             Begun::TooMany => Err(AppError::Conflict(format!(
                 "{MOST_AT_ONCE} firmware files are being uploaded already; try again when one of them is done."
             ))),
-            Begun::NoRoom => Err(AppError::Conflict(format!(
-                "The firmware files are {} GiB together, which is the most; delete some that nobody needs first.",
-                ALL_TOGETHER >> 30
-            ))),
+            Begun::NoRoom => Err(no_room()),
         }
     }
 
@@ -267,16 +290,23 @@ impl FirmwareUpload {
             self.rest.extend_from_slice(now);
             bytes = later;
             if self.rest.len() == PART {
+                if self.parts % LOOK_EVERY == 0 && self.app.store().room_for_files() == Some(0) {
+                    return Err(no_reserve());
+                }
                 let body = Arc::new(std::mem::take(&mut self.rest));
                 let (id, number) = (self.id, self.parts);
                 self.parts += 1;
-                self.app
+                let put = self
+                    .app
                     .store()
                     .write(move |tx| {
                         Box::pin(async move { firmware_files::put(tx, id, number, body.to_vec()).await })
                     })
                     .await
                     .map_err(not_kept)?;
+                if put == Put::NoRoom {
+                    return Err(no_room());
+                }
             }
         }
         Ok(())
@@ -309,8 +339,10 @@ impl FirmwareUpload {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    if !rest.is_empty() {
-                        firmware_files::put(tx, id, number, rest.to_vec()).await?;
+                    if !rest.is_empty()
+                        && firmware_files::put(tx, id, number, rest.to_vec()).await? == Put::NoRoom
+                    {
+                        return Ok(None);
                     }
                     let row = firmware_files::finish(tx, id, size, &sha256).await?;
                     let subject = format!("firmware:{id}");
@@ -322,15 +354,16 @@ impl FirmwareUpload {
                         Some(described(&row)),
                     ))
                     .await?;
-                    Ok::<_, StoreError>(row)
+                    Ok::<_, StoreError>(Some(row))
                 })
             })
             .await;
         match kept {
-            Ok(row) => {
+            Ok(Some(row)) => {
                 self.over = true;
                 Ok(row)
             }
+            Ok(None) => Err(no_room()),
             Err(StoreError::Duplicate { .. }) => Err(AppError::Conflict(
                 "This very file is there already for the same CPEs; it was not kept a second time."
                     .to_owned(),

@@ -210,6 +210,8 @@ pub trait CpeFrontDoor: Send + Sync {
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin;
     /// Somebody was cut off who spoke plain HTTP from outside the networks it is allowed from. Must not wait.
     fn refused(&self, address: IpAddr);
+    /// True if this address was made here and is as it was made. Asks nobody; what is not ours is counted.
+    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool;
     /// The file at this address, if whoever asks from there may have it now. Why not is not for them.
     ///
     /// # Errors

@@ -5,11 +5,12 @@ use crate::{
     db::{Db, Tx},
     entities::{FirmwareFile, FirmwarePart, firmware_files, firmware_parts},
     error::StoreError,
+    leases,
     record::{Change, stored::Stored},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    Statement, sea_query::Expr,
+    Statement, Value, sea_query::Expr,
 };
 use std::time::Duration;
 use types::{FirmwareFileId, UtcMs};
@@ -48,19 +49,52 @@ pub enum Begun {
     NoRoom,
 }
 
+/// What became of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is there.
+    Kept,
+    /// All files, those under way among them, have as many bytes as there may be.
+    NoRoom,
+}
+
+/// Gives up what is uploaded through processes that do not run any more, and what takes too long.
+async fn give_up_dead(tx: &Tx, now: UtcMs) -> Result<(), StoreError> {
+    let within = i64::try_from(UPLOAD_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    let sql = format!(
+        // The version, so that no node whose clock is behind brings it back.
+        "UPDATE firmware_files SET state = '{}', version = version + 1 WHERE state = '{}' AND (uploaded_at < $1 OR \
+         process NOT IN (SELECT owner FROM node_leases WHERE name LIKE '{}%' AND until >= $2))",
+        state::REMOVING,
+        state::UPLOADING,
+        leases::PRESENCE
+    );
+    let late = now.0.saturating_sub(within).saturating_sub(60_000);
+    let values = [Value::from(late), Value::from(leases::now(tx).await?.0)];
+    let backend = tx.db().get_database_backend();
+    tx.db().run(Statement::from_sql_and_values(backend, sql, values)).await?;
+    Ok(())
+}
+
+/// Bytes of all files, with those under way and on their way out.
+async fn together(tx: &Tx) -> Result<u64, StoreError> {
+    use firmware_files::{Column, Entity};
+    let sizes: Vec<i64> = Entity::find().select_only().column(Column::Size).into_tuple().all(tx.db()).await?;
+    Ok(sizes.into_iter().filter_map(|size| u64::try_from(size).ok()).sum())
+}
+
 /// Begins a file that has no content yet.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn begin(tx: &Tx, new: FirmwareFile) -> Result<Begun, StoreError> {
     use firmware_files::{Column, Entity};
+    give_up_dead(tx, tx.now()).await?;
     let under_way = Entity::find().filter(Column::State.eq(state::UPLOADING)).count(tx.db()).await?;
     if under_way >= MOST_AT_ONCE {
         return Ok(Begun::TooMany);
     }
-    let sizes: Vec<i64> = Entity::find().select_only().column(Column::Size).into_tuple().all(tx.db()).await?;
-    let there: u64 = sizes.into_iter().filter_map(|size| u64::try_from(size).ok()).sum();
-    if there >= ALL_TOGETHER {
+    if together(tx).await? >= ALL_TOGETHER {
         return Ok(Begun::NoRoom);
     }
     let new = FirmwareFile { state: state::UPLOADING.to_owned(), version: 1, ..new };
@@ -71,14 +105,24 @@ pub async fn begin(tx: &Tx, new: FirmwareFile) -> Result<Begun, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Overtaken`] when it is not being uploaded any more; [`StoreError::Full`] when the disk is full.
-pub async fn put(tx: &Tx, file: FirmwareFileId, number: i64, body: Vec<u8>) -> Result<(), StoreError> {
-    let there: Option<FirmwareFile> = tx.get(file).await?;
-    if there.is_none_or(|row| row.state != state::UPLOADING) {
+pub async fn put(tx: &Tx, file: FirmwareFileId, number: i64, body: Vec<u8>) -> Result<Put, StoreError> {
+    use firmware_files::{Column, Entity};
+    let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+    if together(tx).await?.saturating_add(body.len() as u64) > ALL_TOGETHER {
+        return Ok(Put::NoRoom);
+    }
+    let counted = Entity::update_many()
+        .col_expr(Column::Size, Expr::col(Column::Size).add(bytes))
+        .filter(Column::Id.eq(file.0))
+        .filter(Column::State.eq(state::UPLOADING))
+        .run(tx)
+        .await?;
+    if counted == 0 {
         return Err(StoreError::Overtaken { what: "the upload", found: "that it was given up".to_owned() });
     }
     let part = FirmwarePart { file_id: file, number, body };
     firmware_parts::Entity::insert(part.into_active()).exec_without_returning(tx.db()).await?;
-    Ok(())
+    Ok(Put::Kept)
 }
 
 /// All parts are there: the file is ready.
@@ -140,15 +184,7 @@ pub async fn remove(tx: &Tx, file: FirmwareFileId) -> Result<bool, StoreError> {
 /// When the database cannot be written.
 pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
     use firmware_files::{Column, Entity};
-    let within = i64::try_from(UPLOAD_WITHIN.as_millis()).unwrap_or(i64::MAX);
-    Entity::update_many()
-        .col_expr(Column::State, Expr::value(state::REMOVING))
-        // So that no node whose clock is behind brings it back.
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::State.eq(state::UPLOADING))
-        .filter(Column::UploadedAt.lt(now.0.saturating_sub(within).saturating_sub(60_000)))
-        .run(tx)
-        .await?;
+    give_up_dead(tx, now).await?;
     let parts = format!(
         "DELETE FROM firmware_parts WHERE (file_id, number) IN (SELECT p.file_id, p.number FROM firmware_parts p \
          JOIN firmware_files f ON f.id = p.file_id WHERE f.state = '{}' LIMIT {PARTS_PER_SWEEP})",

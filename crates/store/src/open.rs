@@ -54,6 +54,7 @@ struct Inner {
     writer: Writer,
     address: Address,
     place: String,
+    disk_reserve: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -95,7 +96,17 @@ impl Store {
             }
         };
         let place = address.to_string();
-        Ok(Store(Arc::new(Inner { db: Db::pool(readers, near, shared), writer, address, place })))
+        let disk_reserve = config.limits.disk_reserve;
+        let db = Db::pool(readers, near, shared);
+        Ok(Store(Arc::new(Inner { db, writer, address, place, disk_reserve })))
+    }
+
+    /// Bytes that may still be given to large files, beyond what stays free for everything else. `None`: the disk is not
+    /// ours to look at, but that of a database server, or does not say.
+    pub fn room_for_files(&self) -> Option<u64> {
+        let Address::Sqlite(file) = &self.0.address else { return None };
+        let disk = rustix::fs::statvfs(&file.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.0.disk_reserve))
     }
 
     /// Migrates and checks, and says what was done; for `lightkeeper migrate`.

@@ -49,6 +49,8 @@ pub struct WriteLimits {
     pub connections: u32,
     /// Pages the file may grow to (SQLite; a page has 4 KiB). `None`: as the disk allows.
     pub max_pages: Option<u32>,
+    /// Bytes that large files must leave free on the disk of the database, for everything else (SQLite).
+    pub disk_reserve: u64,
 }
 
 impl Default for WriteLimits {
@@ -61,6 +63,7 @@ impl Default for WriteLimits {
             attempts: 8,
             connections: 10,
             max_pages: None,
+            disk_reserve: 1 << 30,
         }
     }
 }

@@ -139,6 +139,14 @@ impl CpeFrontDoor for Door {
         let _ = self.said.send(Said::Refused(address));
     }
 
+    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool {
+        let signed = address.signature == SIGNED;
+        if !signed {
+            self.no_file(from);
+        }
+        signed
+    }
+
     async fn file(&self, address: FileAddress, _: IpAddr) -> Result<Option<OfferedFile>, AppError> {
         let rules = self.rules.lock().expect("rules");
         let given = (address.signature == SIGNED).then(|| rules.files.get(&address.file)).flatten();

@@ -86,7 +86,7 @@ impl Word {
 
 impl App {
     /// Inside a management network.
-    pub(super) fn is_inside(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_inside(&self, address: IpAddr) -> bool {
         self.policy().management_networks.iter().any(|network| network.contains(address))
     }
 

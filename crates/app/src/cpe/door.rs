@@ -44,6 +44,10 @@ impl CpeFrontDoor for App {
         self.note_refused(address);
     }
 
+    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool {
+        self.made_here(address, from)
+    }
+
     async fn file(&self, address: FileAddress, from: IpAddr) -> Result<Option<OfferedFile>, AppError> {
         self.offered(&address, from).await
     }

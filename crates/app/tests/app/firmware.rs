@@ -137,6 +137,26 @@ on_both!(
 );
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_file_takes_the_room_that_the_database_needs() {
+    let bed = Bed::sqlite();
+    drop(bed.app("node-1", &Calls::default()).await);
+    let mut config = StoreConfig::new(&bed.url, KeySource::File(bed.folder.path().join("secret.key")));
+    config.clock = Arc::new(bed.clock.clone());
+    config.limits.disk_reserve = u64::MAX;
+    let parts = AppParts {
+        store: Store::open(config).await.expect("the store opens"),
+        clock: Arc::new(bed.clock.clone()),
+        connection: Arc::new(Calls::default()),
+        node: "node-1".into(),
+        limits: PolicyLimits::Simulated,
+    };
+    let app = App::new(parts).await.expect("the application starts");
+    let refused = app.upload_firmware(&admin(), new("x.bin")).await.expect_err("refused");
+    assert!(matches!(&refused, AppError::Unavailable(why) if why.contains("too little room")), "{refused}");
+    assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_files").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_in_words_and_leaves_nothing() {
     let bed = Bed::sqlite();
     drop(bed.app("node-1", &Calls::default()).await);

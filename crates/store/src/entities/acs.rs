@@ -352,7 +352,7 @@ table! { versioned "firmware_files"
         hardware_version: String,
         /// The version that a CPE tells of itself after it was installed.
         software_version: String,
-        /// Bytes.
+        /// Bytes; of an upload, those that came so far.
         size: i64,
         /// SHA-256 of the content, hexadecimal; empty until it is whole.
         sha256: String,
@@ -364,6 +364,8 @@ table! { versioned "firmware_files"
         uploaded_at: UtcMs,
         /// `uploading`, `ready` or `removing`.
         state: String,
+        /// Which process it is uploaded through; while it runs, it has a lease of its own ([`crate::leases::PRESENCE`]).
+        process: String,
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) fn all() -> Migrations {
         Box::new(Script { name: "0019_order_services", sql: include_str!("0019_order_services.sql") }),
         // Whole configurations are secrets since then.
         Box::new(EmptySecrets { name: "0020_empty_configurations" }),
+        Box::new(Script {
+            name: "0021_firmware_processes",
+            sql: include_str!("0021_firmware_processes.sql"),
+        }),
     ]
 }
 

@@ -292,6 +292,7 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     bed.sql("UPDATE cpe_parameters SET value = 'leaked' WHERE path LIKE '%PSK'").await;
     drop(store);
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0020'").await;
+    bed.sql("ALTER TABLE firmware_files DROP COLUMN process").await;
     bed.sql("UPDATE schema_state SET schema_version = 19, migration = '0019_order_services'").await;
     let store = bed.open().await;
     assert_eq!(values(&store).await, ["7", "home", ""]);

@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     "0018_firmware_files",
     "0019_order_services",
     "0020_empty_configurations",
+    "0021_firmware_processes",
 ];
 
 /// Everything the schema says about itself, as text.
