@@ -23,10 +23,20 @@ pub(crate) struct Skip {
     pub(crate) why: String,
 }
 
+/// A test that did not hold, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The test.
+    pub(crate) what: String,
+    /// What it said of why, the first lines of it.
+    pub(crate) why: Vec<String>,
+}
+
 /// Everything a run has to say.
 #[derive(Default)]
 pub(crate) struct Report {
     parts: Vec<Part>,
+    failures: Vec<Failure>,
     skipped: Vec<Skip>,
 }
 
@@ -42,6 +52,11 @@ impl Report {
         if !self.skipped.contains(&skip) {
             self.skipped.push(skip);
         }
+    }
+
+    /// Adds a test that failed. The end of a long run is what people and programs keep of it.
+    pub(crate) fn failure(&mut self, failure: Failure) {
+        self.failures.push(failure);
     }
 
     /// True when nothing that ran failed.
@@ -60,6 +75,15 @@ impl Report {
                 (passed, failed) => format!("{passed} passed, {failed} failed"),
             };
             text += &format!("  {word}  {:<28} {counts}, {took} s\n", part.name);
+        }
+        if !self.failures.is_empty() {
+            text += "\nFailed:\n";
+            for failure in &self.failures {
+                text += &format!("  - {}\n", failure.what);
+                for line in &failure.why {
+                    text += &format!("      {line}\n");
+                }
+            }
         }
         if self.skipped.is_empty() {
             text += "\nNothing was skipped.\n";
@@ -97,6 +121,16 @@ mod tests {
         let text = report.text();
         assert_eq!(text.lines().last(), Some("41 passed, 2 failed, 1 skipped"));
         assert!(text.contains("  - browser tests: chromium is not installed\n"), "{text}");
+    }
+
+    #[test]
+    fn what_failed_is_said_with_why_before_the_counts() {
+        let mut report = Report::default();
+        report.add(part("tests", 1, 1));
+        report.failure(Failure { what: "web lists".into(), why: vec!["left: 1".into(), "right: 2".into()] });
+        let text = report.text();
+        assert!(text.contains("Failed:\n  - web lists\n      left: 1\n      right: 2\n"), "{text}");
+        assert_eq!(text.lines().last(), Some("1 passed, 1 failed, 0 skipped"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A test that lacks something prints a line `skipped: why` and returns. Both runners call that a pass; here it
 //! is counted as skipped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use anyhow::{Context, Result};
 
 use crate::proc;
-use crate::report::Skip;
+use crate::report::{Failure, Skip};
 
 /// What a run of the tests came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,14 @@ pub(crate) struct Outcome {
     pub(crate) failed: usize,
     /// Tests that skipped themselves, with their reason.
     pub(crate) skipped: Vec<Skip>,
+    /// Tests that failed, with the first lines of what they said; of a test that said nothing, its name alone.
+    pub(crate) failures: Vec<Failure>,
 }
+
+/// So many lines of what a failed test said are told again at the end; the rest is where it was printed.
+const WHY_LINES: usize = 12;
+/// And so many characters of each.
+const WHY_CHARS: usize = 600;
 
 /// Which runner's output is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +136,10 @@ struct Reader {
     failed: usize,
     skipped: BTreeSet<Skip>,
     failures: BTreeSet<String>,
+    /// What each failed test said of why.
+    why: BTreeMap<String, Vec<String>>,
+    /// Inside the words of the panic that ended [`Self::test`].
+    in_panic: bool,
     /// Inside the list of what held, which `cargo test --show-output` prints besides the outputs.
     in_list: bool,
 }
@@ -150,6 +161,8 @@ impl Reader {
             failed: 0,
             skipped: BTreeSet::new(),
             failures: BTreeSet::new(),
+            why: BTreeMap::new(),
+            in_panic: false,
             in_list: false,
         }
     }
@@ -161,9 +174,28 @@ impl Reader {
             let what = if self.test.is_empty() { "a test".to_owned() } else { self.test.clone() };
             self.skipped.insert(Skip { what, why: why.trim().to_owned() });
         }
-        match self.runner {
+        let shown = match self.runner {
             Runner::Nextest => self.nextest(line, words),
             Runner::Plain => self.plain(line, words),
+        };
+        self.keep_why(words);
+        shown
+    }
+
+    /// Keeps the words of a panic of a failed test, without its backtrace.
+    fn keep_why(&mut self, words: &str) {
+        if !self.failures.contains(&self.test) {
+            self.in_panic = false;
+            return;
+        }
+        if words.contains("panicked at ") {
+            self.in_panic = true;
+        } else if words.starts_with("stack backtrace:") || words.starts_with("note: ") {
+            self.in_panic = false;
+        }
+        let why = self.why.entry(self.test.clone()).or_default();
+        if self.in_panic && why.len() < WHY_LINES && !words.is_empty() {
+            why.push(words.chars().take(WHY_CHARS).collect());
         }
     }
 
@@ -194,6 +226,7 @@ impl Reader {
                 .and_then(|rest| rest.split_once(") "))
                 .map_or(after, |(_, name)| name);
             self.test = name.trim().to_owned();
+            self.in_panic = false;
             if status != "PASS" && status != "SLOW" {
                 self.failures.insert(self.test.clone());
             }
@@ -232,12 +265,17 @@ impl Reader {
         !self.in_list
     }
 
-    fn finish(self, succeeded: bool) -> Outcome {
+    fn finish(mut self, succeeded: bool) -> Outcome {
+        let why = &mut self.why;
+        let failures = self.failures.iter();
+        let failures = failures
+            .map(|what| Failure { what: what.clone(), why: why.remove(what).unwrap_or_default() })
+            .collect();
         let skipped: Vec<Skip> =
             self.skipped.into_iter().filter(|skip| !self.failures.contains(&skip.what)).collect();
         let tests: BTreeSet<&str> = skipped.iter().map(|skip| skip.what.as_str()).collect();
         let failed = if succeeded { self.failed } else { self.failed.max(1) };
-        Outcome { passed: self.passed.saturating_sub(tests.len()), failed, skipped }
+        Outcome { passed: self.passed.saturating_sub(tests.len()), failed, skipped, failures }
     }
 }
 
@@ -276,7 +314,11 @@ mod tests {
      Summary [   0.206s] 3 tests run: 2 passed, 1 failed, 0 skipped
         FAIL [   0.096s] (3/3) lightkeeper-types time::prints
   stderr ───
+
+    thread 'time::prints' (12) panicked at crates/types/src/time.rs:7:9:
     assertion failed
+    stack backtrace:
+       0: __rustc::rust_begin_unwind
 ";
         let (outcome, shown) = read(Runner::Nextest, text, false);
         assert_eq!(
@@ -287,6 +329,13 @@ mod tests {
                 skipped: vec![Skip {
                     what: "lightkeeper-cwmp corpus::decodes".into(),
                     why: "LIGHTKEEPER_CORPUS not set".into()
+                }],
+                failures: vec![Failure {
+                    what: "lightkeeper-types time::prints".into(),
+                    why: vec![
+                        "thread 'time::prints' (12) panicked at crates/types/src/time.rs:7:9:".into(),
+                        "assertion failed".into()
+                    ],
                 }],
             }
         );
@@ -315,6 +364,7 @@ successes:
 failures:
 
 ---- time::prints stdout ----
+thread 'time::prints' panicked at src/time.rs:7:9:
 assertion failed
 
 test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
@@ -328,6 +378,8 @@ test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         let (outcome, shown) = read(Runner::Plain, text, false);
         assert_eq!((outcome.passed, outcome.failed, outcome.skipped.len()), (3, 1, 1));
         assert!(shown.iter().any(|line| line == "assertion failed"));
+        let why = outcome.failures.iter().map(|failure| (failure.what.as_str(), failure.why.len()));
+        assert_eq!(why.collect::<Vec<_>>(), [("time::prints", 2)]);
         assert!(
             !shown.iter().any(|line| line.contains("corpus::decodes")),
             "what held stays quiet: {shown:?}"

@@ -194,6 +194,9 @@ impl Session<'_> {
                 for skip in outcome.skipped {
                     report.skip(skip.what, skip.why);
                 }
+                for failure in outcome.failures {
+                    report.failure(failure);
+                }
             }
             Err(error) => {
                 println!("  the tests could not be run: {error:#}");
