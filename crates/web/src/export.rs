@@ -14,23 +14,55 @@ pub(crate) const MAX_ROWS: u64 = 200_000;
 /// Rows read from the database at a time.
 pub(crate) const CHUNK: u32 = 500;
 
-/// A cell that a spreadsheet shows instead of running it: text that starts like a formula gets an apostrophe
-/// (OWASP "CSV injection"); plain numbers stay numbers.
+/// What a formula may begin with, in a spreadsheet of any script (OWASP "CSV injection").
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+/// What else than a comma may part cells: a spreadsheet of a country that writes decimals with a comma takes a semicolon,
+/// wherever in a line it stands, and some are told to take tabs.
+const PARTS: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// What begins like this could be run, if a cell begins with it. Quotes and spaces in front are no shield.
+fn is_risky(text: &str) -> bool {
+    text.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(FORMULA)
+}
+
+/// A cell that a spreadsheet shows instead of running it: text that starts like a formula gets an apostrophe, wherever a
+/// spreadsheet may see a cell begin.
 pub(crate) fn cell(text: &str) -> String {
-    let trimmed = text.trim_start_matches([' ', '\u{a0}']);
-    let risky = trimmed.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite) && !text.starts_with('+');
-    if risky && !is_number { format!("'{text}") } else { text.to_owned() }
+    let mut shown = String::with_capacity(text.len() + 1);
+    if is_risky(text) {
+        shown.push('\'');
+    }
+    for (at, c) in text.char_indices() {
+        shown.push(c);
+        if PARTS.contains(&c) && is_risky(&text[at + c.len_utf8()..]) {
+            shown.push('\'');
+        }
+    }
+    shown
+}
+
+/// A number is no formula and stays a number. Not at the beginning of a line: whoever takes another separator reads what
+/// follows as a part of it.
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite) && !text.starts_with('+')
 }
 
 /// One line.
 pub(crate) fn line<S: AsRef<str>>(cells: &[S]) -> Result<Vec<u8>, Fail> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let parted = cells.iter().any(|text| text.as_ref().contains(PARTS));
+    // Commas, quotes and line ends are quoted by themselves; the separators of others are not.
+    let quotes = if parted { csv::QuoteStyle::NonNumeric } else { csv::QuoteStyle::Necessary };
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .quote_style(quotes)
+        .from_writer(Vec::new());
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "a CSV line could not be written");
         Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Failed", "The file could not be written.")
     };
-    writer.write_record(cells.iter().map(|text| cell(text.as_ref()))).map_err(|e| failed(&e))?;
+    let cells = cells.iter().map(AsRef::as_ref).enumerate();
+    let shown = cells.map(|(at, text)| if at > 0 && is_number(text) { text.to_owned() } else { cell(text) });
+    writer.write_record(shown).map_err(|e| failed(&e))?;
     writer.into_inner().map_err(|e| failed(&e))
 }
 
@@ -89,17 +121,74 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn written(cells: &[&str]) -> String {
+        let bytes = line(cells).unwrap_or_default();
+        String::from_utf8(bytes).expect("it is text")
+    }
 
     #[test]
     fn a_spreadsheet_never_runs_what_a_device_said() {
-        for evil in ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "＝1"] {
+        for evil in ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", " =1", "＝1", "\"=1"] {
             assert_eq!(cell(evil), format!("'{evil}"));
         }
-        for plain in ["-21.4", "5", "HWTC-7D4733C3", "Jörg Weiß", ""] {
+        assert_eq!(cell("\t=1"), "'\t'=1", "a tab may part cells");
+        assert_eq!(cell("x;=HYPERLINK(\"http://evil\")"), "x;'=HYPERLINK(\"http://evil\")");
+        assert_eq!(cell("x; \"@A1\";y\n+1"), "x;' \"@A1\";y\n'+1");
+        for plain in ["5", "HWTC-7D4733C3", "Jörg Weiß", "a;b", "1 - 2", ""] {
             assert_eq!(cell(plain), plain);
         }
-        let text =
-            line(&["a,b", "say \"hi\"", "=1"]).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        assert_eq!(text.ok().as_deref(), Some("\"a,b\",\"say \"\"hi\"\"\",'=1\r\n"));
+        assert_eq!(
+            written(&["a,b", "say \"hi\"", "=1", "-21.4"]),
+            "\"a,b\",\"say \"\"hi\"\"\",'=1,-21.4\r\n"
+        );
+        assert_eq!(written(&["a", "x;=1", "-21.4"]), "\"a\",\"x;'=1\",-21.4\r\n");
+        assert_eq!(written(&["-1", "+1"]), "'-1,'+1\r\n", "a line of another separator begins with it");
+    }
+
+    /// Every cell that a spreadsheet finds which parts by `separator` and knows quotes, and which does not know them.
+    fn found(text: &str, separator: u8) -> Vec<String> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator)
+            .from_reader(text.as_bytes());
+        let mut cells: Vec<String> = reader
+            .records()
+            .flat_map(|record| record.expect("it reads").iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        if separator != b',' {
+            let ends = [char::from(separator), '\r', '\n'];
+            cells.extend(text.split(ends).map(|cell| cell.trim_matches('"').to_owned()));
+        }
+        cells
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_of_any_spreadsheet_begins_a_formula(
+            cells in prop::collection::vec("[=+@＝;,\t\r\n\"' \u{a0}ab1.\u{2d}]{0,9}", 1..5)
+        ) {
+            let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+            let text = written(&cells);
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let records: Vec<csv::StringRecord> = reader.records().map(|one| one.expect("it reads")).collect();
+            // Whoever takes commas finds the cells that were written, with apostrophes and nothing else.
+            let kept: Vec<String> =
+                records.iter().flat_map(|one| one.iter()).map(|cell| cell.replace('\'', "")).collect();
+            let meant: Vec<String> = cells.iter().map(|cell| cell.replace('\'', "")).collect();
+            prop_assert!(records.len() <= 1);
+            if !records.is_empty() {
+                prop_assert_eq!(kept, meant);
+            }
+            for separator in [b',', b';', b'\t'] {
+                for cell in found(&text, separator) {
+                    let begins = cell.trim_start_matches(|c: char| c.is_whitespace());
+                    let runs = begins.starts_with(FORMULA) && !is_number(&cell);
+                    prop_assert!(!runs, "{:?} by {:?} in {:?}", cell, char::from(separator), text);
+                }
+            }
+        }
     }
 }

@@ -67,7 +67,9 @@ async fn a_group_says_its_share_and_leads_to_its_faults() {
     let file = admin.get(&bed, "/faults/groups.csv?by=parameter").await;
     let lines: Vec<&str> = file.text.lines().collect();
     assert!(lines[0].ends_with("faults,percent,cpes,open_cpes,first_at,last_at,meaning"), "{}", lines[0]);
-    assert!(lines[1].contains(",InternetGatewayDevice.X.?.Y,,,19,95.0,1,"), "{}", lines[1]);
+    // All text of a line is quoted that holds a separator of other countries, as the meaning of this one does.
+    let quoted = ",\"InternetGatewayDevice.X.?.Y\",\"\",\"\",19,95.0,1,";
+    assert!(lines[1].contains(quoted) && lines[1].contains("; "), "{}", lines[1]);
 }
 
 #[tokio::test]
