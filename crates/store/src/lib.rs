@@ -11,6 +11,7 @@
 
 mod address;
 mod cell;
+pub mod claimants;
 pub mod claims;
 pub mod cpes;
 pub mod customers;
@@ -62,10 +63,10 @@ pub use words::*;
 /// The rows of all tables, as plain structs.
 pub mod rows {
     pub use crate::entities::{
-        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeFault, CpeFirmware, CpeParameter, CpeRecording,
-        CpeSession, CpeTag, CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem, FirmwareFile,
-        IdempotencyRecord, Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskClaim, OltTaskLine, Onu,
-        OutboxEvent, Plan, PonPort, RefusedAddress, Service, ServiceIntent, Setting, TimelineEntry, User,
-        WebSession,
+        ApiKey, AuditEntry, ConnectionRequest, Cpe, CpeClaimant, CpeFault, CpeFirmware, CpeParameter,
+        CpeRecording, CpeSession, CpeTag, CpeTimer, Customer, DetectedOnu, DeviceOrder, EvidenceItem,
+        FirmwareFile, IdempotencyRecord, Job, LearnedFact, NodeLease, Olt, OltTask, OltTaskClaim,
+        OltTaskLine, Onu, OutboxEvent, Plan, PonPort, RefusedAddress, Service, ServiceIntent, Setting,
+        TimelineEntry, User, WebSession,
     };
 }

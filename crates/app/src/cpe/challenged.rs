@@ -9,8 +9,8 @@ use types::{CpeId, OnuRowId, Serial, UtcMs};
 pub(super) const CHALLENGE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 /// The same thing is reported of a device, or of an ONU, once in this time.
 const REPORTED_AGAIN: Duration = Duration::from_secs(3600);
-/// What was told to people is what they go by for so long.
-const TOLD_FOR: Duration = Duration::from_secs(24 * 3600);
+/// That somebody claims to be a device from one address is written down once in this time.
+const NOTED_AGAIN: Duration = Duration::from_secs(300);
 /// Who informs as an ONU is told to come back for the OLT's word for so long; then it is taken in without it.
 const AWAITED: Duration = Duration::from_secs(300);
 
@@ -19,9 +19,7 @@ const AWAITED: Duration = Duration::from_secs(300);
 pub(crate) struct Challenged {
     /// By address too: that a stranger was asked says nothing about the device.
     asked: Lately<(CpeId, IpAddr)>,
-    /// From where somebody informed with the name of this device when that was last told to people.
-    told_of: Lately<CpeId, IpAddr>,
-    vouched: Lately<CpeId, IpAddr>,
+    noted: Lately<(CpeId, IpAddr)>,
     reported: Lately<(CpeId, &'static str)>,
     reported_onus: Lately<(OnuRowId, &'static str)>,
     homes: Lately<IpAddr, CpeId>,
@@ -45,32 +43,12 @@ impl Challenged {
         self.asked.map().remove(&(cpe, address));
     }
 
-    /// People are told that somebody informs from this address with the name of a device that is known elsewhere.
-    pub(super) fn tells_of(&self, cpe: CpeId, address: IpAddr, now: UtcMs) {
-        self.told_of.put(cpe, address.to_canonical(), now, TOLD_FOR);
-    }
-
-    /// An operator says that this device is the one: where it was last told of, and nowhere else. Where it has always
-    /// spoken from it needs nobody's word.
-    pub(crate) fn vouch(&self, cpe: CpeId, now: UtcMs) {
-        if let Some(address) = self.told_of.get(&cpe, now, TOLD_FOR) {
-            self.vouched.put(cpe, address, now, CHALLENGE_REMEMBERED);
-        }
-    }
-
-    pub(super) fn vouched(&self, cpe: CpeId, address: IpAddr, now: UtcMs) -> bool {
-        self.vouched.get(&cpe, now, CHALLENGE_REMEMBERED) == Some(address.to_canonical())
-    }
-
-    /// A device was let in from this address, which is known from now on: an operator's word on it is used up.
-    pub(super) fn is_let_in(&self, cpe: CpeId, address: IpAddr) {
-        let address = address.to_canonical();
-        for words in [&self.vouched, &self.told_of] {
-            let mut words = words.map();
-            if words.get(&cpe).is_some_and(|(_, at)| *at == address) {
-                words.remove(&cpe);
-            }
-        }
+    /// That this address claims to be the device was not written down lately.
+    pub(super) fn may_note(&self, cpe: CpeId, address: IpAddr, now: UtcMs) -> bool {
+        let who = (cpe, address.to_canonical());
+        let new = self.noted.get(&who, now, NOTED_AGAIN).is_none();
+        // Whoever cannot be remembered would be written down with every Inform.
+        new && self.noted.put(who, (), now, NOTED_AGAIN)
     }
 
     pub(super) fn may_report(&self, cpe: CpeId, code: &'static str, now: UtcMs) -> bool {

@@ -2,9 +2,9 @@
 
 use super::live::Recorded;
 use crate::{Actor, App, AppError, Change, Permission};
-use provisioning::{Event, Link, WanQuestion};
+use provisioning::{Event, WanQuestion};
 use store::{ServiceState, rows};
-use types::{CpeId, ServiceId};
+use types::CpeId;
 
 /// Longest reason that somebody gives for colleagues, in characters.
 const LONGEST_WHY: usize = 200;
@@ -94,40 +94,6 @@ impl App {
         Ok(())
     }
 
-    /// Says by hand which service a device belongs to: an operator's word counts like the OLT's. It is about the device
-    /// where it was last seen: from there it is let in, and from nowhere else.
-    ///
-    /// # Errors
-    /// [`AppError::Conflict`] when the service has a device that spoke to us, or the device another service.
-    pub async fn claim_cpe(&self, actor: &Actor, cpe: CpeId, service: ServiceId) -> Result<(), AppError> {
-        actor.require(Permission::OperateCpe)?;
-        let row: rows::Cpe = self.found(cpe, "CPE").await?;
-        let target: rows::Service = self.found(service, "service").await?;
-        if let Some(other) = row.service_id.filter(|other| *other != service) {
-            let other: rows::Service = self.found(other, "service").await?;
-            return Err(AppError::Conflict(format!("This CPE belongs to service {} already.", other.code)));
-        }
-        not_over(&target)?;
-        if let Some(other) = target.cpe_id.filter(|other| *other != cpe) {
-            let other: rows::Cpe = self.found(other, "CPE").await?;
-            if !store::cpes::is_placeholder(&other) {
-                return Err(AppError::Conflict(format!(
-                    "Service {} has the CPE {} already; release that one first.",
-                    target.code, other.serial_number
-                )));
-            }
-        }
-        let link = Link::One {
-            service_id: service,
-            olt_confirms: false,
-            claimed_by: Some(actor.label()),
-            doubt: None,
-        };
-        self.operate(actor, cpe, "cpe.claim", Event::LinkResolved(link), "").await?;
-        self.challenged().vouch(cpe, self.now());
-        Ok(())
-    }
-
     /// Says which of several WANs carries the service of this device. It has to be one of those the device was found to have
     /// when the question arose, which the management WAN never is. Nothing is written by it: the next session reads the
     /// device again and uses it, if it is still there.
@@ -204,14 +170,13 @@ impl App {
                     "No longer allowed to pass without a clock. What is in force on it stays.".to_owned()
                 }
                 Event::WanChosen { path, .. } => format!("Chosen to carry the service: {path}"),
-                Event::Released { .. } => "Released from its service by hand.".to_owned(),
-                _ => "Claimed for a service by hand.".to_owned(),
+                _ => "Released from its service by hand.".to_owned(),
             },
             actor: actor.label(),
             facts: serde_json::json!({}),
             ..Default::default()
         };
-        self.feed_recorded(cpe, event, Some(Recorded { entry, audit, order: None })).await?;
+        self.feed_recorded(cpe, event, Some(Recorded { entry, audit, order: None, claim: None })).await?;
         self.bus().say(Change::Cpe(cpe));
         Ok(())
     }

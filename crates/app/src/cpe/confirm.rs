@@ -325,7 +325,6 @@ impl App {
         if !self.challenged().may_report_onu(onu.id, code, now) {
             return Ok(());
         }
-        self.challenged().tells_of(row.id, peer, now);
         tracing::warn!(cpe = %row.id, code, text, "reported");
         let entry = rows::TimelineEntry {
             at: now,

@@ -165,6 +165,7 @@ impl App {
                 Admission::Refused(reason) => return Ok(Begin::Refused { reason }),
             };
         let spelling = self.spelling_for(device, &inform);
+        let moved = device.connection.peer.as_deref() != Some(peer.address.to_string().as_str());
         // By what it was let in is told once, not with every session of a first contact; again after a reset.
         let known =
             device.link.as_ref().is_some_and(|old| old.confirmed() && old.service() == link.service());
@@ -218,7 +219,9 @@ impl App {
         self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
         let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
-        self.challenged().is_let_in(cpe, peer.address);
+        if moved || peer.identity.level != AuthLevel::Own {
+            self.is_let_in(cpe, peer.address).await?;
+        }
         let linked = slot.as_ref().and_then(|live| live.row.service_id);
         drop(slot);
         if let Some((service, row)) = second_for {
@@ -340,8 +343,9 @@ impl App {
         // have is the address that this device spoke from, or has by its OLT, or an operator who says just now that it
         // is the one.
         let known = device.connection.peer.as_deref();
-        let vouched = self.challenged().vouched(row.id, peer.address, now)
-            || known == Some(address.as_str())
+        let word = self.vouched_for(row.id).await?;
+        let vouched = word.covers(peer.address, now)
+            || (known == Some(address.as_str()) && !word.is_elsewhere(peer.address, now, proven))
             || resolved.is_here();
         if let Link::One { claimed_by: Some(by), .. } = link
             && !vouched
@@ -353,7 +357,9 @@ impl App {
                 inform.serial_number,
                 known.unwrap_or("nowhere")
             );
-            self.report_moved(row, &reason, peer.address).await?;
+            let why = "It shows no secret, and an operator claimed the CPE elsewhere.";
+            self.note_claimant(row.id, inform, peer.address, why).await?;
+            self.report_cpe(row, "identity_moved", &reason, store::Severity::Warn).await?;
             return Ok(if asked { Admission::Refused(reason) } else { self.challenge(row.id, peer.address) });
         }
         // From elsewhere and with nobody's word, or against the OLT's: whoever guessed the serial number moves neither
@@ -366,10 +372,17 @@ impl App {
             && known != Some(address.as_str())
             && (known_inside || device.ownership.written_at.is_some())
         {
-            match contradicted {
-                Some((onu, word)) => self.report_word(row, onu, word, peer.address).await?,
-                None => self.report_unproven(row, inform, &address).await?,
-            }
+            let why = match contradicted {
+                Some((onu, word)) => {
+                    self.report_word(row, onu, word, peer.address).await?;
+                    "It shows no secret, and its OLT has the ONU at another address."
+                }
+                None => {
+                    self.report_unproven(row, inform, &address).await?;
+                    "It shows no secret, and is in no management network."
+                }
+            };
+            self.note_claimant(row.id, inform, peer.address, why).await?;
             let reason = format!("{} is known from elsewhere and shows no secret.", inform.serial_number);
             let has_secret = device.ownership.written_at.is_some();
             return Ok(if asked && !has_secret {
@@ -382,6 +395,10 @@ impl App {
             // It has, or may have, a secret of its own. HTTP devices show one only when they are asked.
             let reset = inform.bootstrap() && link.confirmed();
             if !asked || (proven && !(reset && vouched)) {
+                if asked && known != Some(address.as_str()) {
+                    let why = "It does not show the secret that the CPE has.";
+                    self.note_claimant(row.id, inform, peer.address, why).await?;
+                }
                 if asked && proven && reset {
                     let text = format!(
                         "{} says that it was reset to factory settings, but informs from {address} and not from {} as \
@@ -390,7 +407,7 @@ impl App {
                         inform.serial_number,
                         known.unwrap_or("any known address")
                     );
-                    self.report_moved(row, &text, peer.address).await?;
+                    self.report_cpe(row, "identity_moved", &text, store::Severity::Warn).await?;
                 } else if asked && proven && username.is_some() {
                     self.report_unproven(row, inform, &address).await?;
                 }
@@ -406,7 +423,40 @@ impl App {
         if !resolved.link.confirmed() && self.is_coming(&claimed_serials(inform), peer.address).await? {
             return Ok(Admission::Later);
         }
+        // What is known of a device that belongs to somebody, or has proved itself once, is not moved by whoever says its
+        // name: the address and the URL by which it is called, and what it is. A device that did move has its OLT's word,
+        // its own secret, or an operator's.
+        if is_settled(row, device)
+            && let Some(known) = known.filter(|known| *known != address.as_str())
+            && !vouched
+            && !(resolved.link.confirmed() && self.is_silent(device))
+        {
+            let why = "It shows no secret, and nothing but its name says that it is this CPE.";
+            self.note_claimant(row.id, inform, peer.address, why).await?;
+            let text = format!(
+                "Somebody informs from {address} with the name of {}, which is known at {known}, and shows no secret. It \
+                 was told nothing, and nothing that is known of the CPE changed. If it is the same device, an operator can \
+                 claim it there.",
+                inform.serial_number
+            );
+            self.report_cpe(row, "identity_moved", &text, store::Severity::Warn).await?;
+            let has_secret = device.ownership.written_at.is_some();
+            return Ok(if asked && !has_secret {
+                Admission::Refused(text)
+            } else {
+                self.challenge(row.id, peer.address)
+            });
+        }
         Ok(Admission::Admitted(Box::new(resolved)))
+    }
+
+    /// Nobody spoke from where it is known for longer than a device there would be silent. Where the OLT has it online
+    /// and cannot say at which address, it may have another one by now.
+    fn is_silent(&self, device: &Device) -> bool {
+        let timing = &self.policy().provisioning;
+        let own = device.inform_interval_s.unwrap_or_default().max(timing.inform_interval_s);
+        let long = 2 * (u64::from(own) + u64::from(timing.inform_spread_s));
+        device.last_inform_at.is_none_or(|at| self.now().since(at).as_secs() > long)
     }
 
     fn challenge(&self, cpe: CpeId, address: IpAddr) -> Admission {
@@ -419,14 +469,6 @@ impl App {
         !self.policy().anonymous_first_contact
     }
 
-    /// Tells that somebody informs from elsewhere. What people do then is about this address.
-    async fn report_moved(&self, row: &rows::Cpe, text: &str, address: IpAddr) -> Result<(), AppError> {
-        if self.report_cpe(row, "identity_moved", text, store::Severity::Warn).await? {
-            self.challenged().tells_of(row.id, address, self.now());
-        }
-        Ok(())
-    }
-
     async fn report_unproven(
         &self,
         row: &rows::Cpe,
@@ -437,7 +479,7 @@ impl App {
             "{} does not show its own secret ({address} tried). It was told nothing.",
             inform.serial_number
         );
-        self.report_cpe(row, "identity_unproven", &text, store::Severity::Warn).await.map(|_| ())
+        self.report_cpe(row, "identity_unproven", &text, store::Severity::Warn).await
     }
 
     /// The row of this device; a new one in quarantine if it is unknown.
@@ -544,16 +586,16 @@ impl App {
     }
 
     /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone
-    /// who knows a serial number can cause one. True if it was written now.
+    /// who knows a serial number can cause one.
     async fn report_cpe(
         &self,
         row: &rows::Cpe,
         code: &'static str,
         text: &str,
         severity: store::Severity,
-    ) -> Result<bool, AppError> {
+    ) -> Result<(), AppError> {
         if !self.challenged().may_report(row.id, code, self.now()) {
-            return Ok(false);
+            return Ok(());
         }
         tracing::warn!(cpe = %row.id, code, text, "reported");
         let entry = rows::TimelineEntry {
@@ -571,7 +613,7 @@ impl App {
         self.store()
             .write(move |tx| Box::pin(async move { store::timeline::append(tx, &entry).await }))
             .await?;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -580,6 +622,14 @@ enum Found {
     Row(Box<rows::Cpe>),
     /// No row, and this answer.
     Not(Begin),
+}
+
+/// It belongs to a service, has a secret of ours, or has proved itself once.
+fn is_settled(row: &rows::Cpe, device: &Device) -> bool {
+    row.service_id.is_some()
+        || device.link.as_ref().is_some_and(Link::confirmed)
+        || device.ownership.written_at.is_some()
+        || device.ownership.proven_at.is_some()
 }
 
 /// What the door decides by is the same of both.

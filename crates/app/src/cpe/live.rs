@@ -167,6 +167,7 @@ struct Write {
     fired: Option<String>,
     audit: Option<rows::AuditEntry>,
     order: Option<Box<super::orders::NewOrder>>,
+    claim: Option<Box<super::claim::Claim>>,
     now: UtcMs,
 }
 
@@ -185,6 +186,8 @@ pub(crate) struct Recorded {
     pub(crate) audit: rows::AuditEntry,
     /// A new device order with its content, if it is one.
     pub(crate) order: Option<Box<super::orders::NewOrder>>,
+    /// What a claim was about, if it is one.
+    pub(crate) claim: Option<Box<super::claim::Claim>>,
 }
 
 /// What became of a [`Write`].
@@ -374,6 +377,9 @@ impl App {
                     .to_owned(),
             ));
         }
+        if let Some(claim) = recorded.and_then(|recorded| recorded.claim.as_ref()) {
+            claim.still_holds(&live.row)?;
+        }
         let mut context = self.context_of(live, event);
         let mut step = provisioning::step(&live.device, event, &context, now);
         let mut credentials = None;
@@ -531,6 +537,7 @@ impl App {
             unlink_from,
             audit: recorded.map(|recorded| recorded.audit.clone()),
             order: recorded.and_then(|recorded| recorded.order.clone()),
+            claim: recorded.and_then(|recorded| recorded.claim.clone()),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
                 _ => None,
@@ -801,6 +808,9 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     }
     if let Some(order) = &write.order {
         order.insert(tx).await?;
+    }
+    if let Some(claim) = &write.claim {
+        claim.keep(tx).await?;
     }
     for fact in &write.learned {
         cpes::learn(tx, fact).await?;

@@ -2,6 +2,7 @@
 
 mod awaited;
 mod challenged;
+mod claim;
 mod commands;
 mod confirm;
 mod connection;

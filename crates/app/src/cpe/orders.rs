@@ -298,6 +298,7 @@ impl App {
                 ..Default::default()
             },
             audit: self.audit_row(actor, "cpe.order", &format!("cpe:{cpe}"), None, Some(shown)),
+            claim: None,
             order: Some(Box::new(NewOrder {
                 row: order,
                 body: Secret::new(body),
@@ -382,6 +383,7 @@ impl App {
                 Some(order.shown),
             ),
             order: None,
+            claim: None,
         };
         let event = Event::OrderCancelled { key: order.key.clone(), by: actor.label() };
         self.feed_recorded(cpe.id, event, Some(recorded)).await?;

@@ -494,7 +494,7 @@ async fn an_operators_claim_counts_like_the_olts_word(bed: &Bed) {
     let id = told_nothing(&app, facts.clone(), anonymous(INSIDE)).await;
     let row = cpe_row(&app, id).await;
     assert!(row.reason_text.contains("no PON serial number"), "{}", row.reason_text);
-    app.claim_cpe(&admin(), id, service).await.expect("both are free");
+    app.claim_cpe(&admin(), id, service, None).await.expect("both are free");
     assert_eq!(service_row(&app, service).await.cpe_id, Some(id));
     let link = machine(&cpe_row(&app, id).await).link;
     assert!(matches!(link, Some(Link::One { claimed_by: Some(by), .. }) if by == "nino"));
@@ -523,16 +523,56 @@ async fn an_operators_claim_counts_like_the_olts_word(bed: &Bed) {
     assert!(first_request(&mut session).await.is_some());
     // Neither is free any more.
     let elsewhere = world::service(&app, "other@isp", None).await;
-    let error = app.claim_cpe(&admin(), id, elsewhere).await.expect_err("it belongs to a service");
+    let error = app.claim_cpe(&admin(), id, elsewhere, None).await.expect_err("it belongs to a service");
     assert!(matches!(error, AppError::Conflict(_)), "{error}");
     let stranger =
         told_nothing(&app, inform(world::serial("HWTC00000009"), &["1 BOOT"], INSIDE), anonymous(INSIDE))
             .await;
-    let error = app.claim_cpe(&admin(), stranger, service).await.expect_err("the service has a CPE");
+    let error = app.claim_cpe(&admin(), stranger, service, None).await.expect_err("the service has a CPE");
     assert!(error.to_string().contains(odd), "{error}");
     let viewer = world::person("vera", app::Role::Viewer);
-    let error = app.claim_cpe(&viewer, stranger, elsewhere).await.expect_err("may only look");
+    let error = app.claim_cpe(&viewer, stranger, elsewhere, None).await.expect_err("may only look");
     assert!(matches!(error, AppError::Forbidden(_)), "{error}");
+}
+
+async fn an_operators_word_is_known_to_every_node_counts_once_and_not_for_long(bed: &Bed) {
+    let app = bed.app("node-1", &Calls::default()).await;
+    with_policy(&app).await;
+    let service = world::service(&app, "user@isp", None).await;
+    let mut facts = inform(serial(), &["2 PERIODIC"], INSIDE);
+    facts.serial_number = "ZTEGQ-2019-0007".to_owned();
+    let id = told_nothing(&app, facts.clone(), anonymous(INSIDE)).await;
+    let turned_away = async |app: &App| match app.begin(facts.clone(), anonymous(OUTSIDE)).await {
+        Begin::Refused { .. } | Begin::Challenge => {}
+        other => panic!("it should have been turned away: {other:?}"),
+    };
+    app.claim_cpe(&admin(), id, service, Some(INSIDE.parse().expect("an address")))
+        .await
+        .expect("both are free");
+    turned_away(&app).await;
+    // Every node knows what the first one told, a restarted one too; and what an operator says there counts here.
+    let other = bed.app("node-2", &Calls::default()).await;
+    let told = other.claimants_of(id).await.expect("reads");
+    assert!(told.iter().any(|one| one.address == OUTSIDE), "{told:?}");
+    let outside = Some(OUTSIDE.parse().expect("an address"));
+    other.claim_cpe(&admin(), id, service, outside).await.expect("claimed again");
+    bed.advance_s(15 * 60 + 1);
+    turned_away(&app).await;
+    other.claim_cpe(&admin(), id, service, outside).await.expect("claimed again");
+    bed.advance_s(15 * 60 - 1);
+    drop((app, other));
+    let app = bed.app("node-3", &Calls::default()).await;
+    let session = accepted(app.begin(facts.clone(), anonymous(OUTSIDE)).await);
+    assert_eq!(session.cpe(), id);
+    session.end(app::ports::SessionEnd::Clean).await;
+    assert_eq!(cpe_row(&app, id).await.peer_address, OUTSIDE);
+    // It is used up: where it was claimed first nobody is let in by it.
+    match app.begin(facts.clone(), anonymous(INSIDE)).await {
+        Begin::Refused { .. } | Begin::Challenge => {}
+        other => panic!("it should have been turned away: {other:?}"),
+    }
+    let audited = "SELECT COUNT(*) FROM audit_log WHERE action = 'cpe.claim' AND after LIKE '%198.51.100%'";
+    assert_eq!(bed.number(audited).await, 2);
 }
 
 async fn a_claim_ends_the_announcement_and_a_release_frees_the_service(bed: &Bed) {
@@ -548,7 +588,10 @@ async fn a_claim_ends_the_announcement_and_a_release_frees_the_service(bed: &Bed
     let second = told_nothing(&app, odd(2), anonymous(INSIDE)).await;
     // Two operators at once: one of them is told who was quicker.
     let actor = admin();
-    let (a, b) = tokio::join!(app.claim_cpe(&actor, first, service), app.claim_cpe(&actor, second, service));
+    let (a, b) = tokio::join!(
+        app.claim_cpe(&actor, first, service, None),
+        app.claim_cpe(&actor, second, service, None)
+    );
     assert_eq!([a.is_ok(), b.is_ok()].iter().filter(|ok| **ok).count(), 1, "{a:?} {b:?}");
     let (has, has_not) = if a.is_ok() { (first, second) } else { (second, first) };
     assert_eq!(service_row(&app, service).await.cpe_id, Some(has));
@@ -566,7 +609,7 @@ async fn a_claim_ends_the_announcement_and_a_release_frees_the_service(bed: &Bed
     let row = cpe_row(&app, has).await;
     assert_eq!((row.service_id, row.quarantine, row.state.as_str()), (None, true, "INFORMED"));
     told_nothing(&app, odd(if has == first { 1 } else { 2 }), anonymous(INSIDE)).await;
-    app.claim_cpe(&admin(), has_not, service).await.expect("free now");
+    app.claim_cpe(&admin(), has_not, service, None).await.expect("free now");
     assert_eq!(service_row(&app, service).await.cpe_id, Some(has_not));
     assert_eq!(service_row(&app, service).await.onu_id, Some(onu), "the ONU is where it was");
 }
@@ -639,6 +682,7 @@ on_both!(
     an_operator_chooses_one_of_the_wans_that_were_found,
     two_services_with_one_serial_are_a_question_not_a_guess,
     an_operators_claim_counts_like_the_olts_word,
+    an_operators_word_is_known_to_every_node_counts_once_and_not_for_long,
     a_claim_ends_the_announcement_and_a_release_frees_the_service,
     a_new_inform_makes_the_old_session_void,
 );

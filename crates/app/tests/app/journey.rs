@@ -104,7 +104,8 @@ async fn a_service_that_has_ended_lets_its_device_go_and_leaves_its_onu(bed: &Be
     assert_eq!((row.state, row.access_state), (ServiceState::Terminated, store::AccessState::Blocked));
     assert_eq!(row.cpe_id, None, "released");
     assert_eq!(row.pppoe_login, None, "the login is free for the next service");
-    let claim = app.claim_cpe(&admin(), home.id, home.service).await.expect_err("nobody's secrets any more");
+    let claim =
+        app.claim_cpe(&admin(), home.id, home.service, None).await.expect_err("nobody's secrets any more");
     assert!(claim.to_string().contains("has ended"), "{claim}");
     let onu = store::onus::by_serial(app.store(), serial()).await.expect("readable").expect("it stays");
     assert_eq!((onu.removed_at, row.onu_id), (None, Some(onu.id)), "nothing is removed by itself");
@@ -320,7 +321,7 @@ async fn the_next_customer_reads_nothing_of_the_one_before(bed: &Bed) {
     app.release_cpe(&admin(), home.id).await.expect("released");
     assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
     let other = world::service(&app, "other@isp", None).await;
-    app.claim_cpe(&admin(), home.id, other).await.expect("claimed");
+    app.claim_cpe(&admin(), home.id, other, None).await.expect("claimed");
     assert_eq!(service_row(&app, other).await.cpe_id, Some(home.id));
     assert_eq!(proven(&app, home.id).await, Vec::<String>::new());
 }

@@ -82,7 +82,7 @@ async fn a_placeholder_goes_in_one_piece_with_the_link(bed: &Bed) {
     olt_says(&app, onu, Presence::NotPresent).await;
     let id = told_nothing(&app, inform(serial(), &["0 BOOTSTRAP"], INSIDE), anonymous(INSIDE)).await;
     // An operator may be quicker than the OLT.
-    app.claim_cpe(&admin(), id, service).await.expect("claimed");
+    app.claim_cpe(&admin(), id, service, None).await.expect("claimed");
     merged(&app, service, id, placeholder).await;
 }
 

@@ -165,6 +165,30 @@ table! { keyed "cpe_tags"
     }
 }
 
+table! { keyed "cpe_claimants"
+    /// Somebody who informs with the name of a CPE from another address than it is known at, without any proof.
+    #[derive(Default)]
+    cpe_claimants => CpeClaimant by {
+        /// CPE.
+        cpe_id: CpeId,
+        /// From where.
+        address: String,
+    } and {
+        /// The ConnectionRequestURL that it gave; empty if none.
+        url: String,
+        /// Why it was not believed, as a sentence.
+        why: String,
+        /// Heard first.
+        first_at: UtcMs,
+        /// Heard last.
+        last_at: UtcMs,
+        /// Who says that it is this CPE.
+        vouched_by: Option<String>,
+        /// Until when that counts, once.
+        vouched_until: Option<UtcMs>,
+    }
+}
+
 table! { keyed "evidence"
     /// What was wanted and what was found for one setting: the proof behind ACTIVE.
     #[derive(Default)]

@@ -36,6 +36,7 @@ pub(crate) const EXPECTED: &[TableSpec] = &[
     CpeParameter::SPEC,
     CpeAddress::SPEC,
     CpeTag::SPEC,
+    CpeClaimant::SPEC,
     EvidenceItem::SPEC,
     CpeSession::SPEC,
     CpeFault::SPEC,

@@ -38,6 +38,7 @@ pub(crate) fn all() -> Migrations {
             name: "0021_firmware_processes",
             sql: include_str!("0021_firmware_processes.sql"),
         }),
+        Box::new(Script { name: "0022_cpe_claimants", sql: include_str!("0022_cpe_claimants.sql") }),
     ]
 }
 

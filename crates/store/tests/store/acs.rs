@@ -10,8 +10,8 @@ use store::{
     read::{Branches, Page, ParameterFilter, Sort},
     retention::{self, Bounds},
     rows::{
-        ConnectionRequest, Cpe, CpeFault, CpeParameter, CpeSession, DeviceOrder, EvidenceItem, Job,
-        LearnedFact, Olt, RefusedAddress, TimelineEntry,
+        ConnectionRequest, Cpe, CpeClaimant, CpeFault, CpeParameter, CpeSession, DeviceOrder, EvidenceItem,
+        Job, LearnedFact, Olt, RefusedAddress, TimelineEntry,
     },
     timeline::{self, Subject},
 };
@@ -29,6 +29,7 @@ on_both! {
     a_session_ends_once,
     what_was_learned_is_replaced_per_firmware,
     refused_addresses_are_counted_and_bounded,
+    claimants_are_bounded_and_a_word_on_one_stays_while_it_counts,
     an_order_follows_its_device_and_what_a_refresh_did_not_see_is_gone,
     storage_per_device_is_bounded,
     an_open_order_is_never_trimmed,
@@ -279,6 +280,7 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     bed.sql("ALTER TABLE device_orders DROP COLUMN dismissed_at").await;
     bed.sql("DROP TABLE cpe_recording_lines").await;
     bed.sql("DROP TABLE cpe_recordings").await;
+    bed.sql("DROP TABLE cpe_claimants").await;
     bed.sql("DROP TABLE firmware_parts").await;
     bed.sql("DROP TABLE firmware_files").await;
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0013'").await;
@@ -291,6 +293,7 @@ async fn of_a_secret_only_its_name_is_kept_and_what_was_kept_is_emptied(bed: &Be
     // And once more, when more names say that they hold secrets.
     bed.sql("UPDATE cpe_parameters SET value = 'leaked' WHERE path LIKE '%PSK'").await;
     drop(store);
+    bed.sql("DROP TABLE cpe_claimants").await;
     bed.sql("DELETE FROM seaql_migrations WHERE version >= '0020'").await;
     bed.sql("ALTER TABLE firmware_files DROP COLUMN process").await;
     bed.sql("UPDATE schema_state SET schema_version = 19, migration = '0019_order_services'").await;
@@ -782,6 +785,69 @@ async fn an_order_follows_its_device_and_what_a_refresh_did_not_see_is_gone(bed:
         "it stays as it ended"
     );
     assert_eq!(store::orders::open_of(&store, id).await.expect("reads").len(), 0);
+}
+
+async fn claimants_are_bounded_and_a_word_on_one_stays_while_it_counts(bed: &Bed) {
+    use store::claimants::{self, MOST_CLAIMANTS};
+    let store = bed.open().await;
+    let cpe = find_or_insert(&store, new_cpe("1")).await.id;
+    let now = store.now();
+    let one = |address: &str, at: UtcMs| CpeClaimant {
+        cpe_id: cpe,
+        address: address.to_owned(),
+        url: format!("http://{address}:7547/"),
+        why: "shows no secret".to_owned(),
+        first_at: at,
+        last_at: at,
+        ..CpeClaimant::default()
+    };
+    let heard = async |row: CpeClaimant| {
+        store
+            .write::<_, _, StoreError>(move |tx| Box::pin(async move { claimants::heard(tx, &row).await }))
+            .await
+            .expect("writes");
+    };
+    let vouch = async |address: &str, until: UtcMs| {
+        let row = CpeClaimant {
+            vouched_by: Some("nino".to_owned()),
+            vouched_until: Some(until),
+            ..one(address, now)
+        };
+        store
+            .write::<_, _, StoreError>(move |tx| Box::pin(async move { claimants::vouch(tx, &row).await }))
+            .await
+            .expect("writes");
+    };
+    let word = async || {
+        let word = claimants::word_on(&store, cpe).await.expect("reads");
+        word.map(|word| (word.address, word.vouched_until))
+    };
+    heard(one("10.20.3.77", UtcMs(now.0 - 60_000))).await;
+    vouch("10.20.3.77", now.plus_s(900)).await;
+    // More of them than are kept, all of them later; and it is heard of again.
+    for n in 0..MOST_CLAIMANTS + 5 {
+        heard(one(&format!("10.20.9.{n}"), now.plus_s(n))).await;
+    }
+    let kept = claimants::of_cpe(&store, cpe, UtcMs(0)).await.expect("reads");
+    assert_eq!(kept.len() as u64, MOST_CLAIMANTS);
+    assert_eq!(kept[0].address, format!("10.20.9.{}", MOST_CLAIMANTS + 4), "the latest first");
+    heard(one("10.20.3.77", now.plus_s(5))).await;
+    let kept = claimants::of_cpe(&store, cpe, UtcMs(0)).await.expect("reads");
+    let it = kept.iter().find(|row| row.address == "10.20.3.77").expect("an operator spoke for it");
+    assert_eq!((it.first_at, it.last_at), (UtcMs(now.0 - 60_000), now.plus_s(5)));
+    assert_eq!(word().await, Some(("10.20.3.77".to_owned(), Some(now.plus_s(900)))));
+    // Another word takes the place of the one before, wherever it is about.
+    vouch("10.20.4.1", now.plus_s(900)).await;
+    assert_eq!(word().await, Some(("10.20.4.1".to_owned(), Some(now.plus_s(900)))));
+    store
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move { claimants::is_known_at(tx, cpe, "10.20.4.1").await })
+        })
+        .await
+        .expect("writes");
+    assert_eq!(word().await, None, "it counts once");
+    let kept = claimants::of_cpe(&store, cpe, UtcMs(0)).await.expect("reads");
+    assert!(kept.iter().all(|row| row.address != "10.20.4.1" && row.vouched_by.is_none()), "{kept:?}");
 }
 
 async fn refused_addresses_are_counted_and_bounded(bed: &Bed) {

@@ -51,6 +51,7 @@ const MIGRATIONS: &[&str] = &[
     "0019_order_services",
     "0020_empty_configurations",
     "0021_firmware_processes",
+    "0022_cpe_claimants",
 ];
 
 /// Everything the schema says about itself, as text.

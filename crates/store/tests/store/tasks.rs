@@ -211,6 +211,7 @@ async fn tasks_that_were_open_before_claims_have_what_is_theirs(bed: &Bed) {
         "ALTER TABLE cpe_faults DROP COLUMN parameter",
         "ALTER TABLE cpe_faults DROP COLUMN dismissed_at",
         "DROP TABLE cpe_tags",
+        "DROP TABLE cpe_claimants",
         "ALTER TABLE cpe_parameters DROP COLUMN source",
         "DROP TABLE device_orders",
         "DROP TABLE cpe_recording_lines",

@@ -117,6 +117,8 @@ struct Data {
     family: Family,
     /// Words that somebody put on it.
     tags: Vec<store::read::TagRow>,
+    /// Who else informs with its name.
+    claimants: Vec<store::rows::CpeClaimant>,
 }
 
 impl Data {
@@ -426,6 +428,13 @@ async fn data(ctx: &Ctx, who: &Who, id: i64, oob: bool) -> Result<Data, Fail> {
         faults: faults.rows,
         faults_total: faults.total,
         tags,
+        claimants: ctx
+            .app()
+            .claimants_of(CpeId(id))
+            .await?
+            .into_iter()
+            .filter(|one| one.address != row.peer_address)
+            .collect(),
         sessions: sessions.rows,
         sessions_total: sessions.total,
         layers: strip,
@@ -718,7 +727,17 @@ pub(crate) async fn claim(
             format!("There is no service {}.", view::limited(&code, 20)),
         ));
     };
-    let result = ctx.app().claim_cpe(&who.actor, CpeId(id), ServiceId(service.id)).await;
+    let not = |why: String| Ok(go(&ctx, &format!("/cpes/{id}"), Status::Bad, "Not claimed", why));
+    let known = ctx.read().cpe(id).await?.map(|row| row.peer_address).unwrap_or_default();
+    let address = match form.opt("address") {
+        None if known.is_empty() => None,
+        None => return not(format!("It speaks from {known} now: choose in the form which router you mean.")),
+        Some(shown) => match shown.parse() {
+            Ok(address) => Some(address),
+            Err(_) => return not(format!("{} is no address.", view::limited(&shown, 60))),
+        },
+    };
+    let result = ctx.app().claim_cpe(&who.actor, CpeId(id), ServiceId(service.id), address).await;
     Ok(went(&ctx, &format!("/cpes/{id}"), "Claimed", &format!("It belongs to {} now.", service.code), result))
 }
 

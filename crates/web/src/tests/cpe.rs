@@ -314,3 +314,84 @@ async fn the_wans_that_could_be_the_one_are_listed_and_one_is_chosen() {
     assert!(section.contains("the next session reads the router again and uses it"), "{section}");
     assert!(page.contains("chose InternetGatewayDevice"), "who chose what is on the timeline: {page}");
 }
+
+#[tokio::test]
+async fn a_claim_says_which_address_it_is_about_and_a_form_of_before_is_refused() {
+    let bed = Bed::new().await;
+    let mut admin = bed.admin().await;
+    let (service, cpe, _) = bed.seeded().await;
+    let place = format!("/cpes/{cpe}");
+    let (code, known) = bed
+        .app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move {
+                store::services::link_cpe(tx, service, None).await?;
+                let mut row: rows::Cpe = tx.require(cpe).await?;
+                row.machine = serde_json::to_value(provisioning::Device::new(NOW)).expect("json");
+                row.service_id = None;
+                row.peer_address = "10.20.3.9".to_owned();
+                tx.update(&row).await?.or_overtaken("the CPE")?;
+                Ok((tx.require::<rows::Service>(service).await?.code, row.peer_address))
+            })
+        })
+        .await
+        .expect("written");
+    let page = admin.get(&bed, &place).await.text;
+    let dialog = between(&page, "id=\"claim\"", "</dialog>").to_owned();
+    assert!(dialog.contains(&format!("name=\"address\" value=\"{known}\"")), "{dialog}");
+    assert!(between(&dialog, "id=\"c-at\"", "</p>").contains(&known), "it is shown too: {dialog}");
+
+    // Another one speaks with its name, and it is moved: both are to choose from, neither is chosen for anybody.
+    let claimant = rows::CpeClaimant {
+        cpe_id: cpe,
+        address: "10.20.3.77".into(),
+        why: HOSTILE.into(),
+        first_at: NOW,
+        last_at: NOW,
+        ..rows::CpeClaimant::default()
+    };
+    bed.app
+        .store()
+        .write::<_, _, StoreError>(move |tx| {
+            Box::pin(async move {
+                store::claimants::heard(tx, &claimant).await?;
+                let mut row: rows::Cpe = tx.require(cpe).await?;
+                row.peer_address = "10.20.3.10".to_owned();
+                tx.update(&row).await?.or_overtaken("the CPE")
+            })
+        })
+        .await
+        .expect("written");
+    let page = admin.get(&bed, &place).await.text;
+    let choice = between(&page, "id=\"c-a\"", "</select>").to_owned();
+    for address in ["10.20.3.10", "10.20.3.77"] {
+        assert!(choice.contains(&format!("value=\"{address}\"")), "{choice}");
+    }
+    assert!(!choice.contains("selected") && choice.contains("<option value=\"\">"), "{choice}");
+    assert!(between(&page, "id=\"cp-claimants\"", "</dd>").contains("10.20.3.77"), "said on the page too");
+    assert!(!page.contains("<script>alert(1)"));
+
+    let post = |address: &'static str| [("service", code.clone()), ("address", address.to_owned())];
+    for (address, sentence) in
+        [("10.20.3.9", "10.20.3.10"), ("10.20.3.9", "10.20.3.77"), ("::x", "no address"), ("", "10.20.3.10")]
+    {
+        let fields = post(address);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = admin.post(&bed, &format!("{place}/claim"), &fields).await;
+        assert!(answer.status.is_redirection(), "{}", answer.text);
+        let shown = admin.get(&bed, &place).await.text;
+        assert!(shown.contains("Not claimed") || shown.contains("You were shown"), "{address}");
+        assert!(shown.contains(sentence), "{address} {sentence}");
+    }
+    let row: rows::Cpe = bed.app.store().require(cpe).await.expect("there");
+    assert_eq!(row.service_id, None);
+    let fields = post("10.20.3.77");
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    admin.post(&bed, &format!("{place}/claim"), &fields).await;
+    let row: rows::Cpe = bed.app.store().require(cpe).await.expect("there");
+    assert_eq!(row.service_id, Some(service));
+    let word =
+        store::claimants::word_on(bed.app.store(), cpe).await.expect("reads").expect("an operator's word");
+    assert_eq!((word.address.as_str(), word.vouched_until), ("10.20.3.77", Some(bed.app.now().plus_s(900))));
+}

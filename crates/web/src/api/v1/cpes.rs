@@ -263,6 +263,8 @@ pub(super) struct CpeWithLayers {
     timers: Vec<TimerShown>,
     /// Words that people and programs put on it.
     tags: Vec<TagShown>,
+    /// Who else informed with its name in the last day, the latest first.
+    claimants: Vec<ClaimantShown>,
 }
 
 /// A word on a CPE.
@@ -404,6 +406,30 @@ pub(super) struct ConnectionRequestList {
 pub(super) struct Claim {
     /// The service.
     service_id: i64,
+    /// Where the CPE speaks from, as it was shown to whoever decided: `address` of the CPE, or of one of its claimants.
+    /// From there it is let in, once, within 15 minutes. If it speaks from elsewhere meanwhile, the claim is refused.
+    /// Without it the claim is about where it speaks from now.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "ip")]
+    address: Option<std::net::IpAddr>,
+}
+
+/// Somebody who informs with the name of a CPE from elsewhere, without any proof. Nothing is told to it unless an operator
+/// claims it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClaimantShown {
+    /// From where.
+    address: String,
+    /// The ConnectionRequestURL that it gave; empty if none.
+    connection_request_url: String,
+    /// Why it was not believed.
+    why: String,
+    first_at: Time,
+    last_at: Time,
+    /// Who says that it is this CPE after all.
+    vouched_by: Option<String>,
+    /// Until when that counts, once.
+    vouched_until: Option<Time>,
 }
 
 /// Why a CPE is held.
@@ -542,7 +568,20 @@ async fn one(ctx: &Ctx, id: i64) -> Result<CpeWithLayers, Fail> {
         None => None,
     };
     let tags = ctx.read().device_tags(&[id]).await?.into_iter();
+    let claimants = ctx.app().claimants_of(CpeId(id)).await?.into_iter();
     Ok(CpeWithLayers {
+        claimants: claimants
+            .filter(|one| one.address != row.peer_address)
+            .map(|one| ClaimantShown {
+                connection_request_url: app::shown_url(&one.url),
+                address: one.address,
+                why: one.why,
+                first_at: one.first_at.into(),
+                last_at: one.last_at.into(),
+                vouched_by: one.vouched_by,
+                vouched_until: one.vouched_until.map(Time::from),
+            })
+            .collect(),
         tags: tags
             .map(|row| TagShown { tag: row.tag, set_by: row.set_by, set_at: row.set_at.into() })
             .collect(),
@@ -769,13 +808,13 @@ pub(super) async fn call_cpe(Id(id): Id, order: Order<Nothing>) -> Result<Respon
         .await
 }
 
-/// Says by hand which service a CPE belongs to.
+/// Says by hand which service a CPE belongs to, and which of those that say its name it is.
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/claim", tag = "cpes", params(("id" = i64, Path, description = "The CPE.")),
     request_body = Claim, responses((status = 200, description = "It belongs to the service.", body = CpeWithLayers)))]
 pub(super) async fn claim_cpe(Id(id): Id, order: Order<Claim>) -> Result<Response, ApiFail> {
     order
         .once(move |ctx, actor, claim| async move {
-            ctx.app().claim_cpe(&actor, CpeId(id), ServiceId(claim.service_id)).await?;
+            ctx.app().claim_cpe(&actor, CpeId(id), ServiceId(claim.service_id), claim.address).await?;
             Reply::ok(&one(&ctx, id).await?)
         })
         .await

@@ -351,8 +351,12 @@ async fn a_cpe_is_claimed_and_released() {
     let (customer, plan) = (bed.customer("Amina").await, bed.plan().await);
     let service = bed.make("/api/v1/services", json!({ "customer_id": customer, "plan_id": plan })).await;
     let place = format!("/api/v1/cpes/{}", device(&bed).await);
+    let elsewhere = json!({ "service_id": service, "address": "10.20.3.9" });
+    let refused = bed.post(&format!("{place}/claim"), elsewhere).await.problem(StatusCode::CONFLICT);
+    assert!(refused.to_string().contains("10.20.3.9"), "{refused}");
     let claimed = bed.post(&format!("{place}/claim"), json!({ "service_id": service })).await;
     assert_eq!(claimed.status, StatusCode::OK, "{}", claimed.text);
+    assert_eq!(claimed.json()["claimants"], json!([]), "{}", claimed.text);
     assert_eq!(claimed.json()["cpe"]["service"]["id"], service, "{}", claimed.text);
     let released = bed.post(&format!("{place}/release"), json!({})).await;
     assert_eq!((released.status, &released.json()["cpe"]["service"]), (StatusCode::OK, &Value::Null));

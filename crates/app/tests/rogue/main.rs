@@ -1,294 +1,17 @@
 //! What somebody on the management network, or with a key of small scope, cannot do.
 
+mod claims;
+mod network;
+
 use app::{
-    AcsPolicy, Actor, App, AppError, AppParts, NewCustomer, NewOlt, NewPlan, NewService, Permission, Role,
-    ports::{
-        AuthLevel, Begin, CallReport, ConnectionRequestOutcome, ConnectionRequestTarget, ConnectionRequester,
-        CpeFrontDoor, DeviceReply, DeviceRequest, Identity, InformFacts, Next, Peer, SessionEnd,
-    },
+    Actor, AppError, NewOlt, Permission, Role,
+    ports::{AuthLevel, Begin, CpeFrontDoor, DeviceReply, DeviceRequest, InformFacts, Next, SessionEnd},
 };
-use provisioning::{Device, DeviceFault, InformEvent, Link, NameInfo, ParamValue, ParameterFault};
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
-use store::{KeySource, Presence, Store, StoreConfig, StoreError, cpes, onus, rows, services};
-use types::{ApiKeyId, CpeId, ManualClock, OltId, Secret, Serial, ServiceId, UserId, UtcMs};
-
-const START: UtcMs = UtcMs(1_795_271_400_000);
-const HOME: &str = "127.20.0.10";
-const ELSEWHERE: &str = "127.20.0.66";
-
-struct Nobody;
-
-#[async_trait::async_trait]
-impl ConnectionRequester for Nobody {
-    async fn request(&self, _: ConnectionRequestTarget) -> CallReport {
-        ConnectionRequestOutcome::Unreachable.into()
-    }
-}
-
-struct Network {
-    app: App,
-    clock: ManualClock,
-    olt: OltId,
-    input: NewOlt,
-    _folder: tempfile::TempDir,
-}
-
-fn operator() -> Actor {
-    Actor::System("test")
-}
-
-fn serial() -> Serial {
-    "HWTC-7D4733C3".parse().expect("a serial number")
-}
-
-fn peer(address: &str, level: AuthLevel, cpe: Option<CpeId>) -> Peer {
-    let address: IpAddr = address.parse().expect("an address");
-    let username = cpe.map(|id| format!("lk{id}"));
-    Peer { address, tls: false, identity: Identity { level, username, cpe } }
-}
-
-fn stranger(address: &str) -> Peer {
-    peer(address, AuthLevel::Anonymous, None)
-}
-
-fn leaf(name: &str, value: &str) -> ParamValue {
-    let path = format!("InternetGatewayDevice.DeviceInfo.{name}");
-    ParamValue { path, value: value.into(), kind: Default::default() }
-}
-
-fn inform(oui: &str, serial_number: &str, code: &str) -> InformFacts {
-    InformFacts {
-        manufacturer: "Huawei Technologies Co., Ltd".into(),
-        oui: oui.into(),
-        product_class: if oui.is_empty() { String::new() } else { "EG8145V5".into() },
-        serial_number: serial_number.into(),
-        events: vec![InformEvent { code: code.into(), command_key: String::new() }],
-        current_time: "2026-11-21T12:00:00Z".into(),
-        parameters: vec![leaf("SoftwareVersion", "V5R019C10S125")],
-        cwmp_namespace: "urn:dslforum-org:cwmp-1-0".into(),
-        ..InformFacts::default()
-    }
-}
-
-impl Network {
-    async fn new() -> Network {
-        let folder = tempfile::tempdir().expect("a folder");
-        let clock = ManualClock::new(START);
-        let url = format!("sqlite://{}", folder.path().join("t.db").display());
-        let key = KeySource::File(folder.path().join("secret.key"));
-        let config = StoreConfig { clock: Arc::new(clock.clone()), ..StoreConfig::new(url, key) };
-        let store = Store::open(config).await.expect("opens");
-        let parts = AppParts {
-            store,
-            clock: Arc::new(clock.clone()),
-            connection: Arc::new(Nobody),
-            node: "t".into(),
-            limits: app::PolicyLimits::Network,
-        };
-        let app = App::new(parts).await.expect("starts");
-        let olt: NewOlt = serde_json::from_value(serde_json::json!({
-            "name": "olt-1", "address": "192.0.2.1", "port": 22, "protocol": "ssh", "username": "lk",
-            "password": "olt-secret",
-        }))
-        .expect("an OLT");
-        let id = app.add_olt(&operator(), olt.clone()).await.expect("added");
-        // Nobody speaks to it: its word is what the tests say it is.
-        app.update_olt(&operator(), id, olt.clone(), false).await.expect("switched off");
-        let network = Network { app, clock, olt: id, input: olt, _folder: folder };
-        network.policy(true).await;
-        network
-    }
-
-    async fn policy(&self, anonymous_first_contact: bool) {
-        self.room(anonymous_first_contact, 10_000).await;
-    }
-
-    async fn room(&self, anonymous_first_contact: bool, quarantine_limit: u64) {
-        let policy = AcsPolicy {
-            quarantine_limit,
-            management_networks: vec!["127.20.0.0/16".parse().expect("a network")],
-            anonymous_first_contact,
-            ..AcsPolicy::default()
-        };
-        self.app.set_acs_policy(&operator(), policy, None).await.expect("accepted");
-    }
-
-    /// A customer's service that waits for this ONU.
-    async fn service(&self, name: &str, expected_serial: Serial) -> ServiceId {
-        let customer = NewCustomer { name: name.into(), ..NewCustomer::default() };
-        let customer_id = self.app.create_customer(&operator(), customer).await.expect("a customer");
-        let plan: NewPlan = serde_json::from_value(serde_json::json!({
-            "name": format!("Home of {name}"), "down_kbps": 100_000, "up_kbps": 100_000, "price_minor": 1000,
-            "currency": "EUR", "internet_mode": "pppoe",
-        }))
-        .expect("a plan");
-        let plan_id = self.app.create_plan(&operator(), plan).await.expect("a plan");
-        let service = NewService {
-            customer_id,
-            plan_id,
-            pppoe_login: None,
-            pppoe_password: None,
-            wifi: None,
-            expected_serial: Some(expected_serial),
-            address: String::new(),
-        };
-        self.app.create_service(&operator(), service).await.expect("a service")
-    }
-
-    /// The OLT sees the ONU online now.
-    async fn online(&self, service: ServiceId, serial: Serial, onu_id: i64) {
-        let (olt, now) = (self.olt, self.app.now());
-        self.app
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let pon = "0/1/6".parse().expect("a port");
-                    let onu = tx.insert(&rows::Onu::planned(olt, pon, onu_id, serial, now)).await?;
-                    let seen = onus::OnuObservation {
-                        presence: Presence::InService,
-                        run_state: "online".into(),
-                        last_down_cause: None,
-                        rx_onu_cdbm: None,
-                        rx_olt_cdbm: None,
-                        distance_m: None,
-                        // An old OLT, that cannot say at which addresses its ONUs are.
-                        observed: Some(serde_json::json!({
-                            "management": { "read_at": now, "cannot_tell": "it is an old one" }
-                        })),
-                        at: now,
-                    };
-                    onus::observe(tx, onu, seen).await?;
-                    services::link_onu(tx, service, Some(onu)).await
-                })
-            })
-            .await
-            .expect("written");
-    }
-
-    /// At which addresses the OLT has this ONU, read just now.
-    async fn has(&self, serial: Serial, addresses: &[&str]) {
-        let hosts: Vec<_> = addresses
-            .iter()
-            .map(|address| serde_json::json!({ "address": address, "vlan": 40, "mac": null }))
-            .collect();
-        self.says(serial, serde_json::json!({ "read_at": self.app.now(), "hosts": hosts })).await;
-    }
-
-    /// The OLT sees the ONU online again, and says this of its address.
-    async fn says(&self, serial: Serial, word: serde_json::Value) {
-        let now = self.app.now();
-        self.app
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let onu = onus::by_serial(tx, serial).await?.expect("it is planned");
-                    let seen = onus::OnuObservation {
-                        presence: Presence::InService,
-                        run_state: "online".into(),
-                        observed: Some(serde_json::json!({ "management": word })),
-                        at: now,
-                        ..Default::default()
-                    };
-                    onus::observe(tx, onu.id, seen).await
-                })
-            })
-            .await
-            .expect("written");
-    }
-
-    /// The CPE that an authorisation announces.
-    async fn announced(&self, service: ServiceId) -> CpeId {
-        let now = self.app.now();
-        self.app
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let row = rows::Cpe {
-                        serial_number: serial().hex16(),
-                        pon_serial: Some(serial()),
-                        state: "DISCOVERED".into(),
-                        state_since: now,
-                        created_at: now,
-                        ..Default::default()
-                    };
-                    let id = tx.insert(&row).await?;
-                    services::link_cpe(tx, service, Some(id)).await?;
-                    Ok::<_, StoreError>(id)
-                })
-            })
-            .await
-            .expect("written")
-    }
-
-    async fn cpe(&self, id: CpeId) -> rows::Cpe {
-        self.app.store().require(id).await.expect("a CPE")
-    }
-
-    async fn cpe_of(&self, service: ServiceId) -> Option<CpeId> {
-        self.app.store().require::<rows::Service>(service).await.expect("a service").cpe_id
-    }
-
-    /// Whether anything at all is asked of the device, and which row it was.
-    async fn spoken_to(&self, inform: InformFacts, peer: Peer) -> (Option<CpeId>, bool) {
-        match self.app.begin(inform, peer).await {
-            Begin::Accepted(mut session) => {
-                let cpe = session.cpe();
-                let asked = matches!(session.ready().await, Next::Request(_));
-                session.end(SessionEnd::Clean).await;
-                (Some(cpe), asked)
-            }
-            Begin::Challenge | Begin::Refused { .. } | Begin::Busy { .. } => (None, false),
-        }
-    }
-
-    /// As after a finished first contact: our secret is on the device and it has shown it, from `HOME`.
-    async fn owned(&self, service: ServiceId) -> CpeId {
-        let (first, asked) =
-            self.spoken_to(inform("00259E", &serial().hex16(), "0 BOOTSTRAP"), stranger(HOME)).await;
-        assert!(asked, "the first contact that the OLT confirms is spoken to");
-        let id = first.expect("accepted");
-        let now = self.app.now();
-        let mut row = self.cpe(id).await;
-        let mut device: Device = serde_json::from_value(row.machine.clone()).expect("a machine");
-        device.ownership.written_at = Some(now);
-        device.ownership.confirmed_at = Some(now);
-        row.machine = serde_json::to_value(&device).expect("json");
-        self.app
-            .store()
-            .write(move |tx| Box::pin(async move { tx.update(&row).await?.or_overtaken("the CPE") }))
-            .await
-            .expect("written");
-        self.spoken_to(
-            inform("00259E", &serial().hex16(), "2 PERIODIC"),
-            peer(HOME, AuthLevel::Own, Some(id)),
-        )
-        .await;
-        let device: Device = serde_json::from_value(self.cpe(id).await.machine).expect("a machine");
-        assert!(device.ownership.proven_at.is_some());
-        assert_eq!(self.cpe_of(service).await, Some(id));
-        id
-    }
-
-    /// What the history of a service says under this code.
-    async fn history(&self, service: ServiceId, code: &str) -> Vec<String> {
-        let subject = store::read::TimelineSubject::Service { id: service.0, onu_row_id: None, cpe_id: None };
-        let page = store::read::Page::new(1, 500);
-        let lines = self.app.store().read().timeline(subject, None, page).await.expect("reads");
-        lines.rows.into_iter().filter(|line| line.code == code).map(|line| line.text).collect()
-    }
-
-    async fn lines(&self, cpe: CpeId, code: &str) -> usize {
-        let subject = store::read::TimelineSubject::Cpe(cpe.0);
-        let lines = self
-            .app
-            .store()
-            .read()
-            .timeline(subject, None, store::read::Page::new(1, 500))
-            .await
-            .expect("reads");
-        lines.rows.iter().filter(|line| line.code == code).count()
-    }
-}
+use network::*;
+use provisioning::{Device, DeviceFault, Link, NameInfo, ParamValue, ParameterFault};
+use std::collections::BTreeMap;
+use store::{cpes, rows};
+use types::{ApiKeyId, Secret, Serial, UserId, UtcMs};
 
 #[tokio::test]
 async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
@@ -309,8 +32,11 @@ async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
     let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
     assert_eq!(network.spoken_to(reset(), stranger(HOME)).await, (None, false), "asked for its secret first");
     assert!(network.spoken_to(reset(), stranger(HOME)).await.1);
-    // An operator may say that a device that moved is the one: where people were told of it, and nowhere else.
-    network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
+    // An operator may say that a device that moved is the one: where somebody was heard, and nowhere else.
+    let nowhere = network.claim(cpe, service, "127.20.0.67").await.expect_err("nobody was heard there");
+    let said = nowhere.to_string();
+    assert!([HOME, ELSEWHERE, "127.20.0.67"].iter().all(|one| said.contains(one)), "{said}");
+    network.claim(cpe, service, ELSEWHERE).await.expect("claimed");
     for other in ["127.20.0.67", "198.51.100.9"] {
         for _ in 0..3 {
             assert_eq!(network.spoken_to(reset(), stranger(other)).await, (None, false), "{other}");
@@ -323,26 +49,6 @@ async fn a_guessed_serial_and_a_pretended_reset_get_nothing() {
     assert_eq!(network.spoken_to(reset(), stranger("127.20.0.68")).await, (None, false));
     network.clock.advance(std::time::Duration::from_secs(3600));
     assert_eq!(network.spoken_to(reset(), stranger("127.20.0.67")).await, (None, false));
-}
-
-#[tokio::test]
-async fn whoever_waits_for_an_operators_claim_is_not_let_in_by_it() {
-    let network = Network::new().await;
-    let service = network.service("Amina", serial()).await;
-    // Nobody but an operator can say which device this is.
-    let facts = || inform("00259E", "E48D8C112233", "2 PERIODIC");
-    let (row, asked) = network.spoken_to(facts(), stranger(HOME)).await;
-    let cpe = row.filter(|_| !asked).expect("kept in quarantine");
-    // What fails vouches for nobody.
-    let nowhere = network.app.claim_cpe(&operator(), cpe, ServiceId(4711)).await;
-    assert!(matches!(nowhere, Err(AppError::NotFound { .. })), "{nowhere:?}");
-    network.app.claim_cpe(&operator(), cpe, service).await.expect("claimed");
-    for address in [ELSEWHERE, "198.51.100.9"] {
-        for _ in 0..3 {
-            assert_eq!(network.spoken_to(facts(), stranger(address)).await, (None, false), "{address}");
-        }
-    }
-    assert!(network.spoken_to(facts(), stranger(HOME)).await.1, "where the operator saw it");
 }
 
 #[tokio::test]
