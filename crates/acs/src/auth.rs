@@ -19,6 +19,14 @@ const MAX_USERNAME_CHARS: usize = 256;
 pub(crate) enum Checked {
     /// It proves this, which may be nothing ([`AuthLevel::Anonymous`]).
     Proved(Identity),
+    /// It gives a name and proves nothing. Whether anybody has that name makes no difference to the answer: names are
+    /// told to nobody.
+    Unproved {
+        /// The name.
+        username: String,
+        /// Why not, for the log; nothing if nobody has the name, or no password was given.
+        why: Option<&'static str>,
+    },
     /// Right, but with a nonce that is used up or too old: challenge with `stale=true`.
     Stale,
     /// Not right, for the log.
@@ -78,20 +86,20 @@ impl Authenticator {
 
     pub(crate) async fn check(&self, request: Request<'_>, door: &dyn CpeFrontDoor) -> Checked {
         let header = match request.headers.get(AUTHORIZATION).map(HeaderValue::to_str) {
-            None => return anonymous(None),
+            None => return anonymous(),
             Some(Ok(text)) => text,
             Some(Err(_)) => return Checked::Wrong("unreadable Authorization header"),
         };
         match parse_authorization(header) {
             // Devices without credentials send an empty name: that proves nothing and claims nothing.
-            Presented::Basic { username, .. } if username.is_empty() => anonymous(None),
-            Presented::Digest(digest) if digest.username.is_empty() => anonymous(None),
+            Presented::Basic { username, .. } if username.is_empty() => anonymous(),
+            Presented::Digest(digest) if digest.username.is_empty() => anonymous(),
             Presented::Basic { .. } if !request.tls => Checked::Wrong("Basic without TLS"),
             Presented::Basic { username, password } => {
                 let candidates = candidates(door, &username).await;
                 let right = first_match(&candidates, |secret| *secret == password);
                 if candidates.is_empty() || password.is_empty() {
-                    return anonymous(Some(username));
+                    return Checked::Unproved { username, why: None };
                 }
                 proved(username, right, "wrong password")
             }
@@ -124,7 +132,7 @@ impl Authenticator {
             }
         });
         if candidates.is_empty() {
-            return anonymous(Some(digest.username.clone()));
+            return Checked::Unproved { username: digest.username.clone(), why: None };
         }
         if right.is_some() && request.opens_session && !self.first_use(digest, Instant::now()) {
             return Checked::Stale;
@@ -154,11 +162,15 @@ impl Authenticator {
     }
 }
 
-/// A name that nobody has, or no password: that proves nothing, like sending nothing. Whether an unproved device is
-/// let into quarantine or challenged is for the application to decide; a 401 here would hide every new device that
-/// still has its maker's credentials.
-fn anonymous(username: Option<String>) -> Checked {
-    Checked::Proved(Identity { level: AuthLevel::Anonymous, username, cpe: None })
+/// No name: that proves nothing.
+fn anonymous() -> Checked {
+    Checked::Proved(unproved(None))
+}
+
+/// Somebody who proved nothing. Whether an unproved device is let into quarantine or challenged is for the application to
+/// decide; a 401 here would hide every new device that still has its maker's credentials.
+pub(crate) fn unproved(username: Option<String>) -> Identity {
+    Identity { level: AuthLevel::Anonymous, username, cpe: None }
 }
 
 fn proved(username: String, right: Option<&CredentialCandidate>, why: &'static str) -> Checked {
@@ -166,7 +178,7 @@ fn proved(username: String, right: Option<&CredentialCandidate>, why: &'static s
         Some(candidate) => {
             Checked::Proved(Identity { level: candidate.level, username: Some(username), cpe: candidate.cpe })
         }
-        None => Checked::Wrong(why),
+        None => Checked::Unproved { username, why: Some(why) },
     }
 }
 

@@ -72,6 +72,11 @@ pub(crate) async fn read(
     }
 }
 
+/// The body has to be unpacked, or refused for how it is packed.
+pub(crate) fn is_packed(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_ENCODING)
+}
+
 /// Undoes `Content-Encoding`. The limit and the budget count what comes out.
 pub(crate) async fn unpack(
     bytes: Bytes,

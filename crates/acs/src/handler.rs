@@ -2,7 +2,7 @@
 
 use crate::{
     AcsConfig,
-    auth::{Authenticator, Checked, Request as AuthRequest, presented_username},
+    auth::{Authenticator, Checked, Request as AuthRequest, presented_username, unproved},
     body::{self, BodyError, BodyLimits},
     convert,
     cookie::{self, Token},
@@ -29,7 +29,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use types::{Clock, ForwardedHeaders, Speaker};
 
 /// Envelopes above this are decoded away from the threads that serve everyone.
@@ -156,7 +156,13 @@ impl Edge {
         let limits = BodyLimits { max_bytes, idle: self.config.body_idle, total: self.config.body_total };
         let mut share = self.in_flight.share(origin.address);
         let bytes = match body::read(incoming, limits, &mut share).await {
-            Ok(bytes) => body::unpack(bytes, &head.headers, max_bytes, &mut share).await,
+            Ok(bytes) if body::is_packed(&head.headers) => {
+                match place(&self.aside, self.config.answer_within).await {
+                    Some(_place) => body::unpack(bytes, &head.headers, max_bytes, &mut share).await,
+                    None => Err(BodyError::Overload),
+                }
+            }
+            Ok(bytes) => Ok(bytes),
             Err(error) => Err(error),
         };
         let bytes = match bytes {
@@ -283,7 +289,7 @@ impl Edge {
         let large = bytes.len() > DECODE_ASIDE_BYTES;
         let decode = move || Input::from_decoded(cwmp::decode(&bytes, content_type.as_deref(), &limits));
         if large {
-            let _place = tokio::time::timeout(self.config.answer_within, self.aside.acquire()).await.ok()?;
+            let _place = place(&self.aside, self.config.answer_within).await?;
             let aside = tokio::task::spawn_blocking(decode).await;
             Some(aside.unwrap_or(Input::Undecodable(cwmp::CodecError::NoBody)))
         } else {
@@ -318,6 +324,18 @@ impl Edge {
         match self.auth.check(request, self.door.as_ref()).await {
             Checked::Proved(identity) => Ok(identity),
             Checked::Stale => Err(Reply::Challenge { stale: true }),
+            Checked::Unproved { username, why } => {
+                if let Some(why) = why {
+                    self.counters.wrong_passwords.add();
+                    tracing::debug!(peer = %address, why, "not authenticated");
+                }
+                // A name that nobody has is counted too, or who is not turned away would learn that nobody has it.
+                if self.wrong_passwords.allow(address, Instant::now()) {
+                    Ok(unproved(Some(username)))
+                } else {
+                    Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
+                }
+            }
             Checked::Wrong(why) => {
                 self.counters.wrong_passwords.add();
                 tracing::debug!(peer = %address, why, "not authenticated");
@@ -409,6 +427,9 @@ impl Edge {
                 .and_then(|username| self.sessions.find_by_name(message.origin, &username));
             if let Some(entry) = entry {
                 return self.go_on(&entry, message.input).await;
+            }
+            if identity.level == AuthLevel::Anonymous {
+                return Reply::Challenge { stale: false };
             }
         } else if challenged_first && !message.cookies.any {
             return Reply::Challenge { stale: false };
@@ -549,6 +570,11 @@ impl Edge {
     }
 }
 
+/// One of the places, or nothing if others keep all of them busy for too long.
+async fn place(places: &Semaphore, within: Duration) -> Option<SemaphorePermit<'_>> {
+    tokio::time::timeout(within, places.acquire()).await.ok()?.ok()
+}
+
 fn opens_session(input: &Input) -> bool {
     matches!(input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)))
 }
@@ -570,4 +596,18 @@ fn is_cut_short(bytes: &[u8]) -> bool {
 /// The request target as the digest was computed over it.
 fn target_of(uri: &Uri) -> String {
     uri.path_and_query().map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_finds_every_place_taken_is_told_so_after_a_while() {
+        let (places, within) = (Semaphore::new(1), Duration::from_millis(5));
+        let held = place(&places, within).await.expect("it is free");
+        assert!(place(&places, within).await.is_none());
+        drop(held);
+        assert!(place(&places, within).await.is_some());
+    }
 }

@@ -177,6 +177,7 @@ async fn a_device_without_cookies_is_known_by_the_name_it_proves() {
     assert_eq!(acs.device().await.post(&[], b"").await.status, 401);
     for (name, password, from, want) in [
         ("cpe-1", "guess", Ipv4Addr::LOCALHOST, 401),
+        ("nobody", "guess", Ipv4Addr::LOCALHOST, 401),
         ("cpe-2", "secret-2", Ipv4Addr::LOCALHOST, 400),
         ("cpe-1", "secret-1", Ipv4Addr::new(127, 0, 0, 3), 400),
     ] {
@@ -303,5 +304,40 @@ async fn a_shared_name_behind_one_address_opens_nobody_elses_session() {
     // Without a cookie nobody knows whose turn it is.
     assert_eq!(acs.device().await.post(&[("Authorization", &header(3))], b"").await.status, 400);
     assert!(heard.nothing_more());
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn whether_anybody_has_a_name_is_told_to_nobody() {
+    let (door, mut heard) = Door::new();
+    door.own("S1", "cpe-1", "secret-1");
+    door.user("shared", "first contact", AuthLevel::Bootstrap, None);
+    let config =
+        AcsConfig { plain: Some(loopback()), wrong_passwords_per_minute: 6.0, ..AcsConfig::default() };
+    let acs = Acs::start_with(config, door).await;
+    let mut answers = Vec::new();
+    for (host, name) in [(21, "cpe-1"), (22, "shared"), (23, "nobody")] {
+        let from = Ipv4Addr::new(127, 0, 0, host);
+        let challenge = acs.device_from(from).await.post(&[], b"").await;
+        let header = authorization(&challenge, name, "guess", 1);
+        let mut seen = Vec::new();
+        // As a new device, as one that has a secret, and as one that goes on; then again, until it is too much.
+        for body in [inform("NEW"), inform("S1"), Vec::new()].iter().cycle().take(8) {
+            let answer = acs.device_from(from).await.post(&[("Authorization", &header)], body).await;
+            let mut names: Vec<String> = answer.headers.iter().map(|(name, _)| name.clone()).collect();
+            names.sort();
+            seen.push((answer.status, names, answer.body.is_empty()));
+        }
+        answers.push(seen);
+    }
+    assert_eq!(answers[0], answers[2], "a device's own name and one that nobody has");
+    assert_eq!(answers[1], answers[2], "the name of the first contact and one that nobody has");
+    let statuses: Vec<u16> = answers[0].iter().map(|(status, ..)| *status).collect();
+    assert_eq!(statuses, [200, 401, 401, 200, 401, 401, 503, 503]);
+    while let Some(said) = heard.rest() {
+        if let Said::Began { serial, level, .. } = said {
+            assert_eq!((serial.as_str(), level), ("NEW", AuthLevel::Anonymous), "it proved nothing");
+        }
+    }
     acs.stop().await;
 }

@@ -86,3 +86,23 @@ async fn a_proxy_may_hold_more_connections_than_one_cpe() {
     }
     acs.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_cpe_writes_of_tls_itself_counts_for_nothing_beside_the_proxy_s_word() {
+    let (door, mut heard) = Door::new();
+    let acs = Acs::start_with(behind_a_proxy(), door).await;
+    // A proxy that adds to what came: the CPE spoke plain HTTP from outside the management networks.
+    let lies: [&[(&str, &str)]; 3] = [
+        &[("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "https, http")],
+        &[("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")],
+        &[("X-Forwarded-For", "10.20.3.9, 198.51.100.7"), ("X-Forwarded-Proto", "https, http")],
+    ];
+    for said in lies {
+        assert_eq!(acs.device_from(PROXY).await.post(said, &inform("S1")).await.status, 403, "{said:?}");
+        assert_eq!(heard.next().await, Said::Refused("198.51.100.7".parse().expect("ip")));
+    }
+    let said = [("X-Forwarded-For", "10.20.3.9, 198.51.100.7"), ("X-Forwarded-Proto", "https")];
+    assert_eq!(acs.device_from(PROXY).await.post(&said, &inform("S1")).await.status, 200);
+    assert_eq!(began(&mut heard).await, ("198.51.100.7".parse().expect("ip"), true));
+    acs.stop().await;
+}

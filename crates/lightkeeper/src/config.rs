@@ -146,8 +146,8 @@ const SETTINGS: &[Setting] = &[
         environment: "LIGHTKEEPER_WEB_TRUSTED_PROXIES",
         meaning: "Addresses or networks of the proxies in front of the pages and the API, comma between: IPv4 or IPv6, as \
                   10.0.0.5, 172.18.0.0/16, 2001:db8::5 or fd00:10::/64. Only they are believed who asks and whether by https (X-Forwarded-For, X-Forwarded-Proto or Forwarded): for the audit \
-                  log, the limits on signing in, and cookies. Empty: nobody is. Name the proxies themselves, never a \
-                  network that people sit in.",
+                  log, the limits on signing in, and cookies. They must overwrite X-Forwarded-Proto, never hand on what a \
+                  browser wrote. Empty: nobody is. Name the proxies themselves, never a network that people sit in.",
         get: |c| show_proxies(&c.web_trusted_proxies),
         set: |c, v| {
             c.web_trusted_proxies = proxies(v)?;

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod faults;
 mod import;
+mod log;
 mod node;
 mod replay;
 mod simulate;
@@ -17,14 +18,13 @@ use clap::{Parser, Subcommand};
 use config::Config;
 use node::{Node, StopSignal, make_private_folder, open_app, store_config};
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::Write as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 use store::Store;
-use tracing_subscriber::EnvFilter;
 
 /// Of each thread that works, bytes. Use cases are deep, and deeper in a build that is not optimised; what is not used of
 /// it costs nothing.
@@ -116,7 +116,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(_) | Command::Sim(_) if config.log_level == "info" => "warn",
         _ => &config.log_level,
     };
-    log_to_stderr(&config.log_format, default_level)?;
+    log::to_stderr(&config.log_format, default_level)?;
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
@@ -171,21 +171,6 @@ fn print_report(report: &store::Report) {
         "Schema version {}; {} tables are as this version expects.",
         report.schema_version, report.tables_checked
     );
-}
-
-fn log_to_stderr(format: &str, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("{level:?} is no log level"))?;
-    // Colours are for a terminal; in a file or a journal they are rubbish between the words.
-    let colours =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    if format == "json" {
-        builder.json().init();
-    } else {
-        builder.with_target(false).init();
-    }
-    Ok(())
 }
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {

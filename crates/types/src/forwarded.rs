@@ -3,6 +3,11 @@
 //! Anybody can write these headers. They are looked at only where the peer itself is a proxy that the operator named,
 //! and then from the right, because every proxy adds to the right what it saw itself: the first address from there
 //! that is no proxy of ours is the client. What stands further left is the client's word.
+//!
+//! `X-Forwarded-Proto` has no such order that everybody keeps: some proxies write one word for the whole way, some add one
+//! per proxy. So one word counts, and a list counts where it has a word for each address of `X-Forwarded-For`; of any other
+//! list nobody knows which word is whose, and it says nothing. A proxy that hands on what a client wrote cannot be told
+//! from one that writes it itself: it has to overwrite the header.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,8 +59,15 @@ impl Speaker {
         if !is_trusted(peer) {
             return Speaker::Peer(peer);
         }
-        let plain = headers.x_forwarded_for.iter().flat_map(|line| line.split(','));
-        let plain = client(plain.map(|text| (address(text), None)).collect(), &is_trusted);
+        let addresses: Vec<&str> = headers.x_forwarded_for.iter().flat_map(|line| line.split(',')).collect();
+        let words: Vec<&str> = headers.x_forwarded_proto.iter().flat_map(|line| line.split(',')).collect();
+        let said = |at: usize| match words.as_slice() {
+            [one] => scheme(one),
+            many if many.len() == addresses.len() => many.get(at).copied().and_then(scheme),
+            _ => None,
+        };
+        let chain = addresses.iter().enumerate().map(|(at, text)| (address(text), said(at)));
+        let plain = client(chain.collect(), &is_trusted);
         let elements = headers.forwarded.iter().flat_map(|line| split(line, ','));
         let standard = client(elements.map(element).collect(), &is_trusted);
         match (plain, standard) {
@@ -63,14 +75,15 @@ impl Speaker {
             (Found::Hidden, Found::Nobody | Found::Hidden) | (Found::Nobody, Found::Hidden) => {
                 Speaker::Unsaid(peer)
             }
-            (Found::Client(address, _), Found::Nobody) => {
-                let said = headers.x_forwarded_proto.iter().flat_map(|line| line.split(','));
-                Speaker::Client { address, https: said.last().and_then(scheme) }
-            }
-            (Found::Nobody, Found::Client(address, https)) => Speaker::Client { address, https },
-            (Found::Client(one, _), Found::Client(other, https)) if one == other => {
-                let said = headers.x_forwarded_proto.iter().flat_map(|line| line.split(','));
-                Speaker::Client { address: one, https: said.last().and_then(scheme).or(https) }
+            (Found::Client(address, https), Found::Nobody)
+            | (Found::Nobody, Found::Client(address, https)) => Speaker::Client { address, https },
+            (Found::Client(one, said), Found::Client(other, https)) if one == other => {
+                // The two may differ on TLS as well: then it was none.
+                let agreed = match (said, https) {
+                    (Some(said), Some(https)) => Some(said && https),
+                    (said, https) => said.or(https),
+                };
+                Speaker::Client { address: one, https: agreed }
             }
             (Found::Client(..) | Found::Hidden, Found::Client(..)) | (Found::Client(..), Found::Hidden) => {
                 Speaker::Contradiction
@@ -230,6 +243,27 @@ mod tests {
         assert_eq!(said(&both("for=192.0.2.9;proto=https")), is("192.0.2.9", Some(true)));
         assert_eq!(said(&both("for=203.0.113.1")), Speaker::Contradiction);
         assert_eq!(said(&both("for=unknown")), Speaker::Contradiction);
+    }
+
+    #[test]
+    fn whose_word_on_tls_counts() {
+        // One word is for the whole way, as a proxy writes it that overwrites what it got.
+        assert_eq!(said(&x("203.0.113.1, 192.0.2.9, 10.0.0.2", "https")), is("192.0.2.9", Some(true)));
+        // One per address: what the client's own proxy saw counts, not what is spoken between ours or what it wrote.
+        assert_eq!(said(&x("192.0.2.9, 10.0.0.2", "https, http")), is("192.0.2.9", Some(true)));
+        assert_eq!(said(&x("203.0.113.1, 192.0.2.9", "https, http")), is("192.0.2.9", Some(false)));
+        // Handed on with something added: nobody knows whose word is which, so it is nobody's.
+        for words in ["https, http", "http, https", "https, https", "https,"] {
+            assert_eq!(said(&x("192.0.2.9", words)), is("192.0.2.9", None), "{words:?}");
+        }
+        let lines = ForwardedHeaders { x_forwarded_proto: vec!["https", "http"], ..x("192.0.2.9", "") };
+        assert_eq!(said(&lines), is("192.0.2.9", None));
+        // Two headers that differ are no proof of TLS.
+        for (word, standard) in [("https", "http"), ("http", "https")] {
+            let element = format!("for=192.0.2.9;proto={standard}");
+            let both = ForwardedHeaders { forwarded: vec![&element], ..x("192.0.2.9", word) };
+            assert_eq!(said(&both), is("192.0.2.9", Some(false)));
+        }
     }
 
     #[test]

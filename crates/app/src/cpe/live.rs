@@ -421,7 +421,7 @@ impl App {
                 self.bus().say(Change::Service(service));
             }
             if was != state {
-                tracing::info!(cpe = %live.row.id, serial = %live.row.serial_number, from = %was, to = %state,
+                tracing::info!(cpe = %live.row.id, serial = ?live.row.serial_number, from = %was, to = %state,
                     reason = ?live.row.reason_text, "device changed state");
             }
             lessons.iter().for_each(|lesson| self.live().lessons().taught(lesson));
@@ -818,7 +818,7 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     if let Some(firmware) = &write.firmware
         && !firmwares::meet(tx, firmware).await?
     {
-        tracing::warn!(model = %firmware.product_class, firmware = %firmware.software_version,
+        tracing::warn!(model = ?firmware.product_class, firmware = ?firmware.software_version,
             "{} firmwares of CPEs are known; this one gets no page of its own", firmwares::MOST_FIRMWARES);
     }
     if let Some(audit) = &write.audit {
