@@ -4,6 +4,7 @@ use crate::{
     AcsConfig,
     auth::{Authenticator, Checked, Request as AuthRequest, presented_username, unproved},
     body::{self, BodyError, BodyLimits},
+    client_certificate::ClientCertificate,
     convert,
     cookie::{self, Token},
     files::{self, AnyAnswer, Files},
@@ -67,6 +68,8 @@ struct Message {
     bytes: Bytes,
     input: Input,
     cookies: cookie::Presented,
+    /// What the CPE itself showed in its handshake.
+    certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// What is answered. Statuses carry no detail: a device needs none, and an attacker gets none.
@@ -174,8 +177,17 @@ impl Edge {
             self.counters.overload.add();
             return self.answer(Reply::Busy { retry_after_s: self.config.retry_after_s }, origin);
         };
-        let message =
-            Message { origin, target: target_of(&head.uri), input, headers: head.headers, bytes, cookies };
+        // A proxy that speaks for others shows its own.
+        let certificate = head.extensions.get::<Arc<ClientCertificate>>().filter(|_| origin == peer).cloned();
+        let message = Message {
+            origin,
+            target: target_of(&head.uri),
+            input,
+            headers: head.headers,
+            bytes,
+            cookies,
+            certificate,
+        };
         if opens_session(&message.input) {
             // A live session, or its name, gives room to answers and not to Informs: each of those is a stranger's until
             // it is proved, whatever cookie comes with it.
@@ -358,11 +370,28 @@ impl Edge {
             Ok(identity) => identity,
             Err(reply) => return reply,
         };
+        let certificate = message.certificate;
         let number = self.counters.sessions_begun.add();
         let mut machine = SessionMachine::new(format!("{}-{number:x}", self.id_prefix));
         let Output::Answer { request: Body::Inform(inform), reply, .. } = machine.received(message.input)
         else {
             return Reply::Status(StatusCode::BAD_REQUEST);
+        };
+        let identity = match certificate {
+            None => identity,
+            Some(certificate) if certificate.is_of(&inform.device_id) => by_certificate(identity),
+            Some(certificate) => {
+                self.counters.wrong_passwords.add();
+                tracing::info!(
+                    peer = %message.origin.address, names = ?certificate.names, serial = ?inform.device_id.serial_number,
+                    "Inform refused: its certificate is another device's"
+                );
+                if self.wrong_passwords.allow(message.origin.address, Instant::now()) {
+                    let facts = convert::inform_facts(inform, machine.version());
+                    self.door.anothers_certificate(facts, &certificate.names, message.origin.address).await;
+                }
+                return Reply::Status(StatusCode::FORBIDDEN);
+            }
         };
         if !self.is_patient(&inform, &identity, message.origin) {
             self.counters.overload.add();
@@ -373,9 +402,10 @@ impl Edge {
             }
             return Reply::Busy { retry_after_s: self.config.retry_after_s };
         }
+        let facts = convert::inform_facts(inform, machine.version());
         let username = proved_name(&identity);
         let peer = Peer { address: message.origin.address, tls: message.origin.tls, identity };
-        let app = match self.door.begin(convert::inform_facts(inform, machine.version()), peer).await {
+        let app = match self.door.begin(facts, peer).await {
             Begin::Accepted(app) => app,
             Begin::Challenge => return Reply::Challenge { stale: false },
             Begin::Refused { reason } => {
@@ -577,6 +607,17 @@ async fn place(places: &Semaphore, within: Duration) -> Option<SemaphorePermit<'
 
 fn opens_session(input: &Input) -> bool {
     matches!(input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)))
+}
+
+/// A certificate of its own proves that a device is the one that it says it is. Whose secret it proved besides stands: the
+/// application compares the two.
+fn by_certificate(identity: Identity) -> Identity {
+    match identity.level {
+        AuthLevel::Own => identity,
+        AuthLevel::Anonymous | AuthLevel::Bootstrap => {
+            Identity { level: AuthLevel::Own, username: None, cpe: None }
+        }
+    }
 }
 
 /// The name, if it was proved and not only given.

@@ -9,6 +9,7 @@
 
 mod auth;
 mod body;
+mod client_certificate;
 mod config;
 mod connection_request;
 mod convert;

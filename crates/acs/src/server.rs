@@ -2,6 +2,7 @@
 
 use crate::{
     AcsConfig, AcsError, Networks,
+    client_certificate::ClientCertificate,
     handler::Edge,
     patience::{Carries, Patient},
     rate::{key_of, lock},
@@ -242,7 +243,7 @@ impl AcsServer {
                         edge.counters.refused_connections.add();
                         continue;
                     };
-                    serve(edge.clone(), Origin { address, tls: false }, stream, place, graceful.watcher());
+                    serve(edge.clone(), Origin { address, tls: false }, None, stream, place, graceful.watcher());
                 }
                 (stream, peer) = accept(tls.as_ref().map(|(listener, _)| listener)) => {
                     let address = peer.ip().to_canonical();
@@ -254,7 +255,11 @@ impl AcsServer {
                     let (acceptor, edge, watcher) = (acceptor.clone(), edge.clone(), graceful.watcher());
                     tokio::spawn(async move {
                         match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
-                            Ok(Ok(stream)) => serve(edge, Origin { address, tls: true }, stream, place, watcher),
+                            Ok(Ok(stream)) => {
+                                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                                let shown = shown.map(|verified| Arc::new(ClientCertificate::of(verified)));
+                                serve(edge, Origin { address, tls: true }, shown, stream, place, watcher);
+                            }
                             Ok(Err(error)) => tracing::debug!(peer = %address, %error, "TLS handshake failed"),
                             Err(_) => tracing::debug!(peer = %address, "TLS handshake too slow"),
                         }
@@ -290,6 +295,7 @@ async fn accept(listener: Option<&TcpListener>) -> (TcpStream, SocketAddr) {
 fn serve<S>(
     edge: Arc<Edge>,
     origin: Origin,
+    certificate: Option<Arc<ClientCertificate>>,
     stream: S,
     place: Place,
     watcher: hyper_util::server::graceful::Watcher,
@@ -300,8 +306,11 @@ fn serve<S>(
     // Whoever asks for much and reads nothing holds a place that others need.
     let carries = Carries::messages();
     let stream = Patient::new(stream, carries.clone(), write_within, edge.config.file_idle);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (edge, carries) = (edge.clone(), carries.clone());
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         async move { Ok::<_, Infallible>(edge.any(origin, &carries, request).await) }
     });
     let connection = http1::Builder::new()

@@ -203,7 +203,7 @@ async fn over_tls_basic_is_offered_and_taken() {
     door.own("S1", "cpe-1", "secret-1");
     let made = rcgen::generate_simple_self_signed(vec!["acs.example".into()]).expect("certificate");
     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let config = server_config_from_pem(chain.as_bytes(), key.as_bytes()).expect("usable");
+    let config = server_config_from_pem(chain.as_bytes(), key.as_bytes(), None).expect("usable");
     let tls = TlsListener { address: "127.0.0.1:0".parse().expect("address"), config };
     let acs = Acs::start_with(AcsConfig { tls: Some(tls), ..AcsConfig::default() }, door).await;
     let to = acs.tls.expect("TLS address");
@@ -282,8 +282,14 @@ fn unusable_certificates_are_named() {
         (chain.as_str(), other.signing_key.serialize_pem().as_str(), "certificate and key"),
     ] {
         let error =
-            server_config_from_pem(chain.as_bytes(), key.as_bytes()).expect_err("refused").to_string();
+            server_config_from_pem(chain.as_bytes(), key.as_bytes(), None).expect_err("refused").to_string();
         assert!(error.contains(want), "{error}");
+    }
+    for authorities in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let error = server_config_from_pem(chain.as_bytes(), key.as_bytes(), Some(authorities.as_bytes()))
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains("issue certificates to CPEs"), "{error}");
     }
 }
 

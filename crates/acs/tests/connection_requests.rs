@@ -521,9 +521,12 @@ async fn a_host_that_drops_what_we_send_is_told_from_one_that_refuses() {
 #[tokio::test]
 async fn over_tls_any_certificate_will_do_and_basic_still_will_not() {
     let made = rcgen::generate_simple_self_signed(vec!["cpe".into()]).expect("certificate");
-    let config =
-        acs::server_config_from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
-            .expect("usable");
+    let config = acs::server_config_from_pem(
+        made.cert.pem().as_bytes(),
+        made.signing_key.serialize_pem().as_bytes(),
+        None,
+    )
+    .expect("usable");
     let acceptor = tokio_rustls::TlsAcceptor::from(config);
     let listener = TcpListener::bind("127.20.3.11:0").await.expect("bound");
     let address = listener.local_addr().expect("address");

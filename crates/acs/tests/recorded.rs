@@ -92,7 +92,7 @@ impl Server {
         // The recorded devices answer with Basic without being asked, which needs TLS.
         let made = rcgen::generate_simple_self_signed(vec!["acs".into()]).expect("certificate");
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        let config = server_config_from_pem(chain.as_bytes(), key.as_bytes()).expect("usable");
+        let config = server_config_from_pem(chain.as_bytes(), key.as_bytes(), None).expect("usable");
         let tls = TlsListener { address: "127.0.0.1:0".parse().expect("address"), config };
         let acs = Acs::start_with(AcsConfig { tls: Some(tls), ..AcsConfig::default() }, door.clone()).await;
         let mut roots = rustls::RootCertStore::empty();

@@ -79,7 +79,12 @@ async fn clean_end(heard: &mut Heard, serial: &str) -> Vec<DeviceReply> {
                 replies.push(reply);
             }
             Said::Began { level, .. } => assert_eq!(level, AuthLevel::Own),
-            Said::Ready(_) | Said::Noticed(..) | Said::Refused(_) | Said::NoFile(_) | Said::Ended(..) => {}
+            Said::Ready(_)
+            | Said::Noticed(..)
+            | Said::Refused(_)
+            | Said::NoFile(_)
+            | Said::AnothersCertificate { .. }
+            | Said::Ended(..) => {}
         }
     }
 }

@@ -103,7 +103,8 @@ pub struct Identity {
     pub level: AuthLevel,
     /// The user name it gave, if any.
     pub username: Option<String>,
-    /// The device whose own secret it proved.
+    /// The device whose own secret it proved. None with [`AuthLevel::Own`]: it proved to be the device that it says it is,
+    /// by a certificate of its own.
     pub cpe: Option<CpeId>,
 }
 
@@ -224,6 +225,8 @@ pub trait CpeFrontDoor: Send + Sync {
     async fn file_part(&self, file: FirmwareFileId, number: i64) -> Result<Option<Vec<u8>>, AppError>;
     /// Somebody asked for a file at what cannot be an address of one. Must not wait.
     fn no_file(&self, from: IpAddr);
+    /// Somebody informed with a certificate that names another device than the one it says it is. It was refused.
+    async fn anothers_certificate(&self, inform: InformFacts, names: &[String], from: IpAddr);
 }
 
 /// One session of one device. The edge calls one method at a time and always ends with [`CpeSession::end`]; a process

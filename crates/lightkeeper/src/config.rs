@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) acs_tls_listen: Option<SocketAddr>,
     pub(crate) acs_tls_certificate: Option<PathBuf>,
     pub(crate) acs_tls_key: Option<PathBuf>,
+    pub(crate) acs_tls_client_ca: Option<PathBuf>,
     pub(crate) acs_trusted_proxies: Vec<ProxyNetwork>,
     pub(crate) sntp_listen: Option<SocketAddr>,
     pub(crate) roles: Vec<String>,
@@ -53,6 +54,7 @@ impl Default for Config {
             acs_tls_listen: None,
             acs_tls_certificate: None,
             acs_tls_key: None,
+            acs_tls_client_ca: None,
             acs_trusted_proxies: Vec::new(),
             sntp_listen: None,
             roles: ["web", "acs", "poll", "work"].map(str::to_owned).to_vec(),
@@ -207,6 +209,21 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "acs_tls_client_ca",
+        environment: "LIGHTKEEPER_ACS_TLS_CLIENT_CA",
+        meaning: "PEM file with the certificates of those who issue certificates to CPEs. A CPE that shows a certificate of \
+                  theirs that names it (OUI-SerialNumber, OUI-ProductClass-SerialNumber or its PON serial number, as common \
+                  name or DNS name) has proved who it is, as with its own password; one that names another device is \
+                  refused. CPEs without a certificate come in as ever. Name only who issues one certificate per device: a CPE \
+                  with one that a whole model shares is refused. A proxy that ends TLS shows none of them. Empty: CPEs are \
+                  asked for none.",
+        get: |c| c.acs_tls_client_ca.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
+        set: |c, v| {
+            c.acs_tls_client_ca = maybe(v, |v| Ok(PathBuf::from(v)))?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "acs_trusted_proxies",
         environment: "LIGHTKEEPER_ACS_TRUSTED_PROXIES",
         meaning: "Addresses or networks of the proxies between CPEs and the ACS, comma between, IPv4 or IPv6 as above; empty \
@@ -308,6 +325,11 @@ impl Config {
         {
             bail!(
                 "acs_tls_listen is set, but acs_tls_certificate or acs_tls_key is not: HTTPS needs both files"
+            );
+        }
+        if config.acs_tls_client_ca.is_some() && config.acs_tls_listen.is_none() {
+            bail!(
+                "acs_tls_client_ca is set, but acs_tls_listen is not: CPEs show certificates by HTTPS only"
             );
         }
         Ok(config)

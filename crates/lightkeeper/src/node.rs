@@ -204,9 +204,14 @@ async fn acs_server(config: &Config, app: &App) -> anyhow::Result<AcsServer> {
             let read = |path: &std::path::Path| {
                 std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
             };
+            let authorities = config.acs_tls_client_ca.as_deref().map(read).transpose()?;
             Some(TlsListener {
                 address,
-                config: acs::server_config_from_pem(&read(certificate)?, &read(key)?)?,
+                config: acs::server_config_from_pem(
+                    &read(certificate)?,
+                    &read(key)?,
+                    authorities.as_deref(),
+                )?,
             })
         }
         _ => None,

@@ -40,6 +40,7 @@ pub enum Said {
     Noticed(String, CpeNotice),
     Refused(IpAddr),
     NoFile(IpAddr),
+    AnothersCertificate { serial: String, names: Vec<String> },
     Ended(String, SessionEnd),
 }
 
@@ -170,6 +171,11 @@ impl CpeFrontDoor for Door {
 
     fn no_file(&self, from: IpAddr) {
         let _ = self.said.send(Said::NoFile(from));
+    }
+
+    async fn anothers_certificate(&self, inform: InformFacts, names: &[String], _: IpAddr) {
+        let (serial, names) = (inform.serial_number, names.to_vec());
+        let _ = self.said.send(Said::AnothersCertificate { serial, names });
     }
 
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {

@@ -60,6 +60,12 @@ impl CpeFrontDoor for App {
         self.note_no_file(from);
     }
 
+    async fn anothers_certificate(&self, inform: InformFacts, names: &[String], from: IpAddr) {
+        if let Err(error) = self.tell_of_certificate(&inform, names, from).await {
+            tracing::error!(%error, "that a certificate was another device's cannot be written down");
+        }
+    }
+
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin {
         self.fresh_settings().await;
         match self.begin_session(inform, peer).await {
@@ -100,6 +106,7 @@ impl App {
         if let Some(reason) = implausible(&inform) {
             return Ok(Begin::Refused { reason });
         }
+        let peer = self.by_certificate(&inform, peer).await?;
         if let Some((slot, live)) = self.at_home(&inform, &peer.identity).await? {
             return self.enter(slot, Some(live), None, inform, peer).await;
         }
@@ -587,7 +594,7 @@ impl App {
 
     /// A line in the timeline of a CPE that is not a step of its machine. The same line is written once an hour: anyone
     /// who knows a serial number can cause one.
-    async fn report_cpe(
+    pub(super) async fn report_cpe(
         &self,
         row: &rows::Cpe,
         code: &'static str,

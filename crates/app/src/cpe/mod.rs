@@ -1,6 +1,7 @@
 //! CPEs: the shell around the provisioning machine, and what operators may do to one.
 
 mod awaited;
+mod certificate;
 mod challenged;
 mod claim;
 mod commands;

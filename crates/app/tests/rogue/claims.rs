@@ -1,7 +1,10 @@
 //! What moves a device of ours, and what lets one in: an OLT's word, an operator's, its own proof, and nothing else.
 
 use super::network::*;
-use app::{AppError, ports::AuthLevel};
+use app::{
+    AppError,
+    ports::{AuthLevel, CpeFrontDoor},
+};
 use provisioning::ParamValue;
 use types::ServiceId;
 
@@ -129,4 +132,39 @@ async fn where_an_operator_says_it_is_it_is_and_not_where_it_was_heard_before() 
     assert!(network.spoken_to(facts(), stranger(outside)).await.1);
     assert_eq!(network.cpe(cpe).await.peer_address, outside);
     assert_eq!(network.spoken_to(facts(), stranger(HOME)).await, (None, false));
+}
+
+#[tokio::test]
+async fn a_certificate_is_proof_of_its_device_and_gives_it_no_service() {
+    let network = Network::new().await;
+    let service = network.service("Amina", serial()).await;
+    let by_certificate = |address: &str| peer(address, AuthLevel::Own, None);
+    // A device that nobody knows has proved its name and nothing else: it is told nothing, and belongs to nobody.
+    let unknown = inform("00259E", "E48D8C112233", "0 BOOTSTRAP");
+    let (row, asked) = network.spoken_to(unknown, by_certificate(HOME)).await;
+    let row = network.cpe(row.expect("kept in quarantine")).await;
+    assert!(!asked && row.quarantine && row.service_id.is_none());
+    // One of ours is believed by it wherever it is, without a secret and after a reset as well,
+    network.online(service, serial(), 1).await;
+    let cpe = network.owned(service).await;
+    let reset = || inform("00259E", &serial().hex16(), "0 BOOTSTRAP");
+    assert_eq!(network.spoken_to(reset(), stranger(ELSEWHERE)).await, (None, false));
+    assert_eq!(network.spoken_to(reset(), by_certificate(ELSEWHERE)).await, (Some(cpe), true));
+    assert_eq!(network.cpe(cpe).await.peer_address, ELSEWHERE);
+    // and beside it nobody else's secret is.
+    let other = network.spoken_to(reset(), peer(ELSEWHERE, AuthLevel::Own, Some(row.id))).await;
+    assert_eq!(other, (None, false));
+    // Whoever shows another's is told of where people look, in bounds.
+    let before = network.cpe(cpe).await;
+    let names = vec!["00259E-E48D8C112233".to_owned(), "x\u{1b}[2J\n".repeat(90)];
+    for _ in 0..3 {
+        let from = ELSEWHERE.parse().expect("an address");
+        network.app.anothers_certificate(reset(), &names, from).await;
+    }
+    let told = network.history(service, "identity_certificate").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let told = &told[0];
+    assert!(told.contains("00259E-E48D8C112233") && told.contains(ELSEWHERE), "{told}");
+    assert!(told.len() < 600 && !told.contains(char::is_control), "{told}");
+    assert_eq!(network.cpe(cpe).await, before);
 }
