@@ -110,7 +110,13 @@ impl std::fmt::Debug for AcsServer {
 
 /// The open connections, in total and by address; one customer of IPv6 has many addresses and is one.
 #[derive(Default)]
-struct Connections(Mutex<HashMap<IpAddr, usize>>);
+struct Connections(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
 
 /// One open connection; gives its place back when dropped.
 struct Place {
@@ -124,16 +130,14 @@ impl Connections {
         let speaks_for_many = config.trusted_proxies.contains(address);
         let address = key_of(address);
         let mut open = lock(&self.0);
-        let total: usize = open.values().sum();
-        let own = open.entry(address).or_default();
-        if total >= config.max_connections || (*own >= config.max_connections_per_address && !speaks_for_many)
+        let own = open.by_address.get(&address).copied().unwrap_or(0);
+        if open.total >= config.max_connections
+            || (own >= config.max_connections_per_address && !speaks_for_many)
         {
-            if *own == 0 {
-                open.remove(&address);
-            }
             return None;
         }
-        *own += 1;
+        open.total += 1;
+        open.by_address.insert(address, own + 1);
         Some(Place { connections: self.clone(), address })
     }
 }
@@ -141,10 +145,11 @@ impl Connections {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = lock(&self.connections.0);
-        if let Some(count) = open.get_mut(&self.address) {
+        open.total -= 1;
+        if let Some(count) = open.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&self.address);
+                open.by_address.remove(&self.address);
             }
         }
     }
@@ -347,6 +352,7 @@ mod tests {
         drop(one);
         let again = take("2001:db8:0:7::3").expect("a place is free");
         drop((two, other, again));
-        assert!(lock(&connections.0).is_empty());
+        let open = lock(&connections.0);
+        assert!(open.by_address.is_empty() && open.total == 0);
     }
 }

@@ -244,6 +244,75 @@ impl Device {
         Device { session: None, ..self.clone() }
     }
 
+    /// Nothing that must survive a crash is different.
+    pub fn is_durably(&self, other: &Device) -> bool {
+        let Device {
+            state,
+            since,
+            reason,
+            link,
+            identity,
+            wish,
+            profile,
+            refused_family,
+            clock,
+            ownership,
+            connection,
+            layers,
+            objects,
+            wan_question,
+            chosen_wan,
+            pending_add,
+            attempts,
+            parked,
+            next_attempt_at,
+            last_attempt_began_at,
+            run,
+            hold,
+            last_inform_at,
+            next_inform_by,
+            inform_interval_s,
+            follow_up,
+            resume,
+            drift_checked_at,
+            flaps,
+            learned,
+            orders,
+            session: _,
+        } = self;
+        *state == other.state
+            && *since == other.since
+            && *reason == other.reason
+            && *link == other.link
+            && *identity == other.identity
+            && *wish == other.wish
+            && *profile == other.profile
+            && *refused_family == other.refused_family
+            && *clock == other.clock
+            && *ownership == other.ownership
+            && *connection == other.connection
+            && *layers == other.layers
+            && *objects == other.objects
+            && *wan_question == other.wan_question
+            && *chosen_wan == other.chosen_wan
+            && *pending_add == other.pending_add
+            && *attempts == other.attempts
+            && *parked == other.parked
+            && *next_attempt_at == other.next_attempt_at
+            && *last_attempt_began_at == other.last_attempt_began_at
+            && *run == other.run
+            && *hold == other.hold
+            && *last_inform_at == other.last_inform_at
+            && *next_inform_by == other.next_inform_by
+            && *inform_interval_s == other.inform_interval_s
+            && *follow_up == other.follow_up
+            && *resume == other.resume
+            && *drift_checked_at == other.drift_checked_at
+            && *flaps == other.flaps
+            && *learned == other.learned
+            && *orders == other.orders
+    }
+
     /// Which layers differ from this intent, by hash, or are not verified.
     pub(crate) fn layer_is_current(&self, layer: Layer, hash: Option<&str>) -> bool {
         hash.is_some() && self.in_force(layer) == hash

@@ -1,6 +1,7 @@
 //! How a field of a row is stored in a column.
 
 use crate::{error::StoreError, sealing::Sealed};
+use serde::{Deserialize, Serialize};
 use types::{
     ApiKeyId, CpeFirmwareId, CpeId, CpeRecordingId, CpeSessionId, CustomerId, DetectedOnuId, DeviceOrderId,
     FirmwareFileId, JobId, OltId, OltTaskId, OnuRowId, PlanId, PonPath, Serial, ServiceId, TimelineId,
@@ -101,6 +102,66 @@ impl Cell for serde_json::Value {
     }
     fn from_raw(raw: String) -> Result<Self, String> {
         serde_json::from_str(&raw).map_err(|error| format!("not JSON: {error}"))
+    }
+}
+
+/// JSON as it is stored: a document that is large and in every row, and that few who read the row look into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawJson(String);
+
+impl RawJson {
+    /// What a value is stored as.
+    ///
+    /// # Errors
+    /// When JSON cannot tell it.
+    pub fn of<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(RawJson)
+    }
+
+    /// What it says, as a type of the caller's.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.0)
+    }
+
+    /// What it says, to look into; null if it is no JSON.
+    pub fn value(&self) -> serde_json::Value {
+        self.read().unwrap_or_default()
+    }
+
+    /// It says nothing.
+    pub fn is_null(&self) -> bool {
+        self.0 == "null"
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for RawJson {
+    fn default() -> Self {
+        RawJson("null".to_owned())
+    }
+}
+
+impl From<serde_json::Value> for RawJson {
+    fn from(value: serde_json::Value) -> Self {
+        RawJson(value.to_string())
+    }
+}
+
+impl Cell for RawJson {
+    type Raw = String;
+    const CLASS: TypeClass = TypeClass::Text;
+    fn into_raw(self) -> String {
+        self.0
+    }
+    fn from_raw(raw: String) -> Result<Self, String> {
+        Ok(RawJson(raw))
     }
 }
 

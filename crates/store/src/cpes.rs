@@ -40,13 +40,9 @@ pub async fn by_identity(
     product_class: &str,
     serial_number: &str,
 ) -> Result<Option<Cpe>, StoreError> {
-    db.find_one(
-        Condition::all()
-            .add(cpes::Column::Oui.eq(oui))
-            .add(cpes::Column::ProductClass.eq(product_class))
-            .add(cpes::Column::SerialNumber.eq(serial_number)),
-    )
-    .await
+    let name = [oui, product_class, serial_number].map(Value::from);
+    let this = "WHERE \"oui\" = $1 AND \"product_class\" = $2 AND \"serial_number\" = $3";
+    Ok(db.find_by_text(this, name).await?.pop())
 }
 
 /// Who makes the CPEs that are known by this product class, in any spelling of it: by name, or by OUI where they tell no
@@ -82,7 +78,7 @@ pub async fn makers_of(db: &Db, product_class: &str) -> Result<Vec<String>, Stor
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_auth_username(db: &Db, username: &str) -> Result<Option<Cpe>, StoreError> {
-    db.find_one(cpes::Column::AuthUsername.eq(username)).await
+    Ok(db.find_by_text("WHERE \"auth_username\" = $1", [username.into()]).await?.pop())
 }
 
 /// CPEs with this PON serial by an OLT's or an operator's word (normally one; a second is a conflict to be reported), at
@@ -278,6 +274,8 @@ pub async fn find_or_insert(tx: &Tx, new: &Cpe) -> Result<Cpe, StoreError> {
 pub struct CpeStep {
     /// The row as it shall be. Its version is the one the step was made from.
     pub cpe: Cpe,
+    /// The row as it was read, where that is known: then only what changed is written.
+    pub was: Option<Box<Cpe>>,
     /// New ownership credentials as JSON, when the step rotated them.
     pub credentials: Option<Secret>,
     /// Lines of history.
@@ -312,7 +310,10 @@ pub struct CpeStep {
 /// # Errors
 /// When the database cannot be written.
 pub async fn save_step(tx: &Tx, step: &CpeStep) -> Result<Guarded, StoreError> {
-    let changed = tx.update(&step.cpe).await?;
+    let changed = match &step.was {
+        Some(was) => tx.update_since(&**was, &step.cpe).await?,
+        None => tx.update(&step.cpe).await?,
+    };
     if !changed.is_changed() {
         return Ok(changed);
     }
@@ -549,6 +550,14 @@ async fn start_timers(tx: &Tx, cpe: CpeId, timers: &[(String, UtcMs)]) -> Result
         timers.iter().map(|(timer, at)| CpeTimer { cpe_id: cpe, timer: timer.clone(), at: *at }),
         |row| row.timer.clone(),
     );
+    if let [timer] = &*timers {
+        // With every contact of a device: in words, which cost less than to have them built.
+        let sql = "INSERT INTO cpe_timers (cpe_id, timer, at) VALUES ($1, $2, $3) \
+                   ON CONFLICT (cpe_id, timer) DO UPDATE SET at = excluded.at";
+        let values = [cpe.0.into(), timer.timer.as_str().into(), timer.at.0.into()];
+        tx.db().run(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
+        return Ok(());
+    }
     if timers.is_empty() {
         return Ok(());
     }
@@ -647,17 +656,17 @@ pub async fn end_session(
     session: CpeSessionId,
     summary: SessionSummary,
 ) -> Result<Guarded, StoreError> {
-    use cpe_sessions::Column;
-    let done = cpe_sessions::Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(Some(summary.ended_at.0)))
-        .col_expr(Column::Requests, Expr::value(summary.requests))
-        .col_expr(Column::Faults, Expr::value(summary.faults))
-        .col_expr(Column::Outcome, Expr::value(Some(summary.outcome)))
-        .col_expr(Column::Detail, Expr::value(summary.detail.to_string()))
-        .filter(Column::Id.eq(session.0))
-        .filter(Column::EndedAt.is_null())
-        .run(tx)
-        .await?;
+    let sql = "UPDATE cpe_sessions SET ended_at = $1, requests = $2, faults = $3, outcome = $4, detail = $5 \
+               WHERE id = $6 AND ended_at IS NULL";
+    let values: [Value; 6] = [
+        summary.ended_at.0.into(),
+        summary.requests.into(),
+        summary.faults.into(),
+        summary.outcome.into(),
+        summary.detail.to_string().into(),
+        session.0.into(),
+    ];
+    let done = tx.db().run(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
     if done > 0 {
         return Ok(Guarded::Changed);
     }

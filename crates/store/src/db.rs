@@ -98,6 +98,11 @@ impl Db {
         self.local().map(|local| self.noted(local.insert(&statement())))
     }
 
+    /// The number that a statement finds in a unit of work that is run here.
+    pub(crate) fn number(&self, statement: &Statement) -> Option<Result<Option<i64>, DbErr>> {
+        self.local().map(|local| self.noted(local.number(statement)))
+    }
+
     /// The rows that a statement finds in a unit of work that is run here.
     pub(crate) fn found<R: Stored>(
         &self,

@@ -50,6 +50,7 @@ mod unit;
 pub mod users;
 mod words;
 
+pub use cell::RawJson;
 pub use db::{Db, Tx};
 pub use error::{Guarded, SchemaProblem, StartError, StoreError};
 pub use open::{Store, StoreConfig};

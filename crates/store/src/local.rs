@@ -73,6 +73,17 @@ impl Local {
         Ok(connection.last_insert_rowid())
     }
 
+    /// The number that a statement finds, in the first column of its first row.
+    pub(crate) fn number(&self, statement: &Statement) -> Result<Option<i64>, DbErr> {
+        let connection = self.connection();
+        let mut prepared = bound(&connection, statement)?;
+        let mut found = prepared.raw_query();
+        match found.next().map_err(refused)? {
+            Some(row) => row.get(0).map_err(refused),
+            None => Ok(None),
+        }
+    }
+
     /// The rows that a statement finds, its columns being all of `R` in their order. `None` if one cannot be read: the
     /// ordinary way has words for that.
     pub(crate) fn rows<R: Stored>(&self, statement: &Statement) -> Result<Option<Vec<R>>, DbErr> {
@@ -238,7 +249,7 @@ mod tests {
     }
 
     fn number(local: &Local, sql: &str) -> i64 {
-        local.connection().query_row(sql, [], |row| row.get(0)).expect("a number")
+        local.number(&with(sql, Vec::new())).expect("answers").expect("a number")
     }
 
     #[test]

@@ -10,7 +10,10 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, types::Value as SqlValue
 use sea_orm::{Statement, sea_query::Value};
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError, TryLockError},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,35 +21,71 @@ use std::{
 const MOST: usize = 8;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
-/// What takes longer waits for something: the disk, or another process in the middle of a commit.
+/// What takes longer waits for something: the disk, another process in the middle of a commit, or a busy processor.
 const SLOW: Duration = Duration::from_millis(5);
-/// So long nobody is asked here after something was slow.
+/// What takes longer waits for the disk. While somebody does, nobody else asks here, so that not every thread waits.
+const STUCK: Duration = Duration::from_millis(20);
+/// One that takes longer is too slow by itself.
+const FAR_TOO_SLOW: Duration = Duration::from_millis(100);
+/// A slow answer counts for so many quick ones: a thread that a busy processor put off for once says nothing of the disk.
+const SLOW_WEIGHS: u32 = 8;
+/// So much weight is too slow.
+const TOO_SLOW: u32 = 3 * SLOW_WEIGHS - 2;
+/// So long nobody is asked here after it was too slow.
 const REST: Duration = Duration::from_secs(1);
 
 /// Connections that are asked by whoever needs something.
 pub(crate) struct Near {
-    connections: Vec<Mutex<Connection>>,
+    places: Vec<Place>,
+    /// Times below are counted from here.
+    began: Instant,
+    /// What slow answers weigh against quick ones.
+    slowness: AtomicU32,
     rests_until: Mutex<Option<Instant>>,
+}
+
+/// A connection, and since when somebody asks it: microseconds, or zero for nobody.
+struct Place {
+    connection: Mutex<Connection>,
+    asked_at: AtomicU64,
+}
+
+/// A connection while it is asked.
+struct Asking<'a> {
+    connection: MutexGuard<'a, Connection>,
+    asked_at: &'a AtomicU64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.asked_at.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Near {
     /// Connections to a database that exists; none where it cannot be opened so.
     ///
-    /// One fewer than threads that work: whatever the disk does, one of them goes on.
+    /// One for each thread that works, so that none waits for another that was put off. None where there is one thread only,
+    /// which must not wait for the disk.
     pub(crate) fn open(path: &Path) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Near::with(path, (threads - 1).min(MOST))
+        Near::with(path, if threads == 1 { 0 } else { threads.min(MOST) })
     }
 
     fn with(path: &Path, count: usize) -> Self {
         let connections = (0..count).map_while(|_| match connect(path) {
-            Ok(connection) => Some(Mutex::new(connection)),
+            Ok(connection) => Some(Place { connection: Mutex::new(connection), asked_at: AtomicU64::new(0) }),
             Err(error) => {
                 tracing::warn!(%error, "the database is read through its pool only, which is slower");
                 None
             }
         });
-        Near { connections: connections.collect(), rests_until: Mutex::new(None) }
+        Near {
+            places: connections.collect(),
+            began: Instant::now(),
+            slowness: AtomicU32::new(0),
+            rests_until: Mutex::new(None),
+        }
     }
 
     /// The rows that a statement finds, its columns being all of `R` in their order. `None`: ask in the ordinary way.
@@ -56,21 +95,61 @@ impl Near {
             return None;
         }
         let values = bound(statement)?;
-        // The first that is free: what it read before is in its memory, and the others need none until they are needed.
-        let connection = self.connections.iter().find_map(|place| match place.try_lock() {
-            Ok(connection) => Some(connection),
-            // A statement ends with whoever panicked; the connection is sound.
-            Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        })?;
-        let rows = read(&connection, &statement.sql, &values);
-        if began.elapsed() > SLOW {
-            *self.rests_until() = Some(Instant::now() + REST);
+        let now = self.micros(began);
+        let stuck = u64::try_from(STUCK.as_micros()).unwrap_or(u64::MAX);
+        let is_stuck = |place: &Place| match place.asked_at.load(Ordering::Relaxed) {
+            0 => false,
+            since => now.saturating_sub(since) > stuck,
+        };
+        if self.places.iter().any(is_stuck) {
+            return None;
         }
+        let asking = self.free(now)?;
+        let rows = read(&asking.connection, &statement.sql, &values);
+        drop(asking);
+        self.weigh(began.elapsed());
         rows
     }
 
-    fn rests_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    /// Never zero.
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.began).as_micros();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The first that is free: what it read before is in its memory, and the others need none until they are needed.
+    fn free(&self, now: u64) -> Option<Asking<'_>> {
+        self.places.iter().find_map(|place| {
+            let connection = match place.connection.try_lock() {
+                Ok(connection) => connection,
+                // A statement ends with whoever panicked; the connection is sound.
+                Err(TryLockError::Poisoned(held)) => held.into_inner(),
+                Err(TryLockError::WouldBlock) => return None,
+            };
+            place.asked_at.store(now, Ordering::Relaxed);
+            Some(Asking { connection, asked_at: &place.asked_at })
+        })
+    }
+
+    /// Rests if answers are slow again and again.
+    fn weigh(&self, took: Duration) {
+        let before = self.slowness.load(Ordering::Relaxed);
+        if took <= SLOW {
+            if before > 0 {
+                // Of two that count at once one may be lost: this is no account.
+                self.slowness.store(before - 1, Ordering::Relaxed);
+            }
+            return;
+        }
+        let slowness = if took > FAR_TOO_SLOW { TOO_SLOW } else { before + SLOW_WEIGHS };
+        let rests = slowness >= TOO_SLOW;
+        self.slowness.store(if rests { 0 } else { slowness }, Ordering::Relaxed);
+        if rests {
+            *self.rests_until() = Some(Instant::now() + REST);
+        }
+    }
+
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
         self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,7 +227,7 @@ mod tests {
                 let full = Cpe {
                     serial_number: "full".into(),
                     pon_serial: Some("HWTC1A2B3C4D".parse().expect("a serial number")),
-                    machine: serde_json::json!({ "state": "ACTIVE" }),
+                    machine: serde_json::json!({ "state": "ACTIVE" }).into(),
                     quarantine: true,
                     last_inform_at: Some(UtcMs(1_795_269_000_000)),
                     ..Cpe::default()
@@ -217,7 +296,7 @@ mod tests {
         let emptied = raw.query_one_raw(ask).await.expect("answers").expect("a row");
         assert_eq!(emptied.try_get_by_index::<i32>(0).expect("a number"), 0, "nobody is in its way");
         *near.rests_until() = None;
-        let held: Vec<_> = near.connections.iter().map(|one| one.lock().expect("whole")).collect();
+        let held: Vec<_> = near.places.iter().map(|one| one.connection.lock().expect("whole")).collect();
         assert_eq!(near.rows::<Plan>(&plans::Entity::find().build(DbBackend::Sqlite)), None, "all are busy");
         assert_eq!(store.count::<Plan>().await.expect("answers"), 1);
         drop(held);
@@ -262,12 +341,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_rests_when_answers_are_slow_again_and_again_or_one_is_very_slow() {
+        let (_store, near, _folder) = store().await;
+        let (quick, slow) = (Duration::from_micros(20), SLOW + Duration::from_millis(1));
+        // A thread that is put off now and then.
+        for _ in 0..10 {
+            near.weigh(slow);
+            (0..20).for_each(|_| near.weigh(quick));
+        }
+        assert_eq!(*near.rests_until(), None);
+        for took in [slow, quick, slow, quick, slow] {
+            assert_eq!(*near.rests_until(), None);
+            near.weigh(took);
+        }
+        assert!(near.rests_until().take().is_some(), "three in a row, nearly");
+        near.weigh(FAR_TOO_SLOW + slow);
+        assert!(near.rests_until().take().is_some());
+    }
+
+    #[tokio::test]
+    async fn while_one_waits_for_the_disk_nobody_else_asks_here() {
+        let (store, near, _folder) = store().await;
+        filled(&store).await;
+        *near.rests_until() = None;
+        let select = || plans::Entity::find().build(DbBackend::Sqlite);
+        let long_ago = Near { began: Instant::now() - 2 * STUCK, ..near };
+        long_ago.places[1].asked_at.store(1, Ordering::Relaxed);
+        assert_eq!(long_ago.rows::<Plan>(&select()), None);
+        long_ago.places[1].asked_at.store(0, Ordering::Relaxed);
+        assert_eq!(long_ago.rows::<Plan>(&select()).map(|rows| rows.len()), Some(1));
+    }
+
+    #[tokio::test]
     async fn nothing_is_written_near_by() {
         let (_store, near, _folder) = store().await;
-        for connection in &near.connections {
-            let connection = connection.lock().expect("whole");
+        for place in &near.places {
+            let connection = place.connection.lock().expect("whole");
             assert!(connection.execute("INSERT INTO settings (key, value) VALUES ('a', 'b')", []).is_err());
         }
-        assert!(!near.connections.is_empty());
+        assert!(!near.places.is_empty());
     }
 }

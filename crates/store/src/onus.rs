@@ -20,7 +20,8 @@ use types::{OltId, OnuRowId, PonPath, Serial, ServiceId, UtcMs};
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_serial(db: &Db, serial: Serial) -> Result<Option<Onu>, StoreError> {
-    db.find_one(live().add(onus::Column::Serial.eq(serial.hex16()))).await
+    let this = "WHERE \"removed_at\" IS NULL AND \"serial\" = $1 LIMIT 1";
+    Ok(db.find_by_text(this, [serial.hex16().into()]).await?.pop())
 }
 
 /// The live ONU at a place.

@@ -7,7 +7,7 @@ use crate::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, Iterable, PrimaryKeyToColumn,
-    PrimaryKeyTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
+    PrimaryKeyTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement, Value, sea_query::Expr,
 };
 
 /// A column as the code expects it.
@@ -40,6 +40,8 @@ pub(crate) mod stored {
             + Sync;
         type Active: sea_orm::ActiveModelTrait<Entity = Self::Entity> + sea_orm::ActiveModelBehavior + Send;
         const SPEC: TableSpec;
+        /// Every column in its order, quoted, each with a comma and a space after it.
+        const COLUMNS: &'static str;
 
         fn from_model(model: Self::Model) -> Result<Self, StoreError>;
         /// From all its columns in their order; `None` if it cannot be read.
@@ -55,12 +57,16 @@ pub(crate) mod stored {
         type Id: Copy + From<i64> + Into<i64> + std::fmt::Display + Send + Sync;
         /// Every column but the id set, for an insert.
         fn into_new(self) -> Self::Active;
+        /// The same as values in their order.
+        fn new_values(&self) -> Vec<Value>;
         fn id_of(key: PrimaryKeyOf<Self>) -> Self::Id;
     }
 
     pub trait Guardable: Numbered {
         /// The columns that an update writes: not the id, not the version, not those apart.
         fn into_change(self) -> Self::Active;
+        /// Those of them that are not as in `before`, with their values.
+        fn changes_since(&self, before: &Self) -> Vec<(&'static str, Value)>;
         fn identity(&self) -> Self::Id;
         fn version_held(&self) -> i64;
     }
@@ -100,7 +106,7 @@ impl Db {
     /// # Errors
     /// When the database cannot be read.
     pub async fn get<R: NumberedRecord>(&self, id: R::Id) -> Result<Option<R>, StoreError> {
-        self.find_one(id_column::<R>().eq(Into::<i64>::into(id))).await
+        Ok(self.find_by_text("WHERE \"id\" = $1", [Into::<i64>::into(id).into()]).await?.pop())
     }
 
     /// The row with this id, which must be there.
@@ -125,9 +131,15 @@ impl Db {
     /// # Errors
     /// When the database cannot be read.
     pub async fn count<R: Record>(&self) -> Result<u64, StoreError> {
-        let column = ColumnOf::<R>::iter().next().expect("a table has columns");
-        let count: Option<i64> =
-            R::Entity::find().select_only().expr(column.count()).into_tuple().one(self).await?;
+        let sql = ["SELECT COUNT(*) FROM \"", R::SPEC.name, "\""].concat();
+        let statement = Statement::from_string(self.get_database_backend(), sql);
+        let count: Option<i64> = match self.number(&statement) {
+            Some(count) => count?,
+            None => match self.query_one_raw(statement).await? {
+                Some(row) => Some(row.try_get_by_index(0)?),
+                None => None,
+            },
+        };
         Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 
@@ -136,6 +148,35 @@ impl Db {
         filter: impl sea_orm::sea_query::IntoCondition,
     ) -> Result<Option<R>, StoreError> {
         Ok(self.find_some(R::Entity::find().filter(filter).limit(1)).await?.pop())
+    }
+
+    /// Few rows by their keys: near by if it can be. What is asked with every contact of a device is asked in words: to
+    /// have a query of all columns built costs more than its answer.
+    pub(crate) async fn find_by_text<R: Record, const N: usize>(
+        &self,
+        tail: &str,
+        values: [Value; N],
+    ) -> Result<Vec<R>, StoreError> {
+        let sql = [
+            "SELECT ",
+            R::COLUMNS.strip_suffix(", ").unwrap_or(R::COLUMNS),
+            " FROM \"",
+            R::SPEC.name,
+            "\" ",
+            tail,
+        ];
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql.concat(), values);
+        // Nothing is waited for here; others get their turn all the same.
+        tokio::task::coop::consume_budget().await;
+        if let Some(near) = self.near()
+            && let Some(found) = near.rows(&statement)
+        {
+            return Ok(found);
+        }
+        match self.found(|| statement.clone()) {
+            Some(found) => Ok(found?),
+            None => rows(R::Entity::find().from_raw_sql(statement).all(self).await?),
+        }
     }
 
     /// Few rows by their keys: near by if it can be.
@@ -185,11 +226,10 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Duplicate`] when a unique value is taken, [`StoreError::Dangling`] when it points nowhere.
     pub async fn insert<R: NumberedRecord>(&self, row: &R) -> Result<R::Id, StoreError> {
-        let insert = R::Entity::insert(row.clone().into_new());
-        if let Some(number) = self.db().inserted(|| insert.build(DbBackend::Sqlite)) {
+        if let Some(number) = self.db().inserted(|| insert_in_words(row)) {
             return Ok(R::Id::from(number?));
         }
-        Ok(R::id_of(insert.exec(self.db()).await?.last_insert_id))
+        Ok(R::id_of(R::Entity::insert(row.clone().into_new()).exec(self.db()).await?.last_insert_id))
     }
 
     /// Writes many new rows at once; their ids are ignored.
@@ -197,6 +237,13 @@ impl Tx {
     /// # Errors
     /// As [`Tx::insert`].
     pub async fn insert_many<R: NumberedRecord>(&self, rows: &[R]) -> Result<(), StoreError> {
+        if self.db().local().is_some() {
+            // One statement that is prepared already, again and again.
+            for row in rows {
+                self.insert(row).await?;
+            }
+            return Ok(());
+        }
         for some in rows.chunks(rows_per_statement::<R>()) {
             R::Entity::insert_many(some.iter().cloned().map(R::into_new)).run(self).await?;
         }
@@ -218,10 +265,40 @@ impl Tx {
             .filter(Expr::col("version").eq(row.version_held()))
             .run(self)
             .await?;
+        self.guarded::<R>(row.identity(), done).await
+    }
+
+    /// The same where the row is known as it was before: only what is different is written, and only the indexes of that
+    /// are touched.
+    ///
+    /// # Errors
+    /// As [`Tx::update`].
+    pub(crate) async fn update_since<R: VersionedRecord>(
+        &self,
+        before: &R,
+        row: &R,
+    ) -> Result<Guarded, StoreError> {
+        let mut sql = ["UPDATE \"", R::SPEC.name, "\" SET "].concat();
+        let mut values = Vec::new();
+        for (column, value) in row.changes_since(before) {
+            values.push(value);
+            sql.push_str(&format!("\"{column}\" = ${}, ", values.len()));
+        }
+        let (id, version) = (values.len() + 1, values.len() + 2);
+        sql.push_str(&format!(
+            "\"version\" = \"version\" + 1 WHERE \"id\" = ${id} AND \"version\" = ${version}"
+        ));
+        values.extend([Value::from(Into::<i64>::into(row.identity())), Value::from(before.version_held())]);
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        let done = self.db().run(statement).await?;
+        self.guarded::<R>(row.identity(), done).await
+    }
+
+    async fn guarded<R: VersionedRecord>(&self, id: R::Id, done: u64) -> Result<Guarded, StoreError> {
         if done > 0 {
             return Ok(Guarded::Changed);
         }
-        Ok(match self.get::<R>(row.identity()).await? {
+        Ok(match self.get::<R>(id).await? {
             Some(other) => Guarded::NotAsExpected { found: format!("version {}", other.version_held()) },
             None => Guarded::NotFound,
         })
@@ -236,6 +313,23 @@ impl Tx {
             R::Entity::delete_many().filter(id_column::<R>().eq(Into::<i64>::into(id))).run(self).await?;
         Ok(done > 0)
     }
+}
+
+fn insert_in_words<R: Numbered>(row: &R) -> Statement {
+    let values = row.new_values();
+    let columns = R::COLUMNS.strip_prefix("\"id\", ").unwrap_or(R::COLUMNS);
+    let mut places = "?, ".repeat(values.len());
+    places.truncate(places.len().saturating_sub(2));
+    let sql = [
+        "INSERT INTO \"",
+        R::SPEC.name,
+        "\" (",
+        columns.strip_suffix(", ").unwrap_or(columns),
+        ") VALUES (",
+        &places,
+        ")",
+    ];
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql.concat(), values)
 }
 
 /// SQLite takes 32,766 bound values in a statement and PostgreSQL 65,535; half of the smaller is plenty.
@@ -278,6 +372,13 @@ macro_rules! table {
                     ..Default::default()
                 }
             }
+            fn changes_since(&self, before: &Self) -> Vec<(&'static str, sea_orm::Value)> {
+                let mut changes = Vec::new();
+                $(if self.$col != before.$col {
+                    changes.push((stringify!($col), self.$col.clone().into_raw().into()));
+                })*
+                changes
+            }
             fn identity(&self) -> $id { self.id }
             fn version_held(&self) -> i64 { self.version }
         }
@@ -299,6 +400,9 @@ macro_rules! table {
                     id: sea_orm::ActiveValue::NotSet,
                     $($col: Set(self.$col.into_raw()),)*
                 }
+            }
+            fn new_values(&self) -> Vec<sea_orm::Value> {
+                vec![$(self.$col.clone().into_raw().into(),)*]
             }
             fn id_of(key: PrimaryKeyOf<Self>) -> $id { <$id>::from(key) }
         }
@@ -348,6 +452,8 @@ macro_rules! table {
                     },)*
                 ],
             };
+            const COLUMNS: &'static str =
+                concat!($("\"", stringify!($key), "\", ",)+ $("\"", stringify!($col), "\", ",)*);
             fn from_model(model: $module::Model) -> Result<Self, StoreError> {
                 Ok($row {
                     $($key: read::<$kty>(model.$key, $name, stringify!($key))?,)+

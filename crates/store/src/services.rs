@@ -11,7 +11,7 @@ use crate::{
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Statement,
-    sea_query::{Expr, OnConflict, Query},
+    sea_query::{Expr, OnConflict},
 };
 use types::{CpeId, CustomerId, OnuRowId, Secret, Serial, ServiceId, UtcMs};
 
@@ -69,24 +69,11 @@ pub async fn of_customer(db: &Db, customer: CustomerId) -> Result<Vec<Service>, 
 /// # Errors
 /// When the database cannot be read.
 pub async fn for_serial(db: &Db, serial: Serial) -> Result<Vec<Service>, StoreError> {
-    // One at most is live, and asked as one value PostgreSQL finds it by an index.
-    let onu = Query::select()
-        .column(onus::Column::Id)
-        .from(onus::Entity)
-        .and_where(onus::Column::Serial.eq(serial.hex16()))
-        .and_where(onus::Column::RemovedAt.is_null())
-        .to_owned();
-    let speaks = Condition::any()
-        .add(services::Column::ExpectedSerial.eq(serial.hex16()))
-        .add(Expr::col(services::Column::OnuId).eq(Expr::from(onu)));
-    db.find_some(
-        services::Entity::find()
-            .filter(speaks)
-            .filter(services::Column::State.ne(ServiceState::Terminated.as_str()))
-            .order_by_asc(services::Column::Id)
-            .limit(10),
-    )
-    .await
+    // One ONU at most is live, and asked as one value PostgreSQL finds it by an index.
+    let speaks = "WHERE (\"expected_serial\" = $1 OR \"onu_id\" = \
+                  (SELECT \"id\" FROM \"onus\" WHERE \"serial\" = $1 AND \"removed_at\" IS NULL)) \
+                  AND \"state\" <> $2 ORDER BY \"id\" LIMIT 10";
+    db.find_by_text(speaks, [serial.hex16().into(), ServiceState::Terminated.as_str().into()]).await
 }
 
 /// Lets one unit at a time find out who expects a serial number and write it down: until this unit has ended, every other
@@ -367,9 +354,8 @@ async fn find_intent(db: &Db, service: ServiceId, layer: Layer) -> Result<Option
 /// # Errors
 /// [`StoreError::Sealed`] when one cannot be opened.
 pub async fn intents(db: &Db, service: ServiceId) -> Result<Vec<OpenIntent>, StoreError> {
-    let mut found: Vec<ServiceIntent> = db
-        .find_some(service_intents::Entity::find().filter(service_intents::Column::ServiceId.eq(service.0)))
-        .await?;
+    let mut found: Vec<ServiceIntent> =
+        db.find_by_text("WHERE \"service_id\" = $1", [service.0.into()]).await?;
     found.sort_by_key(|intent| intent.layer);
     found
         .into_iter()

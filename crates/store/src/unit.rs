@@ -4,8 +4,8 @@
 //! commits once for all, and only then answers anybody: who is refused because of what another wrote finds that there. A
 //! unit that fails takes back its own savepoint and nothing else. A lone unit is committed at once; the groups form by
 //! themselves while a commit is on its way to the disk. The thread asks a connection of its own (`local.rs`). What asks for
-//! more than that can tell is taken back and run again on one of the ORM's, after the others are answered; what is known to
-//! do so is not tried.
+//! more than that can tell is taken back and run again on one of the ORM's, after the others are answered; what does so again
+//! and again is tried less and less often.
 //!
 //! On PostgreSQL every unit is a transaction of its own from the pool, at READ COMMITTED: what a unit must not lose
 //! it guards by version, and where two units meet all the same the later one is run again.
@@ -22,7 +22,7 @@ use sea_orm::{
 };
 use std::{
     any::TypeId,
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -142,7 +142,7 @@ impl Writer {
         let local = Some(file.open_local(limits.max_pages)?);
         let (queue, units) = mpsc::channel(limits.queue);
         let limit = limits.queue;
-        let group = Group { file, connection, local, beyond: HashSet::new(), limits, shared };
+        let group = Group { file, connection, local, beyond: Beyond::default(), limits, shared };
         // A thread to itself: it waits for the disk, so that none of those does that serve everybody. The runtime keeps the
         // time for it.
         let runtime = tokio::runtime::Handle::current();
@@ -295,13 +295,42 @@ struct Group {
     file: SqliteFile,
     /// The connection that is asked here. `None` after trouble, as the other.
     local: Option<Local>,
-    /// Units that ask for more than it can tell.
-    beyond: HashSet<TypeId>,
+    /// Units that asked for more than it can tell.
+    beyond: Beyond,
     /// One connection. `None` after trouble: what the driver then believes about open transactions need not be true
     /// any more, so the next group gets a connection without a past.
     connection: Option<DatabaseConnection>,
     limits: WriteLimits,
     shared: Arc<Shared>,
+}
+
+/// Units by their kind that asked for more than the connection here can tell: how many of the kind are not tried, and how
+/// many of those are still to come. A kind may do so once in its life, so no kind is given up for good.
+#[derive(Default)]
+struct Beyond(HashMap<TypeId, (u32, u32)>);
+
+impl Beyond {
+    const MOST_SKIPPED: u32 = 256;
+
+    fn is_skipped(&mut self, kind: TypeId) -> bool {
+        match self.0.get_mut(&kind) {
+            Some((_, left)) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn remember(&mut self, kind: TypeId) {
+        let (skipped, left) = self.0.entry(kind).or_default();
+        *skipped = (*skipped * 2).clamp(1, Self::MOST_SKIPPED);
+        *left = *skipped;
+    }
+
+    fn forget(&mut self, kind: TypeId) {
+        self.0.remove(&kind);
+    }
 }
 
 impl Group {
@@ -336,7 +365,7 @@ impl Group {
         let mut next = Some(first);
         while let Some(mut unit) = next.take() {
             taken += 1;
-            if self.beyond.contains(&unit.kind()) {
+            if self.beyond.is_skipped(unit.kind()) {
                 here.beyond.push(unit);
             } else {
                 let begun = match outer.clone() {
@@ -348,11 +377,12 @@ impl Group {
                         outer = Some(begun.clone());
                         match self.inside_here(&begun, unit.as_mut()) {
                             Ran::Kept(more) => {
+                                self.beyond.forget(unit.kind());
                                 hooks.extend(more);
                                 ran.push(unit);
                             }
                             Ran::Beyond => {
-                                self.beyond.insert(unit.kind());
+                                self.beyond.remember(unit.kind());
                                 here.beyond.push(unit);
                             }
                             // It may have failed because of what others of the group wrote, which nobody else can see yet
@@ -596,7 +626,7 @@ mod tests {
         entities::{Customer, Service},
         sealing::KeySource,
     };
-    use sea_orm::{DbBackend, Statement};
+    use sea_orm::{DbBackend, EntityTrait, PaginatorTrait, Statement};
     use tokio::{sync::watch, task::JoinHandle};
 
     async fn store() -> (Store, tempfile::TempDir) {
@@ -690,7 +720,8 @@ mod tests {
         };
         let shared = Arc::clone(&store.shared);
         let limits = WriteLimits::default();
-        let mut group = Group { file, connection: None, local: None, beyond: HashSet::new(), limits, shared };
+        let mut group =
+            Group { file, connection: None, local: None, beyond: Beyond::default(), limits, shared };
         let (mut answers, mut units) = (Vec::new(), VecDeque::new());
         for _ in 0..3 {
             let (reply, answer) = oneshot::channel::<Result<(), StoreError>>();
@@ -714,6 +745,24 @@ mod tests {
         assert_eq!(customers(&store).await, 5, "theirs, each once, and nothing of the one at fault");
     }
 
+    #[test]
+    fn who_asks_for_more_again_and_again_is_tried_ever_less_often_and_never_given_up() {
+        let (mut beyond, kind) = (Beyond::default(), TypeId::of::<()>());
+        let mut tried = 0;
+        for _ in 0..10_000 {
+            if !beyond.is_skipped(kind) {
+                tried += 1;
+                beyond.remember(kind);
+            }
+        }
+        assert!((20..60).contains(&tried), "{tried}");
+        beyond.forget(kind);
+        assert!(!beyond.is_skipped(kind));
+        // Once in a while costs one more.
+        beyond.remember(kind);
+        assert_eq!([(); 3].map(|()| beyond.is_skipped(kind)), [true, false, false]);
+    }
+
     #[tokio::test]
     async fn what_asks_for_more_is_run_in_the_ordinary_way_and_leaves_its_work_once() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -728,7 +777,7 @@ mod tests {
                     });
                     tx.insert(&customer(code)).await?;
                     // Even if it makes nothing of not being told.
-                    Ok(tx.count::<Customer>().await.unwrap_or(0))
+                    Ok(crate::entities::customers::Entity::find().count(tx.db()).await.unwrap_or(0))
                 })
             })
         };

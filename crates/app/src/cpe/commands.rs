@@ -66,7 +66,7 @@ impl App {
     pub async fn restore_clock_gate(&self, actor: &Actor, cpe: CpeId) -> Result<(), AppError> {
         actor.require(Permission::OperateCpe)?;
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
-        if row.machine["clock"]["overridden_by"].is_null() {
+        if row.machine.value()["clock"]["overridden_by"].is_null() {
             return Err(AppError::Conflict(
                 "Nobody lets this one CPE pass without a right clock, so there is nothing to withdraw. Where its whole model \
                  passes, that is withdrawn under Settings, ACS policy."
@@ -103,8 +103,9 @@ impl App {
     pub async fn choose_wan(&self, actor: &Actor, cpe: CpeId, path: &str) -> Result<(), AppError> {
         actor.require(Permission::OperateCpe)?;
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
+        let machine = row.machine.value();
         let asked: Option<WanQuestion> =
-            serde_json::from_value(row.machine["wan_question"].clone()).unwrap_or_default();
+            serde_json::from_value(machine["wan_question"].clone()).unwrap_or_default();
         let Some(asked) = asked else {
             return Err(AppError::Conflict(
                 "This CPE has no question open about its WANs, so there is nothing to choose.".to_owned(),
@@ -133,7 +134,8 @@ impl App {
         actor.require(Permission::OperateCpe)?;
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
         let given = (!why.is_empty()).then(|| serde_json::json!({ "reason": why }));
-        let clock = &row.machine["clock"]["overridden_by"];
+        let machine = row.machine.value();
+        let clock = &machine["clock"]["overridden_by"];
         let (before, given) = match &event {
             Event::ClockGateOverridden { by } => (
                 Some(serde_json::json!({ "overridden_by": clock })),
@@ -144,7 +146,7 @@ impl App {
                 Some(serde_json::json!({ "overridden_by": null })),
             ),
             Event::WanChosen { path, .. } => (
-                Some(serde_json::json!({ "wan": row.machine["chosen_wan"]["path"] })),
+                Some(serde_json::json!({ "wan": machine["chosen_wan"]["path"] })),
                 Some(serde_json::json!({ "wan": path })),
             ),
             _ => (None, given),

@@ -1,10 +1,11 @@
 //! Where CPEs come in: who is it, may it speak, which service is it, and its session.
 
 use super::{
+    cells::LiveSlot,
     challenged::CHALLENGE_REMEMBERED,
     confirm::Ask,
     identity::{Claims, Resolved, claimed_serials},
-    live::{Live, LiveSlot},
+    live::Live,
 };
 use crate::{
     App, AppError,
@@ -16,7 +17,7 @@ use crate::{
 use async_trait::async_trait;
 use provisioning::{Device, DeviceReply, Event, InformFacts, Link, SessionEnd};
 use std::net::IpAddr;
-use store::{Slot, StoreError, cpes, onus, rows};
+use store::{Slot, StoreError, cpes, onus, retention, rows};
 use types::{CpeId, CpeSessionId, FirmwareFileId, UtcMs};
 
 /// Longest DeviceId fields by TR-069 A.3.3.1; anything longer is no device of ours.
@@ -114,6 +115,10 @@ impl App {
             Found::Row(row) => *row,
             Found::Not(begin) => return Ok(begin),
         };
+        if self.is_asked_first(&row, &peer) {
+            self.challenge(row.id, peer.address);
+            return Ok(Begin::Challenge);
+        }
         let ahead = self.ask_ahead(&row, &inform, &peer).await?;
         let slot = self.live().cell(row.id).lock_owned().await;
         let stored = match slot.as_ref() {
@@ -128,6 +133,28 @@ impl App {
             (ahead, _) => ahead.map(|(_, resolved)| resolved),
         };
         self.enter(slot, stored, resolved, inform, peer).await
+    }
+
+    /// A device with a secret of its own comes without it from where it always comes from: HTTP devices show one only when
+    /// they are asked, so whatever else is known of it, it is asked. Most sessions begin so.
+    fn is_asked_first(&self, row: &rows::Cpe, peer: &Peer) -> bool {
+        /// What of a machine this is decided by.
+        #[derive(serde::Deserialize)]
+        struct Known {
+            ownership: provisioning::Ownership,
+            connection: provisioning::ConnectionFacts,
+            link: Option<Link>,
+        }
+        peer.identity.level != AuthLevel::Own
+            && row.peer_address == peer.address.to_string()
+            && !self.challenged().recently(row.id, peer.address, self.now(), CHALLENGE_REMEMBERED)
+            && row.machine.read::<Known>().is_ok_and(|known| {
+                // Of one that somebody claimed, who else says its name is told first.
+                let claimed = matches!(known.link, Some(Link::One { claimed_by: Some(_), .. }));
+                known.ownership.written_at.is_some()
+                    && known.connection.peer.as_deref() == Some(row.peer_address.as_str())
+                    && !claimed
+            })
     }
 
     /// A device that showed its own secret, has a service and has no session open: it is read once, and nobody else works
@@ -200,15 +227,7 @@ impl App {
         let own = peer.identity.cpe == Some(cpe);
         let auth = if own { peer.identity.level } else { peer.identity.level.min(AuthLevel::Bootstrap) };
         let number = self.live().next_session();
-        if let Some(live) = slot.as_mut() {
-            live.session = Some(number);
-            live.row.claimed_serial = match live.row.pon_serial {
-                Some(_) => None,
-                None => self.claim_among(&claimed_serials(&inform)).await?,
-            };
-        }
         let events: Vec<String> = inform.events.iter().map(|e| e.code.chars().take(64).collect()).collect();
-        // Before the machine hears of it: whoever finds a device in the middle of something also finds its session.
         let session = rows::CpeSession {
             cpe_id: cpe,
             began_at: self.now(),
@@ -218,12 +237,17 @@ impl App {
             node: self.process().to_owned(),
             ..Default::default()
         };
-        let id = self
-            .store()
-            .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
-            .await?;
+        if let Some(live) = slot.as_mut() {
+            let claimed = match live.row.pon_serial {
+                Some(_) => None,
+                None => self.claim_among(&claimed_serials(&inform)).await?,
+            };
+            live.session = Some(number);
+            live.serials = (claimed != live.row.claimed_serial).then_some((live.row.pon_serial, claimed));
+            (live.opens, live.record) = (Some(Box::new(session)), None);
+        }
         let heard = provisioning::Peer { address: peer.address, auth };
-        self.feed_locked(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
+        let id = self.hears(cpe, &mut slot, Event::InformReceived { inform, peer: heard }).await?;
         let service = link.service().filter(|_| first);
         self.feed_locked(cpe, &mut slot, Event::LinkResolved(link)).await?;
         if moved || peer.identity.level != AuthLevel::Own {
@@ -247,6 +271,28 @@ impl App {
             detail: Vec::new(),
             spelling,
         })))
+    }
+
+    /// The machine hears of an Inform. Its session is written with what that changes, in one unit: whoever finds a device
+    /// in the middle of something also finds its session.
+    async fn hears(
+        &self,
+        cpe: CpeId,
+        slot: &mut Option<Live>,
+        inform: Event,
+    ) -> Result<CpeSessionId, AppError> {
+        let fed = self.feed_locked(cpe, slot, inform).await;
+        let (opens, record) = slot.as_mut().map_or((None, None), |live| (live.opens.take(), live.record));
+        fed?;
+        match (record, opens) {
+            (Some(record), _) => Ok(record),
+            // Nothing was changed by it.
+            (None, Some(session)) => Ok(self
+                .store()
+                .write(move |tx| Box::pin(async move { cpes::begin_session(tx, &session).await }))
+                .await?),
+            (None, None) => Err(AppError::Internal("a session was begun without a record".to_owned())),
+        }
     }
 
     /// How the family of this device wants its messages spelled: of the profile in use, else of the one that its identity
@@ -800,12 +846,15 @@ impl CpeSession for Session {
             outcome: outcome.to_owned(),
             detail: serde_json::json!(detail),
         };
-        let bounds = store::retention::Bounds::default();
+        let quiet = requests == 0 && faults == 0 && detail.is_empty();
+        let trims = !quiet || retention::is_due(id);
         let written = app
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    store::retention::trim_cpe(tx, cpe, &bounds).await?;
+                    if trims {
+                        retention::trim_cpe(tx, cpe, &retention::Bounds::default()).await?;
+                    }
                     cpes::end_session(tx, id, summary).await
                 })
             })

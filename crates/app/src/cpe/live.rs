@@ -4,23 +4,17 @@
 //! being spoken to is kept in memory with what its open session has read; the database holds everything that must
 //! survive. A step that changes nothing durable writes nothing.
 
-use super::lessons::Lessons;
-use crate::{Actor, App, AppError, Change, lately::Lately, ports::Next, secrets::ownership_credentials};
+use crate::{Actor, App, AppError, Change, ports::Next, secrets::ownership_credentials};
 use profiles::cpe::pattern_of;
 use provisioning::{
     Context, Device, DeviceFault, Effect, Event, Gate, Intents, InternetMode, Layer, OwnershipCredentials,
     Proof, Reason, ReasonCode, State, Step,
 };
-use serde::Deserialize as _;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-};
 use store::{
-    Guarded, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, onus, rows, services,
-    timeline,
+    Guarded, RawJson, ServiceState, Slot, StoreError, Tx, cpes, firmwares, jobs::NewJob, onus, rows,
+    services, timeline,
 };
-use types::{CpeId, Secret, Serial, ServiceId, UtcMs};
+use types::{CpeId, CpeSessionId, Secret, Serial, ServiceId, UtcMs};
 
 /// How often a step is computed again because another node changed the device in the meantime. On one node the lock of
 /// the device keeps order, so this is only about nodes that race.
@@ -41,6 +35,12 @@ pub(crate) struct Live {
     orders: Vec<provisioning::Order>,
     /// Number of the CWMP session that is open on this node; a later Inform makes the earlier one void.
     pub(crate) session: Option<u64>,
+    /// The record of that session while it is not written: it is with the first step that is.
+    pub(super) opens: Option<Box<rows::CpeSession>>,
+    /// Its number once it is.
+    pub(super) record: Option<CpeSessionId>,
+    /// PON serial number, confirmed and claimed, where they are others than the row says; the next step writes them.
+    pub(super) serials: Option<(Option<Serial>, Option<Serial>)>,
 }
 
 impl Live {
@@ -76,75 +76,6 @@ impl Live {
     }
 }
 
-type Cell = Arc<tokio::sync::Mutex<Option<Live>>>;
-/// The place of a device in memory, held by whoever works on it.
-pub(super) type LiveSlot = tokio::sync::OwnedMutexGuard<Option<Live>>;
-
-/// The devices that this node has in memory.
-#[derive(Default)]
-pub(crate) struct LiveDevices {
-    cells: Mutex<HashMap<CpeId, Cell>>,
-    /// Whom this node is calling.
-    called: Mutex<HashSet<CpeId>>,
-    sessions: std::sync::atomic::AtomicU64,
-    telling: tokio::sync::Mutex<()>,
-    /// Services whose devices could not be told of a changed wish.
-    not_told: Lately<ServiceId>,
-    lessons: Lessons,
-}
-
-impl LiveDevices {
-    pub(crate) fn cell(&self, cpe: CpeId) -> Cell {
-        Arc::clone(self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(cpe).or_default())
-    }
-
-    /// Forgets a device nobody speaks to. Called with the cell unlocked.
-    pub(crate) fn tidy(&self, cpe: CpeId) {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = cells.get(&cpe).is_some_and(|cell| {
-            Arc::strong_count(cell) == 1
-                && cell.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.session.is_none()))
-        });
-        if idle {
-            cells.remove(&cpe);
-        }
-    }
-
-    /// Takes the one call that a device may get at a time; `None` while another one is under way.
-    pub(crate) fn call(&self, cpe: CpeId) -> Option<Call<'_>> {
-        let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
-        called.insert(cpe).then(|| Call(self, cpe))
-    }
-
-    /// The turn to tell devices of changed wishes.
-    pub(crate) async fn telling(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.telling.lock().await
-    }
-
-    /// Services whose devices could not be told of a changed wish lately.
-    pub(crate) fn not_told(&self) -> &Lately<ServiceId> {
-        &self.not_told
-    }
-
-    /// What is known of firmwares.
-    pub(super) fn lessons(&self) -> &Lessons {
-        &self.lessons
-    }
-
-    pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
-    }
-}
-
-/// A call under way.
-pub(crate) struct Call<'a>(&'a LiveDevices, CpeId);
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.0.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
-    }
-}
-
 /// What came of an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Fed {
@@ -168,6 +99,8 @@ struct Write {
     audit: Option<rows::AuditEntry>,
     order: Option<Box<super::orders::NewOrder>>,
     claim: Option<Box<super::claim::Claim>>,
+    /// The session that this step begins.
+    session: Option<Box<rows::CpeSession>>,
     now: UtcMs,
 }
 
@@ -192,7 +125,7 @@ pub(crate) struct Recorded {
 
 /// What became of a [`Write`].
 enum Applied {
-    Stored(Box<rows::Cpe>),
+    Stored(Box<rows::Cpe>, Option<CpeSessionId>),
     /// A guard did not hold; nothing was written.
     NotAsRead(Guarded),
     /// Another node carried out this timer; nothing was written.
@@ -238,7 +171,7 @@ impl App {
             match self.load(cpe).await {
                 Ok(mut live) if !in_session && live.row.version == version => {
                     if pin.is_some() {
-                        (live.row.pon_serial, live.row.claimed_serial) = (pin, None);
+                        live.serials = Some((pin, None));
                     }
                     self.step(&mut live, &event, None).await.map(|fed| fed.is_some())
                 }
@@ -288,11 +221,12 @@ impl App {
                 }
                 None => {
                     // Another node changed it. Read again, but remember that a session is open here and what was said in it.
-                    let (session, claimed) = (live.session, live.row.claimed_serial);
                     let mut fresh = self.load(cpe).await?;
-                    fresh.session = session;
-                    if session.is_some() && fresh.row.pon_serial.is_none() {
-                        fresh.row.claimed_serial = claimed;
+                    fresh.session = live.session;
+                    (fresh.opens, fresh.record) = (live.opens.take(), live.record);
+                    if live.session.is_some() && fresh.row.pon_serial.is_none() {
+                        let claimed = live.serials.map_or(live.row.claimed_serial, |(_, claimed)| claimed);
+                        fresh.serials = Some((None, claimed));
                     }
                     *slot = Some(fresh);
                 }
@@ -313,7 +247,7 @@ impl App {
         let device = if row.machine.is_null() {
             Device::new(row.created_at)
         } else {
-            Device::deserialize(&row.machine).map_err(|error| {
+            row.machine.read().map_err(|error| {
                 AppError::Internal(format!("the stored state of CPE {cpe} cannot be read: {error}"))
             })?
         };
@@ -323,7 +257,18 @@ impl App {
         let learned = self.lessons_for(&row).await?;
         // The machine knows whether there is any: a device without an order costs no query.
         let orders = if device.orders.is_empty() { Vec::new() } else { self.open_orders(cpe).await? };
-        Ok(Live { row, device, intents, credentials, learned, orders, session: None })
+        Ok(Live {
+            row,
+            device,
+            intents,
+            credentials,
+            learned,
+            orders,
+            session: None,
+            opens: None,
+            record: None,
+            serials: None,
+        })
     }
 
     /// Reads again what is wanted of a device in memory; the device itself is guarded by its version.
@@ -395,8 +340,8 @@ impl App {
         let (write, device) = self.write_of(live, event, step, credentials.as_ref(), recorded, now)?;
         if let Some(write) = write {
             let (urgent, lessons) = (write.is_urgent(), write.learned.clone());
-            let row = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
-                Ok(Applied::Stored(row)) => *row,
+            let (row, record) = match self.store().write(move |tx| Box::pin(apply(tx, write))).await {
+                Ok(Applied::Stored(row, record)) => (*row, record),
                 Ok(Applied::FiredElsewhere) => return Ok(Some(Fed { next: None })),
                 Ok(Applied::NotAsRead(Guarded::NotFound)) => {
                     return Err(AppError::NotFound(format!("CPE {} is gone.", live.row.id)));
@@ -409,7 +354,10 @@ impl App {
             if row.service_id != live.row.service_id {
                 live.intents = self.intents_of(row.service_id).await?;
             }
-            live.row = row;
+            (live.row, live.serials) = (row, None);
+            if record.is_some() {
+                (live.opens, live.record) = (None, record);
+            }
             if matches!(event, Event::OrderGiven { .. }) {
                 live.orders = self.open_orders(live.row.id).await?;
             }
@@ -444,7 +392,6 @@ impl App {
         recorded: Option<&Recorded>,
         now: UtcMs,
     ) -> Result<(Option<Write>, Device), AppError> {
-        let durable = step.next.durable();
         let mut orders = Orders::of(&step.effects, live, &step.next, now);
         if let Event::TimerFired(timer) = event
             && !orders.start_timers.iter().any(|(name, _)| name == timer.as_str())
@@ -453,10 +400,14 @@ impl App {
             orders.stop_timers.push(timer.as_str().to_owned());
         }
         let told = !step.transitions.is_empty() || !step.reasons.is_empty() || recorded.is_some();
-        if !told && credentials.is_none() && orders.is_empty() && live.device.durable() == durable {
+        if !told && credentials.is_none() && orders.is_empty() && live.device.is_durably(&step.next) {
             return Ok((None, step.next));
         }
+        let durable = step.next.durable();
         let mut row = live.row.clone();
+        if let Some((confirmed, claimed)) = live.serials {
+            (row.pon_serial, row.claimed_serial) = (confirmed, claimed);
+        }
         fill_row(&mut row, &durable)?;
         if let Some(credentials) = credentials {
             row.auth_username = Some(credentials.username.clone());
@@ -517,6 +468,7 @@ impl App {
         let write = Write {
             step: cpes::CpeStep {
                 cpe: row,
+                was: Some(Box::new(live.row.clone())),
                 credentials: sealed,
                 timeline,
                 withdraw: withdrawn(&live.device, &step.next, moves, &orders.evidence),
@@ -538,6 +490,7 @@ impl App {
             audit: recorded.map(|recorded| recorded.audit.clone()),
             order: recorded.and_then(|recorded| recorded.order.clone()),
             claim: recorded.and_then(|recorded| recorded.claim.clone()),
+            session: live.opens.clone(),
             fired: match event {
                 Event::TimerFired(timer) => Some(timer.as_str().to_owned()),
                 _ => None,
@@ -667,7 +620,7 @@ fn fill_row(row: &mut rows::Cpe, device: &Device) -> Result<(), AppError> {
     if let Some(peer) = &device.connection.peer {
         row.peer_address = short(peer);
     }
-    row.machine = serde_json::to_value(device).map_err(|error| {
+    row.machine = RawJson::of(device).map_err(|error| {
         AppError::Internal(format!("the state of CPE {} cannot be stored: {error}", row.id))
     })?;
     Ok(())
@@ -806,6 +759,10 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
     if !guarded.is_changed() {
         return Ok(Applied::NotAsRead(guarded));
     }
+    let session = match &write.session {
+        Some(session) => Some(cpes::begin_session(tx, session).await?),
+        None => None,
+    };
     if let Some(order) = &write.order {
         order.insert(tx).await?;
     }
@@ -878,8 +835,13 @@ async fn apply(tx: &Tx, write: Write) -> Result<Applied, AppError> {
                 .or_overtaken("the service")?;
         }
     }
-    // Read again: linking counts the version up too.
-    Ok(Applied::Stored(Box::new(tx.require::<rows::Cpe>(cpe).await?)))
+    let row = if write.link_to.is_some() || write.unlink_from.is_some() || write.step.credentials.is_some() {
+        // Read again: linking counts the version up too, and what is sealed is written apart.
+        tx.require::<rows::Cpe>(cpe).await?
+    } else {
+        rows::Cpe { version: write.step.cpe.version + 1, ..write.step.cpe }
+    };
+    Ok(Applied::Stored(Box::new(row), session))
 }
 
 /// The PON serial number that a device claims, if it is the one of the service whose CPE somebody else says it is.

@@ -1,6 +1,7 @@
 //! CPEs: the shell around the provisioning machine, and what operators may do to one.
 
 mod awaited;
+mod cells;
 mod certificate;
 mod challenged;
 mod claim;
@@ -23,13 +24,14 @@ mod second;
 mod tags;
 
 pub use awaited::{Awaited, Called};
+pub(crate) use cells::LiveDevices;
 pub(crate) use challenged::Challenged;
 pub use commands::HELD_BECAUSE;
 pub use connection::shown_url;
 pub use diagnoses::{
     DiagnosisRequest, LOOKUP_COUNT, PING_BYTES, PING_COUNT, TEST_TIMEOUT_MS, TRACE_HOPS, TRACE_TRIES,
 };
-pub(crate) use live::{CONNECTION_REQUEST, LiveDevices};
+pub(crate) use live::CONNECTION_REQUEST;
 pub use orders::{
     DeviceOrderRequest, EXPIRES_S, EXPIRY_S, MOST_BYTES, MOST_OPEN_TESTS, MOST_VALUES, OrderTaken,
     ParameterChange, TEST_EXPIRES_S, TEST_EXPIRY_S,

@@ -139,9 +139,10 @@ impl App {
     async fn reach_facts(&self, cpe: CpeId) -> Result<Facts, AppError> {
         let row: rows::Cpe = self.found(cpe, "CPE").await?;
         // What can be read of the state: a device whose state cannot be is looked into most of all.
-        let connection: ConnectionFacts = part(&row, "connection");
-        let ownership: Ownership = part(&row, "ownership");
-        let root: String = row.machine["identity"]["root"].as_str().unwrap_or_default().to_owned();
+        let mut machine = row.machine.value();
+        let connection: ConnectionFacts = part(&mut machine, "connection");
+        let ownership: Ownership = part(&mut machine, "ownership");
+        let root: String = machine["identity"]["root"].as_str().unwrap_or_default().to_owned();
         let policy = self.policy();
         let calls = store::cpes::connection_requests(self.store(), cpe, LOOKED_AT).await?;
         let sessions = store::cpes::sessions(self.store(), cpe, LOOKED_AT).await?;
@@ -191,8 +192,8 @@ impl App {
 }
 
 /// A part of what a machine remembers.
-fn part<T: DeserializeOwned + Default>(row: &rows::Cpe, name: &str) -> T {
-    serde_json::from_value(row.machine[name].clone()).unwrap_or_default()
+fn part<T: DeserializeOwned + Default>(machine: &mut serde_json::Value, name: &str) -> T {
+    machine.get_mut(name).and_then(|part| serde_json::from_value(part.take()).ok()).unwrap_or_default()
 }
 
 /// The last call that was made, or the last one of all if none was.

@@ -317,7 +317,7 @@ impl App {
     ) -> Result<(), AppError> {
         let Some(cpe) = service.cpe_id else { return Ok(()) };
         let Some(row) = self.store().get::<rows::Cpe>(cpe).await? else { return Ok(()) };
-        let device: Option<Device> = serde_json::from_value(row.machine).ok();
+        let device: Option<Device> = row.machine.read().ok();
         let profiles = self.profiles();
         let Some(profile) =
             device.and_then(|device| device.profile).and_then(|chosen| profiles.get(&chosen.id).cloned())

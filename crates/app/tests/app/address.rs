@@ -235,9 +235,9 @@ async fn a_device_of_ours_leaves_the_olt_alone(bed: &Bed) {
     let (id, spoken) = node.run(move |app| async move { asked(&app, facts, &place).await }).await;
     assert!(spoken && service_row(&node.app, service).await.cpe_id == Some(id));
     let mut row = cpe_row(&node.app, id).await;
-    let mut device: provisioning::Device = serde_json::from_value(row.machine.clone()).expect("a machine");
+    let mut device: provisioning::Device = row.machine.read().expect("a machine");
     device.ownership.written_at = Some(node.app.now());
-    row.machine = serde_json::to_value(&device).expect("json");
+    row.machine = serde_json::to_value(&device).expect("json").into();
     node.app
         .store()
         .write(move |tx| Box::pin(async move { tx.update(&row).await?.or_overtaken("the CPE") }))

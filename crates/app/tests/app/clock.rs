@@ -162,7 +162,7 @@ async fn one_device_passes_until_that_is_withdrawn(bed: &Bed) {
     app.restore_clock_gate(&admin(), id).await.expect("withdrawn");
     let row = cpe_rows(&app).await.remove(0);
     assert_eq!(
-        (row.state.as_str(), &row.machine["clock"]["overridden_by"]),
+        (row.state.as_str(), &row.machine.value()["clock"]["overridden_by"]),
         ("ACTIVE", &serde_json::Value::Null)
     );
     let told = world::timeline(&app).await;

@@ -294,8 +294,10 @@ async fn what_is_known_of_a_test_is_said(bed: &Bed) {
     let missing = "InternetGatewayDevice.IPPingDiagnostics.".to_owned();
     let mut device = machine(&cpe_row(&app, id).await);
     device.learned.insert(missing, provisioning::MISSING.to_owned());
-    let row =
-        rows::Cpe { machine: serde_json::to_value(&device).expect("plain data"), ..cpe_row(&app, id).await };
+    let row = rows::Cpe {
+        machine: serde_json::to_value(&device).expect("plain data").into(),
+        ..cpe_row(&app, id).await
+    };
     app.store()
         .write::<_, _, store::StoreError>(move |tx| {
             let row = row.clone();

@@ -27,7 +27,7 @@ fn serial() -> Serial {
 }
 
 fn machine(row: &rows::Cpe) -> Device {
-    serde_json::from_value(row.machine.clone()).expect("a device")
+    row.machine.read().expect("a device")
 }
 
 fn proven(cpe: types::CpeId) -> Identity {
@@ -449,7 +449,7 @@ async fn an_operator_chooses_one_of_the_wans_that_were_found(bed: &Bed) {
     };
     device.wan_question =
         Some(provisioning::WanQuestion { read_at: app.now(), candidates: vec![wan(2), wan(3)] });
-    row.machine = serde_json::to_value(&device).expect("json");
+    row.machine = serde_json::to_value(&device).expect("json").into();
     let stored: Result<_, StoreError> =
         app.store().write(move |tx| Box::pin(async move { tx.update(&row).await })).await;
     assert!(stored.expect("stored").is_changed(), "the row is as it was read");

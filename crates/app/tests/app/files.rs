@@ -25,7 +25,7 @@ async fn cpe(app: &App, serial: &str, quarantine: bool) -> CpeId {
         state: "ACTIVE".into(),
         peer_address: PLACE.into(),
         quarantine,
-        machine: serde_json::json!({}),
+        machine: serde_json::json!({}).into(),
         ..rows::Cpe::default()
     };
     app.store().write(move |tx| Box::pin(async move { tx.insert(&row).await })).await.expect("a CPE")

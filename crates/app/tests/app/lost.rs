@@ -204,7 +204,7 @@ async fn after_the_death_of_a_busy_node_devices_are_called_a_few_at_a_time(bed: 
             pon_serial: None,
             auth_username: None,
             state: "PROVISIONING".to_owned(),
-            machine: machine.clone(),
+            machine: machine.clone().into(),
             ..one.clone()
         })
         .collect();

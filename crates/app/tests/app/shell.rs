@@ -24,7 +24,7 @@ pub(crate) fn serial() -> Serial {
 }
 
 pub(crate) fn machine(row: &rows::Cpe) -> Device {
-    serde_json::from_value(row.machine.clone()).expect("a device")
+    row.machine.read().expect("a device")
 }
 
 pub(crate) async fn customer_with_onu(app: &App) {
@@ -463,7 +463,7 @@ async fn a_device_that_cannot_be_told_keeps_no_other_waiting(bed: &Bed) {
     let unreadable = rows::Cpe {
         serial_number: "48575443000000FF".to_owned(),
         state: "ACTIVE".to_owned(),
-        machine: serde_json::json!("written by hand"),
+        machine: serde_json::json!("written by hand").into(),
         created_at: app.now(),
         ..rows::Cpe::default()
     };

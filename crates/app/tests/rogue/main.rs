@@ -262,7 +262,7 @@ async fn a_vendor_leaf_does_not_move_an_owned_device_to_another_service() {
     let victim = network.service("Amina", serial()).await;
     network.spoken_to(facts(serial()), peer(HOME, AuthLevel::Own, Some(cpe))).await;
     assert_eq!((network.cpe_of(service).await, network.cpe_of(victim).await), (Some(cpe), None));
-    let device: Device = serde_json::from_value(network.cpe(cpe).await.machine).expect("a machine");
+    let device: Device = network.cpe(cpe).await.machine.read().expect("a machine");
     assert_eq!(device.link.as_ref().and_then(Link::service), Some(service));
 }
 

@@ -275,10 +275,10 @@ impl Network {
         let id = first.expect("accepted");
         let now = self.app.now();
         let mut row = self.cpe(id).await;
-        let mut device: Device = serde_json::from_value(row.machine.clone()).expect("a machine");
+        let mut device: Device = row.machine.read().expect("a machine");
         device.ownership.written_at = Some(now);
         device.ownership.confirmed_at = Some(now);
-        row.machine = serde_json::to_value(&device).expect("json");
+        row.machine = serde_json::to_value(&device).expect("json").into();
         self.app
             .store()
             .write(move |tx| Box::pin(async move { tx.update(&row).await?.or_overtaken("the CPE") }))
@@ -289,7 +289,7 @@ impl Network {
             peer(HOME, AuthLevel::Own, Some(id)),
         )
         .await;
-        let device: Device = serde_json::from_value(self.cpe(id).await.machine).expect("a machine");
+        let device: Device = self.cpe(id).await.machine.read().expect("a machine");
         assert!(device.ownership.proven_at.is_some());
         assert_eq!(self.cpe_of(service).await, Some(id));
         id

@@ -161,14 +161,14 @@ async fn copy(tx: &store::Tx, from: &Template, number: usize, now: UtcMs) -> Res
     let renamed = |text: &str| {
         text.replace(&told.hex16(), &serial.hex16()).replace(&from.cpe.peer_address, &address.to_string())
     };
-    let mut machine: Value = serde_json::from_str(&renamed(&from.cpe.machine.to_string())).unwrap();
+    let mut machine: Value = serde_json::from_str(&renamed(from.cpe.machine.as_str())).unwrap();
     rename_service(&mut machine, service.id.0);
     let username = format!("known-{number}");
     let cpe = rows::Cpe {
         serial_number: renamed(&from.cpe.serial_number),
         pon_serial: Some(serial),
         service_id: Some(service.id),
-        machine,
+        machine: machine.into(),
         peer_address: address.to_string(),
         connection_request_url: from.cpe.connection_request_url.as_deref().map(renamed),
         auth_username: Some(username.clone()),

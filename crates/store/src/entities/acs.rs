@@ -1,7 +1,7 @@
 //! ACS: the CPEs, what they said, what was proven on them, and their timers.
 
 use crate::{
-    cell::{Cell, Raw, near, read},
+    cell::{Cell, Raw, RawJson, near, read},
     error::StoreError,
     record::{
         ColumnSpec, TableSpec,
@@ -61,7 +61,7 @@ table! { versioned "cpes"
         /// The service it belongs to; kept equal to `services.cpe_id` by [`crate::services::link_cpe`].
         service_id: Option<ServiceId>,
         /// Everything the provisioning machine remembers. No secrets in plain text.
-        machine: Document,
+        machine: RawJson,
         /// Not to be touched before.
         next_attempt_at: Option<UtcMs>,
         /// Last Inform.

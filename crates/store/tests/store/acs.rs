@@ -47,7 +47,7 @@ pub(crate) fn new_cpe(serial_number: &str) -> Cpe {
         pon_serial: Some("485754437D4733C3".parse().expect("a serial")),
         state: "INFORMED".to_owned(),
         quarantine: true,
-        machine: json!({"state": "INFORMED", "cursor": null}),
+        machine: json!({"state": "INFORMED", "cursor": null}).into(),
         version: 1,
         ..Cpe::default()
     }
@@ -60,7 +60,7 @@ pub(crate) async fn find_or_insert(store: &Store, row: Cpe) -> Cpe {
         .expect("inserts")
 }
 
-async fn save(store: &Store, step: CpeStep) -> Guarded {
+pub(crate) async fn save(store: &Store, step: CpeStep) -> Guarded {
     store
         .write::<_, _, StoreError>(move |tx| Box::pin(async move { cpes::save_step(tx, &step).await }))
         .await
@@ -93,6 +93,7 @@ fn full_step(cpe: Cpe, now: UtcMs) -> CpeStep {
         ..TimelineEntry::default()
     };
     CpeStep {
+        was: None,
         credentials: Some(Secret::from(r#"{"username":"lk-1","password":"correct horse"}"#)),
         timeline: vec![line.clone(), TimelineEntry { text: "second".to_owned(), ..line }],
         withdraw: vec!["internet".into()],
@@ -145,7 +146,7 @@ async fn a_step_is_written_as_a_whole(bed: &Bed) {
         .expect("reads")
         .expect("is there");
     assert_eq!((found.state.as_str(), found.version, found.state_since), ("OWNED", 2, now));
-    assert_eq!(found.machine, json!({"state": "INFORMED", "cursor": null}));
+    assert_eq!(found.machine.value(), json!({"state": "INFORMED", "cursor": null}));
     let secret =
         store.open_secret(Slot::CpeCredentials(cpe.id), found.credentials_sealed.as_ref()).expect("opens");
     assert!(secret.expect("is there").expose().contains("correct horse"));

@@ -217,7 +217,7 @@ async fn a_commit_that_fails_is_an_error_for_all_of_its_group_and_the_next_group
                 store
                     .write::<_, _, StoreError>(move |tx| {
                         Box::pin(async move {
-                            tx.count::<Customer>().await?;
+                            tx.execute_unprepared("SELECT 1").await?;
                             tx.insert(&customer(&format!("C-{n}"))).await
                         })
                     })

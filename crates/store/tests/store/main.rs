@@ -12,6 +12,7 @@ mod read;
 mod recordings;
 mod repositories;
 mod start;
+mod steps;
 mod tasks;
 mod units;
 mod work;

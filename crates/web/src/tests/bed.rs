@@ -225,7 +225,7 @@ async fn devices(tx: &store::Tx, service_id: ServiceId) -> Result<(OltId, CpeId)
         reason_code: "connection_request_unreachable".into(),
         reason_text: format!("ConnectionRequestURL {HOSTILE} unreachable since 2026-11-21T14:20:00Z"),
         reason_next: Some(format!("waiting for {HOSTILE}, expected by {MOMENT}")),
-        machine: serde_json::json!({}),
+        machine: serde_json::json!({}).into(),
         last_inform_at: Some(NOW),
         next_inform_by: Some(NOW.plus_s(300)),
         inform_interval_s: Some(300),

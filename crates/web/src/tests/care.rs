@@ -32,7 +32,7 @@ async fn device(bed: &Bed) -> CpeId {
             let (fresh, found) = (fresh.clone(), found.clone());
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = fresh;
+                row.machine = fresh.into();
                 row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")?;
                 store::cpes::put_parameters(tx, cpe, &found).await
@@ -110,7 +110,12 @@ async fn a_write_that_may_have_left_is_not_said_to_be_untold() {
     admin
         .post(&bed, &format!("/cpes/{cpe}/care/set"), &[("path", "Device.Hosts.Limit"), ("value", "8")])
         .await;
-    machine(&bed, cpe, |row| row.machine["orders"][0]["tries"] = 1.into()).await;
+    machine(&bed, cpe, |row| {
+        let mut machine = row.machine.value();
+        machine["orders"][0]["tries"] = 1.into();
+        row.machine = machine.into();
+    })
+    .await;
     let order = bed.app.device_orders(cpe, 1).await.expect("readable").remove(0);
     admin.post(&bed, &format!("/cpes/{cpe}/care/cancel"), &[("order", &order.id.to_string())]).await;
     let page = admin.get(&bed, &format!("/cpes/{cpe}/care")).await.text;

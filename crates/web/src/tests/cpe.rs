@@ -33,7 +33,7 @@ async fn every_closed_gate_every_layer_and_what_a_session_did_are_on_the_page() 
             Box::pin(async move {
                 tx.insert(&session).await?;
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = fresh;
+                row.machine = fresh.into();
                 row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
@@ -282,7 +282,7 @@ async fn the_wans_that_could_be_the_one_are_listed_and_one_is_chosen() {
             let asked = asked.clone();
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = asked;
+                row.machine = asked.into();
                 row.service_id = Some(service);
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
@@ -328,7 +328,7 @@ async fn a_claim_says_which_address_it_is_about_and_a_form_of_before_is_refused(
             Box::pin(async move {
                 store::services::link_cpe(tx, service, None).await?;
                 let mut row: rows::Cpe = tx.require(cpe).await?;
-                row.machine = serde_json::to_value(provisioning::Device::new(NOW)).expect("json");
+                row.machine = serde_json::to_value(provisioning::Device::new(NOW)).expect("json").into();
                 row.service_id = None;
                 row.peer_address = "10.20.3.9".to_owned();
                 tx.update(&row).await?.or_overtaken("the CPE")?;

@@ -35,7 +35,7 @@ async fn probed(bed: &Bed, cpe: types::CpeId) {
                 row.profile_known = "probed".into();
                 row.profile_at = Some(NOW);
                 row.family_refused = device.refused_family.as_ref().map(|refused| refused.why.clone());
-                row.machine = serde_json::to_value(&device).unwrap_or_default();
+                row.machine = serde_json::to_value(&device).unwrap_or_default().into();
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
         })

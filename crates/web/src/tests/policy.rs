@@ -196,7 +196,7 @@ async fn one_router_passes_without_a_clock_until_its_page_withdraws_that() {
     let mut admin = bed.admin().await;
     let (service, cpe, _) = bed.seeded().await;
     let mut row: store::rows::Cpe = bed.app.store().get(cpe).await.expect("readable").expect("a CPE");
-    row.machine = serde_json::to_value(provisioning::Device::new(bed.app.now())).expect("json");
+    row.machine = serde_json::to_value(provisioning::Device::new(bed.app.now())).expect("json").into();
     let spoke = bed.app.store().write(move |tx| {
         Box::pin(async move {
             tx.update(&row).await?.or_overtaken("the CPE")?;

@@ -32,11 +32,12 @@ async fn router(bed: &Bed, outcome: &str, seen: serde_json::Value) -> CpeId {
                 tx.insert(&call).await?;
                 let mut row: rows::Cpe = tx.require(cpe).await?;
                 row.connection_request_url = Some("http://10.20.3.9:7547/tr069".into());
-                row.machine = serde_json::to_value(provisioning::Device::new(NOW)).unwrap_or_default();
+                let mut machine = serde_json::to_value(provisioning::Device::new(NOW)).unwrap_or_default();
                 row.state = "INFORMED".into();
-                row.machine["state"] = "INFORMED".into();
-                row.machine["connection"] =
+                machine["state"] = "INFORMED".into();
+                machine["connection"] =
                     serde_json::json!({ "url": "http://10.20.3.9:7547/tr069", "peer": "10.20.3.9" });
+                row.machine = machine.into();
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
         })

@@ -54,7 +54,7 @@ impl Line {
                     let row: rows::Cpe = tx.require(cpe).await?;
                     let row = rows::Cpe {
                         state,
-                        machine,
+                        machine: machine.into(),
                         service_id: Some(service),
                         reason_text: "The router was asked to call.".into(),
                         ..row

@@ -77,9 +77,11 @@ impl Nbi {
         let written = self.bed.app.store().write::<_, _, StoreError>(|tx| {
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(CpeId(2)).await?;
-                if let Some(fields) = row.machine.as_object_mut() {
+                let mut machine = row.machine.value();
+                if let Some(fields) = machine.as_object_mut() {
                     fields.remove("orders");
                 }
+                row.machine = machine.into();
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
         });
@@ -357,7 +359,9 @@ async fn what_the_device_may_have_taken_is_deleted_knowingly() {
     let written = nbi.bed.app.store().write::<_, _, StoreError>(|tx| {
         Box::pin(async move {
             let mut row: rows::Cpe = tx.require(CpeId(2)).await?;
-            row.machine["orders"][0]["written"] = json!(true);
+            let mut machine = row.machine.value();
+            machine["orders"][0]["written"] = json!(true);
+            row.machine = machine.into();
             tx.update(&row).await?.or_overtaken("the CPE")
         })
     });

@@ -20,7 +20,7 @@ async fn device(bed: &Bed) -> i64 {
         product_class: "EG8145V5".into(),
         serial_number: "485754437D4733C3".into(),
         state: "INFORMED".into(),
-        machine: serde_json::to_value(Device::new(now)).expect("json"),
+        machine: serde_json::to_value(Device::new(now)).expect("json").into(),
         state_since: now,
         created_at: now,
         last_inform_at: Some(now),

@@ -70,7 +70,7 @@ async fn no_answer_to_a_read_ever_holds_a_secret() {
                     pon_serial: Some(serial),
                     state: "DISCOVERED".into(),
                     service_id: Some(ServiceId(service)),
-                    machine,
+                    machine: machine.into(),
                     state_since: now,
                     created_at: now,
                     ..Default::default()

@@ -209,7 +209,7 @@ async fn device(bed: &Bed) -> i64 {
         serial_number: "485754437D4733C3".into(),
         pon_serial: Some("HWTC-7D4733C3".parse().expect("a serial")),
         state: "DISCOVERED".into(),
-        machine: serde_json::to_value(Device::new(now)).expect("json"),
+        machine: serde_json::to_value(Device::new(now)).expect("json").into(),
         state_since: now,
         created_at: now,
         quarantine: true,
@@ -324,7 +324,7 @@ async fn one_of_the_wans_that_were_found_is_chosen() {
             let asked = asked.clone();
             Box::pin(async move {
                 let mut row: rows::Cpe = tx.require(CpeId(id)).await?;
-                row.machine = asked;
+                row.machine = asked.into();
                 tx.update(&row).await?.or_overtaken("the CPE")
             })
         })
