@@ -29,6 +29,9 @@ impl From<ConnectionRequestOutcome> for CallReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallSeen {
+    /// The machine of the device wanted it then: which wish of its this is the call of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<UtcMs>,
     /// It was begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_at: Option<UtcMs>,

@@ -4,13 +4,14 @@
 pub use crate::call_seen::{CallReport, CallSeen, ChallengeSeen, TcpSeen, Unanswered};
 pub use crate::call_url::{CallUrl, may_be_called};
 use async_trait::async_trait;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use profiles::cpe::{SoapPrefix, SoapSpelling, SoapVersion, Truth};
 pub use provisioning::{
     AuthLevel, ConnectionRequestOutcome, DeviceReply, DeviceRequest, InformFacts, SessionEnd,
 };
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
     time::Duration,
 };
@@ -18,58 +19,76 @@ use types::{CpeId, FirmwareFileId, Secret, UtcMs};
 
 use crate::AppError;
 
-/// An IPv4 network such as `10.20.0.0/16`.
+/// A network such as `10.20.0.0/16` or `fd00:20::/48`. An IPv4 address that is written as a mapped IPv6 one
+/// (`::ffff:10.20.0.1`) is that IPv4 address, and in no IPv6 network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Cidr {
-    network: Ipv4Addr,
-    prefix: u8,
-}
+pub struct Cidr(IpNet);
 
 impl Cidr {
     /// The network of this address, which has no bits behind the prefix, of 32 at most.
     pub(crate) const fn of(network: Ipv4Addr, prefix: u8) -> Cidr {
-        Cidr { network, prefix }
+        Cidr(IpNet::V4(Ipv4Net::new_assert(network, prefix)))
+    }
+
+    /// The same of IPv6; of 128 at most.
+    pub(crate) const fn of_v6(network: Ipv6Addr, prefix: u8) -> Cidr {
+        Cidr(IpNet::V6(Ipv6Net::new_assert(network, prefix)))
+    }
+
+    /// The network of so many bits that an address is in; none if its family has not as many.
+    pub(crate) fn around(address: IpAddr, prefix: u8) -> Option<Cidr> {
+        IpNet::new(address.to_canonical(), prefix).ok().map(|network| Cidr(network.trunc()))
     }
 
     /// True if the address lies inside.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let IpAddr::V4(address) = address.to_canonical() else { return false };
-        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-        u32::from(address) & mask == u32::from(self.network)
+        self.0.contains(&address.to_canonical())
     }
 
     /// Bits of an address that every member shares.
     pub fn prefix(&self) -> u8 {
-        self.prefix
+        self.0.prefix_len()
+    }
+
+    /// It is one of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        matches!(self.0, IpNet::V6(_))
     }
 
     /// True if every address of the other network lies inside.
     pub fn covers(&self, other: &Cidr) -> bool {
-        self.prefix <= other.prefix && self.contains(IpAddr::V4(other.network))
+        self.0.contains(&other.0)
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.prefix)
+        self.0.fmt(f)
     }
 }
+
+/// Bits in front of the IPv4 address of a mapped IPv6 one (RFC 4291, 2.5.5.2).
+const MAPPED_PREFIX: u8 = 96;
 
 impl FromStr for Cidr {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || format!("{text:?} is not an IPv4 network; write it like 10.20.0.0/16.");
+        let error = || format!("{text:?} is no network; write it like 10.20.0.0/16 or fd00:20::/48.");
         let (address, prefix) = text.trim().split_once('/').ok_or_else(error)?;
-        let address: Ipv4Addr = address.parse().map_err(|_| error())?;
-        let prefix: u8 = prefix.parse().ok().filter(|p| *p <= 32).ok_or_else(error)?;
-        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-        if u32::from(address) & !mask != 0 {
-            let network = Ipv4Addr::from(u32::from(address) & mask);
-            return Err(format!(
-                "{text} has bits set behind the /{prefix}; the network is {network}/{prefix}."
-            ));
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let prefix: u8 = prefix.parse().map_err(|_| error())?;
+        let named = IpNet::new(address, prefix).map_err(|_| error())?;
+        let network = named.trunc();
+        if network != named {
+            return Err(format!("{text} has bits set behind the /{prefix}; the network is {network}."));
         }
-        Ok(Cidr { network: address, prefix })
+        match address.to_canonical() {
+            // A mapped address has its first 96 bits set, so a shorter prefix was refused just now.
+            mapped @ IpAddr::V4(_) if address.is_ipv6() => {
+                Cidr::around(mapped, prefix.saturating_sub(MAPPED_PREFIX)).ok_or_else(error)
+            }
+            _ => Ok(Cidr(network)),
+        }
     }
 }
 
@@ -298,8 +317,29 @@ mod tests {
         let everything: Cidr = "0.0.0.0/0".parse().expect("a network");
         assert!(everything.contains("192.0.2.1".parse().expect("ip")));
         assert!("10.20.3.0/16".parse::<Cidr>().expect_err("host bits").contains("10.20.0.0/16"));
-        for bad in ["10.20.0.0", "10.20.0.0/33", "x/8", ""] {
+        for bad in
+            ["10.20.0.0", "10.20.0.0/33", "x/8", "", "fd00::/129", "fd00::", "fe80::1%eth0/64", "[fd00::]/48"]
+        {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_holds_its_addresses_and_none_of_ipv4() {
+        let network: Cidr = "FD00:20::/48".parse().expect("a network");
+        assert_eq!((network.to_string().as_str(), network.prefix()), ("fd00:20::/48", 48));
+        let holds = |text: &str| network.contains(text.parse().expect("ip"));
+        assert!(holds("fd00:20::1") && holds("fd00:20:0:ffff::9"));
+        assert!(!holds("fd00:21::1") && !holds("10.20.0.1") && !holds("::ffff:10.20.0.1"));
+        let covers = |inner: &str| network.covers(&inner.parse().expect("a network"));
+        assert!(covers("fd00:20::/48") && covers("fd00:20:0:7::/64"));
+        assert!(!covers("fd00::/16") && !covers("10.20.0.0/16"));
+        let everything: Cidr = "::/0".parse().expect("a network");
+        assert!(everything.contains("2001:db8::1".parse().expect("ip")));
+        assert!(!everything.contains("10.20.3.9".parse().expect("ip")));
+        assert!("fd00:20::1/48".parse::<Cidr>().expect_err("host bits").contains("fd00:20::/48"));
+        let mapped: Cidr = "::ffff:10.20.0.0/112".parse().expect("a network");
+        assert_eq!(mapped.to_string(), "10.20.0.0/16");
+        assert!("::ffff:10.20.0.0/95".parse::<Cidr>().is_err(), "half of the mapped ones is no network");
     }
 }

@@ -216,10 +216,7 @@ impl App {
     fn new_public_networks(&self, policy: &AcsPolicy) -> Result<(), AppError> {
         let old = self.policy();
         // What is too wide is refused whoever means it.
-        let mut new = policy
-            .management_networks
-            .iter()
-            .filter(|n| n.is_public() && n.prefix() >= bounds::WIDEST_PREFIX);
+        let mut new = policy.management_networks.iter().filter(|n| n.is_public() && !bounds::too_wide(**n));
         match new.find(|network| !old.management_networks.contains(network)) {
             Some(network) => Err(AppError::invalid(
                 "management_networks",

@@ -129,7 +129,7 @@ impl Work<'_> {
         if self.may_call() {
             self.say(sentences::gates_look_open());
             self.send_connection_request();
-        } else if self.device.connection.outstanding_since.is_none() {
+        } else if !self.joins_call() {
             let outcome =
                 self.device.connection.unauthorized_since.map(|_| ConnectionRequestOutcome::Unauthorized);
             let reason = self.waiting_reason(outcome);
@@ -201,15 +201,22 @@ impl Work<'_> {
 
     // ---- operators -----------------------------------------------------------------------------------------------
 
-    pub(crate) fn called(&mut self, by: &str) {
-        if self.device.in_session() || self.device.connection.outstanding_since.is_some() {
-            self.note(sentences::call_requested(by));
+    /// `check`: only to see whether it can be reached.
+    pub(crate) fn called(&mut self, by: &str, check: bool) {
+        if self.device.in_session() {
+            self.note(sentences::call_not_made(by, "it speaks with us just now"));
+        } else if self.device.connection.outstanding_since.is_some() {
+            if !check {
+                self.joins_call();
+            }
+            self.note(sentences::call_not_made(by, "one is under way already"));
         } else if let Some(until) = self.gap_until() {
             self.note(sentences::call_too_soon(until));
         } else {
             // An operator may try even after a 401: it is one request, not forcing.
             self.note(sentences::call_requested(by));
             self.send_connection_request();
+            self.device.connection.check = check;
         }
     }
 

@@ -12,7 +12,7 @@ impl Work<'_> {
     /// The next step needs a session: ask for one, or wait for a natural Inform.
     pub(crate) fn seek_session(&mut self) {
         self.device.follow_up = FollowUp::Nothing;
-        if self.device.connection.outstanding_since.is_some() {
+        if self.joins_call() {
             return;
         }
         if self.device.connection.unauthorized_since.is_some() {
@@ -47,8 +47,19 @@ impl Work<'_> {
             && self.gap_until().is_none()
     }
 
+    /// True while a call is under way. Whoever needs a session waits for it instead of making one: if it was only a check,
+    /// it is none any more.
+    pub(crate) fn joins_call(&mut self) -> bool {
+        let under_way = self.device.connection.outstanding_since.is_some();
+        if under_way {
+            self.device.connection.check = false;
+        }
+        under_way
+    }
+
     pub(crate) fn send_connection_request(&mut self) {
         let now = self.now;
+        self.device.connection.check = false;
         self.device.connection.outstanding_since = Some(now);
         self.device.connection.last_at = Some(now);
         self.device.connection.last_outcome = None;
@@ -61,6 +72,9 @@ impl Work<'_> {
         let ConnectionFacts { url, peer, .. } = &self.device.connection;
         let url = url.as_deref().unwrap_or_default();
         let reason = sentences::waiting(outcome, url, peer.as_deref(), self.device.next_inform_by, self.now);
+        if outcome.is_some() && self.device.connection.check {
+            return sentences::checked(reason);
+        }
         if outcome != Some(Outcome::Unauthorized) {
             return reason;
         }
@@ -81,6 +95,19 @@ impl Work<'_> {
     pub(crate) fn repair_rests_until(&self) -> Option<types::UtcMs> {
         let until = self.device.ownership.repaired_at?.plus_s(self.context.policy.credentials_rewrite_s);
         (until > self.now).then_some(until)
+    }
+
+    /// No session comes of the call: WAITING_INFORM where it was needed for one, and only the record where it was a check.
+    fn call_in_vain(&mut self, outcome: Outcome) {
+        self.connection_request_failed(outcome);
+        match self.device.in_session() {
+            true => {}
+            false if self.device.connection.check => {
+                let reason = self.waiting_reason(Some(outcome));
+                self.note(reason);
+            }
+            false => self.wait_for_inform(Some(outcome)),
+        }
     }
 
     /// WAITING_INFORM where a plan is open; elsewhere only the record.
@@ -106,7 +133,8 @@ impl Work<'_> {
     pub(crate) fn connection_request_finished(&mut self, outcome: Outcome) {
         let connection = &mut self.device.connection;
         connection.last_outcome = Some(outcome);
-        if outcome == Outcome::Unauthorized {
+        // A check only reports: it is no reason to write anything, nor to stop calling.
+        if outcome == Outcome::Unauthorized && !connection.check {
             connection.unauthorized_since.get_or_insert(self.now);
         }
         let was_outstanding = connection.outstanding_since.is_some();
@@ -118,10 +146,9 @@ impl Work<'_> {
         connection.outstanding_since = None;
         if was_outstanding {
             self.effect(Effect::StopTimer { timer: Timer::Watchdog });
-        }
-        self.connection_request_failed(outcome);
-        if was_outstanding && !self.device.in_session() {
-            self.wait_for_inform(Some(outcome));
+            self.call_in_vain(outcome);
+        } else {
+            self.connection_request_failed(outcome);
         }
     }
 
@@ -146,10 +173,7 @@ impl Work<'_> {
             _ => Outcome::Unanswered,
         };
         self.device.connection.last_outcome = Some(outcome);
-        self.connection_request_failed(outcome);
-        if !self.device.in_session() {
-            self.wait_for_inform(Some(outcome));
-        }
+        self.call_in_vain(outcome);
     }
 
     fn connection_request_failed(&mut self, outcome: Outcome) {

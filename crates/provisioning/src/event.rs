@@ -55,6 +55,12 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// An operator wants to see whether the device can be reached: one call, which changes nothing but what is known of
+    /// calls.
+    CheckRequested {
+        /// Who.
+        by: String,
+    },
     /// An operator says which of several WANs carries the service.
     WanChosen {
         /// Instance path of one that the machine asked about.

@@ -163,8 +163,8 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::Failed,
             Event::ConnectionRequestFinished(outcome),
         ) => work.connection_request_finished(*outcome),
-        (S::Discovered, Event::CallRequested { by }) => {
-            work.note(sentences::call_requested(by));
+        (S::Discovered, Event::CallRequested { by } | Event::CheckRequested { by }) => {
+            work.note(sentences::call_not_made(by, "it has never told where it can be called"));
             work.wait_for_inform(Some(ConnectionRequestOutcome::UrlMissing));
         }
         (
@@ -177,7 +177,18 @@ pub fn step(device: &Device, event: &Event, context: &Context, now: UtcMs) -> St
             | S::Active
             | S::Failed,
             Event::CallRequested { by },
-        ) => work.called(by),
+        ) => work.called(by, false),
+        (
+            S::Informed
+            | S::Owned
+            | S::TimeSynced
+            | S::Ready
+            | S::Provisioning
+            | S::WaitingInform
+            | S::Active
+            | S::Failed,
+            Event::CheckRequested { by },
+        ) => work.called(by, true),
 
         // ---- timers -----------------------------------------------------------------------------------------
         (
@@ -581,9 +592,7 @@ impl Work<'_> {
         match (seek, check, how) {
             (true, _, _) => self.seek_session(),
             (false, Some(at), _) => self.effect(Effect::StartTimer { timer: Timer::VerifyCheck, at }),
-            (false, None, SessionEnd::Torn | SessionEnd::TimedOut)
-                if self.device.connection.outstanding_since.is_none() =>
-            {
+            (false, None, SessionEnd::Torn | SessionEnd::TimedOut) if !self.joins_call() => {
                 self.wait_for_inform(None);
             }
             // A CPE whose session broke tries again by itself, at first within seconds, but gives up for ever longer

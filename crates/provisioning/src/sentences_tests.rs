@@ -116,6 +116,8 @@ fn samples() -> Vec<Reason> {
         s::onu_offline(),
         s::retry_requested("ana"),
         s::call_requested("ana"),
+        s::call_not_made("ana", "one is under way already"),
+        s::checked(waiting(Some(O::Unauthorized))),
         s::call_too_soon(NOW.plus_s(20)),
         s::unexpected_reply("AddObject"),
         s::session_budget(60),

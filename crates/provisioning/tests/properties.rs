@@ -31,6 +31,7 @@ enum Happening {
     Unhold,
     Retry,
     Call,
+    Check,
     Flap,
     Offline,
     OnuKnown,
@@ -138,6 +139,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Unhold),
         1 => Just(Happening::Retry),
         1 => Just(Happening::Call),
+        1 => Just(Happening::Check),
         1 => Just(Happening::Flap),
         1 => Just(Happening::Offline),
         1 => Just(Happening::OnuKnown),
@@ -273,6 +275,9 @@ fn happen(shell: &mut Shell, happening: Happening) {
         }
         Happening::Call => {
             shell.feed(Event::CallRequested { by: "ana".into() });
+        }
+        Happening::Check => {
+            shell.feed(Event::CheckRequested { by: "ana".into() });
         }
         Happening::Flap => {
             shell.feed(Event::OnuFlapped);

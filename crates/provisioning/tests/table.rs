@@ -149,6 +149,25 @@ fn events(shell: &mut Shell) -> Vec<(&'static str, Vec<Event>)> {
         ("HoldCleared", vec![Event::HoldCleared { by: by() }]),
         ("RetryRequested", vec![Event::RetryRequested { by: by() }]),
         ("CallRequested", vec![Event::CallRequested { by: by() }]),
+        (
+            "CallRequested, CR 401",
+            vec![
+                Event::CallRequested { by: by() },
+                Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized),
+            ],
+        ),
+        ("CheckRequested", vec![Event::CheckRequested { by: by() }]),
+        (
+            "CheckRequested, CR 401",
+            vec![
+                Event::CheckRequested { by: by() },
+                Event::ConnectionRequestFinished(ConnectionRequestOutcome::Unauthorized),
+            ],
+        ),
+        (
+            "CheckRequested, Timer watchdog",
+            vec![Event::CheckRequested { by: by() }, Event::TimerFired(Timer::Watchdog)],
+        ),
         ("WanChosen unasked", vec![Event::WanChosen { path: "WANDevice.1.".into(), by: by() }]),
         ("ClockGateOverridden", vec![Event::ClockGateOverridden { by: by() }]),
         (

@@ -713,6 +713,27 @@ pub async fn sessions(db: &Db, cpe: CpeId, limit: u64) -> Result<Vec<CpeSession>
     .await
 }
 
+/// Sessions of a CPE that began within a time, both ends included, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn sessions_between(
+    db: &Db,
+    cpe: CpeId,
+    from: UtcMs,
+    to: UtcMs,
+    limit: u64,
+) -> Result<Vec<CpeSession>, StoreError> {
+    db.find_all(
+        cpe_sessions::Entity::find()
+            .filter(cpe_sessions::Column::CpeId.eq(cpe.0))
+            .filter(cpe_sessions::Column::BeganAt.between(from.0, to.0))
+            .order_by_asc(cpe_sessions::Column::Id)
+            .limit(limit),
+    )
+    .await
+}
+
 /// Latest faults of a CPE.
 ///
 /// # Errors

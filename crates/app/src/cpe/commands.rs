@@ -163,9 +163,7 @@ impl App {
                 Event::HoldSet { .. } => format!("{HELD_BECAUSE}{why}"),
                 Event::HoldCleared { .. } => "Hold lifted.".to_owned(),
                 Event::RetryRequested { .. } => "Back-off ended by hand.".to_owned(),
-                Event::CallRequested { .. } if action == "cpe.check_reach" => {
-                    "Check asked for whether it can be reached.".to_owned()
-                }
+                Event::CheckRequested { .. } => "Check asked for whether it can be reached.".to_owned(),
                 Event::CallRequested { .. } => "Connection request asked for.".to_owned(),
                 Event::ClockGateOverridden { .. } => "Allowed to pass without a clock.".to_owned(),
                 Event::ClockGateRestored { .. } => {

@@ -40,7 +40,9 @@ impl App {
         // One at a time on this node, and among all nodes.
         let may = !begun_before && awaited && call.is_some();
         let mine = if may { self.take_call(cpe).await? } else { None };
-        let mut seen = None;
+        // Whichever call it is of, the record says: a slow one may end after the next is wanted.
+        let asked_at = since.filter(|_| awaited).or(Some(job.created_at));
+        let mut seen = CallSeen { asked_at, ..CallSeen::default() };
         let outcome = if begun_before {
             ConnectionRequestOutcome::ProcessEnded
         } else if mine.is_none() {
@@ -64,7 +66,7 @@ impl App {
             };
             let began_at = self.now();
             let report = self.connection().request(target).await;
-            seen = Some(CallSeen { began_at: Some(began_at), ..report.seen });
+            seen = CallSeen { asked_at, began_at: Some(began_at), ..report.seen };
             report.outcome
         };
         let waited = self.now().since(job.created_at);
@@ -75,7 +77,7 @@ impl App {
                  called again.",
                 job.last_error.as_deref().unwrap_or_default().trim_end_matches('.')
             ),
-            _ => in_words(outcome, seen.as_ref(), row.connection_request_url.as_deref(), peer.as_deref()),
+            _ => in_words(outcome, &seen, row.connection_request_url.as_deref(), peer.as_deref()),
         };
         if let Some(mine) = mine
             && let Err(error) = self.end_call(mine).await
@@ -167,7 +169,7 @@ pub fn shown_url(url: &str) -> String {
 /// The outcome for the CPE's page.
 fn in_words(
     outcome: ConnectionRequestOutcome,
-    seen: Option<&CallSeen>,
+    seen: &CallSeen,
     url: Option<&str>,
     peer: Option<&str>,
 ) -> String {
@@ -190,7 +192,7 @@ fn in_words(
             )
         }
         ConnectionRequestOutcome::Unreachable => {
-            let how = match seen.and_then(|seen| seen.tcp) {
+            let how = match seen.tcp {
                 Some(TcpSeen::Refused) => "the TCP connection was refused",
                 Some(TcpSeen::Reset) => "the TCP connection was reset",
                 Some(TcpSeen::NoRoute) => "there is no route to it",
@@ -200,7 +202,7 @@ fn in_words(
             format!("{url} cannot be reached ({how}).")
         }
         ConnectionRequestOutcome::Timeout => {
-            let how = match seen.and_then(|seen| seen.unanswered) {
+            let how = match seen.unanswered {
                 Some(Unanswered::Closed) => "connected and closed the connection without an answer",
                 Some(Unanswered::NotHttp) => "connected and answered something that is not HTTP",
                 Some(Unanswered::Slow) => "connected and did not finish its answer in time",

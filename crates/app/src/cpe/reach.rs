@@ -6,14 +6,14 @@ mod verdicts;
 #[cfg(test)]
 mod verdicts_tests;
 
-use self::verdicts::{Came, Facts, LastCall, UrlRead, verdicts};
+use self::verdicts::{Came, Facts, INFORM_WITHIN_S, LastCall, UrlRead, check_said, verdicts};
 use crate::{Actor, App, AppError, oms::AddressWord, ports::CallSeen};
 use provisioning::{ConnectionFacts, Event, Ownership};
 use serde::de::DeserializeOwned;
 use store::{onus, rows};
 use types::{CpeId, UtcMs};
 
-/// Calls and sessions that are looked at for what came of the last call.
+/// Calls that are looked at for the one that was wanted last, and sessions for what came of it.
 const LOOKED_AT: u64 = 50;
 /// A call of before it was kept when one begins began so long before it ended, at most.
 const LONGEST_CALL_S: u64 = 15;
@@ -108,7 +108,11 @@ pub struct Reach {
     pub summary: String,
     /// Something is waited for: an answer, or the Inform that follows it.
     pub waits: bool,
-    /// The last call was made then.
+    /// What a check did that was asked for just now: whether it is one call, or why it is none.
+    pub check: Option<String>,
+    /// A call was wanted last then.
+    pub asked_at: Option<UtcMs>,
+    /// The same, where it went out, may have, or is under way; none where nothing was sent.
     pub called_at: Option<UtcMs>,
     /// It is not called again before that.
     pub not_again_before: Option<UtcMs>,
@@ -125,15 +129,18 @@ impl App {
         Ok(verdicts(&self.reach_facts(cpe).await?))
     }
 
-    /// Has the way to this device checked: its machine is asked for a call, and makes one at most, when it may. What is
-    /// known then, which may be of the call before, is returned; the answer to a call that is made is not waited for.
+    /// Has the way to this device checked: its machine is asked for a call, and makes one at most, when it may. A call in
+    /// vain changes neither its state nor has anything written to it. What is known then is returned, and
+    /// whether a call is made; the answer to it is not waited for.
     ///
     /// # Errors
     /// As [`App::call_cpe`].
     pub async fn check_reach(&self, actor: &Actor, cpe: CpeId) -> Result<Reach, AppError> {
-        let wish = Event::CallRequested { by: actor.label() };
+        let (wish, asked_at) = (Event::CheckRequested { by: actor.label() }, self.now());
         self.operate(actor, cpe, "cpe.check_reach", wish, "").await?;
-        self.reach(cpe).await
+        let facts = self.reach_facts(cpe).await?;
+        let reach = verdicts(&facts);
+        Ok(Reach { check: Some(check_said(&facts, &reach, asked_at)), ..reach })
     }
 
     async fn reach_facts(&self, cpe: CpeId) -> Result<Facts, AppError> {
@@ -145,9 +152,17 @@ impl App {
         let root: String = machine["identity"]["root"].as_str().unwrap_or_default().to_owned();
         let policy = self.policy();
         let calls = store::cpes::connection_requests(self.store(), cpe, LOOKED_AT).await?;
-        let sessions = store::cpes::sessions(self.store(), cpe, LOOKED_AT).await?;
-        let call = last_call(&calls);
-        let came = call.as_ref().and_then(|call| came(&sessions, call.began_at));
+        let latest = store::cpes::sessions(self.store(), cpe, 1).await?;
+        let call = last_call(&calls, connection.last_at);
+        let came = match &call {
+            Some(call) => {
+                let until = call.at.plus_s(INFORM_WITHIN_S);
+                let after =
+                    store::cpes::sessions_between(self.store(), cpe, call.began_at, until, LOOKED_AT).await?;
+                came(&after)
+            }
+            None => None,
+        };
         let known_at = match row.pon_serial {
             Some(serial) => onus::by_serial(self.store(), serial)
                 .await?
@@ -181,7 +196,8 @@ impl App {
             confirmed_at: ownership.confirmed_at,
             repaired_at: ownership.repaired_at,
             repaired: ownership.repaired,
-            session_since: sessions
+            refused_since: connection.unauthorized_since,
+            session_since: latest
                 .iter()
                 .find(|session| session.ended_at.is_none())
                 .map(|session| session.began_at),
@@ -196,25 +212,29 @@ fn part<T: DeserializeOwned + Default>(machine: &mut serde_json::Value, name: &s
     machine.get_mut(name).and_then(|part| serde_json::from_value(part.take()).ok()).unwrap_or_default()
 }
 
-/// The last call that was made, or the last one of all if none was.
-fn last_call(calls: &[rows::ConnectionRequest]) -> Option<LastCall> {
-    let made = calls.iter().find(|call| call.outcome != "not_sent");
-    let call = made.or(calls.first())?;
-    let seen: Option<CallSeen> = serde_json::from_value(call.seen.clone()).unwrap_or_default();
-    let began = seen.as_ref().and_then(|seen| seen.began_at);
-    Some(LastCall {
-        at: call.at,
-        began_at: began.unwrap_or(UtcMs(call.at.0.saturating_sub_unsigned(LONGEST_CALL_S * 1000))),
-        outcome: call.outcome.clone(),
-        detail: call.detail.clone(),
-        seen,
-    })
+/// The call that was wanted last, if it is over, or else the last one that is.
+fn last_call(calls: &[rows::ConnectionRequest], asked_at: Option<UtcMs>) -> Option<LastCall> {
+    let read = |call: &rows::ConnectionRequest| {
+        let seen: Option<CallSeen> = serde_json::from_value(call.seen.clone()).unwrap_or_default();
+        let began = seen.as_ref().and_then(|seen| seen.began_at);
+        LastCall {
+            at: call.at,
+            // One of before that was kept with it.
+            asked_at: seen.as_ref().and_then(|seen| seen.asked_at).unwrap_or(call.at),
+            began_at: began.unwrap_or(UtcMs(call.at.0.saturating_sub_unsigned(LONGEST_CALL_S * 1000))),
+            outcome: call.outcome.clone(),
+            detail: call.detail.clone(),
+            seen,
+        }
+    };
+    let mut all = calls.iter().map(read);
+    all.clone().find(|call| Some(call.asked_at) >= asked_at).or_else(|| all.next())
 }
 
-/// The Inform that came after a call was begun: the first that says it came because of one, or else the first.
-fn came(sessions: &[rows::CpeSession], since: UtcMs) -> Option<Came> {
+/// The Inform that came after a call, of those that are early enough: the first that says it came because of one, or else
+/// the first.
+fn came(sessions: &[rows::CpeSession]) -> Option<Came> {
     let called = |session: &&rows::CpeSession| session.events.contains("6 CONNECTION REQUEST");
-    let mut after = sessions.iter().rev().filter(|session| session.began_at >= since);
-    let first = after.clone().find(called).or_else(|| after.next())?;
+    let first = sessions.iter().find(called).or(sessions.first())?;
     Some(Came { at: first.began_at, called: called(&first), events: first.events.clone() })
 }

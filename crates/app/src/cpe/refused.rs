@@ -4,7 +4,7 @@
 use crate::{App, AppError, ports::Cidr};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -79,27 +79,36 @@ const SPECIAL: [(Cidr, u8); 12] = [
     (Cidr::of(Ipv4Addr::new(240, 0, 0, 0), 4), 16),
 ];
 
+/// The same of IPv6 (RFC 6890, RFC 4193): unique local addresses are given out by sites of a /48 each.
+const SPECIAL_V6: [(Cidr, u8); 3] = [
+    (Cidr::of_v6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7), 48),
+    (Cidr::of_v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10), 64),
+    (Cidr::of_v6(Ipv6Addr::LOCALHOST, 128), 128),
+];
+
+fn special() -> impl Iterator<Item = &'static (Cidr, u8)> {
+    SPECIAL.iter().chain(&SPECIAL_V6)
+}
+
 impl Cidr {
     /// True if addresses of the internet lie inside.
     pub fn is_public(&self) -> bool {
-        !SPECIAL.iter().any(|(special, _)| special.covers(self))
+        !special().any(|(special, _)| special.covers(self))
     }
 
     /// The network that an address of a private network is likely to be one of; none for the internet.
     pub fn likely_around(address: IpAddr) -> Option<Cidr> {
-        let IpAddr::V4(v4) = address.to_canonical() else { return None };
-        let (_, prefix) = SPECIAL.iter().find(|(special, _)| special.contains(address))?;
-        let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
-        Some(Cidr::of(Ipv4Addr::from(u32::from(v4) & mask), *prefix))
+        // A device has one on every link: no network of anybody's.
+        if matches!(address.to_canonical(), IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            return None;
+        }
+        let (_, prefix) = special().find(|(special, _)| special.contains(address))?;
+        Cidr::around(address, *prefix)
     }
 }
 
-/// IPv6 is no management network here, so what is said of it is how much of the internet it is.
 fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => Cidr::of(v4, 32).is_public(),
-        IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback()),
-    }
+    !special().any(|(special, _)| special.contains(address))
 }
 
 /// An address that was refused.
@@ -240,7 +249,10 @@ mod tests {
         assert_eq!(around("10.21.3.4").as_deref(), Some("10.21.0.0/16"));
         assert_eq!(around("192.168.7.9").as_deref(), Some("192.168.7.0/24"));
         assert_eq!(around("::ffff:100.70.1.1").as_deref(), Some("100.70.0.0/16"));
-        assert_eq!((around("8.8.8.8"), around("2001:db8::1")), (None, None));
+        assert_eq!(around("fd12:3456:789a:7::9").as_deref(), Some("fd12:3456:789a::/48"));
+        assert_eq!((around("8.8.8.8"), around("2001:db8::1"), around("fe80::1")), (None, None, None));
+        assert!(!network("fd00:20::/48").is_public() && network("2001:db8::/48").is_public());
+        assert!(network("f000::/4").is_public() && network("::/0").is_public());
     }
 
     #[test]

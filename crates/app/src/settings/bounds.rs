@@ -158,8 +158,19 @@ const BACK_OFF_S: [(u64, u64); 2] = [(60, 604_800), (1, 604_800)];
 /// Shortest and longest shared first-contact password, characters.
 const FIRST_CONTACT_PASSWORD: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// The widest network that is trusted: `10.0.0.0/8` is one, the whole Internet is not.
-pub(super) const WIDEST_PREFIX: u8 = 8;
+/// The widest networks that are trusted: `10.0.0.0/8` is one, the whole Internet is not, and of IPv6 a provider has a /32.
+const WIDEST_PREFIX: [u8; 2] = [8, 32];
+
+/// The fewest bits that a trusted network of this family has.
+fn widest(network: Cidr) -> u8 {
+    let [v4, v6] = WIDEST_PREFIX;
+    if network.is_ipv6() { v6 } else { v4 }
+}
+
+/// True if too much of the world is in it to trust whoever is.
+pub(super) fn too_wide(network: Cidr) -> bool {
+    network.prefix() < widest(network)
+}
 
 /// It is at least this year.
 const YEAR_OF_THIS_CODE: u64 = 2026;
@@ -231,12 +242,13 @@ fn networks(checks: &mut Checks, field: &str, networks: &[Cidr]) {
     if networks.len() > MOST_NETWORKS {
         checks.wrong(field, format!("holds more than {MOST_NETWORKS} networks; join some."));
     }
-    if let Some(wide) = networks.iter().find(|network| network.prefix() < WIDEST_PREFIX) {
+    if let Some(wide) = networks.iter().find(|network| too_wide(**network)) {
         checks.wrong(
             field,
             format!(
-                "{wide} is wider than a /{WIDEST_PREFIX}: whoever is in it is trusted to be behind our OLT. Name the networks of \
-                 the management WANs only."
+                "{wide} is wider than a /{}: whoever is in it is trusted to be behind our OLT. Name the networks of the \
+                 management WANs only.",
+                widest(*wide)
             ),
         );
     }
@@ -441,7 +453,7 @@ impl AcsPolicy {
         if !is_label(&p.wan_label) {
             p.wan_label = default.provisioning.wan_label;
         }
-        self.management_networks.retain(|network| network.prefix() >= WIDEST_PREFIX);
+        self.management_networks.retain(|network| !too_wide(*network));
         self.management_networks.truncate(MOST_NETWORKS);
         let managed = self.management_networks.clone();
         self.nat_networks.retain(|inner| managed.iter().any(|network| network.covers(inner)));

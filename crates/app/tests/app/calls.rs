@@ -203,7 +203,102 @@ async fn a_check_is_one_call_at_most_and_says_what_came_of_it(bed: &Bed) {
     assert_eq!(bed.number(audited).await, 5);
 }
 
+/// What was seen of the call before, and what comes long after, is nothing of this one.
+async fn a_check_shows_what_was_seen_of_its_own_call(bed: &Bed) {
+    use Verdict::{Bad, Good, NotKnown, NotTried};
+    let calls = Calls::default();
+    let app = bed.app("node-1", &calls).await;
+    let (mut cpe, id) = Box::pin(callable(bed, &app, &calls)).await;
+    bed.advance_s(31);
+    work(&app).await;
+    calls.answer(ConnectionRequestOutcome::Unauthorized);
+    let asked = check(&app, &admin(), id).await.expect("asked for");
+    assert_eq!(
+        asked.check.as_deref(),
+        Some("The device gets one call; what comes of it is shown as it comes.")
+    );
+    bed.advance_s(1);
+    let again = check(&app, &admin(), id).await.expect("asked for");
+    assert!(again.check.as_ref().is_some_and(|said| said.contains("one is under way since")), "{again:?}");
+    work(&app).await;
+    work(&app).await;
+    let refused = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&refused)[..4], [Good, Good, Good, Bad]);
+    let next = refused.steps[3].next.clone().unwrap_or_default();
+    assert!(next.contains("A check only reports"), "{next}");
+    let device = machine(&cpe_row(&app, id).await);
+    assert_eq!(device.connection.unauthorized_since, None, "nothing is written because of a check");
+    let soon = check(&app, &admin(), id).await.expect("asked for");
+    assert!(
+        soon.check.as_ref().is_some_and(|said| said.contains("What is shown is of that one")),
+        "{soon:?}"
+    );
+
+    // The next one is slower than the watch over it.
+    bed.advance_s(31);
+    work(&app).await;
+    let before = calls.made().len();
+    calls.hang(true);
+    check(&app, &admin(), id).await.expect("asked for");
+    let worker = tokio::spawn({
+        let app = app.clone();
+        async move { app.work_once().await }
+    });
+    eventually("the call goes out", || async { (calls.made().len() > before).then_some(()) }).await;
+    bed.advance_s(9);
+    work(&app).await;
+    let device = machine(&cpe_row(&app, id).await);
+    assert_eq!(device.connection.outstanding_since, None, "nobody waits for it any more");
+    let slow = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&slow), [Good, Good, NotKnown, NotKnown, NotKnown], "{slow:?}");
+    assert!(slow.waits && slow.summary.contains("is being called since"), "{}", slow.summary);
+    let of_before = slow.steps[2].evidence.iter().find(|fact| fact.source == "the call before");
+    assert!(of_before.is_some_and(|fact| fact.text.contains("answered 401")), "{slow:?}");
+
+    // Its process died. What nobody knows is not said; then it is said whose trouble it was.
+    worker.abort();
+    assert!(worker.await.expect_err("killed").is_cancelled());
+    calls.hang(false);
+    bed.advance_s(60);
+    let lost = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&lost)[2..], [NotKnown; 3], "{lost:?}");
+    assert!(!lost.waits && lost.called_at.is_none() && lost.summary.contains("was never made"), "{lost:?}");
+    work(&app).await;
+    work(&app).await;
+    let ended = app.reach(id).await.expect("known");
+    assert!(ended.steps[2].text.contains("ended before the answer was known"), "{ended:?}");
+
+    // No worker ran in time: nothing was sent, and nothing is said to be.
+    bed.advance_s(31);
+    work(&app).await;
+    check(&app, &admin(), id).await.expect("asked for");
+    bed.advance_s(3600);
+    work(&app).await;
+    work(&app).await;
+    let unsent = app.reach(id).await.expect("known");
+    assert_eq!(verdicts(&unsent), [Good, Good, NotTried, NotTried, NotTried], "{unsent:?}");
+    assert!(unsent.called_at.is_none() && unsent.asked_at.is_some(), "{unsent:?}");
+    assert!(unsent.summary.starts_with("Not sent: when its turn came after 3600 s"), "{}", unsent.summary);
+
+    // It accepts one and comes long after, by itself: that Inform is of nothing that was called for.
+    calls.answer(ConnectionRequestOutcome::Accepted);
+    bed.advance_s(31);
+    work(&app).await;
+    check(&app, &admin(), id).await.expect("asked for");
+    work(&app).await;
+    work(&app).await;
+    bed.advance_s(31);
+    let mut answered = calls.made().len();
+    for _ in 0..10 {
+        Box::pin(pass(bed, &app, &calls, &mut answered, &mut cpe)).await;
+    }
+    let late = app.reach(id).await.expect("known");
+    assert!(late.steps[4].evidence[0].at > late.called_at.map(|at| at.plus_s(30)), "it informed: {late:?}");
+    assert_eq!(verdicts(&late), [Good, Good, Good, Good, Bad], "{late:?}");
+}
+
 on_both!(
+    a_check_shows_what_was_seen_of_its_own_call,
     a_check_is_one_call_at_most_and_says_what_came_of_it,
     among_all_nodes_a_device_gets_one_call_at_a_time,
     a_device_is_called_where_it_speaks_from_and_where_its_olt_has_it,

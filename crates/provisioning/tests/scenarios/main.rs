@@ -2,6 +2,7 @@
 //! the invariants (`support/invariants.rs`).
 
 mod changes;
+mod checks;
 mod diagnoses;
 mod diagnoses_more;
 mod diagnoses_read;

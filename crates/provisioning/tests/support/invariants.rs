@@ -247,6 +247,20 @@ impl Invariants {
         {
             assert_eq!(next.state(), State::Failed, "failed_does_nothing_before_its_time");
         }
+        // a_check_only_reports
+        let of_a_check = match event {
+            Event::CheckRequested { .. } => true,
+            Event::ConnectionRequestFinished(_) | Event::TimerFired(provisioning::Timer::Watchdog) => {
+                before.connection.check
+            }
+            _ => false,
+        };
+        if of_a_check {
+            let refused = |device: &Device| device.connection.unauthorized_since;
+            assert!(step.transitions.is_empty(), "a_check_only_reports: {event:?}");
+            assert!(refused(next).is_none() || refused(next) == refused(before), "a_check_only_reports");
+            assert_eq!(next.reason, before.reason, "a_check_only_reports: {event:?}");
+        }
         // one_connection_request_per_window
         for _ in step.effects.iter().filter(|effect| matches!(effect, Effect::RequestConnection)) {
             if let Some(last) = self.last_connection_request {

@@ -108,10 +108,6 @@ pub(crate) async fn live(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) 
 
 pub(crate) async fn check(State(ctx): State<Ctx>, who: Who, Path(id): Path<i64>) -> Result<Response, Fail> {
     let checked = ctx.app().check_reach(&who.actor, CpeId(id)).await;
-    let text = match checked.as_ref().map(|reach| reach.waits) {
-        Ok(true) => "The router gets one call; what comes of it is shown below as it comes.",
-        Ok(false) => "It is not called as it stands now, or was a moment ago; below is what is known.",
-        Err(_) => "",
-    };
-    Ok(went(&ctx, &format!("/cpes/{id}/reach"), "Checked", text, checked.map(|_| ())))
+    let text = checked.as_ref().ok().and_then(|reach| reach.check.clone()).unwrap_or_default();
+    Ok(went(&ctx, &format!("/cpes/{id}/reach"), "Check asked for", &text, checked.map(|_| ())))
 }

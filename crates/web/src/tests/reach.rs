@@ -96,7 +96,7 @@ async fn it_is_checked_by_whoever_may_operate_and_seen_by_everybody() {
     let checked = admin.post(&bed, &place, &[]).await;
     assert_eq!((checked.status, checked.header(header::LOCATION)), (StatusCode::SEE_OTHER, place.as_str()));
     let page = admin.get(&bed, &place).await.text;
-    assert!(page.contains("The router gets one call"), "{page}");
+    assert!(page.contains("The device gets one call"), "{page}");
     assert_eq!(verdicts(&page), ["good", "good", "not_known", "not_known", "not_known"]);
     assert!(between(&page, "data-step=\"tcp\"", "</li>").contains("Waiting"), "{page}");
     // Again: it is being called, and not a second time.

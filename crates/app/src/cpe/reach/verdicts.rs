@@ -9,8 +9,14 @@ use crate::{
 use std::net::{IpAddr, SocketAddr};
 use types::UtcMs;
 
-/// Within so long a device opens the session that it said yes to (TR-069 3.2.2).
-const INFORM_WITHIN_S: u64 = 30;
+/// Within so long after its answer a device opens the session that it said yes to (TR-069 3.2.2): an Inform that comes
+/// later came of something else.
+pub(super) const INFORM_WITHIN_S: u64 = 30;
+/// So long nothing is heard of a call that is under way, at most: it is over by then, or its process died.
+const UNDER_WAY_S: u64 = 60;
+/// A call that nothing was heard of may have its turn still, so long after it was wanted. What came of an older one may
+/// have been known, and be kept no more.
+const UNHEARD_S: u64 = 24 * 3600;
 /// Networks that are named in a sentence.
 const NAMED: usize = 5;
 
@@ -50,9 +56,11 @@ pub(super) struct Facts {
     pub(super) repaired_at: Option<UtcMs>,
     /// It was done then, and not only tried.
     pub(super) repaired: bool,
+    /// It refused a call (401) that was needed for something, and its credentials are written again because of that.
+    pub(super) refused_since: Option<UtcMs>,
     /// It has a session open.
     pub(super) session_since: Option<UtcMs>,
-    /// The last call.
+    /// The last call that is over. It may be an earlier one than was wanted last.
     pub(super) call: Option<LastCall>,
     /// The Inform after it.
     pub(super) came: Option<Came>,
@@ -70,7 +78,10 @@ pub(super) struct UrlRead {
 /// A call that is over.
 #[derive(Debug, Clone)]
 pub(super) struct LastCall {
+    /// It was over.
     pub(super) at: UtcMs,
+    /// It was wanted.
+    pub(super) asked_at: UtcMs,
     pub(super) began_at: UtcMs,
     pub(super) outcome: String,
     pub(super) detail: String,
@@ -120,8 +131,14 @@ pub(super) fn verdicts(facts: &Facts) -> Reach {
     let url = url(facts, target.as_ref()).on(ReachStep::Url, url_evidence(facts));
     let subnet = subnet(facts, address).on(ReachStep::Subnet, subnet_evidence(facts));
     let callable = url.verdict == Verdict::Good && subnet.verdict == Verdict::Good;
-    let calling =
-        facts.outstanding_since.filter(|since| facts.call.as_ref().is_none_or(|call| call.at < *since));
+    // What was seen of an earlier call says nothing of the one that was wanted last.
+    let own = facts.call.as_ref().filter(|call| Some(call.asked_at) >= facts.last_called_at);
+    let before = facts.call.as_ref().filter(|_| own.is_none());
+    let calling = facts.last_called_at.filter(|since| {
+        own.is_none() && (facts.outstanding_since.is_some() || since.plus_s(UNDER_WAY_S) > facts.now)
+    });
+    let came = facts.came.clone().filter(|_| own.is_some());
+    let facts = &Facts { call: own.cloned(), came, ..facts.clone() };
     let call = facts.call.as_ref();
     let (tcp, auth, inform) = if callable {
         let tcp = tcp(facts, calling, to);
@@ -132,7 +149,7 @@ pub(super) fn verdicts(facts: &Facts) -> Reach {
         let nothing = || said(Verdict::NotTried, "Nothing is sent to this URL, for the reason above.");
         (nothing(), nothing(), inform_without_call(facts))
     };
-    let tcp = tcp.on(ReachStep::Tcp, call_evidence(call));
+    let tcp = tcp.on(ReachStep::Tcp, call_evidence(call, before));
     let auth = auth.on(ReachStep::Auth, auth_evidence(facts));
     let inform = inform.on(ReachStep::Inform, inform_evidence(facts));
     let waits = callable && (calling.is_some() || waits_for_inform(facts));
@@ -140,7 +157,12 @@ pub(super) fn verdicts(facts: &Facts) -> Reach {
     Reach {
         summary: summary(facts, &steps, calling, callable),
         waits,
-        called_at: facts.last_called_at.or(call.map(|call| call.at)),
+        check: None,
+        asked_at: facts.last_called_at.or(call.map(|call| call.at)),
+        called_at: match call {
+            Some(call) => Some(facts.last_called_at.unwrap_or(call.at)).filter(|_| went_out(call)),
+            None => calling.filter(|_| callable),
+        },
         not_again_before: facts
             .last_called_at
             .map(|last| last.plus_s(facts.gap_s))
@@ -165,8 +187,11 @@ fn summary(facts: &Facts, steps: &[ReachVerdict], calling: Option<UtcMs>, callab
         });
         return format!("The device was reached: it took our call and opened a session.{when}{overdue}");
     }
-    match facts.call {
-        None => "Nothing is known to stand in the way; the device was never called.".to_owned(),
+    match &facts.call {
+        None => unheard(facts).unwrap_or_else(|| {
+            "Nothing is known to stand in the way; the device was never called.".to_owned()
+        }),
+        Some(call) if call.outcome == "not_sent" => call.detail.clone(),
         Some(_) if waits_for_inform(facts) => {
             "The device took our call; its Inform is waited for.".to_owned()
         }
@@ -174,6 +199,48 @@ fn summary(facts: &Facts, steps: &[ReachVerdict], calling: Option<UtcMs>, callab
             .iter()
             .find(|step| step.verdict == Verdict::NotKnown)
             .map_or_else(|| "Nothing is known to stand in the way.".to_owned(), |step| step.text.clone()),
+    }
+}
+
+/// Why nothing is known of the call that was wanted last, which is not under way any more.
+fn unheard(facts: &Facts) -> Option<String> {
+    let asked_at = facts.last_called_at.filter(|_| facts.call.is_none())?;
+    let soon = asked_at.plus_s(UNHEARD_S) > facts.now;
+    let why = if soon { ": it waits for its turn still, or was never made" } else { " any more" };
+    Some(format!("Nothing is known of the call that was wanted at {}{why}.", at(asked_at)))
+}
+
+/// Something was sent, or may have been.
+fn went_out(call: &LastCall) -> bool {
+    let kept_back = ["not_sent", "url_missing", "url_invalid", "not_in_management_subnet", "another_address"];
+    !kept_back.contains(&call.outcome.as_str())
+}
+
+/// What a check did that was asked for then.
+pub(super) fn check_said(facts: &Facts, reach: &Reach, asked_at: UtcMs) -> String {
+    if facts.last_called_at >= Some(asked_at) {
+        let bad = reach.steps.iter().take(2).find(|step| step.verdict == Verdict::Bad);
+        return match bad {
+            None => "The device gets one call; what comes of it is shown as it comes.".to_owned(),
+            Some(bad) => format!("Nothing is sent. {}", bad.text),
+        };
+    }
+    if let Some(since) = facts.session_since {
+        return format!("No call is made: it has a session open since {}, so it speaks with us.", at(since));
+    }
+    if let Some(since) = facts.outstanding_since {
+        return format!("No call is made: one is under way since {}; what comes of it is shown.", at(since));
+    }
+    match facts.last_called_at.map(|last| (last, last.plus_s(facts.gap_s))) {
+        Some((last, until)) if until > facts.now => format!(
+            "No call is made: one was wanted at {}, and the next is not before {}. What is shown is of that one.",
+            at(last),
+            at(until)
+        ),
+        _ if facts.last_inform_at.is_none() => {
+            "No call is made: it has never informed, so nobody knows where to call it.".to_owned()
+        }
+        _ => "No call is made as it stands now; its page says what it waits for.".to_owned(),
     }
 }
 
@@ -369,6 +436,9 @@ fn tcp(facts: &Facts, calling: Option<UtcMs>, to: Option<SocketAddr>) -> Said {
         return said(Verdict::NotKnown, CALLING);
     }
     let Some(call) = &facts.call else {
+        if let Some(unheard) = unheard(facts) {
+            return said(Verdict::NotKnown, unheard).next("A check makes one call, and no more.");
+        }
         return said(Verdict::NotTried, "The device was never called.")
             .next("A check makes one call, and no more.");
     };
@@ -423,7 +493,8 @@ fn tcp(facts: &Facts, calling: Option<UtcMs>, to: Option<SocketAddr>) -> Said {
         ("unreachable", None) => {
             said(Verdict::Bad, format!("No TCP connection to {there} came about.")).next(NO_ANSWER)
         }
-        ("not_sent" | "process_ended" | "unanswered", None) => said(Verdict::NotKnown, call.detail.clone()),
+        ("not_sent", None) => said(Verdict::NotTried, call.detail.clone()),
+        ("process_ended" | "unanswered", None) => said(Verdict::NotKnown, call.detail.clone()),
         (_, None) => {
             said(Verdict::NotTried, "The last call was not sent; what stood in its way then does not now.")
                 .next("A check calls it now.")
@@ -442,8 +513,10 @@ fn word(tcp: TcpSeen) -> &'static str {
     }
 }
 
-fn call_evidence(call: Option<&LastCall>) -> Vec<ReachEvidence> {
-    call.map(|call| fact(call.detail.trim_end_matches('.'), Some(call.at), "last call")).into_iter().collect()
+fn call_evidence(call: Option<&LastCall>, before: Option<&LastCall>) -> Vec<ReachEvidence> {
+    let told = |call: &LastCall, source| fact(call.detail.trim_end_matches('.'), Some(call.at), source);
+    let last = call.map(|call| told(call, "last call"));
+    last.into_iter().chain(before.map(|call| told(call, "the call before"))).collect()
 }
 
 // ---- authentication ----------------------------------------------------------------------------------------------
@@ -451,6 +524,9 @@ fn call_evidence(call: Option<&LastCall>) -> Vec<ReachEvidence> {
 fn auth(facts: &Facts, calling: Option<UtcMs>, tcp: Verdict) -> Said {
     if calling.is_some() {
         return said(Verdict::NotKnown, CALLING);
+    }
+    if let Some(unheard) = unheard(facts) {
+        return said(Verdict::NotKnown, unheard);
     }
     let Some(call) = facts.call.as_ref().filter(|_| tcp == Verdict::Good) else {
         return said(Verdict::NotTried, "Nothing was asked: there was no connection.");
@@ -586,6 +662,10 @@ fn unauthorized(facts: &Facts, seen: &CallSeen) -> Said {
             "Our settings were never read back from it as written: it is not ours yet, and may have another password. They are \
              written as soon as it may be; its page says what it waits for.",
         ),
+        None if facts.refused_since.is_none() => refused.next(
+            "A check only reports, and nothing is written because of it. If the device refuses a call too that is needed for \
+             something, they are written to it again inside the next session that it opens by itself, once a day at most.",
+        ),
         None => refused.next(
             "They are written to it again inside the next session that it opens by itself and in which it may be told something; \
              its page says if it waits for more. Before that it is called by order only.",
@@ -630,6 +710,9 @@ fn waits_for_inform(facts: &Facts) -> bool {
 fn inform(facts: &Facts, calling: Option<UtcMs>) -> Said {
     if calling.is_some() {
         return said(Verdict::NotKnown, format!("{CALLING} {}", by_itself(facts)));
+    }
+    if let Some(unheard) = unheard(facts) {
+        return said(Verdict::NotKnown, unheard).next(by_itself(facts));
     }
     let Some(call) = facts.call.as_ref().filter(|call| call.outcome == "accepted") else {
         return inform_without_call(facts);

@@ -78,12 +78,14 @@ fn no_tcp(tcp: TcpSeen) -> CallSeen {
 fn called(outcome: &str, seen: Option<CallSeen>) -> Facts {
     let call = LastCall {
         at: ago(60),
+        asked_at: ago(61),
         began_at: ago(61),
         outcome: outcome.to_owned(),
         detail: format!("What was said of {outcome}."),
         seen,
     };
-    Facts { call: Some(call), last_called_at: Some(ago(61)), ..known() }
+    let refused_since = (outcome == "unauthorized").then(|| ago(60));
+    Facts { call: Some(call), last_called_at: Some(ago(61)), refused_since, ..known() }
 }
 
 fn came(called: bool) -> Option<Came> {
@@ -101,7 +103,7 @@ fn cases() -> Vec<(&'static str, Facts, &'static str)> {
     let fresh = |outcome: &str, seen: CallSeen| {
         let mut facts = called(outcome, Some(seen));
         let call = facts.call.as_mut().expect("called");
-        (call.at, call.began_at) = (ago(3), ago(4));
+        (call.at, call.asked_at, call.began_at) = (ago(3), ago(4), ago(4));
         facts.last_called_at = Some(ago(4));
         facts
     };
@@ -118,10 +120,18 @@ fn cases() -> Vec<(&'static str, Facts, &'static str)> {
         ("behind translation that the OLT sees through", Facts { peer: Some("10.7.0.1".parse().expect("an address")), ..known() }, "ggnnn"),
         ("behind translation that the settings allow", Facts { peer: Some("10.7.0.1".parse().expect("an address")), nat: vec!["10.7.3.0/24".parse().expect("a network")], olt: Some(AddressWord::Unread), ..known() }, "ggnnn"),
         ("outside the networks", Facts { allowed: vec!["10.9.0.0/16".parse().expect("a network")], olt: Some(AddressWord::CannotTell { why: "this OLT has no such command".to_owned() }), ..known() }, "gbnnn"),
+        ("IPv6", Facts { peer: Some("fd00:7::9".parse().expect("an address")), allowed: vec!["10.7.0.0/16".parse().expect("a network"), "fd00:7::/48".parse().expect("a network")], ..with_url("http://[fd00:7::9]:7547/tr069") }, "ggnnn"),
+        ("IPv6 outside the networks", Facts { peer: Some("fd00:8::9".parse().expect("an address")), allowed: vec!["0.0.0.0/0".parse().expect("a network"), "fd00:7::/48".parse().expect("a network")], ..with_url("http://[fd00:8::9]:7547/tr069") }, "gbnnn"),
+        ("IPv6 behind translation", Facts { nat: vec!["fd00:7:0:1::/64".parse().expect("a network")], allowed: vec!["fd00:7::/48".parse().expect("a network")], ..with_url("http://[fd00:7:0:1::9]:7547/tr069") }, "ggnnn"),
         ("no networks", Facts { allowed: Vec::new(), ..known() }, "gbnnn"),
         ("never called", known(), "ggnnn"),
         ("being called", Facts { outstanding_since: Some(ago(2)), last_called_at: Some(ago(2)), ..known() }, "gguuu"),
         ("being called again", Facts { outstanding_since: Some(ago(2)), last_called_at: Some(ago(2)), ..called("unauthorized", Some(answered(401))) }, "gguuu"),
+        ("slower than the watch over it", Facts { last_called_at: Some(ago(12)), ..called("unauthorized", Some(answered(401))) }, "gguuu"),
+        ("slower than the watch over it, and one came", Facts { last_called_at: Some(ago(12)), came: came(true), ..called("accepted", Some(answered(200))) }, "gguuu"),
+        ("nothing is heard of it", Facts { last_called_at: Some(ago(61)), call: None, ..known() }, "gguuu"),
+        ("nothing is heard of it, and of the one before", Facts { last_called_at: Some(ago(60)), ..called("unreachable", Some(no_tcp(TcpSeen::Refused))) }, "gguuu"),
+        ("not sent", called("not_sent", Some(CallSeen { asked_at: Some(ago(61)), ..CallSeen::default() })), "ggnnn"),
         ("refused", called("unreachable", Some(no_tcp(TcpSeen::Refused))), "ggbnn"),
         ("refused a moment ago", fresh("unreachable", no_tcp(TcpSeen::Refused)), "ggbnn"),
         ("no TCP answer", called("unreachable", Some(no_tcp(TcpSeen::TimedOut))), "ggbnn"),
@@ -138,6 +148,7 @@ fn cases() -> Vec<(&'static str, Facts, &'static str)> {
         ("401, and to write them again was tried", Facts { repaired_at: Some(ago(7200)), ..called("unauthorized", Some(answered(401))) }, "gggbn"),
         ("401, and they were written again since", Facts { repaired_at: Some(ago(20)), repaired: true, ..called("unauthorized", Some(answered(401))) }, "gggun"),
         ("401 of a device that is not ours", Facts { written_at: None, confirmed_at: None, ..called("unauthorized", Some(answered(401))) }, "gggbn"),
+        ("401 to a check", Facts { refused_since: None, ..called("unauthorized", Some(answered(401))) }, "gggbn"),
         ("401 with Basic", called("unauthorized", Some(CallSeen { challenge: Some(ChallengeSeen::new("Basic", "x", None)), ..plainly(401) })), "gggbn"),
         ("401 with nothing", called("unauthorized", Some(plainly(401))), "gggbn"),
         ("401 before it was seen how", called("unauthorized", None), "gggbn"),
@@ -203,7 +214,8 @@ fn an_answer_from_before_its_status_was_kept_is_not_taken_for_silence() {
 fn what_is_waited_for_is_said_and_only_that() {
     for (name, facts, _) in cases() {
         let waits =
-            matches!(name, "being called" | "being called again" | "accepted, the Inform is waited for");
+            matches!(name, "being called" | "being called again" | "accepted, the Inform is waited for")
+                || name.starts_with("slower than the watch");
         assert_eq!(verdicts(&facts).waits, waits, "{name}");
     }
 }

@@ -46,7 +46,11 @@ pub(super) struct ReachShown {
     summary: String,
     /// Something is waited for, an answer or the Inform that follows it: ask again.
     waits: bool,
-    /// The last call was made then.
+    /// What a check did that was asked for just now: that it is one call, or why it is none. Absent where none was.
+    check: Option<String>,
+    /// A call was wanted last then.
+    asked_at: Option<Time>,
+    /// The same, where it went out, may have, or is under way; absent where nothing was sent.
     called_at: Option<Time>,
     /// It is not called again before that.
     not_again_before: Option<Time>,
@@ -77,6 +81,8 @@ impl From<Reach> for ReachShown {
         ReachShown {
             summary: reach.summary,
             waits: reach.waits,
+            check: reach.check,
+            asked_at: reach.asked_at.map(Time::from),
             called_at: reach.called_at.map(Time::from),
             not_again_before: reach.not_again_before.map(Time::from),
             steps: reach.steps.into_iter().map(ReachStepShown::from).collect(),
@@ -93,7 +99,8 @@ pub(super) async fn get_reach(State(ctx): State<Ctx>, Id(id): Id) -> Answer<Reac
 }
 
 /// Has the way to a CPE checked: one connection request at most, and none while one is under way, while the CPE speaks or
-/// before `not_again_before`. The answer is what is known now; while it `waits`, ask again.
+/// before `not_again_before`. A call in vain changes nothing and has nothing written. The answer is what is known now, with what
+/// the `check` did; while it `waits`, ask again.
 #[utoipa::path(post, path = "/api/v1/cpes/{id}/reach", tag = "cpes",
     params(("id" = i64, Path, description = "The CPE.")),
     responses((status = 202, description = "It is checked.", body = ReachShown)))]

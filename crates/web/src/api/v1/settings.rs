@@ -181,8 +181,8 @@ pub(super) struct WithdrawnModel {
 #[serde(deny_unknown_fields)]
 pub(super) struct AcsSettings {
     provisioning: ProvisioningPolicy,
-    /// IPv4 networks that CPEs' management WANs are in, e.g. `10.20.0.0/16`; none wider than a /8. Connection
-    /// requests go nowhere else.
+    /// Networks that CPEs' management WANs are in, e.g. `10.20.0.0/16` or `fd00:20::/48`; none wider than a /8 of IPv4 or a
+    /// /32 of IPv6. Connection requests go nowhere else.
     management_networks: Vec<String>,
     /// Those of them, or parts of them, whose CPEs reach us through address translation. Only here may a
     /// ConnectionRequestURL name another address than the device speaks from; anywhere else such a device is not called.

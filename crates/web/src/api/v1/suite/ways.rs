@@ -461,7 +461,8 @@ async fn settings_that_would_hurt_are_refused_field_by_field() {
         ("/provisioning/cool_down_s", json!(-1), "settings.provisioning.cool_down_s"),
         ("/provisioning/back_off_s", json!([900, "x"]), "settings.provisioning.back_off_s[1]"),
         ("/management_networks", json!(["0.0.0.0/0"]), "settings.management_networks"),
-        ("/management_networks", json!(["10.20.0.0/16", "::/0"]), "settings.management_networks[1]"),
+        ("/management_networks", json!(["10.20.0.0/16", "::/0"]), "settings.management_networks"),
+        ("/management_networks", json!(["10.20.0.0/16", "fd00:20::1/48"]), "settings.management_networks[1]"),
         ("/olt_word_valid_s", json!(10_000_000), "settings.olt_word_valid_s"),
     ] {
         let mut settings = before.clone();
