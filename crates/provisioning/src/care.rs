@@ -122,6 +122,24 @@ impl<'a> Work<'a> {
         self.send_connection_request();
     }
 
+    /// The call for what waits was never sent, because there was no room for it or nobody to send it: it is made once more,
+    /// when the gap is over. One that was sent and failed is not repeated.
+    pub(crate) fn call_dropped(&mut self) {
+        let mut again = false;
+        for order in &mut self.device.orders {
+            if order.called && !order.recalled && order.sent_at.is_none() {
+                (order.called, order.recalled, again) = (false, true, true);
+            }
+        }
+        if !again {
+            return;
+        }
+        if self.device.state() != State::WaitingInform {
+            self.call_for_orders();
+        }
+        self.watch_orders();
+    }
+
     /// The timer that ends what nobody came for.
     pub(crate) fn watch_orders(&mut self) {
         // A device that may not be called yet, because it was called just now, is called as soon as it may.
@@ -195,24 +213,26 @@ impl<'a> Work<'a> {
     pub(crate) fn drop_orders(&mut self, why: &str) {
         let open: Vec<OpenOrder> = self.device.orders.clone();
         for order in open {
-            let (state, then) = self.left_behind(&order);
-            self.order_over(&order.key, state, format!("The device left its service ({why}). {then}"));
+            let then = self.left_behind(&order);
+            let text = format!("The device left its service ({why}). {then}");
+            self.order_over(&order.key, OrderState::Failed, text);
         }
     }
 
-    /// How an order ends that is not gone on with, and what became of it, as a sentence.
-    fn left_behind(&self, order: &OpenOrder) -> (OrderState, &'static str) {
+    /// What became of an order that is not gone on with, as a sentence. It failed: whoever gave it did not withdraw it, and
+    /// has to hear of it.
+    fn left_behind(&self, order: &OpenOrder) -> &'static str {
         let once = self.order(&order.key).is_some_and(|order| order.what.is_once_only());
         if once && order.sent_at.is_some() {
-            (OrderState::Failed, "It was told before that; whether it did it is not watched any more.")
+            "It was told before that; whether it did it is not watched any more."
         } else if order.running.is_some() {
-            (OrderState::Failed, "It may run it still; nobody reads the result.")
+            "It may run it still; nobody reads the result."
         } else if order.asked {
-            (OrderState::Failed, MAY_HAVE_BEGUN)
+            MAY_HAVE_BEGUN
         } else if self.may_have_written(order) {
-            (OrderState::Failed, MAY_BE_WRITTEN)
+            MAY_BE_WRITTEN
         } else {
-            (OrderState::Cancelled, NOTHING_DONE)
+            NOTHING_DONE
         }
     }
 
@@ -239,12 +259,12 @@ impl<'a> Work<'a> {
                 }
                 None => "no service",
             };
-            let (state, then) = self.left_behind(&order);
+            let then = self.left_behind(&order);
             let text = format!(
                 "It was ordered while the device belonged to {why}, and nothing more of it is done to whoever has the \
                  device now. {then} Order it again if it is wanted still."
             );
-            self.order_over(&order.key, state, text);
+            self.order_over(&order.key, OrderState::Failed, text);
         }
     }
 

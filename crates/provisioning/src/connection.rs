@@ -132,6 +132,14 @@ impl Work<'_> {
 
     pub(crate) fn connection_request_finished(&mut self, outcome: Outcome) {
         let connection = &mut self.device.connection;
+        if outcome == Outcome::NotSent && connection.outstanding_since.is_none() {
+            // The watch over it ended before it had its turn: what is wrong was said then. If the device came meanwhile,
+            // nothing is.
+            if connection.last_outcome == Some(Outcome::Unanswered) {
+                self.call_dropped();
+            }
+            return;
+        }
         connection.last_outcome = Some(outcome);
         // A check only reports: it is no reason to write anything, nor to stop calling.
         if outcome == Outcome::Unauthorized && !connection.check {
@@ -147,6 +155,9 @@ impl Work<'_> {
         if was_outstanding {
             self.effect(Effect::StopTimer { timer: Timer::Watchdog });
             self.call_in_vain(outcome);
+            if outcome == Outcome::NotSent {
+                self.call_dropped();
+            }
         } else {
             self.connection_request_failed(outcome);
         }

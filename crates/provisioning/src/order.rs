@@ -126,6 +126,9 @@ pub struct OpenOrder {
     pub running: Option<Box<Running>>,
     /// The device was asked to open a session for it.
     pub called: bool,
+    /// That call was dropped before it was sent, and is made once more: never again after that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recalled: bool,
     /// Why it waits, as last said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

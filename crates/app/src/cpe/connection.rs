@@ -32,6 +32,7 @@ impl App {
         let policy = self.policy();
         let watched = Duration::from_secs(policy.provisioning.watchdog_s);
         let since = live.device.connection.outstanding_since;
+        let wanted_last = live.device.connection.last_at;
         let peer = live.device.connection.peer.clone();
         let awaited =
             since.is_some_and(|since| since <= job.created_at && self.now().since(since) <= watched);
@@ -94,7 +95,9 @@ impl App {
             ..Default::default()
         };
         self.store().write(move |tx| Box::pin(async move { tx.insert(&record).await })).await?;
-        if awaited {
+        // One that had its turn too late is news to its machine as well, unless another was wanted since.
+        let unsent = outcome == ConnectionRequestOutcome::NotSent && since.is_none();
+        if awaited || unsent && wanted_last.is_none_or(|last| last <= job.created_at) {
             self.feed(cpe, Event::ConnectionRequestFinished(outcome)).await?;
         }
         // Where its machine had nothing to say to that, there is a call more to be shown all the same.

@@ -85,6 +85,60 @@ fn an_order_soon_after_a_call_is_called_for_when_that_may_be() {
     assert_eq!(shell.device.connection.last_at, last_at, "and not again");
 }
 
+/// A call that was dropped is made once more for each order, after the gap; one that failed is not.
+#[test]
+fn a_call_that_was_never_sent_is_made_once_more_and_one_that_failed_is_not() {
+    use provisioning::ConnectionRequestOutcome as O;
+    let gap = |shell: &Shell| shell.context.policy.connection_request_gap_s;
+    let finished = Event::ConnectionRequestFinished;
+    // No room for it, or its turn came when the watch over it had ended.
+    for late in [false, true] {
+        let mut shell = active();
+        let key = order(&mut shell, OrderKind::refresh(INFO));
+        let called_at = shell.now;
+        assert!(std::mem::take(&mut shell.connection_wanted));
+        if late {
+            shell.now = shell.now.plus_s(9);
+            shell.feed(Event::TimerFired(Timer::Watchdog));
+        }
+        shell.feed(finished(O::NotSent));
+        assert!(!shell.connection_wanted, "not within the gap");
+        let faults = shell.faults.len();
+        shell.now = called_at.plus_s(gap(&shell));
+        shell.feed(Event::TimerFired(Timer::OrderExpiry));
+        assert!(std::mem::take(&mut shell.connection_wanted), "once more{}", shell.story());
+        // Dropped again: it waits for the next Inform.
+        shell.feed(finished(O::NotSent));
+        shell.now = shell.now.plus_s(4 * gap(&shell));
+        shell.feed(Event::TimerFired(Timer::OrderExpiry));
+        assert!(!shell.connection_wanted, "once");
+        assert!(shell.faults.len() <= faults + 1);
+        shell.session(&["2 PERIODIC"], Ending::Clean);
+        assert_eq!(last(&shell, &key).state, OrderState::Done);
+    }
+    // Long after the gap, when a process that was away comes back: at once.
+    let mut shell = active();
+    order(&mut shell, OrderKind::refresh(INFO));
+    shell.connection_wanted = false;
+    shell.now = shell.now.plus_s(9);
+    shell.feed(Event::TimerFired(Timer::Watchdog));
+    shell.now = shell.now.plus_s(300);
+    shell.feed(finished(O::NotSent));
+    assert!(shell.connection_wanted);
+
+    for failed in [O::Unreachable, O::Timeout, O::Http(503), O::ProcessEnded, O::Unanswered] {
+        let mut shell = active();
+        order(&mut shell, OrderKind::refresh(INFO));
+        shell.connection_wanted = false;
+        shell.feed(finished(failed));
+        for _ in 0..5 {
+            shell.now = shell.now.plus_s(gap(&shell));
+            shell.feed(Event::TimerFired(Timer::OrderExpiry));
+            assert!(!shell.connection_wanted, "{failed:?}");
+        }
+    }
+}
+
 /// A device that applies a write after the session is called to be read back, when it may be called again.
 #[test]
 fn a_write_that_is_applied_later_is_read_back_without_waiting_for_the_next_inform() {
@@ -420,7 +474,9 @@ fn an_order_for_a_customer_who_left_is_not_done_to_the_next() {
     shell.cpe.quirks.unreachable = true;
     let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
     shell.feed(Event::Released { why: "the service ended".into() });
-    assert_eq!(last(&shell, &key).state, OrderState::Cancelled);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Failed, "nobody withdrew it: {}", news.text);
+    assert!(news.text.ends_with("Nothing was changed."), "{}", news.text);
     shell.run(3600);
     assert_ne!(shell.cpe.value(CODE), "fibre-7");
 }
@@ -443,7 +499,7 @@ fn what_was_ordered_while_there_was_no_service_is_not_done_to_the_first_that_com
     shell.run(3600);
     for key in [&reset, &write] {
         let news = last(&shell, key);
-        assert_eq!(news.state, OrderState::Cancelled, "{}", news.text);
+        assert_eq!(news.state, OrderState::Failed, "{}", news.text);
         assert!(news.text.contains("belonged to no service"), "{}", news.text);
     }
     assert_eq!(last(&shell, &read).state, OrderState::Done, "reading does nothing to anybody");
@@ -453,7 +509,7 @@ fn what_was_ordered_while_there_was_no_service_is_not_done_to_the_first_that_com
 
 #[test]
 fn an_order_outlives_a_doubt_about_its_service_but_not_another_service() {
-    for (after, wanted) in [(1, OrderState::Done), (2, OrderState::Cancelled)] {
+    for (after, wanted) in [(1, OrderState::Done), (2, OrderState::Failed)] {
         let mut shell = active();
         shell.cpe.quirks.unreachable = true;
         let key = order(&mut shell, set(CODE, WriteValue::Plain("fibre-7".into())));
@@ -475,7 +531,7 @@ fn a_device_that_never_spoke_loses_its_orders_with_its_service() {
         let key = order(&mut shell, OrderKind::FactoryReset);
         shell.feed(event.clone());
         assert_eq!(shell.device.state(), State::Discovered);
-        assert_eq!(last(&shell, &key).state, OrderState::Cancelled, "{event:?}");
+        assert_eq!(last(&shell, &key).state, OrderState::Failed, "{event:?}");
         assert!(shell.device.orders.is_empty(), "{event:?}");
     }
 }
