@@ -558,12 +558,15 @@ impl<'a> Work<'a> {
         let Some(open) = self.open_order(key) else { return Move::Again };
         let missing: Vec<&str> = open.missing.iter().map(|path| path.trim_end_matches('.')).collect();
         let (values, cut, missing) = (open.values, open.cut, missing.join(", "));
+        let unread = open.unread.join(", ");
         let mut text = if cut {
             format!(
                 "{values} values read. The device names more than {MOST_LEAVES}; refresh a smaller part for the rest."
             )
         } else if values > 0 {
             format!("{values} values read.")
+        } else if !unread.is_empty() {
+            "Nothing was read.".to_owned()
         } else if also.is_empty() {
             format!("The device has nothing under {first}.")
         } else {
@@ -572,7 +575,13 @@ impl<'a> Work<'a> {
         if !missing.is_empty() {
             text.push_str(&format!(" The device does not have {missing}."));
         }
-        self.order_over(key, OrderState::Done, text);
+        if !unread.is_empty() {
+            text.push_str(&format!(
+                " The device has {unread}, which was not read because it is a secret: nobody asks for those."
+            ));
+        }
+        let nothing = values == 0 && !unread.is_empty();
+        self.order_over(key, if nothing { OrderState::Failed } else { OrderState::Done }, text);
         Move::Again
     }
 
@@ -717,7 +726,7 @@ impl<'a> Work<'a> {
             .collect();
         leaves.sort_by(|a, b| a.path.cmp(&b.path));
         leaves.dedup_by(|a, b| a.path == b.path);
-        let cut = leaves.len() > MOST_LEAVES;
+        let (cut, first) = (leaves.len() > MOST_LEAVES, cursor.is_none());
         leaves.truncate(MOST_LEAVES);
         let profile = self.profile_or_nominee();
         let (secret, plain): (Vec<&NameInfo>, Vec<&NameInfo>) = leaves.into_iter().partition(|name| {
@@ -736,6 +745,12 @@ impl<'a> Work<'a> {
             .collect();
         if !secret.is_empty() {
             self.effect(Effect::RecordRefreshed(secret));
+            let whole = first && plain.is_empty();
+            if let Some(open) =
+                self.open_order(key).filter(|open| whole && !open.unread.contains(&path.to_owned()))
+            {
+                open.unread.push(path.to_owned());
+            }
         }
         let left = plain.into_iter().cloned().collect();
         let read_limit = profile.map(|profile| profile.write.max_names);

@@ -126,6 +126,9 @@ pub struct OpenOrder {
     pub running: Option<Box<Running>>,
     /// The device was asked to open a session for it.
     pub called: bool,
+    /// What of it is a secret, which nobody asks for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// That call was dropped before it was sent, and is made once more: never again after that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recalled: bool,

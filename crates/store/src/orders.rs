@@ -3,7 +3,7 @@
 
 use crate::{
     db::{Db, Tx},
-    entities::{DeviceOrder, device_orders},
+    entities::{DeviceOrder, cpe_faults, device_orders},
     error::StoreError,
     record::Change,
     sealing::Slot,
@@ -149,7 +149,8 @@ pub async fn note(tx: &Tx, news: &News) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes note that an order was not carried out. False: it is not one of those, or somebody did before.
+/// Takes note that an order was not carried out, and of the faults that it failed by. False: it is not one of those, or
+/// somebody did before.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -163,5 +164,20 @@ pub async fn dismiss(tx: &Tx, id: DeviceOrderId, at: UtcMs) -> Result<bool, Stor
         .filter(Column::DismissedAt.is_null())
         .run(tx)
         .await?;
+    let order: Option<DeviceOrder> = if done > 0 { tx.get(id).await? } else { None };
+    if let Some(order) = order.filter(|order| order.fault_code != 0)
+        && let Some(ended_at) = order.ended_at
+    {
+        use cpe_faults::Column as Fault;
+        cpe_faults::Entity::update_many()
+            .col_expr(Fault::DismissedAt, Expr::value(Some(at.0)))
+            .filter(Fault::CpeId.eq(order.cpe_id.0))
+            .filter(Fault::At.eq(ended_at.0))
+            .filter(Fault::Code.eq(order.fault_code))
+            .filter(Fault::ReasonCode.eq("order_failed"))
+            .filter(Fault::DismissedAt.is_null())
+            .run(tx)
+            .await?;
+    }
     Ok(done > 0)
 }

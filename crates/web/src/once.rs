@@ -1,12 +1,12 @@
-//! What is sent twice is carried out once: orders of programs (header `Idempotency-Key`) and forms of people (a key that
-//! every form carries).
+//! What is sent twice is carried out once: orders of programs (header `Idempotency-Key`; `api` and `nbi` read it) and forms
+//! of people (a key that every form carries).
 //!
 //! A request is remembered before it is carried out, and its answer after. While it is under way its process says so
 //! from time to time; when nothing was heard for a while it was cut off, which is said once, and its key is free again.
 
 use std::time::{Duration, Instant};
 
-use app::Actor;
+use app::{Actor, App};
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -50,9 +50,9 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     /// A request of `actor` for `route`, which is at `path` in the concrete, with this key.
-    pub(crate) fn of(ctx: &Ctx, actor: &Actor, route: &str, path: &str, key: String, body: &[u8]) -> Self {
+    pub(crate) fn of(app: &App, actor: &Actor, route: &str, path: &str, key: String, body: &[u8]) -> Self {
         // Keyed, because a body may hold a password and a plain hash of it could be guessed back.
-        let secret = ctx.app().store().derived_secret("idempotent requests");
+        let secret = app.store().derived_secret("idempotent requests");
         let hash = Sha256::new()
             .chain_update(secret.expose())
             .chain_update([0])
@@ -70,16 +70,16 @@ impl Remembered {
     }
 
     /// What is known of it; a new one is remembered from now on.
-    pub(crate) async fn seen(&self, ctx: &Ctx) -> Result<Seen, Fail> {
+    pub(crate) async fn seen(&self, app: &App) -> Result<Seen, Fail> {
         let this = self.clone();
-        let seen = ctx.app().store().write(move |tx| {
+        let seen = app.store().write(move |tx| {
             Box::pin(async move { settings::remember_request(tx, &this.scope, &this.key, &this.hash).await })
         });
         seen.await.map_err(|error: StoreError| Fail::from(error))
     }
 
     /// Waits for `act`, and says from time to time that it is under way.
-    pub(crate) async fn under_way<T>(&self, ctx: &Ctx, act: impl Future<Output = T>) -> T {
+    pub(crate) async fn under_way<T>(&self, app: &App, act: impl Future<Output = T>) -> T {
         let mut tick = tokio::time::interval(UNDER_WAY_FOR / 3);
         tick.tick().await;
         tokio::pin!(act);
@@ -87,7 +87,7 @@ impl Remembered {
             tokio::select! {
                 done = &mut act => return done,
                 _ = tick.tick() => {
-                    let (this, store) = (self.clone(), ctx.app().store().clone());
+                    let (this, store) = (self.clone(), app.store().clone());
                     // Beside the work, not before it: a busy database must not hold it up.
                     tokio::spawn(async move {
                         let kept = store.write(move |tx| {
@@ -103,9 +103,9 @@ impl Remembered {
     }
 
     /// It is done whatever happens to the note of it, so a failure here is logged and not answered.
-    pub(crate) async fn answer(&self, ctx: &Ctx, kept: Value) {
+    pub(crate) async fn answer(&self, app: &App, kept: Value) {
         let this = self.clone();
-        let noted = ctx.app().store().write(move |tx| {
+        let noted = app.store().write(move |tx| {
             let kept = kept.clone();
             Box::pin(async move { settings::remember_answer(tx, &this.scope, &this.key, &kept).await })
         });
@@ -114,9 +114,9 @@ impl Remembered {
         }
     }
 
-    pub(crate) async fn forget(&self, ctx: &Ctx) {
+    pub(crate) async fn forget(&self, app: &App) {
         let this = self.clone();
-        let gone = ctx.app().store().write(move |tx| {
+        let gone = app.store().write(move |tx| {
             Box::pin(async move { settings::forget_request(tx, &this.scope, &this.key).await })
         });
         if let Err::<bool, StoreError>(error) = gone.await {
@@ -126,7 +126,7 @@ impl Remembered {
 }
 
 /// Names of keys need not be unique, and a login may be named like one.
-fn who(actor: &Actor) -> String {
+pub(crate) fn who(actor: &Actor) -> String {
     match actor {
         Actor::User { id, .. } => format!("user:{id}"),
         Actor::ApiKey { id, .. } => format!("key:{id}"),
@@ -197,11 +197,11 @@ async fn carry_out(ctx: Ctx, request: Request, next: Next) -> Result<Response, F
         .map(|(_, value)| value);
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
     let Some(key) = key else { return Ok(next.run(request).await) };
-    let mut remembered = Remembered::of(&ctx, &actor, "form", &path, key, &bytes);
+    let mut remembered = Remembered::of(ctx.app(), &actor, "form", &path, key, &bytes);
     remembered.as_form();
     let until = Instant::now() + WAIT;
     loop {
-        match remembered.seen(&ctx).await? {
+        match remembered.seen(ctx.app()).await? {
             Seen::New => break,
             Seen::Answered(kept) => return Ok(replay(&ctx, &path, &kept)),
             Seen::CutOff => return Err(cut_off()),
@@ -215,10 +215,10 @@ async fn carry_out(ctx: Ctx, request: Request, next: Next) -> Result<Response, F
         }
     }
     let whole = tokio::spawn(async move {
-        let response = remembered.under_way(&ctx, next.run(request)).await;
+        let response = remembered.under_way(ctx.app(), next.run(request)).await;
         match kept(&response) {
-            Some(kept) => remembered.answer(&ctx, kept).await,
-            None => remembered.forget(&ctx).await,
+            Some(kept) => remembered.answer(ctx.app(), kept).await,
+            None => remembered.forget(ctx.app()).await,
         }
         response
     });

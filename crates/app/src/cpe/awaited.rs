@@ -54,11 +54,19 @@ impl App {
         let until = Instant::now() + within;
         let last = store::cpes::connection_requests(self.store(), cpe, 1).await?;
         let last = last.first().map_or(0, |call| call.id);
+        let asked_at = self.now();
         self.call_cpe(actor, cpe).await?;
-        if self.speaks(cpe).await? {
-            return Ok(Called::Answered);
-        }
         let device = self.load(cpe).await?.device;
+        let latest = store::cpes::sessions(self.store(), cpe, 1).await?;
+        if device.connection.last_at < Some(asked_at)
+            && let Some(open) = latest.iter().find(|session| session.ended_at.is_none())
+        {
+            // That it speaks is no answer to a call that was not made.
+            return Ok(Called::Not(format!(
+                "The device has a session open since {}, so it was not called.",
+                open.began_at.whole_s()
+            )));
+        }
         if device.connection.outstanding_since.is_none() && !self.was_called(cpe, last).await? {
             let gap = self.policy().provisioning.connection_request_gap_s;
             let lately = device.connection.last_at.is_some_and(|at| at.plus_s(gap) > self.now());
@@ -82,7 +90,11 @@ impl App {
                     Called::Not(call.detail)
                 });
             }
-            if self.speaks(cpe).await? {
+            let latest = store::cpes::sessions(self.store(), cpe, 1).await?;
+            let came = |session: &rows::CpeSession| {
+                session.began_at >= asked_at && session.events.contains("6 CONNECTION REQUEST")
+            };
+            if latest.iter().any(came) {
                 return Ok(Called::Answered);
             }
             if !changed(&mut changes, cpe, until).await {
@@ -162,7 +174,11 @@ impl App {
         order: &rows::DeviceOrder,
         until: Instant,
     ) -> Result<Option<String>, AppError> {
-        let device = self.load(order.cpe_id).await?.device;
+        let live = self.load(order.cpe_id).await?;
+        if live.row.service_id.is_none() {
+            return Ok(Some(super::orders::TOLD_NOTHING.to_owned()));
+        }
+        let device = live.device;
         let uncalled = device.orders.iter().any(|open| open.key == order.key && !open.called);
         let call = &device.connection;
         if !uncalled || call.outstanding_since.is_some() {

@@ -36,6 +36,10 @@ pub const TEST_EXPIRES_S: u64 = 15 * 60;
 /// The shortest and the longest that may be said of a test.
 pub const TEST_EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=2 * 3600;
 
+/// Of a device without a service.
+pub(super) const TOLD_NOTHING: &str = "This CPE belongs to no service, so it is neither called nor told anything: it is read in \
+                                       the first session after it is linked to one, if that comes in time.";
+
 /// What somebody orders.
 #[derive(Debug, Clone)]
 pub enum DeviceOrderRequest {
@@ -258,10 +262,13 @@ impl App {
                     .to_owned(),
             ));
         }
-        let (what, warnings) = self.checked(cpe, request).await?;
+        let (what, mut warnings) = self.checked(cpe, request).await?;
         let reads = what.only_reads();
         if !reads && let Some(why) = self.only_reading(cpe).await? {
             return Err(AppError::Conflict(why));
+        }
+        if row.service_id.is_none() {
+            warnings.push(TOLD_NOTHING.to_owned());
         }
         let (now, key) = (self.now(), format!("lk-o-{}", crate::secrets::random_secret(16)?.expose()));
         let shown = shown(&what);

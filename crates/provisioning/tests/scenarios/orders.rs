@@ -165,6 +165,33 @@ fn no_secret_is_asked_for() {
     }
 }
 
+/// That nothing is known of a secret is not said as if the device had none, and is no success.
+#[test]
+fn a_secret_that_is_asked_for_by_name_is_said_to_be_one() {
+    let secret = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.1.PreSharedKey.1.PreSharedKey";
+    let mut shell = active();
+    let key = order(&mut shell, OrderKind::refresh(secret));
+    shell.run(60);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Failed, "{}", news.text);
+    let said =
+        format!("Nothing was read. The device has {secret}, which was not read because it is a secret");
+    assert!(news.text.starts_with(&said), "{}", news.text);
+    assert!(shell.refreshed[secret].value.is_none(), "that there is one is known");
+
+    let mut shell = active();
+    let what = OrderKind::Refresh { path: format!("{INFO}SoftwareVersion"), also: vec![secret.into()] };
+    let key = order(&mut shell, what);
+    shell.run(60);
+    let news = last(&shell, &key);
+    assert_eq!(news.state, OrderState::Done, "{}", news.text);
+    assert!(
+        news.text.starts_with("1 values read. The device has ") && news.text.contains(secret),
+        "{}",
+        news.text
+    );
+}
+
 #[test]
 fn several_things_are_read_in_one_order_and_the_device_need_not_have_all() {
     let several = |also: &[&str]| OrderKind::Refresh {

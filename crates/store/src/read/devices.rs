@@ -86,6 +86,9 @@ pub struct StandingFaultRow {
     pub path: String,
     pub rpc: String,
     pub reason_code: String,
+    /// The order that failed by it, where it is one's, and when that was given.
+    pub order_id: Option<i64>,
+    pub order_created_at: Option<i64>,
     pub cpe_id: i64,
     pub oui: String,
     pub product_class: String,
@@ -126,8 +129,13 @@ struct IdRow {
 
 const DEVICE: &str =
     "SELECT p.id, p.oui, p.product_class, p.serial_number, p.manufacturer, p.last_inform_at, p.created_at";
-const FAULT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.reason_code, f.cpe_id, \
-     p.oui, p.product_class, p.serial_number";
+/// A fault and the end of the order that failed by it are of one step, so of one moment.
+const FAULT: &str = "SELECT f.id, f.at, f.class, f.code, f.text, f.path, f.rpc, f.reason_code, \
+     (SELECT MIN(o.id) FROM device_orders o WHERE f.reason_code = 'order_failed' AND o.cpe_id = f.cpe_id \
+     AND o.ended_at = f.at AND o.fault_code = f.code AND o.state = 'failed') AS order_id, \
+     (SELECT MIN(o.created_at) FROM device_orders o WHERE f.reason_code = 'order_failed' AND o.cpe_id = f.cpe_id \
+     AND o.ended_at = f.at AND o.fault_code = f.code AND o.state = 'failed') AS order_created_at, \
+     f.cpe_id, p.oui, p.product_class, p.serial_number";
 
 const ORDER: &str = "SELECT o.id, o.kind, o.shown, o.state, o.text, o.warning, o.fault_code, o.fault_text, o.created_at, \
      o.expires_at, o.dismissed_at, o.cpe_id, p.oui, p.product_class, p.serial_number";
@@ -270,6 +278,29 @@ impl Read<'_> {
             .and("source <> ''")
             .and_in("path", rows.iter().map(|row| row.path.clone()));
         Ok(self.all::<SourceRow>(sql).await?.into_iter().map(|row| (row.path, row.source)).collect())
+    }
+
+    /// Which of these paths of a device, by their place in the list, have something known below them. At most one row is
+    /// answered for each.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn objects_among(&self, cpe_id: i64, paths: &[String]) -> Result<Vec<usize>, StoreError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = Sql::new("");
+        for (n, path) in paths.iter().enumerate() {
+            let below = format!("{path}.");
+            sql.push(if n == 0 { "SELECT" } else { "UNION ALL SELECT" });
+            sql.push(&format!(
+                "CAST({n} AS BIGINT) AS id WHERE EXISTS (SELECT 1 FROM cpe_parameters WHERE cpe_id ="
+            ));
+            sql.bind(cpe_id);
+            sql.push(&format!("AND substr(path, 1, {}) =", below.chars().count())).bind(below).push(")");
+        }
+        let rows: Vec<IdRow> = self.all(sql).await?;
+        Ok(rows.into_iter().filter_map(|row| usize::try_from(row.id).ok()).collect())
     }
 
     /// Tags of these devices, by device and word.

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use bytes::Bytes;
@@ -181,6 +181,7 @@ pub(super) async fn answer<C: Collection>(
     nbi: &Nbi,
     collection: C,
     asked: Asked,
+    method: &Method,
 ) -> Result<Response, Refusal> {
     let (total, source) = if asked.matcher.is_all() && asked.sort.is_empty() {
         (collection.count().await?, Source::Behind { after: 0, skip: asked.skip })
@@ -202,8 +203,13 @@ pub(super) async fn answer<C: Collection>(
         let skipped = usize::try_from(asked.skip).unwrap_or(usize::MAX);
         (total, Source::Found(found.into_iter().skip(skipped).collect()))
     };
+    // Only how many there are is asked for: nothing is sent, so nothing is too much to be sent.
+    if method == Method::HEAD {
+        return Ok(response(total, Body::empty()));
+    }
     // Held while documents are sent: each answer makes some of them at a time, and many at once would add up.
     let place = Arc::clone(&nbi.answers).try_acquire_owned().map_err(|_| Refusal {
+        total: Some(total),
         retry_after_s: Some(5),
         ..Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -214,10 +220,11 @@ pub(super) async fn answer<C: Collection>(
     let wanted = asked.limit.map_or(left, |limit| limit.min(left));
     let most = if asked.projection.is_some() { MAX_PROJECTED } else { MAX_WHOLE };
     if wanted > most {
-        return Err(Refusal::bad(format!(
+        let text = format!(
             "{total} match, and one answer holds {most} at most. Ask for a part with limit and skip, or with a projection \
              for what is needed of each ({MAX_PROJECTED} at most)."
-        )));
+        );
+        return Err(Refusal { total: Some(total), ..Refusal::bad(text) });
     }
     Ok(response(total, stream(collection, asked.projection, source, wanted, place)))
 }

@@ -6,6 +6,7 @@ use app::{Actor, AppError};
 use axum::{
     Extension, Json,
     extract::{Path, RawQuery, State},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -244,10 +245,14 @@ impl Collection for Devices {
 }
 
 /// The devices that match.
-pub(super) async fn list(State(nbi): State<Nbi>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+pub(super) async fn list(
+    State(nbi): State<Nbi>,
+    method: Method,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let asked = Asked::parse(query.as_deref().unwrap_or_default(), FIELDS)?;
     let devices = Devices::new(&nbi, &asked);
-    answer(&nbi, devices, asked).await
+    answer(&nbi, devices, asked, &method).await
 }
 
 /// One device, whole. GenieACS has no such route; clients were written for it all the same.

@@ -91,9 +91,10 @@ fn put(document: &mut Map<String, Json>, row: &DeviceParameterRow) {
         node.entry("_object").or_insert(false.into());
         node.insert("_timestamp".into(), at.into());
         node.insert("_type".into(), format!("xsd:{}", row.kind).into());
-        // Of a secret nothing is known, not even that a flag is off.
-        let shown = if names_a_secret(&row.path) { "".into() } else { value(&row.kind, &row.value) };
-        node.insert("_value".into(), shown);
+        // Of a secret nothing is known, neither that it is empty nor that a flag is off.
+        if !names_a_secret(&row.path) {
+            node.insert("_value".into(), value(&row.kind, &row.value));
+        }
     }
 }
 
@@ -107,9 +108,13 @@ fn value(kind: &str, text: &str) -> Json {
     }
 }
 
-/// The channel of a fault: each has its own, because each is kept.
+/// The channel of a fault: that of the task which failed by it, as in GenieACS, or else one of its own, because each is
+/// kept.
 pub(super) fn channel(fault: &StandingFaultRow) -> String {
-    format!("fault_{}", fault.id)
+    match (fault.order_id, fault.order_created_at) {
+        (Some(order), Some(created_at)) => format!("task_{}", ids::task(order, created_at)),
+        _ => format!("fault_{}", fault.id),
+    }
 }
 
 /// As GenieACS spells the code of a fault: of CWMP, or the reason that we have for it.

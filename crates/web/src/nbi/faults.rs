@@ -6,17 +6,19 @@ use app::Actor;
 use axum::{
     Extension,
     extract::{Path, RawQuery, State},
+    http::Method,
     response::Response,
 };
 use serde_json::Value;
 use store::read::{Read, StandingFaultRow};
-use types::CpeId;
+use types::{CpeId, DeviceOrderId};
 
 use super::{
     Nbi, Refusal,
     collection::{Asked, Collection, answer},
     devices, document, ids,
     query::{Field, Fields, Found, Subject},
+    tasks,
 };
 
 /// Faults that a query looks at in one go.
@@ -99,13 +101,21 @@ impl Collection for Faults {
     }
 }
 
-/// Takes note of a fault; one that does not stand is fine, as in GenieACS. It is kept, and its device tries again.
+/// Takes note of a fault; one that does not stand is fine, as in GenieACS. It is kept, and its device tries again. That of a
+/// task is taken note of with its task: neither stands any more.
 pub(super) async fn delete(
     State(nbi): State<Nbi>,
     Extension(actor): Extension<Actor>,
     Path(id): Path<String>,
 ) -> Result<(), Refusal> {
     let Some((device, channel)) = id.rsplit_once(':') else { return Ok(()) };
+    if let Some(task) = channel.strip_prefix("task_") {
+        let Ok(order) = tasks::order_of(&nbi, task).await else { return Ok(()) };
+        if order.cpe_id == devices::cpe(&nbi, device).await? {
+            nbi.app.dismiss_order(&actor, DeviceOrderId(order.id)).await?;
+        }
+        return Ok(());
+    }
     let Some(fault) = channel.strip_prefix("fault_").and_then(|number| number.parse().ok()) else {
         return Ok(());
     };
@@ -115,12 +125,16 @@ pub(super) async fn delete(
 }
 
 /// The faults that match.
-pub(super) async fn list(State(nbi): State<Nbi>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+pub(super) async fn list(
+    State(nbi): State<Nbi>,
+    method: Method,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let asked = Asked::parse(query.as_deref().unwrap_or_default(), FIELDS)?;
     let cpe_id = match asked.matcher.one_of("device").as_deref() {
         // A device that is not known has no faults: the query itself finds none.
         Some([device]) => devices::cpe(&nbi, device).await.ok(),
         _ => None,
     };
-    answer(&nbi, Faults { app: Arc::clone(&nbi.app), cpe_id }, asked).await
+    answer(&nbi, Faults { app: Arc::clone(&nbi.app), cpe_id }, asked, &method).await
 }

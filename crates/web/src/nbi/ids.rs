@@ -69,6 +69,11 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// The `_id` of an order: 24 hexadecimal digits that begin with a time, as MongoDB makes them.
+pub(super) fn task(order: i64, created_at: i64) -> String {
+    format!("{:08x}{order:016x}", u32::try_from(created_at / 1000).unwrap_or(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,10 @@ mod devices;
 mod document;
 mod faults;
 mod ids;
+mod once;
 mod query;
 mod tasks;
+mod waiters;
 
 use std::sync::Arc;
 
@@ -48,7 +50,7 @@ pub(crate) struct Nbi {
     /// Places for lists that are being sent.
     answers: Arc<Semaphore>,
     /// Places for those who wait for a device.
-    waiters: Arc<Semaphore>,
+    waiters: waiters::Waiters,
 }
 
 /// An answer that is not what was hoped for: a status and a sentence, as plain text.
@@ -57,11 +59,13 @@ struct Refusal {
     status: StatusCode,
     text: String,
     retry_after_s: Option<u32>,
+    /// How many match, where a list is refused.
+    total: Option<u64>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Refusal { status, text: text.into(), retry_after_s: None }
+        Refusal { status, text: text.into(), retry_after_s: None, total: None }
     }
 
     fn bad(text: impl Into<String>) -> Self {
@@ -80,7 +84,7 @@ impl Refusal {
 
 impl From<Fail> for Refusal {
     fn from(fail: Fail) -> Self {
-        Refusal { status: fail.status, text: fail.detail, retry_after_s: fail.retry_after_s }
+        Refusal { status: fail.status, text: fail.detail, retry_after_s: fail.retry_after_s, total: None }
     }
 }
 
@@ -99,6 +103,9 @@ impl From<StoreError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.text).into_response();
+        if let Some(total) = self.total {
+            response.headers_mut().insert(HeaderName::from_static("total"), HeaderValue::from(total));
+        }
         if let Some(wait) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
@@ -111,6 +118,8 @@ struct Route {
     path: &'static str,
     /// One of these.
     needs: Vec<Permission>,
+    /// It orders something, once where a key says which request it is.
+    orders: bool,
     handler: MethodRouter<Nbi>,
 }
 
@@ -118,7 +127,7 @@ struct Route {
 const ORDERS: [Permission; 3] = [Permission::OperateCpe, Permission::ConfigureCpe, Permission::RestartCpe];
 
 fn route(path: &'static str, need: Permission, handler: MethodRouter<Nbi>) -> Route {
-    Route { path, needs: vec![need], handler }
+    Route { path, needs: vec![need], orders: false, handler }
 }
 
 /// Every route with the scope that a key needs for it.
@@ -141,9 +150,10 @@ fn routes() -> Vec<Route> {
     // What is ordered decides which of these a key needs; the order itself asks for it.
     let task = post(tasks::create).layer(DefaultBodyLimit::max(MOST_TASK_BYTES));
     for path in ["/devices/{id}/tasks", "/devices/{id}/tasks/"] {
-        all.push(Route { path, needs: ORDERS.to_vec(), handler: task.clone() });
+        all.push(Route { path, needs: ORDERS.to_vec(), orders: true, handler: task.clone() });
     }
-    all.push(Route { path: "/tasks/{id}/retry", needs: ORDERS.to_vec(), handler: post(tasks::retry) });
+    let retry = post(tasks::retry);
+    all.push(Route { path: "/tasks/{id}/retry", needs: ORDERS.to_vec(), orders: true, handler: retry });
     // Whatever these hold in GenieACS is kept and decided elsewhere here; they are empty, and nothing can be put there.
     for (list, slash, one, instead) in [
         (
@@ -195,11 +205,15 @@ pub(crate) fn router(web: &WebState) -> Router {
         trusted_proxies: web.trusted_proxies.clone().into(),
         scans: Arc::new(Semaphore::new(SCANS)),
         answers: Arc::new(Semaphore::new(ANSWERS)),
-        waiters: Arc::new(Semaphore::new(tasks::WAITERS)),
+        waiters: waiters::Waiters::default(),
     };
     let mut router: Router<Nbi> = Router::new();
-    for Route { path, needs, handler } in routes() {
+    for Route { path, needs, orders, handler } in routes() {
         let needs: Arc<[Permission]> = needs.into();
+        let handler = match orders {
+            true => handler.layer(middleware::from_fn_with_state(nbi.clone(), once::once)),
+            false => handler,
+        };
         let guarded = handler.route_layer(middleware::from_fn(move |request: Request, next: Next| {
             let needs = Arc::clone(&needs);
             async move {

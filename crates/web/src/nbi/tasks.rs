@@ -6,18 +6,18 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use app::{Actor, Called, DeviceOrderRequest, ParameterChange};
+use app::{Actor, Called, DeviceOrderRequest, ParameterChange, Permission};
 use axum::{
     Extension, Json,
     extract::{Path, RawQuery, State},
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
 use provisioning::ValueKind;
 use serde_json::{Map, Value, json};
-use store::read::{Branches, Read, StandingOrderRow};
+use store::read::{Read, StandingOrderRow};
 use types::{CpeId, DeviceOrderId, Secret, UtcMs};
 
 use super::{
@@ -37,8 +37,6 @@ const LONGEST_WAIT_MS: u64 = 120_000;
 const OVER_WITHIN: Duration = Duration::from_secs(120);
 /// Answer to a connection request alone: a device that is there says so within seconds.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
-/// Requests that wait for a device at a time; the others are answered at once.
-pub(super) const WAITERS: usize = 64;
 /// A task that is stamped with a time to come by this much is for now: clocks differ.
 const CLOCKS_APART_MS: i64 = 60_000;
 /// Longest text that is sent as a reason phrase, bytes.
@@ -49,13 +47,12 @@ const NOT_PROCESSED: &str = "Task queued but not processed";
 const FIELDS: Fields =
     Fields { own: &["_id", "device", "name", "timestamp", "expiry", "status"], parameters: false };
 
-/// The `_id` of an order: 24 hexadecimal digits that begin with a time, as MongoDB makes them.
 fn task_id(row: &StandingOrderRow) -> String {
-    format!("{:08x}{:016x}", u32::try_from(row.created_at / 1000).unwrap_or(u32::MAX), row.id)
+    ids::task(row.id, row.created_at)
 }
 
 /// The order that a task's `_id` names, if it is one.
-async fn order_of(nbi: &Nbi, id: &str) -> Result<StandingOrderRow, Refusal> {
+pub(super) async fn order_of(nbi: &Nbi, id: &str) -> Result<StandingOrderRow, Refusal> {
     let missing = || Refusal::new(StatusCode::NOT_FOUND, "Task not found");
     if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(missing());
@@ -206,14 +203,18 @@ impl Collection for Tasks {
 }
 
 /// The tasks that match: what is open, and what was not carried out until it is deleted or tried again.
-pub(super) async fn list(State(nbi): State<Nbi>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+pub(super) async fn list(
+    State(nbi): State<Nbi>,
+    method: Method,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let asked = Asked::parse(query.as_deref().unwrap_or_default(), FIELDS)?;
     let cpe_id = match asked.matcher.one_of("device").as_deref() {
         // A device that is not known has no tasks: the query itself finds none.
         Some([device]) => devices::cpe(&nbi, device).await.ok(),
         _ => None,
     };
-    answer(&nbi, Tasks { app: Arc::clone(&nbi.app), cpe_id }, asked).await
+    answer(&nbi, Tasks { app: Arc::clone(&nbi.app), cpe_id }, asked, &method).await
 }
 
 /// One task, whatever became of it. GenieACS has no such route; clients were written for it all the same.
@@ -328,12 +329,12 @@ pub(super) async fn create(
     let asked = flat(asked);
     let now = nbi.app.now();
     let expires_s = expiry(&asked, now)?;
-    let request = request(&nbi, cpe, asked).await?;
+    let request = request(&nbi, &actor, cpe, asked).await?;
     let taken = nbi.app.order_device(&actor, cpe, request, expires_s).await.map_err(devices::refused)?;
     if !wait.connection_request {
         return Ok(answered(StatusCode::ACCEPTED, "", document_of(&nbi, taken.id).await?));
     }
-    let Ok(_place) = nbi.waiters.try_acquire() else {
+    let Some(_place) = nbi.waiters.place(&actor) else {
         return Ok(answered(StatusCode::ACCEPTED, NOT_PROCESSED, document_of(&nbi, taken.id).await?));
     };
     let why = tokio::select! {
@@ -357,10 +358,10 @@ async fn call(
     cpe: CpeId,
     mut stopping: Option<Stopping>,
 ) -> Result<Response, Refusal> {
-    let Ok(_place) = nbi.waiters.try_acquire() else {
+    let Some(_place) = nbi.waiters.place(actor) else {
         return Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "Too many wait for devices at the moment. The device was not called; ask again in a minute.",
+            "Too many wait for devices at the moment, of this key or of all. The device was not called; ask again in a minute.",
         ));
     };
     let called = tokio::select! {
@@ -390,7 +391,7 @@ fn answered(status: StatusCode, why: &str, mut task: Value) -> Response {
     response
 }
 
-fn phrase(response: &mut Response, text: &str) {
+pub(super) fn phrase(response: &mut Response, text: &str) {
     let plain: String = text
         .chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
@@ -417,7 +418,12 @@ fn expiry(asked: &Map<String, Value>, now: UtcMs) -> Result<Option<u64>, Refusal
 
 /// What is ordered, from a task as GenieACS takes it. What cannot be ordered is refused with a sentence before anything
 /// is kept.
-async fn request(nbi: &Nbi, cpe: CpeId, asked: Map<String, Value>) -> Result<DeviceOrderRequest, Refusal> {
+async fn request(
+    nbi: &Nbi,
+    actor: &Actor,
+    cpe: CpeId,
+    asked: Map<String, Value>,
+) -> Result<DeviceOrderRequest, Refusal> {
     if asked.get("uniqueKey").is_some_and(|key| !key.is_null()) {
         return Err(Refusal::not_here(
             "uniqueKey is not carried out: Lightkeeper replaces no task by another. Nothing was queued; delete the earlier \
@@ -449,6 +455,15 @@ async fn request(nbi: &Nbi, cpe: CpeId, asked: Map<String, Value>) -> Result<Dev
             let Some(names) = names.filter(|names| !names.is_empty()) else {
                 return Err(Refusal::bad("parameterNames is a list of names. Nothing was queued."));
             };
+            // Who may not, and who asks too much, is told so before anything is looked up for it.
+            actor.require(Permission::OperateCpe)?;
+            if names.len() > app::MOST_VALUES {
+                return Err(Refusal::bad(format!(
+                    "parameterNames holds {} names; one task reads {} at most. Nothing was queued.",
+                    names.len(),
+                    app::MOST_VALUES
+                )));
+            }
             let mut paths = known_as(nbi, cpe, names).await?;
             let path = paths.remove(0);
             Ok(DeviceOrderRequest::Refresh { path, also: paths })
@@ -524,17 +539,13 @@ fn texts(value: Option<&Value>) -> Option<Vec<String>> {
 
 /// In GenieACS an object may be named without its dot: one below which something is known is one.
 async fn known_as(nbi: &Nbi, cpe: CpeId, names: Vec<String>) -> Result<Vec<String>, Refusal> {
-    let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
-    let open = names.iter().filter(|name| !name.ends_with('.')).take(app::MOST_VALUES);
-    let open: Vec<String> = open.cloned().collect();
-    if open.is_empty() {
-        return Ok(names);
+    let mut names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+    for object in nbi.app.store().read().objects_among(cpe.0, &names).await? {
+        if let Some(name) = names.get_mut(object).filter(|name| !name.ends_with('.')) {
+            name.push('.');
+        }
     }
-    let found = nbi.app.store().read().device_parameters(&[cpe.0], &Branches::Below(open)).await?;
-    let is_object = |name: &str| {
-        found.iter().any(|row| row.path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-    };
-    Ok(names.into_iter().map(|name| if is_object(&name) { format!("{name}.") } else { name }).collect())
+    Ok(names)
 }
 
 /// `[name, value]` or `[name, value, type]`.

@@ -13,6 +13,7 @@ use types::{CpeId, UtcMs};
 use super::routes;
 use crate::tests::bed::{Answer, Bed, NOW};
 
+mod known;
 mod tasks;
 
 const ROOT: &str = "InternetGatewayDevice";

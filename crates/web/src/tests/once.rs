@@ -113,9 +113,9 @@ async fn a_form_whose_process_died_says_so_once_and_may_then_be_sent_again() {
     let actor = bed.app.login("admin", Secret::new(PASSWORD), None).await.expect("in").actor;
     let ctx = Ctx::new(WebState::new(bed.app.clone()));
     let body = format!("name=Amina&_once={KEY}&_csrf={}", admin.csrf);
-    let mut begun = Remembered::of(&ctx, &actor, "form", "/customers", KEY.into(), body.as_bytes());
+    let mut begun = Remembered::of(ctx.app(), &actor, "form", "/customers", KEY.into(), body.as_bytes());
     begun.as_form();
-    assert_eq!(begun.seen(&ctx).await.expect("remembered"), Seen::New);
+    assert_eq!(begun.seen(ctx.app()).await.expect("remembered"), Seen::New);
     // It was remembered, and nobody carries it out any more.
     bed.clock.advance(UNDER_WAY_FOR);
     let fields = [("name", "Amina"), ("_once", KEY)];

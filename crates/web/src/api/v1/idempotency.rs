@@ -27,9 +27,9 @@ use crate::{
 };
 
 /// Header of a request that must not be carried out twice.
-pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Header of an answer that was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key.
 const LONGEST: usize = 200;
 
@@ -52,13 +52,13 @@ impl<T: DeserializeOwned> FromRequest<Ctx> for Order<T> {
         let remembered = key.map(|key| {
             let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
             let route = format!("{} {route}", parts.method);
-            Remembered::of(ctx, &actor, &route, parts.uri.path(), key, &bytes)
+            Remembered::of(ctx.app(), &actor, &route, parts.uri.path(), key, &bytes)
         });
         Ok(Order { ctx: ctx.clone(), actor, input, remembered })
     }
 }
 
-fn key_of(value: &HeaderValue) -> Result<String, Fail> {
+pub(crate) fn key_of(value: &HeaderValue) -> Result<String, Fail> {
     let text = value.to_str().unwrap_or_default();
     let ok = (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| (0x21..0x7f).contains(&b));
     if !ok {
@@ -93,7 +93,7 @@ impl<T: Send + 'static> Order<T> {
     {
         let Order { ctx, actor, input, remembered } = self;
         let Some(remembered) = remembered else { return Ok(act(ctx, actor, input).await?.into_response()) };
-        match remembered.seen(&ctx).await? {
+        match remembered.seen(ctx.app()).await? {
             Seen::New => {}
             Seen::Answered(kept) => {
                 let mut response = replay(&kept).into_response();
@@ -102,31 +102,33 @@ impl<T: Send + 'static> Order<T> {
             }
             Seen::UnderWay => return Err(still_under_way()),
             Seen::CutOff => return Err(cut_off()),
-            Seen::OtherRequest => {
-                return Err(Fail::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "Not the same request",
-                    "This Idempotency-Key was used for another request here. Nothing was done; use a new key for a new \
-                     request.",
-                ));
-            }
+            Seen::OtherRequest => return Err(another_request()),
         }
-        match remembered.under_way(&ctx, act(ctx.clone(), actor, input)).await {
+        match remembered.under_way(ctx.app(), act(ctx.clone(), actor, input)).await {
             Ok(reply) => {
                 let kept = json!({
                     "status": reply.status.as_u16(),
                     "location": reply.location,
                     "body": reply.kept.as_ref().unwrap_or(&reply.body),
                 });
-                remembered.answer(&ctx, kept).await;
+                remembered.answer(ctx.app(), kept).await;
                 Ok(reply.into_response())
             }
             Err(fail) => {
-                remembered.forget(&ctx).await;
+                remembered.forget(ctx.app()).await;
                 Err(fail)
             }
         }
     }
+}
+
+/// The key is taken.
+pub(crate) fn another_request() -> Fail {
+    Fail::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "Not the same request",
+        "This Idempotency-Key was used for another request here. Nothing was done; use a new key for a new request.",
+    )
 }
 
 fn replay(kept: &Value) -> Reply {

@@ -13,7 +13,7 @@ mod diagnoses;
 mod document;
 mod faults;
 mod firmware;
-mod idempotency;
+pub(crate) mod idempotency;
 mod input;
 mod models;
 mod olts;

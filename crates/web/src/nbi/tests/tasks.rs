@@ -3,12 +3,12 @@
 use super::*;
 use types::{DeviceOrderId, ServiceId};
 
-const DEVICE: &str = "00259E-HG8546M-4857544300000001";
+pub(super) const DEVICE: &str = "00259E-HG8546M-4857544300000001";
 const INFO: &str = "InternetGatewayDevice.DeviceInfo";
 
 impl Nbi {
     /// Two devices; the second belongs to a service, so that it can be told more than to be read.
-    async fn with_service() -> Nbi {
+    pub(super) async fn with_service() -> Nbi {
         let nbi = Nbi::with(2).await;
         let (service, _, _) = nbi.bed.seeded().await;
         nbi.link(service).await;
@@ -26,7 +26,7 @@ impl Nbi {
         written.await.expect("written");
     }
 
-    async fn post_as(&self, key: &str, path: &str, body: &str) -> Answer {
+    pub(super) async fn post_as(&self, key: &str, path: &str, body: &str) -> Answer {
         let request = Request::post(format!("/nbi{path}")).header("x-api-key", key);
         self.bed.send(request.body(Body::from(body.to_owned())).expect("a request")).await
     }
@@ -35,7 +35,7 @@ impl Nbi {
         self.post_as(&self.key, &format!("/devices/{DEVICE}/tasks{query}"), &task.to_string()).await
     }
 
-    async fn queued(&self, task: Value) -> Value {
+    pub(super) async fn queued(&self, task: Value) -> Value {
         let answer = self.order("", &task).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{task}: {}", answer.text);
         serde_json::from_str(&answer.text).expect("a task")
@@ -58,7 +58,7 @@ impl Nbi {
     }
 
     /// Lets an order end as a session with its device would.
-    async fn ends(&self, order: i64, state: &'static str) {
+    pub(super) async fn ends(&self, order: i64, state: &'static str) {
         let row = self.bed.app.device_order(DeviceOrderId(order)).await.expect("an order");
         let news = store::orders::News {
             key: row.key,
