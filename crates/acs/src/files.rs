@@ -11,7 +11,7 @@ use crate::{
     rate::{RateLimiter, lock},
     sessions::Origin,
 };
-use app::ports::{CpeFrontDoor, FileAddress, OfferedFile};
+use app::ports::{AddressWorth, CpeFrontDoor, FileAddress, OfferedFile};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
@@ -36,6 +36,11 @@ use types::{CpeId, FirmwareFileId, UtcMs};
 pub(crate) const PREFIX: &str = "/files/";
 /// Longest path that is looked at.
 const MAX_TARGET: usize = 256;
+/// So often a device that asks more quickly than it may is made to wait before it is turned away: some fetch a file block
+/// by block, and take every refusal for the end of it.
+const WAITS: u32 = 8;
+/// And so long each time, at most.
+const WAIT: Duration = Duration::from_millis(250);
 /// A part that the database does not give within this ends the download; the device goes on later.
 const PART_WITHIN: Duration = Duration::from_secs(20);
 
@@ -47,7 +52,11 @@ pub(crate) type AnyAnswer = Response<Either<Full<Bytes>, FileBody>>;
 pub(crate) struct Files {
     places: Arc<Places>,
     strangers: RateLimiter,
+    /// Addresses that are good and refused all the same. Apart from the strangers, so that whoever guesses takes nothing from
+    /// the devices behind the same address.
+    misused: RateLimiter,
     devices: RateLimiter<CpeId>,
+    wait: Duration,
     slowest: u64,
 }
 
@@ -60,9 +69,22 @@ impl Files {
                 held: Mutex::default(),
             }),
             strangers: RateLimiter::new(config.files_per_s, config.files_burst),
+            misused: RateLimiter::new(config.files_per_s, config.files_burst),
             devices: RateLimiter::new(config.files_per_s, config.files_burst),
+            wait: Duration::try_from_secs_f64(1.0 / config.files_per_s).unwrap_or(WAIT).min(WAIT),
             slowest: config.file_bytes_per_s.max(1),
         }
+    }
+
+    /// Takes the turn of a device; false: it asks too often for too long.
+    async fn turn_of(&self, cpe: CpeId) -> bool {
+        for _ in 0..WAITS {
+            if self.devices.take(cpe, Instant::now()).unwrap_or(false) {
+                return true;
+            }
+            tokio::time::sleep(self.wait).await;
+        }
+        false
     }
 
     /// Downloads going on now.
@@ -131,7 +153,8 @@ impl Drop for Place {
 /// Reads `/files/7-3-1795271400-ab…/name.bin`. Nothing but that is an address of a file.
 fn parse(uri: &Uri) -> Option<FileAddress> {
     let rest = uri.path().strip_prefix(PREFIX)?;
-    if uri.path().len() > MAX_TARGET || uri.query().is_some() {
+    // Some clients write the mark of a query and none behind it.
+    if uri.path().len() > MAX_TARGET || uri.query().is_some_and(|query| !query.is_empty()) {
         return None;
     }
     let (signed, name) = rest.split_once('/')?;
@@ -198,6 +221,43 @@ fn wanted(range: Option<&HeaderValue>, size: u64) -> Wanted {
     }
 }
 
+fn tag_of(file: &OfferedFile) -> String {
+    format!("\"{}\"", file.sha256)
+}
+
+/// What is answered, and with which bytes: from the first up to and without the second.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    status: StatusCode,
+    from: u64,
+    to: u64,
+}
+
+impl Answered {
+    fn to(asked: &HeaderMap, head: bool, file: &OfferedFile) -> Answered {
+        let tag = tag_of(file);
+        let same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
+        let known = asked.get(IF_NONE_MATCH).is_some_and(same);
+        // What a device has is the beginning of another file: it gets this one whole.
+        let goes_on = asked.get(IF_RANGE).is_none_or(same);
+        // Ranges are of GET alone (RFC 9110, 14.2).
+        let ranges = !head && goes_on && asked.get_all(RANGE).iter().count() == 1;
+        let range = asked.get(RANGE).filter(|_| ranges);
+        let (status, from, to) = match wanted(range, file.size) {
+            _ if known => (StatusCode::NOT_MODIFIED, 0, 0),
+            Wanted::All => (StatusCode::OK, 0, file.size),
+            Wanted::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
+            Wanted::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+        };
+        Answered { status, from, to }
+    }
+
+    /// Nothing of the file is sent, so nothing that is on its way ends for it.
+    fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+}
+
 fn bare(status: StatusCode) -> AnyAnswer {
     let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = status;
@@ -213,27 +273,38 @@ impl Edge {
         request: Request<()>,
     ) -> AnyAnswer {
         let (now, from) = (Instant::now(), origin.address);
-        let signed = match parse(request.uri()) {
-            Some(address) => Some(address).filter(|address| self.door.is_signed(address, from)),
+        let ours = match parse(request.uri()) {
+            Some(address) => match self.door.worth(&address, from) {
+                AddressWorth::NotOurs => None,
+                worth => Some((address, worth)),
+            },
             None => {
                 self.door.no_file(from);
                 None
             }
         };
-        let Some(address) = signed else {
-            if !self.files.strangers.allow(from, now) {
-                return self.busy();
-            }
+        // Whatever is refused is at the cost of the address that asks. An old address of a file may be anybody's by now, and
+        // a good one that somebody uses elsewhere is not the device's doing either: neither takes anything from it.
+        let good = matches!(ours, Some((_, AddressWorth::Good)));
+        let allowed = if good {
+            self.files.misused.would_allow(from, now)
+        } else {
+            self.files.strangers.allow(from, now)
+        };
+        if !allowed {
+            return self.busy();
+        }
+        let Some((address, _)) = ours else {
             self.counters.refused_files.add();
             return bare(StatusCode::NOT_FOUND);
         };
         let what = (address.cpe, address.file);
-        if !self.files.devices.take(address.cpe, now).unwrap_or(false) {
-            return self.busy();
-        }
         let file = match self.door.file(address, from).await {
             Ok(Some(file)) => file,
             Ok(None) => {
+                if good {
+                    self.files.misused.allow(from, now);
+                }
                 self.counters.refused_files.add();
                 return bare(StatusCode::NOT_FOUND);
             }
@@ -242,11 +313,16 @@ impl Edge {
                 return self.busy();
             }
         };
-        if *request.method() == Method::HEAD {
-            return self.offer(file, request.headers(), None);
+        if !self.files.turn_of(what.0).await {
+            return self.busy();
+        }
+        let head = *request.method() == Method::HEAD;
+        let part = Answered::to(request.headers(), head, &file);
+        if head || part.is_empty() {
+            return self.offer(file, part, None);
         }
         match self.files.places.take(what) {
-            Some(place) => self.offer(file, request.headers(), Some((place, carries))),
+            Some(place) => self.offer(file, part, Some((place, carries))),
             None => self.busy(),
         }
     }
@@ -260,24 +336,10 @@ impl Edge {
     }
 
     /// Without a place nothing but the head is sent.
-    fn offer(&self, file: OfferedFile, asked: &HeaderMap, place: Option<(Place, &Carries)>) -> AnyAnswer {
-        let tag = format!("\"{}\"", file.sha256);
-        let same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
-        let known = asked.get(IF_NONE_MATCH).is_some_and(same);
-        // What a device has is the beginning of another file: it gets this one whole.
-        let goes_on = asked.get(IF_RANGE).is_none_or(same);
-        // Ranges are of GET alone (RFC 9110, 14.2).
-        let ranges = place.is_some() && goes_on && asked.get_all(RANGE).iter().count() == 1;
-        let range = asked.get(RANGE).filter(|_| ranges);
-        let (status, from, to) = match wanted(range, file.size) {
-            _ if known => (StatusCode::NOT_MODIFIED, 0, 0),
-            Wanted::All => (StatusCode::OK, 0, file.size),
-            Wanted::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
-            Wanted::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
-        };
-        let body = if let Some((place, carries)) = place
-            && to > from
-        {
+    fn offer(&self, file: OfferedFile, part: Answered, place: Option<(Place, &Carries)>) -> AnyAnswer {
+        let Answered { status, from, to } = part;
+        let tag = tag_of(&file);
+        let body = if let Some((place, carries)) = place {
             self.counters.downloads.add();
             let slowest = Duration::from_secs((to - from) / self.files.slowest);
             let until = Instant::now() + (self.config.file_grace + slowest).min(self.config.file_total);
@@ -460,6 +522,7 @@ mod tests {
             (good.file, good.cpe, good.until, good.signature.as_str()),
             (FirmwareFileId(7), CpeId(3), UtcMs(1_795_271_400_000), "ab")
         );
+        assert_eq!(read("/files/7-3-1795271400-ab/a.bin?"), Some(good), "the mark of a query, and none");
         for bad in [
             "/files/7-3-1-ab",
             "/files/7-3-1-ab/",
@@ -471,6 +534,7 @@ mod tests {
             "/files/7-3-1-ab-cd/a",
             "/files/7/a",
             "/files/7-3-1-ab/a?x=1",
+            "/files/7-3-1-ab/?",
             "/files/7-+3-1-ab/a",
             "/files/7-3-9223372036854775807-ab/a",
             "/files/99999999999999999999-3-1-ab/a",

@@ -31,6 +31,15 @@ impl RateLimiter {
     pub(crate) fn allow(&self, address: IpAddr, now: Instant) -> bool {
         self.take(key_of(address), now).unwrap_or(false)
     }
+
+    /// Whether there is a token of an address, which stays.
+    pub(crate) fn would_allow(&self, address: IpAddr, now: Instant) -> bool {
+        let buckets = lock(&self.buckets);
+        match buckets.get(&key_of(address)) {
+            Some(bucket) => self.filled(*bucket, now) >= 1.0,
+            None => self.burst >= 1.0,
+        }
+    }
 }
 
 /// A token bucket per device. What a device says to be counts together with where it says so, as long as it has not

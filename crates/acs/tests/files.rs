@@ -251,3 +251,77 @@ async fn the_management_networks_count_for_files_too() {
     assert_eq!(acs.device().await.fetch("GET", &address(7), &[]).await.answer.status, 200);
     acs.stop().await;
 }
+
+#[tokio::test]
+async fn an_old_address_of_a_file_costs_whoever_asks_and_not_the_device() {
+    let (door, _) = Door::new();
+    door.file(7, content(100));
+    let config =
+        AcsConfig { plain: Some(loopback()), files_per_s: 0.001, files_burst: 3.0, ..AcsConfig::default() };
+    let acs = Acs::start(door.clone()).await;
+    let old = address(7).replace("1795271400", "1600000000");
+    let got = acs.device().await.fetch("GET", &old, &[]).await;
+    assert_eq!((got.answer.status, (acs.stats)().refused_files), (404, 1));
+    acs.stop().await;
+    let acs = Acs::start_with(config, door).await;
+    let stranger = Ipv4Addr::new(127, 0, 9, 9);
+    // A good address of a file that is not given is no better.
+    let (mut seen, refused) = (Vec::new(), address(8));
+    for target in [&old, &old, &old, &old, &refused, &refused, &refused, &refused] {
+        seen.push(acs.device_from(stranger).await.fetch("GET", target, &[]).await.answer.status);
+    }
+    assert_eq!(seen, [404, 404, 404, 503, 404, 404, 404, 503], "one address asks so often and no more");
+    for _ in 0..3 {
+        let got = acs.device().await.fetch("GET", &address(7), &[]).await;
+        assert_eq!((got.answer.status, got.whole), (200, true), "the device has all of its requests");
+    }
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_sends_nothing_of_the_file_ends_no_download() {
+    let (_, acs, content) = served(32 << 20).await;
+    let mut first = acs.device().await;
+    first.send(format!("GET {} HTTP/1.0\r\nHost: acs\r\n\r\n", address(7)).as_bytes()).await;
+    let mut start = [0; 12];
+    first.wire.read_exact(&mut start).await.expect("an answer");
+    let tag = acs
+        .device()
+        .await
+        .fetch("HEAD", &address(7), &[])
+        .await
+        .answer
+        .header("etag")
+        .expect("a tag")
+        .to_owned();
+    let known = acs.device().await.fetch("GET", &address(7), &[("If-None-Match", &tag)]).await;
+    let outside = acs.device().await.fetch("GET", &address(7), &[("Range", "bytes=99999999-")]).await;
+    assert_eq!((known.answer.status, outside.answer.status), (304, 416));
+    let mut rest = Vec::new();
+    tokio::time::timeout(common::PATIENCE, first.wire.read_to_end(&mut rest))
+        .await
+        .expect("ends")
+        .expect("whole");
+    assert!(rest.ends_with(&content[content.len() - 1000..]) && rest.len() > content.len(), "to its end");
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_fetches_block_by_block_is_slowed_down_and_not_turned_away() {
+    let (door, _) = Door::new();
+    let content = content(FILE_PART * 12);
+    door.file(7, content.clone());
+    let config =
+        AcsConfig { plain: Some(loopback()), files_per_s: 50.0, files_burst: 2.0, ..AcsConfig::default() };
+    let acs = Acs::start_with(config, door).await;
+    let mut device = acs.device().await;
+    let mut have: Vec<u8> = Vec::new();
+    while have.len() < content.len() {
+        let range = format!("bytes={}-{}", have.len(), have.len() + FILE_PART - 1);
+        let got = device.fetch("GET", &address(7), &[("Range", &range)]).await;
+        assert_eq!(got.answer.status, 206, "at {}", have.len());
+        have.extend(got.answer.body);
+    }
+    assert!(have == content);
+    acs.stop().await;
+}

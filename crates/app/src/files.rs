@@ -6,7 +6,7 @@
 
 use crate::{
     App, AppError, firmware_fits,
-    ports::{FileAddress, OfferedFile},
+    ports::{AddressWorth, FileAddress, OfferedFile},
 };
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -31,7 +31,7 @@ const SHORTEST_NAME: usize = 8;
 const REMEMBERED: usize = 1_000;
 
 /// Why a file was not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Why {
     /// It is no address of ours.
     NotOurs,
@@ -48,6 +48,27 @@ enum Why {
 }
 
 impl Why {
+    /// What to do about it.
+    fn next(self) -> &'static str {
+        match self {
+            Why::NotOurs | Why::Expired => {
+                "Nothing, if the device has what it needs; otherwise order it to fetch the file again."
+            }
+            Why::NoFile => "If devices still need the file, upload it again and order it anew.",
+            Why::NoDevice => {
+                "Nothing is given to a device in quarantine; its page says why it is there and how it comes out."
+            }
+            Why::OtherModel => {
+                "Compare the model that the device's page shows with the one that the file is for; upload the file that \
+                 fits."
+            }
+            Why::Elsewhere => {
+                "If the device does have that address, add its network to the management networks under Settings, ACS \
+                 policy; otherwise somebody else has its address of the file, which ends by itself."
+            }
+        }
+    }
+
     fn words(self) -> &'static str {
         match self {
             Why::NotOurs => "the address was never given out, or was changed",
@@ -75,12 +96,15 @@ pub struct FileRefusals {
     pub last_why: &'static str,
 }
 
+/// When the history of a device said last why it got no file.
+type Told = HashMap<(CpeId, Why), UtcMs>;
+
 /// What was refused, and of which devices that was said.
 #[derive(Debug, Default)]
-pub(crate) struct FileLog(Mutex<(Option<FileRefusals>, HashMap<CpeId, UtcMs>)>);
+pub(crate) struct FileLog(Mutex<(Option<FileRefusals>, Told)>);
 
 impl FileLog {
-    fn lock(&self) -> MutexGuard<'_, (Option<FileRefusals>, HashMap<CpeId, UtcMs>)> {
+    fn lock(&self) -> MutexGuard<'_, (Option<FileRefusals>, Told)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,15 +114,16 @@ impl FileLog {
         log.0 = Some(FileRefusals { times, last_at: now, last_from: from, last_why: why.words() });
     }
 
-    /// The history of this device is to say it: it did not lately.
-    fn is_news(&self, cpe: CpeId, now: UtcMs) -> bool {
+    /// The history of this device is to say it: it did not lately say the same. What somebody provokes with an old address
+    /// hides nothing else.
+    fn is_news(&self, cpe: CpeId, why: Why, now: UtcMs) -> bool {
         let mut log = self.lock();
         let said = &mut log.1;
         said.retain(|_, at| now.since(*at) < SAID_AGAIN);
-        if said.contains_key(&cpe) || said.len() >= REMEMBERED {
+        if said.contains_key(&(cpe, why)) || said.len() >= REMEMBERED {
             return false;
         }
-        said.insert(cpe, now);
+        said.insert((cpe, why), now);
         true
     }
 }
@@ -140,15 +165,20 @@ impl App {
         Some(format!("{start}{name}"))
     }
 
-    /// Whether this address was made here and is as it was made: in constant time, and without looking anything up.
-    pub(crate) fn made_here(&self, address: &FileAddress, from: IpAddr) -> bool {
+    /// Whether this address was made here and is as it was made, in constant time, and whether its time is over: without
+    /// looking anything up.
+    pub(crate) fn address_worth(&self, address: &FileAddress, from: IpAddr) -> AddressWorth {
         let given = hex::decode(&address.signature).unwrap_or_default();
         let signed = self.file_signature(address.file, address.cpe, address.until.0.div_euclid(1000));
         let ours = given.len() == SIGNATURE && signed.verify_truncated_left(&given).is_ok();
         if !ours {
             self.note_no_file(from);
+            AddressWorth::NotOurs
+        } else if self.now() >= address.until {
+            AddressWorth::Expired
+        } else {
+            AddressWorth::Good
         }
-        ours
     }
 
     /// What the file server refused, if anything.
@@ -167,7 +197,8 @@ impl App {
         from: IpAddr,
     ) -> Result<Option<OfferedFile>, AppError> {
         // Before anything is looked up, so that a guess costs no query.
-        if !self.made_here(address, from) {
+        let worth = self.address_worth(address, from);
+        if worth == AddressWorth::NotOurs {
             return Ok(None);
         }
         let from = from.to_canonical();
@@ -175,7 +206,7 @@ impl App {
         let cpe: Option<rows::Cpe> = self.store().get(address.cpe).await?;
         let file = firmware_files::ready(self.store(), address.file).await?;
         let why = match (&cpe, &file) {
-            _ if now >= address.until => Why::Expired,
+            _ if worth == AddressWorth::Expired => Why::Expired,
             (None, _) => Why::NoDevice,
             (Some(cpe), _) if cpe.quarantine => Why::NoDevice,
             (_, None) => Why::NoFile,
@@ -192,9 +223,11 @@ impl App {
         };
         self.file_log().note(from, why, now);
         if let Some(cpe) = cpe
-            && self.file_log().is_news(cpe.id, now)
+            && self.file_log().is_news(cpe.id, why, now)
+            && let Err(error) = self.tell_refused_file(&cpe, address, from, why).await
         {
-            self.tell_refused_file(&cpe, address, from, why).await?;
+            // What is refused looks all the same from outside, also when the history cannot be written.
+            tracing::warn!(%error, cpe = %cpe.id, why = why.words(), "a refused file is not in the history");
         }
         Ok(None)
     }
@@ -229,7 +262,7 @@ impl App {
                 address.file,
                 why.words()
             ),
-            next_text: Some("A device that still needs it must be ordered to fetch it again.".into()),
+            next_text: Some(why.next().into()),
             actor: "system:files".into(),
             facts: serde_json::json!({ "file": address.file, "from": from.to_string() }),
             ..Default::default()

@@ -3,7 +3,7 @@
 
 use crate::{Actor, App, AppError, Permission, error::Checks};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{
     StoreError,
     firmware_files::{self, ALL_TOGETHER, Begun, LARGEST, MOST_AT_ONCE, PART, Put},
@@ -119,6 +119,18 @@ impl std::fmt::Debug for FirmwareUpload {
     }
 }
 
+/// Waits between the tries to give up an upload that ended early; together less than it takes to be given up anyway.
+const GIVEN_UP_AFTER: [Duration; 8] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(180),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
+];
+
 /// Parts between two looks at the disk.
 const LOOK_EVERY: i64 = 16;
 
@@ -133,8 +145,8 @@ fn no_room() -> AppError {
 fn no_reserve() -> AppError {
     AppError::Unavailable(
         "This file would leave too little room on the disk where the database lies, and without room nothing works any \
-         more; nothing of it was kept. Make room on that disk, and upload it again. Deleted firmware files give room to \
-         new ones, not to the disk."
+         more; nothing of it was kept. Make room on that disk, or delete firmware files that nobody needs, and upload it \
+         again."
             .to_owned(),
     )
 }
@@ -160,7 +172,7 @@ impl App {
     pub async fn upload_firmware(&self, actor: &Actor, new: NewFirmware) -> Result<FirmwareUpload, AppError> {
         actor.require(Permission::ManageFirmware)?;
         let new = new.checked()?;
-        if self.store().room_for_files() == Some(0) {
+        if self.store().room_for_files().await == Some(0) {
             return Err(no_reserve());
         }
         // Uploads of processes that do not say that they run are given up.
@@ -290,7 +302,7 @@ impl FirmwareUpload {
             self.rest.extend_from_slice(now);
             bytes = later;
             if self.rest.len() == PART {
-                if self.parts % LOOK_EVERY == 0 && self.app.store().room_for_files() == Some(0) {
+                if self.parts % LOOK_EVERY == 0 && self.app.store().room_for_files().await == Some(0) {
                     return Err(no_reserve());
                 }
                 let body = Arc::new(std::mem::take(&mut self.rest));
@@ -382,16 +394,21 @@ impl Drop for FirmwareUpload {
         // Without a runtime the process ends, and the next one sweeps.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let given_up = app
-                .store()
-                // Its last unit may be on its way to the disk: what was kept stays.
-                .write(move |tx| Box::pin(async move { firmware_files::give_up(tx, id).await }))
-                .await;
-            match given_up {
-                Ok(_) => app.sweep_firmware().await,
-                Err(error) => {
-                    tracing::warn!(%error, "an upload that ended early is still there; it goes later")
+            // It ended early for a reason, of which the database may know: a full disk. Its place is given back as soon as
+            // that can be written down, for a process that lives is asked for it by nobody.
+            for wait in GIVEN_UP_AFTER {
+                let given_up = app
+                    .store()
+                    // Its last unit may be on its way to the disk: what was kept stays.
+                    .write(move |tx| Box::pin(async move { firmware_files::give_up(tx, id).await }))
+                    .await;
+                match given_up {
+                    Ok(_) => return app.sweep_firmware().await,
+                    Err(error) => {
+                        tracing::warn!(%error, file = %id, "an upload that ended early is still there; it goes later")
+                    }
                 }
+                tokio::time::sleep(wait).await;
             }
         });
     }

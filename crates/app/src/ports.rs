@@ -221,6 +221,17 @@ pub struct OfferedFile {
     pub part_bytes: u64,
 }
 
+/// What an address of a file is worth, before anything is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressWorth {
+    /// It was not made here, or was changed.
+    NotOurs,
+    /// It was made here and is as it was made, and its time is over: whoever found it somewhere may be asking.
+    Expired,
+    /// It was made here, is as it was made, and its time is not over.
+    Good,
+}
+
 /// Called by the ACS edge; implemented by [`App`](crate::App).
 #[async_trait]
 pub trait CpeFrontDoor: Send + Sync {
@@ -230,8 +241,8 @@ pub trait CpeFrontDoor: Send + Sync {
     async fn begin(&self, inform: InformFacts, peer: Peer) -> Begin;
     /// Somebody was cut off who spoke plain HTTP from outside the networks it is allowed from. Must not wait.
     fn refused(&self, address: IpAddr);
-    /// True if this address was made here and is as it was made. Asks nobody; what is not ours is counted.
-    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool;
+    /// What this address is worth by itself. Asks nobody; what is not ours is counted.
+    fn worth(&self, address: &FileAddress, from: IpAddr) -> AddressWorth;
     /// The file at this address, if whoever asks from there may have it now. Why not is not for them.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use crate::{
     record::{Change, stored::Stored},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    Statement, Value, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QuerySelect, Statement, Value, sea_query::Expr,
 };
 use std::time::Duration;
 use types::{FirmwareFileId, UtcMs};
@@ -83,12 +83,23 @@ async fn together(tx: &Tx) -> Result<u64, StoreError> {
     Ok(sizes.into_iter().filter_map(|size| u64::try_from(size).ok()).sum())
 }
 
+/// Lets one unit at a time count what there is and add to it, as on SQLite every unit does.
+async fn alone(tx: &Tx) -> Result<(), StoreError> {
+    let backend = tx.db().get_database_backend();
+    if backend == DbBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended('firmware files', 0))";
+        tx.execute_raw(Statement::from_string(backend, sql)).await?;
+    }
+    Ok(())
+}
+
 /// Begins a file that has no content yet.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn begin(tx: &Tx, new: FirmwareFile) -> Result<Begun, StoreError> {
     use firmware_files::{Column, Entity};
+    alone(tx).await?;
     give_up_dead(tx, tx.now()).await?;
     let under_way = Entity::find().filter(Column::State.eq(state::UPLOADING)).count(tx.db()).await?;
     if under_way >= MOST_AT_ONCE {
@@ -108,6 +119,7 @@ pub async fn begin(tx: &Tx, new: FirmwareFile) -> Result<Begun, StoreError> {
 pub async fn put(tx: &Tx, file: FirmwareFileId, number: i64, body: Vec<u8>) -> Result<Put, StoreError> {
     use firmware_files::{Column, Entity};
     let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+    alone(tx).await?;
     if together(tx).await?.saturating_add(body.len() as u64) > ALL_TOGETHER {
         return Ok(Put::NoRoom);
     }
@@ -183,7 +195,6 @@ pub async fn remove(tx: &Tx, file: FirmwareFileId) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database cannot be written.
 pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
-    use firmware_files::{Column, Entity};
     give_up_dead(tx, now).await?;
     let parts = format!(
         "DELETE FROM firmware_parts WHERE (file_id, number) IN (SELECT p.file_id, p.number FROM firmware_parts p \
@@ -195,7 +206,13 @@ pub async fn sweep(tx: &Tx, now: UtcMs) -> Result<u64, StoreError> {
     if gone > 0 {
         return Ok(gone);
     }
-    Entity::delete_many().filter(Column::State.eq(state::REMOVING)).run(tx).await
+    // Another sweep may have taken the very parts that this one was to take; files go when none of theirs is left.
+    let files = format!(
+        "DELETE FROM firmware_files WHERE state = '{}' AND NOT EXISTS \
+         (SELECT 1 FROM firmware_parts p WHERE p.file_id = firmware_files.id)",
+        state::REMOVING
+    );
+    Ok(tx.db().run(Statement::from_string(backend, files)).await?)
 }
 
 /// A file that is whole.

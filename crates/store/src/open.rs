@@ -10,9 +10,12 @@ use crate::{
     unit::{WriteLimits, Writer},
 };
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use std::{ops::Deref, sync::Arc};
 use types::{Clock, SystemClock};
+
+/// Bytes that the log of an embedded database may take while a large file is written.
+const ROOM_OF_THE_LOG: u64 = 64 << 20;
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -101,12 +104,23 @@ impl Store {
         Ok(Store(Arc::new(Inner { db, writer, address, place, disk_reserve })))
     }
 
-    /// Bytes that may still be given to large files, beyond what stays free for everything else. `None`: the disk is not
-    /// ours to look at, but that of a database server, or does not say.
-    pub fn room_for_files(&self) -> Option<u64> {
+    /// Bytes that may still be given to large files, beyond what stays free for everything else: on the disk, and in the
+    /// database itself, where what was deleted has left its room. `None`: the disk is not ours to look at, but that of a
+    /// database server, or does not say.
+    pub async fn room_for_files(&self) -> Option<u64> {
         let Address::Sqlite(file) = &self.0.address else { return None };
         let disk = rustix::fs::statvfs(&file.path).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.0.disk_reserve))
+        let on_disk = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Some(room(on_disk, self.free_inside().await, self.0.disk_reserve))
+    }
+
+    /// Bytes of an embedded database that hold nothing any more; it does not get smaller by itself.
+    async fn free_inside(&self) -> u64 {
+        let sql =
+            "SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count(), pragma_page_size()";
+        let asked = self.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
+        let bytes: Option<i64> = asked.ok().flatten().and_then(|row| row.try_get("", "bytes").ok());
+        bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
     }
 
     /// Migrates and checks, and says what was done; for `lightkeeper migrate`.
@@ -180,5 +194,48 @@ impl Store {
     /// Where the database is, without any password; for logs and the about page.
     pub fn place(&self) -> &str {
         &self.0.place
+    }
+}
+
+/// Bytes that may be given to large files.
+fn room(on_disk: u64, inside: u64, reserve: u64) -> u64 {
+    // Whatever is written passes through the log of the database, which lies on the disk.
+    if on_disk < ROOM_OF_THE_LOG { 0 } else { on_disk.saturating_add(inside).saturating_sub(reserve) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deleted_files_give_room_to_new_ones_as_long_as_something_can_be_written() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(room(900 * MIB, 0, 1024 * MIB), 0);
+        assert_eq!(room(900 * MIB, 3000 * MIB, 1024 * MIB), 2876 * MIB);
+        assert_eq!(room(63 * MIB, 3000 * MIB, 1024 * MIB), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_deleted_in_a_database_is_room_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("x.db").display());
+        let config = StoreConfig::new(&url, KeySource::File(folder.path().join("secret.key")));
+        let store = Store::open(config).await.expect("opens");
+        let before = store.free_inside().await;
+        for sql in [
+            "CREATE TABLE junk (body blob)",
+            "INSERT INTO junk VALUES (zeroblob(4000000))",
+            "DELETE FROM junk",
+        ] {
+            store
+                .write::<_, _, StoreError>(move |tx| {
+                    Box::pin(async move { Ok(tx.execute_unprepared(sql).await.map(drop)?) })
+                })
+                .await
+                .expect("written");
+        }
+        let freed = store.free_inside().await - before;
+        assert!((3_900_000..4_200_000).contains(&freed), "{freed} bytes");
+        assert!(store.room_for_files().await.is_some());
     }
 }

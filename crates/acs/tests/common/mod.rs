@@ -5,8 +5,9 @@
 use acs::{AcsConfig, AcsServer, AcsStats, PlainListener};
 use app::AppError;
 use app::ports::{
-    AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply, DeviceRequest,
-    FileAddress, InformFacts, Next, OfferedFile, Peer, SessionEnd, SoapSpelling, SoapVersion, Truth,
+    AddressWorth, AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, DeviceReply,
+    DeviceRequest, FileAddress, InformFacts, Next, OfferedFile, Peer, SessionEnd, SoapSpelling, SoapVersion,
+    Truth,
 };
 use async_trait::async_trait;
 use cwmp::{
@@ -26,7 +27,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
-use types::{CpeId, FirmwareFileId, Secret, SystemClock};
+use types::{CpeId, FirmwareFileId, Secret, SystemClock, UtcMs};
 
 /// Nothing in these tests takes this long unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -140,17 +141,21 @@ impl CpeFrontDoor for Door {
         let _ = self.said.send(Said::Refused(address));
     }
 
-    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool {
-        let signed = address.signature == SIGNED;
-        if !signed {
+    fn worth(&self, address: &FileAddress, from: IpAddr) -> AddressWorth {
+        if address.signature != SIGNED {
             self.no_file(from);
+            AddressWorth::NotOurs
+        } else if address.until < GOOD_FROM {
+            AddressWorth::Expired
+        } else {
+            AddressWorth::Good
         }
-        signed
     }
 
     async fn file(&self, address: FileAddress, _: IpAddr) -> Result<Option<OfferedFile>, AppError> {
         let rules = self.rules.lock().expect("rules");
-        let given = (address.signature == SIGNED).then(|| rules.files.get(&address.file)).flatten();
+        let good = address.signature == SIGNED && address.until >= GOOD_FROM;
+        let given = good.then(|| rules.files.get(&address.file)).flatten();
         Ok(given.map(|content| OfferedFile {
             id: address.file,
             size: content.len() as u64,
@@ -269,6 +274,8 @@ pub const FUSSY: &str = "FUSSY";
 
 /// What this application takes for a signature.
 pub const SIGNED: &str = "ab12";
+/// Addresses that end before are too old.
+pub const GOOD_FROM: UtcMs = UtcMs(1_700_000_000_000);
 /// Bytes of a part of a file here.
 pub const FILE_PART: usize = 1000;
 

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     App, AppError,
     ports::{
-        AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate, FileAddress, Identity,
-        Next, OfferedFile, Peer, SoapSpelling,
+        AddressWorth, AuthLevel, Begin, CpeFrontDoor, CpeNotice, CpeSession, CredentialCandidate,
+        FileAddress, Identity, Next, OfferedFile, Peer, SoapSpelling,
     },
 };
 use async_trait::async_trait;
@@ -45,8 +45,8 @@ impl CpeFrontDoor for App {
         self.note_refused(address);
     }
 
-    fn is_signed(&self, address: &FileAddress, from: IpAddr) -> bool {
-        self.made_here(address, from)
+    fn worth(&self, address: &FileAddress, from: IpAddr) -> AddressWorth {
+        self.address_worth(address, from)
     }
 
     async fn file(&self, address: FileAddress, from: IpAddr) -> Result<Option<OfferedFile>, AppError> {

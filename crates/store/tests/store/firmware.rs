@@ -162,6 +162,18 @@ async fn the_places_of_a_dead_process_are_free_at_once(bed: &Bed) {
     assert_eq!(bed.number("SELECT COUNT(*) FROM firmware_files").await, 1, "the new one stays");
 }
 
+async fn of_uploads_that_begin_at_once_no_more_are_taken_than_may_be(bed: &Bed) {
+    let store = bed.open().await;
+    run(&store).await;
+    let all = (0..12).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { begin(&store, &format!("{n}.bin")).await })
+    });
+    let all = futures::future::join_all(all.collect::<Vec<_>>()).await;
+    let taken = all.into_iter().filter(|begun| matches!(begun, Ok(Begun::As(_)))).count();
+    assert_eq!(taken as u64, MOST_AT_ONCE);
+}
+
 async fn what_is_under_way_counts_as_room_taken(bed: &Bed) {
     let store = bed.open().await;
     run(&store).await;
@@ -188,6 +200,7 @@ async fn what_was_kept_is_not_given_up(bed: &Bed) {
 }
 
 on_both! {
+    of_uploads_that_begin_at_once_no_more_are_taken_than_may_be,
     what_was_kept_is_not_given_up,
     the_places_of_a_dead_process_are_free_at_once,
     what_is_under_way_counts_as_room_taken,
