@@ -7,13 +7,11 @@ use app::ports::{AuthLevel, SessionEnd};
 use base64::Engine as _;
 use common::*;
 use cwmp::digest::{Algorithm, ServerPolicy};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
 
 fn own(serial: &str) -> impl Fn(&Said) -> bool + '_ {
     move |said| matches!(said, Said::Began { serial: s, level: AuthLevel::Own, .. } if s == serial)
@@ -208,20 +206,7 @@ async fn over_tls_basic_is_offered_and_taken() {
     let acs = Acs::start_with(AcsConfig { tls: Some(tls), ..AcsConfig::default() }, door).await;
     let to = acs.tls.expect("TLS address");
 
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).expect("PEM")).expect("a root");
-    let client =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    let connector = TlsConnector::from(Arc::new(client));
-    let connect = || async {
-        let tcp = TcpStream::connect(to).await.expect("connected");
-        let name = ServerName::try_from("acs.example").expect("a name");
-        Device::over(Box::new(connector.connect(name, tcp).await.expect("handshake")))
-    };
+    let connect = || Device::connect_tls(to, Ipv4Addr::LOCALHOST, &chain);
     let mut device = connect().await;
     let challenge = device.post(&[], &inform("S1")).await;
     assert!(

@@ -2,7 +2,9 @@
 
 mod common;
 
-use acs::{AcsConfig, Networks, PlainListener};
+use acs::{AcsConfig, Networks, PlainListener, TlsListener, server_config_from_pem};
+use app::ports::AuthLevel;
+use base64::Engine as _;
 use common::*;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -104,5 +106,48 @@ async fn what_a_cpe_writes_of_tls_itself_counts_for_nothing_beside_the_proxy_s_w
     let said = [("X-Forwarded-For", "10.20.3.9, 198.51.100.7"), ("X-Forwarded-Proto", "https")];
     assert_eq!(acs.device_from(PROXY).await.post(&said, &inform("S1")).await.status, 200);
     assert_eq!(began(&mut heard).await, ("198.51.100.7".parse().expect("ip"), true));
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_s_own_tls_is_not_the_cpe_s_where_what_it_says_is_not_understood() {
+    let made = rcgen::generate_simple_self_signed(vec!["acs.example".into()]).expect("certificate");
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let config = server_config_from_pem(chain.as_bytes(), key.as_bytes(), None).expect("usable");
+    let tls = TlsListener { address: "127.0.0.1:0".parse().expect("address"), config };
+    let (door, mut heard) = Door::new();
+    door.own("S1", "cpe-1", "secret-1");
+    let acs = Acs::start_with(AcsConfig { tls: Some(tls), ..behind_a_proxy() }, door).await;
+    let to = acs.tls.expect("TLS address");
+    let proxy = || Device::connect_tls(to, PROXY, &chain);
+    let (outside, inside) = (("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-For", "10.20.3.9"));
+    // It encrypts on its way to us; the CPE spoke plain HTTP to it, and wrote `https` itself.
+    let words: [&[(&str, &str)]; 5] = [
+        &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")],
+        &[("X-Forwarded-Proto", "https, http")],
+        &[("X-Forwarded-Proto", "https, https")],
+        &[("X-Forwarded-Proto", "foo")],
+        &[("X-Forwarded-Proto", "")],
+    ];
+    let basic = base64::engine::general_purpose::STANDARD.encode("cpe-1:secret-1");
+    let basic = format!("Basic {basic}");
+    for said in words {
+        let from_outside = [&[outside], said].concat();
+        assert_eq!(proxy().await.post(&from_outside, &inform("S1")).await.status, 403, "{said:?}");
+        assert_eq!(heard.next().await, Said::Refused("198.51.100.7".parse().expect("ip")), "{said:?}");
+        // From a management network it may speak plain HTTP, and then no password goes in the clear.
+        let from_inside = [&[inside, ("Authorization", &basic)], said].concat();
+        let answer = proxy().await.post(&from_inside, &inform("S1")).await;
+        assert_eq!(answer.status, 401, "{said:?}");
+        let offered = answer.all("www-authenticate");
+        assert!(!offered.iter().any(|value| value.starts_with("Basic")), "{said:?}: {offered:?}");
+    }
+    // A proxy that says it, and one that says nothing of it: then its own connection is all there is.
+    for said in [&[outside, ("X-Forwarded-Proto", "https")][..], &[outside]] {
+        let said = [said, &[("Authorization", &basic)]].concat();
+        assert_eq!(proxy().await.post(&said, &inform("S1")).await.status, 200, "{said:?}");
+        let began = heard.next().await;
+        assert!(matches!(began, Said::Began { level: AuthLevel::Own, tls: true, .. }), "{began:?}");
+    }
     acs.stop().await;
 }

@@ -6,8 +6,9 @@
 //!
 //! `X-Forwarded-Proto` has no such order that everybody keeps: some proxies write one word for the whole way, some add one
 //! per proxy. So one word counts, and a list counts where it has a word for each address of `X-Forwarded-For`; of any other
-//! list nobody knows which word is whose, and it says nothing. A proxy that hands on what a client wrote cannot be told
-//! from one that writes it itself: it has to overwrite the header.
+//! list nobody knows which word is whose. What is said and not understood is no word for TLS: it counts as plain HTTP, and
+//! only where nothing is said at all may the proxy's own connection speak for the client's. A proxy that hands on what a
+//! client wrote cannot be told from one that writes it itself: it has to overwrite the header.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -42,7 +43,7 @@ pub enum Speaker {
     Client {
         /// Its address, as the first of our proxies saw it.
         address: IpAddr,
-        /// Whether it spoke TLS to that proxy, if that is said.
+        /// Whether it spoke TLS to that proxy; none if nothing is said of it. What is said and not understood is no.
         https: Option<bool>,
     },
     /// A proxy of ours that does not say for whom it speaks.
@@ -62,9 +63,10 @@ impl Speaker {
         let addresses: Vec<&str> = headers.x_forwarded_for.iter().flat_map(|line| line.split(',')).collect();
         let words: Vec<&str> = headers.x_forwarded_proto.iter().flat_map(|line| line.split(',')).collect();
         let said = |at: usize| match words.as_slice() {
-            [one] => scheme(one),
-            many if many.len() == addresses.len() => many.get(at).copied().and_then(scheme),
-            _ => None,
+            [] => None,
+            [one] => Some(is_https(one)),
+            many if many.len() == addresses.len() => Some(many.get(at).is_some_and(|word| is_https(word))),
+            _ => Some(false),
         };
         let chain = addresses.iter().enumerate().map(|(at, text)| (address(text), said(at)));
         let plain = client(chain.collect(), &is_trusted);
@@ -75,8 +77,12 @@ impl Speaker {
             (Found::Hidden, Found::Nobody | Found::Hidden) | (Found::Nobody, Found::Hidden) => {
                 Speaker::Unsaid(peer)
             }
-            (Found::Client(address, https), Found::Nobody)
-            | (Found::Nobody, Found::Client(address, https)) => Speaker::Client { address, https },
+            (Found::Client(address, https), Found::Nobody) => Speaker::Client { address, https },
+            // A word beside `Forwarded` has no address: it may be the client's own, and then it is no proof of TLS.
+            (Found::Nobody, Found::Client(address, https)) => {
+                let denied = said(0) == Some(false);
+                Speaker::Client { address, https: if denied { Some(false) } else { https } }
+            }
             (Found::Client(one, said), Found::Client(other, https)) if one == other => {
                 // The two may differ on TLS as well: then it was none.
                 let agreed = match (said, https) {
@@ -120,7 +126,7 @@ fn element(text: &str) -> (Option<IpAddr>, Option<bool>) {
         let Some((name, value)) = pair.split_once('=') else { continue };
         match name.trim().to_ascii_lowercase().as_str() {
             "for" => whom = address(value),
-            "proto" => https = scheme(value),
+            "proto" => https = Some(is_https(value)),
             _ => {}
         }
     }
@@ -149,12 +155,9 @@ fn address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-fn scheme(text: &str) -> Option<bool> {
-    match text.trim().trim_matches('"').to_ascii_lowercase().as_str() {
-        "https" => Some(true),
-        "http" => Some(false),
-        _ => None,
-    }
+/// Whatever else it says, it does not say TLS.
+fn is_https(text: &str) -> bool {
+    text.trim().trim_matches('"').eq_ignore_ascii_case("https")
 }
 
 #[cfg(test)]
@@ -252,12 +255,27 @@ mod tests {
         // One per address: what the client's own proxy saw counts, not what is spoken between ours or what it wrote.
         assert_eq!(said(&x("192.0.2.9, 10.0.0.2", "https, http")), is("192.0.2.9", Some(true)));
         assert_eq!(said(&x("203.0.113.1, 192.0.2.9", "https, http")), is("192.0.2.9", Some(false)));
-        // Handed on with something added: nobody knows whose word is which, so it is nobody's.
-        for words in ["https, http", "http, https", "https, https", "https,"] {
-            assert_eq!(said(&x("192.0.2.9", words)), is("192.0.2.9", None), "{words:?}");
+        // Handed on with something added: nobody knows whose word is which, so it is no word for TLS.
+        for words in ["https, http", "http, https", "https, https", "https,", ",", "foo", "wss", " "] {
+            assert_eq!(said(&x("192.0.2.9", words)), is("192.0.2.9", Some(false)), "{words:?}");
         }
-        let lines = ForwardedHeaders { x_forwarded_proto: vec!["https", "http"], ..x("192.0.2.9", "") };
-        assert_eq!(said(&lines), is("192.0.2.9", None));
+        for lines in [vec!["https", "http"], vec![""], vec!["https", ""]] {
+            let lines = ForwardedHeaders { x_forwarded_proto: lines, ..x("192.0.2.9", "") };
+            assert_eq!(said(&lines), is("192.0.2.9", Some(false)), "{lines:?}");
+        }
+        let hidden = x("203.0.113.1, 192.0.2.9", "https, foo");
+        assert_eq!(said(&hidden), is("192.0.2.9", Some(false)));
+        for element in
+            ["for=192.0.2.9;proto=", "for=192.0.2.9;proto=foo", "for=192.0.2.9;proto=https;proto=foo"]
+        {
+            assert_eq!(said(&standard(element)), is("192.0.2.9", Some(false)), "{element:?}");
+        }
+        // Beside `Forwarded` alone it may take away and not give.
+        for (word, https) in [("http", Some(false)), ("https, http", Some(false)), ("https", None)] {
+            let mut beside = standard("for=192.0.2.9");
+            beside.x_forwarded_proto = vec![word];
+            assert_eq!(said(&beside), is("192.0.2.9", https), "{word:?}");
+        }
         // Two headers that differ are no proof of TLS.
         for (word, standard) in [("https", "http"), ("http", "https")] {
             let element = format!("for=192.0.2.9;proto={standard}");

@@ -15,6 +15,7 @@ use cwmp::{
     codec::{DateTime, DeviceId, Event, Inform, ParameterValue, Value},
     digest::{RequestToAnswer, answer_challenge, parse_challenges},
 };
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{
     collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -23,10 +24,11 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
+use tokio_rustls::TlsConnector;
 use types::{CpeId, FirmwareFileId, Secret, SystemClock, UtcMs};
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -377,9 +379,22 @@ pub struct Device {
 
 impl Device {
     pub async fn connect(to: SocketAddr, from: Ipv4Addr) -> Device {
-        let socket = TcpSocket::new_v4().expect("socket");
-        socket.bind(SocketAddr::new(from.into(), 0)).expect("own address");
-        Device::over(Box::new(socket.connect(to).await.expect("connected")))
+        Device::over(Box::new(connected(to, from).await))
+    }
+
+    /// Over TLS, to `acs.example` with this certificate.
+    pub async fn connect_tls(to: SocketAddr, from: Ipv4Addr, certificate: &str) -> Device {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")).expect("a root");
+        let client =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let name = ServerName::try_from("acs.example").expect("a name");
+        let wire = TlsConnector::from(Arc::new(client)).connect(name, connected(to, from).await).await;
+        Device::over(Box::new(wire.expect("handshake")))
     }
 
     pub fn over(wire: Box<dyn Wire>) -> Device {
@@ -501,6 +516,12 @@ impl Device {
         let authorization = authorization(&first, name, password, 1);
         self.post(&[("Authorization", &authorization)], &body).await
     }
+}
+
+async fn connected(to: SocketAddr, from: Ipv4Addr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("socket");
+    socket.bind(SocketAddr::new(from.into(), 0)).expect("own address");
+    socket.connect(to).await.expect("connected")
 }
 
 pub fn post_bytes(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
