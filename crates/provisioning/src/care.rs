@@ -111,24 +111,32 @@ impl<'a> Work<'a> {
 
     /// Asks the device once to open a session for what waits, where it may be asked.
     pub(crate) fn call_for_orders(&mut self) {
-        let waits = self.device.orders.iter().any(|order| order.sent_at.is_none() && !order.called);
-        if !waits || self.device.quarantined() || self.device.state() == State::Discovered || !self.may_call()
+        let wanted = self.device.orders.iter().any(|order| order.waits() && !order.called);
+        if !wanted
+            || self.device.quarantined()
+            || self.device.state() == State::Discovered
+            || !self.may_call()
         {
             return;
         }
-        for order in &mut self.device.orders {
-            order.called = true;
+        // One that was called for before keeps the call that was its own.
+        for order in self.device.orders.iter_mut().filter(|order| !order.called) {
+            (order.called, order.called_at) = (true, Some(self.now));
         }
         self.send_connection_request();
     }
 
-    /// The call for what waits was never sent, because there was no room for it or nobody to send it: it is made once more,
-    /// when the gap is over. One that was sent and failed is not repeated.
+    /// The last call was never sent, because there was no room for it or nobody to send it: what it was made for is called
+    /// for once more, when the gap is over. An order whose own call was sent and failed is not called for again because a
+    /// later one was dropped.
     pub(crate) fn call_dropped(&mut self) {
+        let dropped = self.device.connection.last_at;
         let mut again = false;
         for order in &mut self.device.orders {
-            if order.called && !order.recalled && order.sent_at.is_none() {
-                (order.called, order.recalled, again) = (false, true, true);
+            let of_this = order.called && dropped.is_some() && order.called_at == dropped;
+            if of_this && !order.recalled && order.waits() {
+                (order.called, order.called_at) = (false, None);
+                (order.recalled, again) = (true, true);
             }
         }
         if !again {
@@ -143,10 +151,7 @@ impl<'a> Work<'a> {
     /// The timer that ends what nobody came for.
     pub(crate) fn watch_orders(&mut self) {
         // A device that may not be called yet, because it was called just now, is called as soon as it may.
-        let uncalled = |order: &OpenOrder| {
-            let waits = order.running.as_ref().map_or(order.sent_at.is_none(), |test| test.called_back);
-            !order.called && waits
-        };
+        let uncalled = |order: &OpenOrder| order.waits() && !order.called;
         let gap = self.gap_until().filter(|_| self.device.orders.iter().any(uncalled));
         match self.device.orders.iter().map(OpenOrder::due_at).chain(gap).min() {
             Some(at) => {
@@ -482,6 +487,7 @@ impl<'a> Work<'a> {
             return Move::Again;
         }
         let Some(open) = self.open_order(&order.key) else { return Move::Finish };
+        open.called_at = None;
         if open.sent_at.is_none() && open.running.is_some() {
             open.sent_at = Some(now);
             open.tries += 1;

@@ -72,9 +72,6 @@ impl Work<'_> {
         let ConnectionFacts { url, peer, .. } = &self.device.connection;
         let url = url.as_deref().unwrap_or_default();
         let reason = sentences::waiting(outcome, url, peer.as_deref(), self.device.next_inform_by, self.now);
-        if outcome.is_some() && self.device.connection.check {
-            return sentences::checked(reason);
-        }
         if outcome != Some(Outcome::Unauthorized) {
             return reason;
         }
@@ -91,6 +88,18 @@ impl Work<'_> {
         sentences::unauthorized(reason, &repair)
     }
 
+    /// What came of the last call, of which a check only reports. Of nothing else: a state that is gone to later has a reason
+    /// of its own.
+    fn vain_reason(&self, outcome: Outcome) -> Reason {
+        if !self.device.connection.check {
+            return self.waiting_reason(Some(outcome));
+        }
+        let ConnectionFacts { url, peer, .. } = &self.device.connection;
+        let url = url.as_deref().unwrap_or_default();
+        let next_inform_by = self.device.next_inform_by;
+        sentences::checked(sentences::waiting(Some(outcome), url, peer.as_deref(), next_inform_by, self.now))
+    }
+
     /// Until when the credentials are not written again after a 401, because that was done.
     pub(crate) fn repair_rests_until(&self) -> Option<types::UtcMs> {
         let until = self.device.ownership.repaired_at?.plus_s(self.context.policy.credentials_rewrite_s);
@@ -103,7 +112,7 @@ impl Work<'_> {
         match self.device.in_session() {
             true => {}
             false if self.device.connection.check => {
-                let reason = self.waiting_reason(Some(outcome));
+                let reason = self.vain_reason(outcome);
                 self.note(reason);
             }
             false => self.wait_for_inform(Some(outcome)),
@@ -188,7 +197,7 @@ impl Work<'_> {
     }
 
     fn connection_request_failed(&mut self, outcome: Outcome) {
-        let reason = self.waiting_reason(Some(outcome));
+        let reason = self.vain_reason(outcome);
         let code = match outcome {
             Outcome::Unauthorized => Some(401),
             Outcome::Http(status) => Some(u32::from(status)),

@@ -474,8 +474,8 @@ pub struct ConnectionFacts {
     pub last_at: Option<UtcMs>,
     /// What became of it.
     pub last_outcome: Option<ConnectionRequestOutcome>,
-    /// It was made only to see whether the device can be reached, and nothing else was waiting for it: what becomes of it
-    /// changes no state and has nothing written.
+    /// The last one was made only to see whether the device can be reached, and nothing else was waiting for it: what becomes
+    /// of it, however late that is known, changes no state and has nothing written. It says nothing of what comes after it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub check: bool,
     /// 401 since: forcing is off until the credentials are repaired.

@@ -126,6 +126,10 @@ pub struct OpenOrder {
     pub running: Option<Box<Running>>,
     /// The device was asked to open a session for it.
     pub called: bool,
+    /// The call that was made for it ([`crate::ConnectionFacts::last_at`]), until a session begins it. None where it is
+    /// called so that nobody calls for it, and of a call that came before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called_at: Option<UtcMs>,
     /// What of it is a secret, which nobody asks for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
@@ -135,6 +139,13 @@ pub struct OpenOrder {
     /// Why it waits, as last said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+impl OpenOrder {
+    /// It waits for a session that the device may be called for: a test that it took, once it should be over.
+    pub(crate) fn waits(&self) -> bool {
+        self.running.as_ref().map_or(self.sent_at.is_none(), |test| test.called_back)
+    }
 }
 
 fn is_zero(number: &u32) -> bool {

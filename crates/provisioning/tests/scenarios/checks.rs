@@ -117,3 +117,37 @@ fn it_is_not_said_to_be_called_where_it_is_not() {
     check(&mut shell);
     assert!(last(&shell, ReasonCode::CallRequested).contains("one is under way already"));
 }
+
+/// What is said where a session is needed is of that need, however the last call came to be made.
+#[test]
+fn a_check_that_is_over_gives_no_reason_to_what_is_needed_after_it() {
+    use ConnectionRequestOutcome as O;
+    for late in [false, true] {
+        let mut shell = huawei(Quirks::default());
+        shell.run_until(State::Active, 3600);
+        shell.run(600);
+        shell.feed(Event::CallRequested { by: "ana".into() });
+        shell.feed(Event::ConnectionRequestFinished(O::Unauthorized));
+        assert!(shell.device.connection.unauthorized_since.is_some());
+        shell.now = shell.now.plus_s(60);
+        check(&mut shell);
+        if late {
+            shell.feed(Event::TimerFired(Timer::Watchdog));
+        }
+        shell.feed(Event::ConnectionRequestFinished(O::Unauthorized));
+        shell.connection_wanted = false;
+        let said = shell.reasons.last().expect("it is told").sentence();
+        assert!(said.contains("a check only reports"), "of the check itself: {said}");
+        let access = shell.context.intents.as_mut().expect("intents").access.as_mut().expect("access");
+        access.wifi[0].ssid = "Renamed".into();
+        shell.wish();
+        assert!(!shell.connection_wanted, "refused with 401: it is not called");
+        assert_eq!(shell.device.state(), State::WaitingInform, "{}", shell.story());
+        let said = shell.device.reason.as_ref().expect("a reason").sentence();
+        assert!(!said.contains("check"), "{said}");
+        assert!(
+            said.starts_with("Provision blocked: ") && said.contains("its credentials are written again"),
+            "{said}"
+        );
+    }
+}

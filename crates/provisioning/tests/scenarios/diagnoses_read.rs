@@ -188,3 +188,39 @@ fn one_that_was_seen_under_way_and_is_heard_of_no_more_is_told_so() {
     let text = &last(&shell, &key).text;
     assert!(text.contains("right after it was asked, as \"Requested\", and no session came since"), "{text}");
 }
+
+/// A test that the device runs is called for when it should be over, whatever becomes of a call that was not for it.
+#[test]
+fn a_call_that_is_dropped_disturbs_no_test_under_way() {
+    let not_sent = || Event::ConnectionRequestFinished(provisioning::ConnectionRequestOutcome::NotSent);
+    let gap = |shell: &Shell| shell.context.policy.connection_request_gap_s;
+    let mut shell = huawei(TestRun::Endless);
+    let key = ping(&mut shell, "10.0.0.1");
+    shell.run(4);
+    assert_eq!(last(&shell, &key).state, OrderState::Sent, "{}", last(&shell, &key).text);
+    let running = |shell: &Shell| shell.device.orders[0].running.clone().expect("it runs");
+    let look_at = running(&shell).look_at;
+    // However much time is left until then.
+    shell.context.policy.connection_request_gap_s = 2;
+    shell.now = shell.now.plus_s(2);
+    shell.feed(Event::CheckRequested { by: "ana".into() });
+    assert!(std::mem::take(&mut shell.connection_wanted));
+    shell.feed(not_sent());
+    shell.now = shell.now.plus_s(gap(&shell));
+    assert!(shell.now < look_at, "in the middle of it");
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(!shell.connection_wanted, "{}", shell.story());
+    // Kept by one that took it for an order whose call was dropped: no reason to call in the middle of it either.
+    shell.device.orders[0].called = false;
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(!shell.connection_wanted, "{}", shell.story());
+    // It is called when it should be over; that call is dropped, and made once more.
+    shell.now = look_at;
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(std::mem::take(&mut shell.connection_wanted) && running(&shell).called_back);
+    shell.feed(not_sent());
+    shell.now = shell.now.plus_s(gap(&shell));
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(std::mem::take(&mut shell.connection_wanted), "{}", shell.story());
+    shell.session(&["6 CONNECTION REQUEST"], Ending::Clean);
+}

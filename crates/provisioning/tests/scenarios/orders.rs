@@ -139,6 +139,84 @@ fn a_call_that_was_never_sent_is_made_once_more_and_one_that_failed_is_not() {
     }
 }
 
+/// A call that is dropped is made again for what it was made for, and for nothing that was called for before it.
+#[test]
+fn a_call_that_was_dropped_calls_for_no_order_whose_own_call_was_sent() {
+    use provisioning::ConnectionRequestOutcome as O;
+    let finished = Event::ConnectionRequestFinished;
+    let check = || Event::CheckRequested { by: "ana".into() };
+    let call = || Event::CallRequested { by: "ana".into() };
+    // However the dropped one came to be made, and whenever it is known that it was.
+    for by in [check, call] {
+        for late in [false, true] {
+            for failed in [O::Unreachable, O::Timeout, O::Http(503), O::ProcessEnded, O::Accepted] {
+                let mut shell = active();
+                let gap = shell.context.policy.connection_request_gap_s;
+                order(&mut shell, OrderKind::refresh(INFO));
+                assert!(std::mem::take(&mut shell.connection_wanted), "its own");
+                shell.feed(finished(failed));
+                if failed == O::Accepted {
+                    shell.now = shell.now.plus_s(9);
+                    shell.feed(Event::TimerFired(Timer::Watchdog));
+                }
+                shell.now = shell.now.plus_s(60);
+                shell.feed(by());
+                assert!(std::mem::take(&mut shell.connection_wanted), "somebody's");
+                if late {
+                    shell.now = shell.now.plus_s(9);
+                    shell.feed(Event::TimerFired(Timer::Watchdog));
+                }
+                shell.feed(finished(O::NotSent));
+                for _ in 0..3 {
+                    shell.now = shell.now.plus_s(gap);
+                    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+                    assert!(!shell.connection_wanted, "{failed:?}, late: {late}{}", shell.story());
+                }
+                assert!(shell.device.orders.iter().all(|order| order.called && !order.recalled));
+            }
+        }
+    }
+    // A later order's call is dropped: it is made once more for that order, and the one before has none of it.
+    let mut shell = active();
+    let gap = shell.context.policy.connection_request_gap_s;
+    let before = order(&mut shell, OrderKind::refresh(INFO));
+    shell.feed(finished(O::Unreachable));
+    shell.now = shell.now.plus_s(60);
+    shell.connection_wanted = false;
+    let after = order(&mut shell, OrderKind::refresh(CODE));
+    assert!(std::mem::take(&mut shell.connection_wanted));
+    shell.feed(finished(O::NotSent));
+    let recalled = |shell: &Shell, key: &str| {
+        shell.device.orders.iter().find(|order| order.key == key).is_some_and(|order| order.recalled)
+    };
+    assert_eq!((recalled(&shell, &before), recalled(&shell, &after)), (false, true));
+    shell.now = shell.now.plus_s(gap);
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(std::mem::take(&mut shell.connection_wanted), "once more");
+}
+
+/// A machine that was kept before it was known which call an order was called for by.
+#[test]
+fn an_order_of_a_stored_machine_is_called_for_by_no_call_that_is_dropped() {
+    let mut shell = active();
+    order(&mut shell, OrderKind::refresh(INFO));
+    shell.feed(Event::ConnectionRequestFinished(provisioning::ConnectionRequestOutcome::Unreachable));
+    shell.connection_wanted = false;
+    for order in &mut shell.device.orders {
+        order.called_at = None;
+    }
+    let kept = serde_json::to_value(&shell.device).expect("written");
+    assert!(!kept.to_string().contains("called_at"));
+    shell.device = serde_json::from_value(kept).expect("read");
+    shell.now = shell.now.plus_s(60);
+    shell.feed(Event::CheckRequested { by: "ana".into() });
+    shell.connection_wanted = false;
+    shell.feed(Event::ConnectionRequestFinished(provisioning::ConnectionRequestOutcome::NotSent));
+    shell.now = shell.now.plus_s(60);
+    shell.feed(Event::TimerFired(Timer::OrderExpiry));
+    assert!(!shell.connection_wanted);
+}
+
 /// A device that applies a write after the session is called to be read back, when it may be called again.
 #[test]
 fn a_write_that_is_applied_later_is_read_back_without_waiting_for_the_next_inform() {
