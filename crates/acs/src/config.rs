@@ -58,7 +58,7 @@ pub struct TlsListener {
     /// Where to listen.
     pub address: SocketAddr,
     /// Certificate and versions; see [`crate::server_config_from_pem`].
-    pub config: Arc<rustls::ServerConfig>,
+    pub config: crate::TlsConfig,
 }
 
 /// The configuration of the CWMP server.

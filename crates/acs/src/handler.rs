@@ -12,6 +12,7 @@ use crate::{
     rate::{Budget, DeviceLimiter, RateLimiter},
     server::Counters,
     sessions::{Entry, Found, Live, NewSession, Origin, Sessions},
+    tls::TlsConfig,
 };
 use app::ports::{AuthLevel, Begin, CpeFrontDoor, Identity, Next, Peer, SessionEnd};
 use bytes::Bytes;
@@ -26,7 +27,9 @@ use http::{
 };
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -52,6 +55,8 @@ pub(crate) struct Edge {
     outside_sessions: RateLimiter,
     wrong_passwords: RateLimiter,
     devices: DeviceLimiter,
+    /// Why certificates proved nothing, as far as it was said lately.
+    certificates_told: RateLimiter<&'static str>,
     pub(crate) in_flight: Arc<Budget>,
     pub(crate) files: Files,
     /// Large messages that are unpacked and decoded at the same time.
@@ -102,6 +107,7 @@ impl Edge {
                 config.wrong_passwords_per_minute,
             ),
             devices: DeviceLimiter::new(config.device_rate_per_s, config.device_rate_burst),
+            certificates_told: RateLimiter::new(1.0 / 3600.0, 1.0),
             in_flight: Budget::new(config.max_bytes_in_flight, config.max_bytes_in_flight_per_address),
             files: Files::new(&config),
             aside: Semaphore::new(ASIDE_AT_ONCE),
@@ -228,6 +234,33 @@ impl Edge {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+
+    /// What the certificate is that a CPE showed in its handshake; nothing if it proves nothing. Operators are told why:
+    /// whoever hears nothing believes that it counts.
+    pub(crate) fn proof_by(
+        &self,
+        chain: &[CertificateDer<'static>],
+        tls: &TlsConfig,
+        address: IpAddr,
+    ) -> Option<Arc<ClientCertificate>> {
+        let why = match tls.verified(chain, self.clock.now()) {
+            Ok(own) => return Some(Arc::new(ClientCertificate::of(own))),
+            Err(why) => why,
+        };
+        let connections = self.counters.unproved_certificates.add() + 1;
+        tracing::debug!(peer = %address, why, "a certificate proves nothing");
+        // A proxy's own is for itself, and nobody's proof here.
+        if !self.config.trusted_proxies.contains(address)
+            && self.certificates_told.take(why, Instant::now()).unwrap_or(false)
+        {
+            tracing::warn!(
+                peer = %address, why, connections,
+                "a CPE showed a certificate that proves nothing; it comes in as one without, and its password counts. This \
+                 is said once an hour for each reason"
+            );
+        }
+        None
     }
 
     /// Whom the request comes from: the peer, or the CPE that a trusted proxy speaks for. None if a proxy does not say it,

@@ -29,4 +29,4 @@ pub use connection_request::HttpConnectionRequester;
 pub use error::AcsError;
 pub use server::{AcsServer, AcsStats};
 pub use sntp::{SntpConfig, SntpServer};
-pub use tls::server_config_from_pem;
+pub use tls::{TlsConfig, server_config_from_pem};

@@ -7,6 +7,7 @@ use crate::{
     patience::{Carries, Patient},
     rate::{key_of, lock},
     sessions::Origin,
+    tls::TlsConfig,
 };
 use app::ports::CpeFrontDoor;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -63,6 +64,7 @@ pub(crate) struct Counters {
     pub(crate) refused_connections: Counter,
     pub(crate) downloads: Counter,
     pub(crate) refused_files: Counter,
+    pub(crate) unproved_certificates: Counter,
 }
 
 /// What the server has been through since it started.
@@ -90,13 +92,15 @@ pub struct AcsStats {
     pub downloads: u64,
     /// Requests for files that were answered 404.
     pub refused_files: u64,
+    /// Connections whose CPE showed a certificate that proves nothing.
+    pub unproved_certificates: u64,
 }
 
 /// The CWMP server, bound but not running yet.
 pub struct AcsServer {
     edge: Arc<Edge>,
     plain: Option<(TcpListener, Networks)>,
-    tls: Option<(TcpListener, TlsAcceptor)>,
+    tls: Option<(TcpListener, TlsConfig)>,
 }
 
 impl std::fmt::Debug for AcsServer {
@@ -180,7 +184,7 @@ impl AcsServer {
             None => None,
         };
         let tls = match &config.tls {
-            Some(tls) => Some((listen(tls.address).await?, TlsAcceptor::from(tls.config.clone()))),
+            Some(tls) => Some((listen(tls.address).await?, tls.config.clone())),
             None => None,
         };
         // Nonces and sessions live in this process: a fresh key at every start costs one stale challenge.
@@ -217,6 +221,7 @@ impl AcsServer {
             downloading: edge.files.downloading() as u64,
             downloads: edge.counters.downloads.get(),
             refused_files: edge.counters.refused_files.get(),
+            unproved_certificates: edge.counters.unproved_certificates.get(),
         }
     }
 
@@ -252,18 +257,19 @@ impl AcsServer {
                 }
                 (stream, peer) = accept(tls.as_ref().map(|(listener, _)| listener)) => {
                     let address = peer.ip().to_canonical();
-                    let (Some((_, acceptor)), Some(place)) = (tls.as_ref(), connections.take(address, &edge.config))
+                    let (Some((_, tls)), Some(place)) = (tls.as_ref(), connections.take(address, &edge.config))
                     else {
                         edge.counters.refused_connections.add();
                         continue;
                     };
-                    let (acceptor, edge, watcher) = (acceptor.clone(), edge.clone(), graceful.watcher());
+                    let (tls, edge, watcher) = (tls.clone(), edge.clone(), graceful.watcher());
                     tokio::spawn(async move {
+                        let acceptor = TlsAcceptor::from(tls.server.clone());
                         match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
                             Ok(Ok(stream)) => {
-                                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                                let shown = shown.map(|verified| Arc::new(ClientCertificate::of(verified)));
-                                serve(edge, Origin { address, tls: true }, shown, stream, place, watcher);
+                                let chain = stream.get_ref().1.peer_certificates();
+                                let proof = chain.and_then(|chain| edge.proof_by(chain, &tls, address));
+                                serve(edge, Origin { address, tls: true }, proof, stream, place, watcher);
                             }
                             Ok(Err(error)) => tracing::debug!(peer = %address, %error, "TLS handshake failed"),
                             Err(_) => tracing::debug!(peer = %address, "TLS handshake too slow"),

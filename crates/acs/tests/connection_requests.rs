@@ -527,7 +527,7 @@ async fn over_tls_any_certificate_will_do_and_basic_still_will_not() {
         None,
     )
     .expect("usable");
-    let acceptor = tokio_rustls::TlsAcceptor::from(config);
+    let acceptor = tokio_rustls::TlsAcceptor::from(config.server);
     let listener = TcpListener::bind("127.20.3.11:0").await.expect("bound");
     let address = listener.local_addr().expect("address");
     tokio::spawn(async move {

@@ -214,8 +214,9 @@ const SETTINGS: &[Setting] = &[
         meaning: "PEM file with the certificates of those who issue certificates to CPEs. A CPE that shows a certificate of \
                   theirs that names it (OUI-SerialNumber, OUI-ProductClass-SerialNumber or its PON serial number, as common \
                   name or DNS name) has proved who it is, as with its own password; one that names another device is \
-                  refused. CPEs without a certificate come in as ever. Name only who issues one certificate per device: a CPE \
-                  with one that a whole model shares is refused. A proxy that ends TLS shows none of them. Empty: CPEs are \
+                  refused. CPEs without a certificate come in as ever, and so do those with one that somebody else has issued \
+                  or that has expired: it proves nothing, and the log says so once an hour. Name only who issues one \
+                  certificate per device: a CPE with one of theirs that a whole model shares is refused. A proxy that ends TLS shows none of them. Empty: CPEs are \
                   asked for none.",
         get: |c| c.acs_tls_client_ca.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
         set: |c, v| {
