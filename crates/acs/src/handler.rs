@@ -17,7 +17,7 @@ use crate::{
 use app::ports::{AuthLevel, Begin, CpeFrontDoor, Identity, Next, Peer, SessionEnd};
 use bytes::Bytes;
 use cwmp::{
-    Body, EncodeOptions, Envelope, Input, Limits, Outcome, Output, SessionMachine,
+    Body, CwmpVersion, EncodeOptions, Envelope, Input, Limits, Outcome, Output, SessionMachine,
     digest::DigestServer,
     machine::{Finished, Refusal},
 };
@@ -75,6 +75,8 @@ struct Message {
     cookies: cookie::Presented,
     /// What the CPE itself showed in its handshake.
     certificate: Option<Arc<ClientCertificate>>,
+    /// It is of the device that informs.
+    certified: bool,
 }
 
 /// What is answered. Statuses carry no detail: a device needs none, and an attacker gets none.
@@ -193,6 +195,7 @@ impl Edge {
             bytes,
             cookies,
             certificate,
+            certified: false,
         };
         if opens_session(&message.input) {
             // A live session, or its name, gives room to answers and not to Informs: each of those is a stranger's until
@@ -375,7 +378,7 @@ impl Edge {
                     tracing::debug!(peer = %address, why, "not authenticated");
                 }
                 // A name that nobody has is counted too, or who is not turned away would learn that nobody has it.
-                if self.wrong_passwords.allow(address, Instant::now()) {
+                if self.may_be_wrong(message) {
                     Ok(unproved(Some(username)))
                 } else {
                     Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
@@ -384,7 +387,7 @@ impl Edge {
             Checked::Wrong(why) => {
                 self.counters.wrong_passwords.add();
                 tracing::debug!(peer = %address, why, "not authenticated");
-                if self.wrong_passwords.allow(address, Instant::now()) {
+                if self.may_be_wrong(message) {
                     Err(Reply::Challenge { stale: false })
                 } else {
                     Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
@@ -393,40 +396,44 @@ impl Edge {
         }
     }
 
+    /// Counts a password that is not right with the others of its address. One whose certificate proves it pays for
+    /// nobody behind the same address: what it may ask is counted by its certificate.
+    fn may_be_wrong(&self, message: &Message) -> bool {
+        message.certified || self.wrong_passwords.allow(message.origin.address, Instant::now())
+    }
+
     /// An Inform: always a new session.
-    async fn open(&self, message: Message) -> Reply {
+    async fn open(&self, mut message: Message) -> Reply {
         if self.sessions.count() >= self.config.max_sessions {
             self.counters.overload.add();
             return Reply::Busy { retry_after_s: self.config.retry_after_s };
         }
+        // What it proves comes before all that is counted by address: whoever shares that keeps no device out.
+        if let (Some(certificate), Some((inform, version))) =
+            (&message.certificate, inform_of(&message.input))
+        {
+            if !certificate.is_of(&inform.device_id) {
+                return self.refuse_certificate(certificate, inform, version, message.origin.address).await;
+            }
+            // Before its password is looked at: by nothing else is the number bounded that it tries.
+            if !self.devices.allow_certified(&certificate.names, Instant::now()) {
+                self.counters.overload.add();
+                return Reply::Busy { retry_after_s: self.config.retry_after_s };
+            }
+            message.certified = true;
+        }
         let identity = match self.authenticate(&message, true).await {
+            Ok(identity) if message.certified => by_certificate(identity),
             Ok(identity) => identity,
             Err(reply) => return reply,
         };
-        let certificate = message.certificate;
         let number = self.counters.sessions_begun.add();
         let mut machine = SessionMachine::new(format!("{}-{number:x}", self.id_prefix));
         let Output::Answer { request: Body::Inform(inform), reply, .. } = machine.received(message.input)
         else {
             return Reply::Status(StatusCode::BAD_REQUEST);
         };
-        let identity = match certificate {
-            None => identity,
-            Some(certificate) if certificate.is_of(&inform.device_id) => by_certificate(identity),
-            Some(certificate) => {
-                self.counters.wrong_passwords.add();
-                tracing::info!(
-                    peer = %message.origin.address, names = ?certificate.names, serial = ?inform.device_id.serial_number,
-                    "Inform refused: its certificate is another device's"
-                );
-                if self.wrong_passwords.allow(message.origin.address, Instant::now()) {
-                    let facts = convert::inform_facts(inform, machine.version());
-                    self.door.anothers_certificate(facts, &certificate.names, message.origin.address).await;
-                }
-                return Reply::Status(StatusCode::FORBIDDEN);
-            }
-        };
-        if !self.is_patient(&inform, &identity, message.origin) {
+        if !message.certified && !self.is_patient(&inform, &identity, message.origin) {
             self.counters.overload.add();
             if identity.level == AuthLevel::Anonymous {
                 // Somebody behind the same address may name the device and use up what whoever names it has. It proves
@@ -462,6 +469,26 @@ impl Edge {
             live: Live { machine, app },
         });
         Reply::Envelope { envelope: reply, encode, cookie: Some(token) }
+    }
+
+    /// Somebody shows the certificate of another device than the one that it says it is.
+    async fn refuse_certificate(
+        &self,
+        certificate: &ClientCertificate,
+        inform: &cwmp::codec::Inform,
+        version: CwmpVersion,
+        from: IpAddr,
+    ) -> Reply {
+        self.counters.wrong_passwords.add();
+        tracing::info!(
+            peer = %from, names = ?certificate.names, serial = ?inform.device_id.serial_number,
+            "Inform refused: its certificate is another device's"
+        );
+        if self.wrong_passwords.allow(from, Instant::now()) {
+            let facts = convert::inform_facts(inform.clone(), version);
+            self.door.anothers_certificate(facts, &certificate.names, from).await;
+        }
+        Reply::Status(StatusCode::FORBIDDEN)
     }
 
     /// This device has not opened more sessions than any device needs.
@@ -639,7 +666,16 @@ async fn place(places: &Semaphore, within: Duration) -> Option<SemaphorePermit<'
 }
 
 fn opens_session(input: &Input) -> bool {
-    matches!(input, Input::Message(envelope) if matches!(envelope.body, Body::Inform(_)))
+    inform_of(input).is_some()
+}
+
+/// The Inform that it is, and its version.
+fn inform_of(input: &Input) -> Option<(&cwmp::codec::Inform, CwmpVersion)> {
+    let Input::Message(envelope) = input else { return None };
+    match &envelope.body {
+        Body::Inform(inform) => Some((inform, envelope.version)),
+        _ => None,
+    }
 }
 
 /// A certificate of its own proves that a device is the one that it says it is. Whose secret it proved besides stands: the

@@ -60,6 +60,12 @@ impl DeviceLimiter {
         self.allow((key_of(address), identity), now)
     }
 
+    /// Takes one token of a device that its certificate, with these names, proves. Not of what it says besides: one
+    /// certificate may fit several of that.
+    pub(crate) fn allow_certified(&self, names: &[String], now: Instant) -> bool {
+        self.allow(("by its certificate", names), now)
+    }
+
     /// Takes one token of a device that showed its own secret.
     pub(crate) fn allow_proved(&self, cpe: CpeId, now: Instant) -> bool {
         self.allow(cpe, now)

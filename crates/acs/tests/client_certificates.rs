@@ -16,7 +16,7 @@ use rustls::{
 };
 use std::{
     io::Write as _,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -315,5 +315,62 @@ async fn a_certificate_is_nothing_without_its_key() {
             }
         }
     }
+    acs.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_shares_its_address_keeps_no_device_out_that_has_a_certificate() {
+    if !is_openssl_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let ours = Authority::new("Factory");
+    let (door, mut heard) = Door::new();
+    let config = AcsConfig {
+        wrong_passwords_per_minute: 3.0,
+        device_rate_per_s: 0.001,
+        device_rate_burst: 3.0,
+        ..AcsConfig::default()
+    };
+    let (acs, to) = asks_for_certificates_of(&ours, folder, config, door).await;
+    let acs_pem = std::fs::read_to_string(folder.join("acs.pem")).expect("read");
+    let shown = ours.issue(folder, "00259E-S1", &[], 4000);
+
+    // A neighbour behind the same address, without a certificate, says its name as often as anybody may ...
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let mut neighbour = Device::connect_tls(to, Ipv4Addr::LOCALHOST, &acs_pem).await;
+        statuses.push(neighbour.post(&[], &inform("S1")).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 401, 401]);
+    // ... and tries passwords under its name, and under others.
+    let guess = base64::engine::general_purpose::STANDARD.encode("maker:guess");
+    let guess = format!("Basic {guess}");
+    let mut last = 0;
+    for serial in ["S2", "S3", "S4", "S5", "S1"] {
+        let mut neighbour = Device::connect_tls(to, Ipv4Addr::LOCALHOST, &acs_pem).await;
+        last = neighbour.post(&[("Authorization", &guess)], &inform(serial)).await.status;
+    }
+    assert_eq!(last, 503);
+    while !matches!(heard.next().await, Said::Began { serial, .. } if serial == "S4") {}
+
+    // The device is let in all the same, with the credentials of its maker and without any.
+    for password in [Some("maker:maker"), None, Some("maker:maker")] {
+        let answer = informs_as(to, folder, ("S1", password), "-tls1_3", Some(&shown)).await;
+        assert_eq!(answer, "HTTP/1.1 200 OK", "{password:?}");
+        loop {
+            if let Said::Began { serial, level, .. } = heard.next().await {
+                assert_eq!((serial.as_str(), level), ("S1", AuthLevel::Own), "{password:?}");
+                break;
+            }
+        }
+    }
+    // It has a limit of its own, and nobody else pays for it.
+    let answer = informs_as(to, folder, ("S1", None), "-tls1_3", Some(&shown)).await;
+    assert_eq!(answer, "HTTP/1.1 503 Service Unavailable");
+    let another = ours.issue(folder, "00259E-S6", &[], 4000);
+    let answer = informs_as(to, folder, ("S6", Some("maker:maker")), "-tls1_3", Some(&another)).await;
+    assert_eq!(answer, "HTTP/1.1 200 OK");
     acs.stop().await;
 }
