@@ -108,8 +108,8 @@ pub struct AcsConfig {
     pub max_bytes_in_flight: usize,
     /// … and of one address.
     pub max_bytes_in_flight_per_address: usize,
-    /// Wrong passwords that one address may present per minute before it gets 503 instead of 401. The right
-    /// password is always let in: others may share the address.
+    /// Wrong passwords that one address may present per minute under one user name, known or not, before it gets 503
+    /// instead of 401. The right password is always let in: others may share the address.
     pub wrong_passwords_per_minute: f64,
     /// The head of the next request must be complete within this. Between two messages of a session the CPE works,
     /// so it is longer than `session_idle`.

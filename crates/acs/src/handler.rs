@@ -54,6 +54,8 @@ pub(crate) struct Edge {
     auth: Authenticator,
     outside_sessions: RateLimiter,
     wrong_passwords: RateLimiter,
+    /// The same, of each name that comes from an address.
+    unproved_names: DeviceLimiter,
     devices: DeviceLimiter,
     /// Why certificates proved nothing, as far as it was said lately.
     certificates_told: RateLimiter<&'static str>,
@@ -105,6 +107,10 @@ impl Edge {
             auth: Authenticator::new(digest),
             outside_sessions: RateLimiter::new(config.rate_per_s, config.rate_burst),
             wrong_passwords: RateLimiter::new(
+                config.wrong_passwords_per_minute / 60.0,
+                config.wrong_passwords_per_minute,
+            ),
+            unproved_names: DeviceLimiter::new(
                 config.wrong_passwords_per_minute / 60.0,
                 config.wrong_passwords_per_minute,
             ),
@@ -358,7 +364,8 @@ impl Edge {
         }
     }
 
-    /// Checks who sends a message. `Err` is the answer to give.
+    /// Checks who sends a message. `Err` is the answer to give. Who is proved by its certificate pays for nobody else behind
+    /// the same address: what it may ask is counted by that.
     async fn authenticate(&self, message: &Message, opens_session: bool) -> Result<Identity, Reply> {
         let address = message.origin.address;
         let request = AuthRequest {
@@ -378,7 +385,8 @@ impl Edge {
                     tracing::debug!(peer = %address, why, "not authenticated");
                 }
                 // A name that nobody has is counted too, or who is not turned away would learn that nobody has it.
-                if self.may_be_wrong(message) {
+                // By the name: who comes from another ACS with names of its own keeps nobody waiting behind one address.
+                if message.certified || self.unproved_names.allow_named(address, &username, Instant::now()) {
                     Ok(unproved(Some(username)))
                 } else {
                     Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
@@ -387,19 +395,13 @@ impl Edge {
             Checked::Wrong(why) => {
                 self.counters.wrong_passwords.add();
                 tracing::debug!(peer = %address, why, "not authenticated");
-                if self.may_be_wrong(message) {
+                if message.certified || self.wrong_passwords.allow(address, Instant::now()) {
                     Err(Reply::Challenge { stale: false })
                 } else {
                     Err(Reply::Busy { retry_after_s: self.config.retry_after_s })
                 }
             }
         }
-    }
-
-    /// Counts a password that is not right with the others of its address. One whose certificate proves it pays for
-    /// nobody behind the same address: what it may ask is counted by its certificate.
-    fn may_be_wrong(&self, message: &Message) -> bool {
-        message.certified || self.wrong_passwords.allow(message.origin.address, Instant::now())
     }
 
     /// An Inform: always a new session.

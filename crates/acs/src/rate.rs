@@ -60,6 +60,11 @@ impl DeviceLimiter {
         self.allow((key_of(address), identity), now)
     }
 
+    /// Takes one token of a user name, known or not, that is given from an address without a proof.
+    pub(crate) fn allow_named(&self, address: IpAddr, username: &str, now: Instant) -> bool {
+        self.allow((key_of(address), username), now)
+    }
+
     /// Takes one token of a device that its certificate, with these names, proves. Not of what it says besides: one
     /// certificate may fit several of that.
     pub(crate) fn allow_certified(&self, names: &[String], now: Instant) -> bool {

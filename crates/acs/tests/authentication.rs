@@ -332,3 +332,31 @@ async fn whether_anybody_has_a_name_is_told_to_nobody() {
     }
     acs.stop().await;
 }
+
+#[tokio::test]
+async fn names_of_another_acs_keep_nobody_waiting_behind_one_address() {
+    let (door, _heard) = Door::new();
+    door.own("S1", "cpe-1", "secret-1");
+    let config =
+        AcsConfig { plain: Some(loopback()), wrong_passwords_per_minute: 3.0, ..AcsConfig::default() };
+    let acs = Acs::start_with(config, door).await;
+    let challenge = acs.device().await.post(&[], b"").await;
+    let given = async |name: &str, serial: &str| {
+        let header = authorization(&challenge, name, "of before", 1);
+        acs.device().await.post(&[("Authorization", &header)], &inform(serial)).await.status
+    };
+    // A fleet that another ACS gave names of its own comes all at once.
+    for n in 0..10 {
+        assert_eq!(given(&format!("00259E-{n}"), &format!("NEW-{n}")).await, 200, "the {n}th");
+    }
+    // Somebody who tries one name without end waits, and nobody with it, whether anybody has the name or not.
+    for name in ["cpe-1", "nobody"] {
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(given(name, "S1").await);
+        }
+        assert_eq!(statuses, [401, 401, 401, 503], "{name}");
+    }
+    assert_eq!(given("00259E-11", "NEW-11").await, 200);
+    acs.stop().await;
+}
