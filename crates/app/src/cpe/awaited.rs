@@ -17,6 +17,15 @@ use types::{CpeId, DeviceOrderId, Secret, UtcMs};
 /// What is waited for is looked at again that often even if nobody says that it changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Outcomes of a call of which nothing left us.
+const NOTHING_SENT: [Outcome; 5] = [
+    Outcome::NotSent,
+    Outcome::UrlMissing,
+    Outcome::UrlInvalid,
+    Outcome::NotInManagementSubnet,
+    Outcome::AnotherAddress,
+];
+
 const REFUSED: &str = "The device refused our credentials (401) when it was called, and is not called before they were written \
                        anew; it speaks at its next Inform.";
 
@@ -25,7 +34,9 @@ const REFUSED: &str = "The device refused our credentials (401) when it was call
 pub enum Called {
     /// The device accepted it, or speaks to us already.
     Answered,
-    /// It did not, or was not called; why, as a sentence.
+    /// It was called, or may have been, and did not, or not yet; why, as a sentence.
+    Unanswered(String),
+    /// It was not called; why, as a sentence.
     Not(String),
 }
 
@@ -84,10 +95,13 @@ impl App {
         loop {
             let calls = store::cpes::connection_requests(self.store(), cpe, 1).await?;
             if let Some(call) = calls.into_iter().find(|call| call.id > last) {
-                return Ok(if call.outcome == Outcome::Accepted.as_str() {
+                let is = |outcome: Outcome| call.outcome == outcome.as_str();
+                return Ok(if is(Outcome::Accepted) {
                     Called::Answered
-                } else {
+                } else if NOTHING_SENT.into_iter().any(is) {
                     Called::Not(call.detail)
+                } else {
+                    Called::Unanswered(call.detail)
                 });
             }
             let latest = store::cpes::sessions(self.store(), cpe, 1).await?;
@@ -98,7 +112,7 @@ impl App {
                 return Ok(Called::Answered);
             }
             if !changed(&mut changes, cpe, until).await {
-                return Ok(Called::Not("The device has not answered to the call yet.".to_owned()));
+                return Ok(Called::Unanswered("The device has not answered to the call yet.".to_owned()));
             }
         }
     }

@@ -92,6 +92,8 @@ pub struct ParameterChange {
 pub struct OrderTaken {
     /// Its number.
     pub id: DeviceOrderId,
+    /// It was given then.
+    pub created_at: UtcMs,
     /// What whoever gave it should know: one sentence each.
     pub warnings: Vec<String>,
 }
@@ -316,8 +318,8 @@ impl App {
         self.feed_recorded(cpe, given, Some(recorded)).await?;
         self.bus().say(Change::Cpe(cpe));
         let taken = orders::by_key(self.store(), &key).await?;
-        let id = taken.ok_or_else(|| AppError::Internal(format!("the order {key} is gone")))?.id;
-        Ok(OrderTaken { id, warnings })
+        let taken = taken.ok_or_else(|| AppError::Internal(format!("the order {key} is gone")))?;
+        Ok(OrderTaken { id: taken.id, created_at: taken.created_at, warnings })
     }
 
     /// Why nothing but reading can be ordered for a CPE, as a sentence; `None` where more can.

@@ -1,5 +1,10 @@
 //! Orders that a program sends again because it did not hear the answer (header `Idempotency-Key`, as the API takes it).
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use app::Actor;
 use axum::{
     body::{Body, to_bytes},
@@ -18,16 +23,42 @@ use crate::{
     once::{Remembered, cut_off, still_under_way, stopped},
 };
 
+/// The device was called and did not say yes: an answer like any other.
+const CALLED_IN_VAIN: StatusCode = StatusCode::GATEWAY_TIMEOUT;
 /// Longest answer that is kept, bytes: a task, which is not much longer than what was sent.
 const MOST_KEPT_BYTES: usize = 8 * MOST_TASK_BYTES;
 
-/// Stands before what orders something: with a key the same request is carried out once, and answered the same each time.
-/// What was refused was not carried out, and is tried anew. It is carried out to its end even if the program hangs up.
-pub(super) async fn once(State(nbi): State<Nbi>, request: Request, next: Next) -> Response {
-    carry_out(nbi, request, next).await.unwrap_or_else(IntoResponse::into_response)
+/// Whether a request came so far that something of it may be done: what goes wrong after that is no reason to do it anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    /// From here on something may be done.
+    pub(super) fn begins(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing was done after all.
+    pub(super) fn was_not(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Something was done, or may have been, going by the answer. What was refused with 4xx was not.
+    fn may_be_done(&self, status: StatusCode) -> bool {
+        status.is_success() || status.is_server_error() && self.0.load(Ordering::Relaxed)
+    }
 }
 
-async fn carry_out(nbi: Nbi, request: Request, next: Next) -> Result<Response, Refusal> {
+/// Stands before what orders something: with a key the same request is carried out once, and answered the same each time.
+/// What was refused was not carried out, and is tried anew; what failed when it may have been carried out is not. It is
+/// carried out to its end even if the program hangs up.
+pub(super) async fn once(State(nbi): State<Nbi>, mut request: Request, next: Next) -> Response {
+    let begun = Begun::default();
+    request.extensions_mut().insert(begun.clone());
+    carry_out(nbi, begun, request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn carry_out(nbi: Nbi, begun: Begun, request: Request, next: Next) -> Result<Response, Refusal> {
     let Some(key) = request.headers().get(&KEY).map(key_of).transpose()? else {
         return Ok(next.run(request).await);
     };
@@ -54,10 +85,15 @@ async fn carry_out(nbi: Nbi, request: Request, next: Next) -> Result<Response, R
     let request = Request::from_parts(parts, Body::from(bytes));
     let whole = tokio::spawn(async move {
         let response = remembered.under_way(&nbi.app, next.run(request)).await;
-        if !response.status().is_success() {
+        let status = response.status();
+        if !begun.may_be_done(status) {
             remembered.forget(&nbi.app).await;
             return Ok(response);
         }
+        let response = match status.is_success() || status == CALLED_IN_VAIN {
+            true => response,
+            false => unknown(response).await,
+        };
         let (parts, body) = response.into_parts();
         // It is done, so it is remembered as done, even where its answer cannot be kept.
         let body = to_bytes(body, MOST_KEPT_BYTES).await.unwrap_or_default();
@@ -76,6 +112,18 @@ async fn carry_out(nbi: Nbi, request: Request, next: Next) -> Result<Response, R
         tracing::error!(%error, "an order stopped in the middle");
         Err(stopped().into())
     })
+}
+
+/// Failed when it may have been carried out. That waiting helps is not said any more: with this key it is not tried again.
+async fn unknown(response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MOST_KEPT_BYTES).await.unwrap_or_default();
+    let text = format!(
+        "{} It may have been carried out: look at the tasks and at the page of the device. Sent again with this \
+         Idempotency-Key it is answered like this and not carried out; with another key it is carried out anew.",
+        String::from_utf8_lossy(&body).trim_end()
+    );
+    Refusal::new(parts.status, text).into_response()
 }
 
 fn replay(kept: &Value) -> Response {

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use app::{Actor, Called, DeviceOrderRequest, ParameterChange, Permission};
+use app::{Actor, Called, DeviceOrderRequest, OrderTaken, ParameterChange, Permission};
 use axum::{
     Extension, Json,
     extract::{Path, RawQuery, State},
@@ -24,6 +24,7 @@ use super::{
     Nbi, Refusal,
     collection::{Asked, Collection, answer},
     devices, document, ids,
+    once::Begun,
     query::{Field, Fields, Found, Subject},
 };
 use crate::{list::form_pairs, live::stopped, server::Stopping};
@@ -254,6 +255,7 @@ pub(super) async fn delete(
 pub(super) async fn retry(
     State(nbi): State<Nbi>,
     Extension(actor): Extension<Actor>,
+    Extension(begun): Extension<Begun>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let row = order_of(&nbi, &id).await?;
@@ -263,14 +265,25 @@ pub(super) async fn retry(
     if !failed(&row) {
         return Ok(Json(task(&row)).into_response());
     }
+    begun.begins();
     let taken = nbi.app.repeat_order(&actor, DeviceOrderId(row.id)).await.map_err(devices::refused)?;
-    Ok(Json(document_of(&nbi, taken.id).await?).into_response())
+    Ok(Json(document_of(&nbi, &taken).await).into_response())
 }
 
-async fn document_of(nbi: &Nbi, id: DeviceOrderId) -> Result<Value, Refusal> {
-    let found = nbi.app.store().read().orders_of(&[id.0]).await?.pop();
-    let gone = || Refusal::new(StatusCode::NOT_FOUND, "Task not found");
-    found.map(|row| task(&row)).ok_or_else(gone)
+/// The task that was queued. That it cannot be read now takes nothing back of that: then it is told by its `_id` alone.
+async fn document_of(nbi: &Nbi, taken: &OrderTaken) -> Value {
+    match nbi.app.store().read().orders_of(&[taken.id.0]).await {
+        Ok(mut found) if !found.is_empty() => task(&found.remove(0)),
+        read => {
+            if let Err(error) = read {
+                tracing::warn!(order = %taken.id, %error, "a task was queued and cannot be read back");
+            }
+            json!({
+                "_id": ids::task(taken.id.0, taken.created_at.0),
+                "statusText": "It was queued; what became of it cannot be read now. Look at it later.",
+            })
+        }
+    }
 }
 
 /// Whether the answer waits, and how long for the device to come.
@@ -304,6 +317,7 @@ impl Wait {
 pub(super) async fn create(
     State(nbi): State<Nbi>,
     Extension(actor): Extension<Actor>,
+    Extension(begun): Extension<Begun>,
     Path(device): Path<String>,
     RawQuery(query): RawQuery,
     stopping: Option<Extension<Stopping>>,
@@ -319,7 +333,7 @@ pub(super) async fn create(
                  without one, connection_request must be asked for.",
             ));
         }
-        return call(&nbi, &actor, cpe, stopping).await;
+        return call(&nbi, &actor, &begun, cpe, stopping).await;
     }
     let asked = serde_json::from_slice::<Value>(&body)
         .map_err(|error| Refusal::bad(format!("SyntaxError: {error}.")))?;
@@ -330,19 +344,27 @@ pub(super) async fn create(
     let now = nbi.app.now();
     let expires_s = expiry(&asked, now)?;
     let request = request(&nbi, &actor, cpe, asked).await?;
+    begun.begins();
     let taken = nbi.app.order_device(&actor, cpe, request, expires_s).await.map_err(devices::refused)?;
+    // It is queued: whatever fails from here on is no failure of the task.
     if !wait.connection_request {
-        return Ok(answered(StatusCode::ACCEPTED, "", document_of(&nbi, taken.id).await?));
+        return Ok(answered(StatusCode::ACCEPTED, "", document_of(&nbi, &taken).await));
     }
     let Some(_place) = nbi.waiters.place(&actor) else {
-        return Ok(answered(StatusCode::ACCEPTED, NOT_PROCESSED, document_of(&nbi, taken.id).await?));
+        return Ok(answered(StatusCode::ACCEPTED, NOT_PROCESSED, document_of(&nbi, &taken).await));
     };
     let why = tokio::select! {
-        awaited = nbi.app.order_awaited(taken.id, wait.begun_within, OVER_WITHIN) => awaited?.why,
+        awaited = nbi.app.order_awaited(taken.id, wait.begun_within, OVER_WITHIN) => match awaited {
+            Ok(awaited) => awaited.why,
+            Err(error) => {
+                tracing::warn!(order = %taken.id, %error, "a task was queued and cannot be waited for");
+                None
+            }
+        },
         () = stopped(stopping.as_mut()) => None,
     };
     // Looked at once more, so that the status and the document say the same.
-    let task = document_of(&nbi, taken.id).await?;
+    let task = document_of(&nbi, &taken).await;
     let (status, why) = match task["status"].as_str().unwrap_or_default() {
         "done" | "accepted" => (StatusCode::OK, String::new()),
         "failed" | "expired" | "cancelled" => (StatusCode::ACCEPTED, "Task faulted".to_owned()),
@@ -355,6 +377,7 @@ pub(super) async fn create(
 async fn call(
     nbi: &Nbi,
     actor: &Actor,
+    begun: &Begun,
     cpe: CpeId,
     mut stopping: Option<Stopping>,
 ) -> Result<Response, Refusal> {
@@ -364,20 +387,24 @@ async fn call(
             "Too many wait for devices at the moment, of this key or of all. The device was not called; ask again in a minute.",
         ));
     };
+    begun.begins();
     let called = tokio::select! {
         called = nbi.app.call_and_wait(actor, cpe, CALL_WITHIN) => called?,
         () = stopped(stopping.as_mut()) => {
-            Called::Not("Lightkeeper stops; what came of the call is on the page of the device.".to_owned())
+            Called::Unanswered("Lightkeeper stops; what came of the call is on the page of the device.".to_owned())
         }
     };
-    match called {
-        Called::Answered => Ok(StatusCode::OK.into_response()),
+    let why = match called {
+        Called::Answered => return Ok(StatusCode::OK.into_response()),
+        Called::Unanswered(why) => why,
         Called::Not(why) => {
-            let mut response = (StatusCode::GATEWAY_TIMEOUT, why.clone()).into_response();
-            phrase(&mut response, &why);
-            Ok(response)
+            begun.was_not();
+            why
         }
-    }
+    };
+    let mut response = (StatusCode::GATEWAY_TIMEOUT, why.clone()).into_response();
+    phrase(&mut response, &why);
+    Ok(response)
 }
 
 /// A task with its status; `why` is what GenieACS's clients read where HTTP has a place for it, and stands in the document

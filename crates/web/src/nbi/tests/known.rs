@@ -45,7 +45,7 @@ async fn a_task_that_is_sent_twice_with_its_key_is_queued_once() {
     assert_eq!(nbi.list("tasks", &[]).await.0, 3);
     // What was refused was not carried out, and is no answer for ever; a key that is none is said.
     for _ in 0..2 {
-        let (refused, headers) = nbi.once(&path, "k-3", r#"{"name": "download"}"#).await;
+        let (refused, headers) = nbi.once(&path, "k-3", r#"{"name": "addObject"}"#).await;
         assert_eq!(refused.status, StatusCode::NOT_IMPLEMENTED);
         assert!(!headers.contains_key("idempotency-replayed"));
     }
@@ -59,6 +59,150 @@ async fn a_task_that_is_sent_twice_with_its_key_is_queued_once() {
     assert_eq!(tried.status, StatusCode::OK, "{}", tried.text);
     let (again, _) = nbi.once(&retry, "k-4", "").await;
     assert_eq!((again.status, again.text), (tried.status, tried.text));
+}
+
+impl Nbi {
+    /// When a call of the device was wanted last.
+    async fn wanted(&self) -> Option<i64> {
+        let row: Option<rows::Cpe> = self.bed.app.store().get(CpeId(2)).await.expect("read");
+        row.and_then(|row| row.machine.value()["connection"]["last_at"].as_i64())
+    }
+
+    /// What is stored of the machine of the device.
+    async fn machine(&self, machine: impl Fn(Value) -> Value + Clone + Send + Sync + 'static) {
+        let written = self.bed.app.store().write::<_, _, StoreError>(move |tx| {
+            let machine = machine.clone();
+            Box::pin(async move {
+                let mut row: rows::Cpe = tx.require(CpeId(2)).await?;
+                row.machine = machine(row.machine.value()).into();
+                tx.update(&row).await?.or_overtaken("the CPE")
+            })
+        });
+        written.await.expect("written");
+    }
+}
+
+/// The task is queued, and what is read after that fails: that is no failure of the task, and no reason for a second one.
+#[tokio::test]
+async fn what_fails_after_a_task_was_queued_makes_no_second_one() {
+    let nbi = Nbi::with_service().await;
+    let path = format!("/devices/{DEVICE}/tasks?connection_request&timeout=60000");
+    let task = json!({ "name": "reboot" }).to_string();
+    let breaking = async {
+        let mut changes = nbi.bed.app.bus().subscribe();
+        while nbi.bed.app.device_order(DeviceOrderId(1)).await.is_err() {
+            let _ = changes.recv().await;
+        }
+        nbi.machine(|good| json!({ "broken": true, "good": good })).await;
+        nbi.bed.app.bus().say(app::Change::Cpe(CpeId(2)));
+    };
+    let ((first, _), ()) = tokio::join!(nbi.once(&path, "k-1", &task), breaking);
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.text);
+    let queued: Value = serde_json::from_str(&first.text).expect("a task");
+    assert_eq!(queued["status"], "waiting", "{queued}");
+    nbi.machine(|broken| broken["good"].clone()).await;
+    let (again, headers) = nbi.once(&path, "k-1", &task).await;
+    assert_eq!((again.status, again.text), (first.status, first.text));
+    assert_eq!(headers["idempotency-replayed"], "true");
+    assert_eq!(nbi.list("tasks", &[]).await.0, 1, "the device restarts once");
+}
+
+/// What fails while it is carried out is not carried out again with its key; what fails before that is.
+#[tokio::test]
+async fn a_request_that_failed_in_the_middle_is_not_carried_out_again() {
+    use crate::nbi::once::{Begun, once};
+    use axum::{Extension, Router, http::StatusCode as S, routing::post};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tower::ServiceExt;
+
+    let bed = Bed::new().await;
+    let nbi = crate::nbi::Nbi {
+        app: Arc::clone(&bed.app),
+        trusted_proxies: Vec::new().into(),
+        scans: Arc::new(tokio::sync::Semaphore::new(1)),
+        answers: Arc::new(tokio::sync::Semaphore::new(1)),
+        waiters: crate::nbi::waiters::Waiters::default(),
+    };
+    for (number, (status, begins, runs, says)) in [
+        (S::INTERNAL_SERVER_ERROR, true, 1, true),
+        (S::SERVICE_UNAVAILABLE, true, 1, true),
+        (S::GATEWAY_TIMEOUT, true, 1, false),
+        (S::INTERNAL_SERVER_ERROR, false, 2, false),
+        (S::GATEWAY_TIMEOUT, false, 2, false),
+        (S::CONFLICT, true, 2, false),
+        (S::NOT_IMPLEMENTED, false, 2, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let ran = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&ran);
+        let handler = move |Extension(begun): Extension<Begun>| async move {
+            counted.fetch_add(1, Ordering::Relaxed);
+            if begins {
+                begun.begins();
+            }
+            Refusal { retry_after_s: Some(5), ..Refusal::new(status, "The database is busy.") }
+        };
+        let router: Router = Router::new()
+            .route("/order", post(handler))
+            .layer(axum::middleware::from_fn_with_state(nbi.clone(), once))
+            .layer(Extension(Actor::System("test")));
+        let mut texts = Vec::new();
+        for again in [false, true] {
+            let request = Request::post("/order").header("idempotency-key", format!("k-{number}"));
+            let request = request.body(Body::empty()).expect("a request");
+            let answer = router.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            let kept = again && runs == 1;
+            assert_eq!(answer.headers().contains_key("idempotency-replayed"), kept);
+            assert_eq!(answer.headers().contains_key("retry-after"), !(says || kept));
+            let text = axum::body::to_bytes(answer.into_body(), 1 << 16).await.expect("a text");
+            texts.push(String::from_utf8_lossy(&text).into_owned());
+        }
+        assert_eq!(ran.load(Ordering::Relaxed), runs, "{status}, begun: {begins}");
+        assert_eq!(texts[0], texts[1]);
+        assert!(texts[0].starts_with("The database is busy."), "{}", texts[0]);
+        assert_eq!(texts[0].contains("It may have been carried out"), says, "{}", texts[0]);
+    }
+}
+
+/// A device that was called and did not answer is not called again because the answer was not heard.
+#[tokio::test]
+async fn a_call_that_went_out_is_not_made_again_by_its_key() {
+    let nbi = Nbi::with_service().await;
+    let path = format!("/devices/{DEVICE}/tasks?connection_request");
+    // Nothing went out: this is no answer for ever.
+    for _ in 0..2 {
+        let (answer, headers) = nbi.once(&path, "k-0", "").await;
+        assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.text);
+        assert!(answer.text.contains("not called") && !headers.contains_key("idempotency-replayed"));
+    }
+    let mut device = serde_json::to_value(provisioning::Device::new(NOW)).expect("a device");
+    device["state"] = serde_json::to_value(provisioning::State::Active).expect("a state");
+    nbi.machine(move |_| device.clone()).await;
+    let calling = async {
+        let mut changes = nbi.bed.app.bus().subscribe();
+        while nbi.wanted().await.is_none() {
+            let _ = changes.recv().await;
+        }
+        nbi.called("unreachable").await;
+    };
+    let ((first, _), ()) = tokio::join!(nbi.once(&path, "k-1", ""), calling);
+    assert_eq!((first.status, first.text.as_str()), (StatusCode::GATEWAY_TIMEOUT, "It cannot be reached."));
+    let wanted = nbi.wanted().await;
+    assert_eq!(wanted, Some(NOW.0));
+    // The watch over the call and the gap are over: it might be called again.
+    nbi.machine(|mut device| {
+        device["connection"]["outstanding_since"] = Value::Null;
+        device
+    })
+    .await;
+    nbi.bed.clock.advance(std::time::Duration::from_secs(120));
+    let (again, headers) = nbi.once(&path, "k-1", "").await;
+    assert_eq!((again.status, again.text), (first.status, first.text));
+    assert_eq!(headers["idempotency-replayed"], "true");
+    assert_eq!(nbi.wanted().await, wanted, "and is not");
 }
 
 #[tokio::test]

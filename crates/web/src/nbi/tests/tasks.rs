@@ -42,7 +42,7 @@ impl Nbi {
     }
 
     /// Lets a call to the device end so.
-    async fn called(&self, outcome: &'static str) {
+    pub(super) async fn called(&self, outcome: &'static str) {
         let call = rows::ConnectionRequest {
             cpe_id: CpeId(2),
             at: NOW,
