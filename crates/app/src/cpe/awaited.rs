@@ -85,7 +85,7 @@ impl App {
                 REFUSED.to_owned()
             } else if lately {
                 format!(
-                    "The device was called less than {gap} s ago and is not called again so soon; it speaks at its next \
+                    "A call of the device was wanted less than {gap} s ago and none is made so soon after; it speaks at its next \
                      Inform at the latest."
                 )
             } else {
@@ -208,14 +208,14 @@ impl App {
         let left = at.since(self.now());
         if device.state() == State::WaitingInform {
             return Ok(Some(format!(
-                "The device was called less than {gap} s ago for what it still has to be told, and is not called again; it \
+                "A call of the device was wanted less than {gap} s ago for what it still has to be told, and none is made after; it \
                  is told this at its next Inform."
             )));
         }
         Ok((Instant::now() + left > until).then(|| {
             let left = left.as_secs().max(1);
             format!(
-                "The device was called less than {gap} s ago. It is called for this once more in {left} s."
+                "A call of the device was wanted less than {gap} s ago. It is called for this in {left} s."
             )
         }))
     }

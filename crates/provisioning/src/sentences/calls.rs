@@ -152,6 +152,6 @@ pub(crate) fn checked(found: Reason) -> Reason {
 }
 
 pub(crate) fn call_too_soon(until: UtcMs) -> Reason {
-    Reason::new(Code::WaitingInform, "A connection request was sent only just now")
+    Reason::new(Code::WaitingInform, "A connection request was wanted only just now")
         .then(format!("the next one not before {}", at(until)))
 }

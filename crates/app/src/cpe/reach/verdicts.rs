@@ -206,7 +206,11 @@ fn summary(facts: &Facts, steps: &[ReachVerdict], calling: Option<UtcMs>, callab
 fn unheard(facts: &Facts) -> Option<String> {
     let asked_at = facts.last_called_at.filter(|_| facts.call.is_none())?;
     let soon = asked_at.plus_s(UNHEARD_S) > facts.now;
-    let why = if soon { ": it waits for its turn still, or was never made" } else { " any more" };
+    let why = if soon {
+        ": it waits for its turn still, was never made, or the process that made it ended"
+    } else {
+        " any more"
+    };
     Some(format!("Nothing is known of the call that was wanted at {}{why}.", at(asked_at)))
 }
 
